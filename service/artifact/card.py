@@ -1,0 +1,252 @@
+"""The model card: every fact about a model version that is not in its graphs.
+
+The card is the contract between training and service. It is frozen, refuses fields it does not know, and is checked
+against itself when it is read, so that whoever holds a `ModelCard` need not check it again.
+"""
+
+import base64
+import binascii
+import math
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from service.errors import ArtifactError
+
+SCHEMA_VERSION = 1
+MAX_SCORES = 64
+QUANTILES = 101  # the minimum, the percentiles 1 to 99 and the maximum
+
+Role = Literal["model", "jacobian"]
+Task = Literal["classification", "regression", "ordinal"]
+ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+ModelVersion = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,8}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+
+
+class CardModel(BaseModel):
+    """Frozen, strict about unknown fields, and without NaN or infinity anywhere."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class NumericFeature(CardModel):
+    """A number in its own unit. The graph standardises it with `mean` and `std`."""
+
+    kind: Literal["numeric"] = "numeric"
+    name: Label
+    unit: str | None = None
+    mean: float
+    std: float = Field(gt=0)
+    low: float = Field(description="smallest value seen in training")
+    high: float = Field(description="largest value seen in training")
+    noise: float = Field(ge=0, description="one standard deviation of measurement noise, in the feature's unit")
+    fill: float | None = Field(default=None, description="stands in for a gap; absent where training saw none")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low > self.high:
+            raise ValueError("low is above high")
+        return self
+
+
+class CategoricalFeature(CardModel):
+    """One of `levels`; the service encodes it one-hot, in the card's order."""
+
+    kind: Literal["categorical"] = "categorical"
+    name: Label
+    levels: tuple[Label, ...] = Field(min_length=2)
+    fill: Label | None = Field(default=None, description="the level that stands for a gap")
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.levels)) != len(self.levels):
+            raise ValueError("levels repeat")
+        if self.fill is not None and self.fill not in self.levels:
+            raise ValueError("fill is not one of the levels")
+        return self
+
+
+Feature = Annotated[NumericFeature | CategoricalFeature, Field(discriminator="kind")]
+
+
+class Layout(CardModel):
+    """An image's shape. The card then has one numeric feature, which describes every pixel, row by row."""
+
+    height: int = Field(ge=1, le=4096)
+    width: int = Field(ge=1, le=4096)
+
+
+class GraphFile(CardModel):
+    """One ONNX file of the artifact, `<role>.onnx`."""
+
+    sha256: Sha256
+    opset: int = Field(ge=1)
+
+
+class Tensor(CardModel):
+    """A float32 array: row-major, little-endian, base64."""
+
+    shape: tuple[Annotated[int, Field(ge=0)], ...]
+    data: str
+
+    @model_validator(mode="after")
+    def _sized(self) -> Self:
+        if len(self.raw) != 4 * math.prod(self.shape):
+            raise ValueError("data does not fill the shape")
+        return self
+
+    @property
+    def raw(self) -> bytes:
+        """The bytes of the array."""
+        try:
+            return base64.b64decode(self.data, validate=True)
+        except binascii.Error:
+            raise ValueError("data is not base64") from None
+
+    @classmethod
+    def from_bytes(cls, shape: tuple[int, ...], raw: bytes) -> "Tensor":
+        """Wrap little-endian float32 bytes."""
+        return cls(shape=shape, data=base64.b64encode(raw).decode())
+
+
+class Golden(CardModel):
+    """Synthetic rows (drawn inside the training range, never people's data) with the outputs that they must give."""
+
+    features: Tensor = Field(description="(rows, D)")
+    scores: Tensor = Field(description="(rows, S)")
+    covariance: Tensor = Field(description="(rows, S, S)")
+    jacobian: Tensor = Field(description="(rows, S, D)")
+
+
+class Distribution(CardModel):
+    """Mean and the 0th to 100th percentiles of a quantity over the held-out rows."""
+
+    mean: float
+    quantiles: tuple[float, ...] = Field(min_length=QUANTILES, max_length=QUANTILES)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if any(low > high for low, high in zip(self.quantiles, self.quantiles[1:], strict=False)):
+            raise ValueError("quantiles fall")
+        return self
+
+
+class Reference(CardModel):
+    """How stable the model was on rows it was not fitted to; live traffic is compared with this."""
+
+    rows: int = Field(ge=1)
+    out_of_fold: bool = Field(description="rows scored by models fitted without them, where data are few")
+    volatility: Distribution
+    gradient_norm: Distribution
+    gradient_tail_ratio: float = Field(ge=0)
+    out_of_range_rate: float = Field(ge=0, le=1, description="share of rows with a feature outside its range")
+
+
+class Baseline(CardModel):
+    """A standard network trained on the same rows for the same epochs, for comparison."""
+
+    method: str
+    parameters: int = Field(ge=1)
+    quality: dict[str, float]
+
+
+class Provenance(CardModel):
+    """Where the artifact comes from."""
+
+    config_sha256: Sha256
+    data_sha256: Sha256
+    seed: int
+    training_rows: int = Field(ge=1)
+    parameters: int = Field(ge=1)
+    versions: dict[str, str]
+
+
+class ModelCard(CardModel):
+    """A model version: its inputs, outputs, graphs, stability reference, quality and origin."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: ModelName
+    version: ModelVersion
+    task: Task
+    method: Literal["analytic"] = Field(description="how the derivatives are obtained")
+    target: str = Field(description="name of what is predicted")
+    target_unit: str | None = None
+    features: tuple[Feature, ...] = Field(min_length=1)
+    layout: Layout | None = None
+    labels: tuple[Label, ...] = ()
+    graphs: dict[Role, GraphFile]
+    reference: Reference
+    quality: dict[str, float]
+    baselines: tuple[Baseline, ...] = ()
+    golden: Golden
+    provenance: Provenance
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [feature.name for feature in self.features]
+        if len(set(names)) != len(names):
+            raise ValueError("feature names repeat")
+        if self.layout and not (len(names) == 1 and isinstance(self.features[0], NumericFeature)):
+            raise ValueError("an image card has one numeric feature, which describes every pixel")
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError("labels repeat")
+        least = {"classification": 2, "ordinal": 3, "regression": 0}[self.task]
+        if len(self.labels) < least or (self.task == "regression" and self.labels):
+            raise ValueError(f"a {self.task} card cannot have {len(self.labels)} labels")
+        if self.scores > MAX_SCORES:
+            raise ValueError(f"more than {MAX_SCORES} scores")
+        if set(self.graphs) != {"model", "jacobian"}:
+            raise ValueError("graphs must be exactly model and jacobian")
+        rows = self.golden.features.shape[0] if self.golden.features.shape else 0
+        expected = {
+            "features": (rows, self.width),
+            "scores": (rows, self.scores),
+            "covariance": (rows, self.scores, self.scores),
+            "jacobian": (rows, self.scores, self.width),
+        }
+        for part, shape in expected.items():
+            if rows < 1 or getattr(self.golden, part).shape != shape:
+                raise ValueError(f"golden {part} must have shape {shape} with at least one row")
+        return self
+
+    @property
+    def scores(self) -> int:
+        """Number of scores S: K for classification, K - 1 for ordinal, 1 for regression."""
+        return {"classification": len(self.labels), "ordinal": len(self.labels) - 1, "regression": 1}[self.task]
+
+    @property
+    def width(self) -> int:
+        """Number of graph inputs D: a numeric feature takes one, a categorical one as many as it has levels."""
+        if self.layout:
+            return self.layout.height * self.layout.width
+        return sum(1 if isinstance(feature, NumericFeature) else len(feature.levels) for feature in self.features)
+
+    def inputs(self) -> Iterator[NumericFeature | CategoricalFeature]:
+        """The features as the caller sends them: those of the card, or one for every pixel of an image."""
+        if self.layout is None:
+            yield from self.features
+            return
+        pixel = self.features[0]
+        for row in range(self.layout.height):
+            for column in range(self.layout.width):
+                yield pixel.model_copy(update={"name": f"{pixel.name}_{row}_{column}"})
+
+
+def parse_card(text: bytes) -> ModelCard:
+    """Read a card from JSON; raises `ArtifactError` that names the field, never its value."""
+    try:
+        version = _SchemaVersion.model_validate_json(text).schema_version
+        if version != SCHEMA_VERSION:
+            raise ArtifactError(f"schema_version {version} is unknown; this service reads {SCHEMA_VERSION}", "card.json")
+        return ModelCard.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = "card.json" + "".join(f".{part}" for part in first["loc"])
+        raise ArtifactError(first["msg"], place) from None
+
+
+class _SchemaVersion(BaseModel):
+    schema_version: int

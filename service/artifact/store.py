@@ -1,0 +1,184 @@
+"""The model repository on disk: `<root>/<name>/<version>/{card.json, model.onnx, jacobian.onnx}`.
+
+A version directory is written once and never changed. Reading takes every file's bytes once, so that what was hashed is
+what is loaded.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.artifact.card import GraphFile, ModelCard, Role, parse_card
+from service.errors import ArtifactError
+
+CARD_FILE = "card.json"
+MAX_CARD_BYTES = 64 * 2**20
+MAX_GRAPH_BYTES = 2**31 - 1  # protobuf's own limit
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_VERSION = re.compile(r"[1-9][0-9]{0,8}")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A model version as read: its card, and its graphs' bytes whose hashes equal the card's."""
+
+    card: ModelCard
+    graphs: Mapping[Role, bytes]
+
+
+@dataclass(frozen=True)
+class StoredVersion:
+    """A version directory found in the repository; nothing of it has been read yet."""
+
+    name: str
+    version: str
+    path: Path
+
+    @property
+    def number(self) -> int:
+        """The version as a number: versions order as numbers, not as text."""
+        return int(self.version)
+
+    def signature(self) -> tuple[tuple[str, int, int], ...]:
+        """Names, sizes and times of the files; changes when a copy that was under way goes on."""
+        try:
+            entries = sorted(self.path.iterdir())
+            stats = [(entry.name, entry.lstat()) for entry in entries]
+        except OSError:
+            return ()
+        return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
+
+
+def graph_file(role: Role) -> str:
+    """The file name of a graph."""
+    return f"{role}.onnx"
+
+
+def describe_graph(content: bytes, opset: int) -> GraphFile:
+    """The card's entry for a graph."""
+    return GraphFile(sha256=hashlib.sha256(content).hexdigest(), opset=opset)
+
+
+def list_versions(root: Path) -> list[StoredVersion]:
+    """All version directories below `root`, newest version of every model first; other entries are passed over.
+
+    Raises:
+        OSError: `root` itself cannot be listed.
+    """
+    found = []
+    for model in sorted(root.iterdir()):
+        if not _NAME.fullmatch(model.name) or not model.is_dir():
+            continue
+        versions = [
+            StoredVersion(model.name, entry.name, entry)
+            for entry in model.iterdir()
+            if _VERSION.fullmatch(entry.name) and entry.is_dir()
+        ]
+        found += sorted(versions, key=lambda version: version.number, reverse=True)
+    return found
+
+
+def read_artifact(path: Path) -> Artifact:
+    """Read a version directory, each file once, and check that its graphs are those that the card names.
+
+    Raises:
+        ArtifactError: a file is missing, surplus, no regular file, too large, or not the one the card describes.
+    """
+    try:
+        names = {entry.name for entry in path.iterdir()}
+    except OSError as error:
+        raise ArtifactError(f"the version directory cannot be listed ({error.strerror})") from None
+    if CARD_FILE not in names:
+        raise ArtifactError("is missing", CARD_FILE)
+    card = parse_card(_read(path / CARD_FILE, MAX_CARD_BYTES))
+    expected = {CARD_FILE, *(graph_file(role) for role in card.graphs)}
+    for name in sorted(expected - names):
+        raise ArtifactError("is missing", name)
+    if names - expected:
+        raise ArtifactError("the version directory holds files that the card does not name")
+    graphs: dict[Role, bytes] = {}
+    for role, described in card.graphs.items():
+        content = _read(path / graph_file(role), MAX_GRAPH_BYTES)
+        if hashlib.sha256(content).hexdigest() != described.sha256:
+            raise ArtifactError("its sha256 is not the card's: the file is damaged or was changed", graph_file(role))
+        graphs[role] = content
+    return Artifact(card, graphs)
+
+
+def publish(
+    root: Path,
+    name: str,
+    graphs: Mapping[Role, bytes],
+    describe: Callable[[str], ModelCard],
+    accept: Callable[[Artifact], None],
+) -> Path:
+    """Write the next version of a model: to a temporary directory first, which `accept` examines, then by a rename.
+
+    Args:
+        root: the repository; made if it does not exist.
+        name: the model's name.
+        graphs: the ONNX files by role.
+        describe: makes the card for a version number; called again when another publisher took the number.
+        accept: raises when the artifact, as read back from disk, must not be published.
+
+    Returns:
+        The new version directory.
+    """
+    if not _NAME.fullmatch(name):
+        raise ArtifactError("a model name has 1 to 64 letters, digits, '.', '_' or '-' and starts with a letter or digit")
+    home = root / name
+    home.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=".publishing-", dir=home))
+    try:
+        staging.chmod(0o755)
+        for role, content in graphs.items():
+            _write(staging / graph_file(role), content)
+        while True:
+            taken = [int(entry.name) for entry in home.iterdir() if _VERSION.fullmatch(entry.name)]
+            card = describe(str(max(taken, default=0) + 1))
+            _write(staging / CARD_FILE, card.model_dump_json(indent=1, exclude_none=True).encode() + b"\n")
+            accept(read_artifact(staging))
+            target = home / card.version
+            try:
+                staging.rename(target)
+            except OSError:
+                if not target.exists():
+                    raise
+                continue  # another publisher was faster
+            _sync_directory(home)
+            return target
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        # No symbolic links: a version holds its own files, and cannot point outside itself.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            if os.fstat(descriptor).st_size > limit:
+                raise ArtifactError(f"is larger than {limit} bytes", path.name)
+            return file.read()
+    except OSError as error:
+        raise ArtifactError(f"is not a readable regular file ({error.strerror})", path.name) from None
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    path.chmod(0o644)
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,79 @@
+"""Everything the service refuses to do, as one tree that knows no HTTP (`service.api.problems` gives each a status).
+
+    ServiceError
+    ├── MalformedRequest        the body is not what its content type says
+    ├── UnsupportedMedia        the content type or encoding is not one the route reads
+    ├── TooLarge                more bytes or rows than the limits allow
+    ├── InvalidInput            well-formed, but not an input of this model; names the place
+    ├── UnknownModel            no model of that name
+    ├── UnknownVersion          the model has no such version
+    ├── NonFiniteOutput         the model answered NaN or infinity
+    ├── QueueFull               more work queued than the model's bound; try again
+    ├── NotReady                the model or the service cannot answer yet, or no longer
+    ├── DeadlineExceeded        the caller's or the service's time ran out
+    ├── ArtifactError           a model version on disk that must not be served
+    └── DeviceError             the asked-for device cannot be used
+
+Messages are written for the caller: they name a place and what to do, and never repeat the input itself.
+"""
+
+
+class ServiceError(Exception):
+    """Base of the tree; `detail` is fit to be shown to the caller, `place` says where in the request it lies."""
+
+    def __init__(self, detail: str, place: str | None = None) -> None:
+        super().__init__(detail if place is None else f"{place}: {detail}")
+        self.detail = detail
+        self.place = place
+
+
+class MalformedRequest(ServiceError):
+    """The body cannot be read as what its content type says it is."""
+
+
+class UnsupportedMedia(ServiceError):
+    """The content type or the content encoding is not one that the route reads."""
+
+
+class TooLarge(ServiceError):
+    """The request has more bytes or rows than the limits allow."""
+
+
+class InvalidInput(ServiceError):
+    """The request is well-formed but is no input of this model."""
+
+
+class UnknownModel(ServiceError):
+    """No model of that name is in the repository."""
+
+
+class UnknownVersion(ServiceError):
+    """The model has no version of that number that is loaded."""
+
+
+class NonFiniteOutput(ServiceError):
+    """The model's answer holds NaN or infinity, usually because the input lies far outside the training range."""
+
+
+class QueueFull(ServiceError):
+    """The model's queue is at its bound; `retry_after` is in seconds."""
+
+    retry_after = 1
+
+
+class NotReady(ServiceError):
+    """The model, or the whole service, cannot answer yet or is going down."""
+
+    retry_after = 1
+
+
+class DeadlineExceeded(ServiceError):
+    """The request's time ran out before its answer was there."""
+
+
+class ArtifactError(ServiceError):
+    """A model version on disk is damaged, inconsistent or of an unknown kind, and must not be served."""
+
+
+class DeviceError(ServiceError):
+    """The asked-for execution device cannot be used on this machine."""

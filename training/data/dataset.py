@@ -1,0 +1,50 @@
+"""What training works on: encoded rows in raw units, with the features that describe them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.artifact.card import Feature, Layout, Task
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Encoded rows and their targets.
+
+    Attributes:
+        x: (rows, D) float32: numeric columns in raw units with gaps filled, categorical ones as one-hot blocks.
+        y: (rows,) int64 label indices (classification, ordinal), or float32 in the target's unit (regression).
+    """
+
+    x: NDArray[np.float32]
+    y: NDArray[np.int64] | NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def take(self, index: NDArray[np.int64]) -> "Rows":
+        """The rows at `index`."""
+        return Rows(self.x[index], self.y[index])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A task's rows, split, and the card's description of their columns.
+
+    Attributes:
+        features: statistics (mean, std, low, high, fill) are those of the rows in `train` alone.
+        labels: in the order of `y`'s indices; empty for regression.
+        test: rows kept apart for quality and stability reference; None where data are few and out-of-fold rows serve.
+        fingerprint: sha256 over everything the rows were made from.
+    """
+
+    task: Task
+    target: str
+    target_unit: str | None
+    features: tuple[Feature, ...]
+    layout: Layout | None
+    labels: tuple[str, ...]
+    train: Rows
+    test: Rows | None
+    fingerprint: str
