@@ -1,0 +1,47 @@
+"""Measurement noise of a numeric column: its default, and whether float32 can carry it."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from service.artifact.card import Feature, NumericFeature
+from training.data.errors import DataError
+
+NOISE_SHARE = 0.1  # of the standard deviation, where nobody declared a noise
+SPACING_SHARE = 0.1  # of the noise: the coarsest float32 spacing at which a noise of one sigma still looks smooth
+
+
+def default_noise(std: float, distinct: int) -> float:
+    """The noise of a column nobody declared one for; none for two values (0 and 1, say), which are not measured."""
+    return NOISE_SHARE * std if distinct > 2 else 0.0
+
+
+def check_float32_spacing(features: Iterable[Feature]) -> None:
+    """Refuse numeric features whose neighbouring float32 values lie further apart than a tenth of their noise.
+
+    Unix times are the usual case: near 1.7e9 float32 moves in steps of 128 seconds. A feature without noise is held to
+    the default noise. Call it again whenever another noise has been declared.
+
+    Raises:
+        DataError: names every such feature.
+    """
+    problems = []
+    for feature in features:
+        if isinstance(feature, NumericFeature):
+            noise = feature.noise or NOISE_SHARE * feature.std
+            problem = spacing_problem(max(abs(feature.low), abs(feature.high)), noise)
+            if problem:
+                problems.append(f"column '{feature.name}' {problem}")
+    if problems:
+        raise DataError("\n".join(problems))
+
+
+def spacing_problem(magnitude: float, noise: float) -> str | None:
+    """What is wrong with values up to `magnitude` that carry `noise`, in the same unit; None if nothing is."""
+    spacing = float(np.spacing(np.float32(magnitude)))
+    if spacing <= SPACING_SHARE * noise:
+        return None
+    return (
+        f"reaches {magnitude:.6g}, where float32 moves in steps of {spacing:.3g}: too coarse for a noise of "
+        f"{noise:.3g}; subtract an offset from the column, or change its unit"
+    )
