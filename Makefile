@@ -1,0 +1,95 @@
+# Set-up, running and checking, each in one command. `make` alone lists them.
+
+PYTHON = python3
+# Plain `=`: an exported HOST or PORT of the shell must not decide where we listen; `make serve PORT=9000` still does.
+HOST = 127.0.0.1
+PORT = 8000
+MODELS = models
+# Further arguments, for example `make test ARGS='-k verdict'` or `make serve ARGS='--device cpu'`.
+ARGS =
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help serve test test-slow check format format-check lint types train constraints
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "Variables: HOST=$(HOST) PORT=$(PORT) MODELS=$(MODELS) PYTHON=$(PYTHON) ARGS="
+
+# --- Environments. A stamp says what is installed; it is older than pyproject.toml when that has changed. ---
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || \
+	  { echo "ChainzRule needs Python 3.11 or newer, and there is no '$(PYTHON)' here." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "ChainzRule needs Python 3.11 or newer; '$(PYTHON)' is `$(PYTHON) --version 2>&1`." \
+	         "Name a newer one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "'$(PYTHON)' has no venv module. On Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.serve: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing what serving needs into $(VENV) ..."
+	$(PIP_INSTALL) -e '.[cpu]'
+	@touch $@
+
+# Includes what serving needs, so `make serve` has nothing left to do after it.
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing everything, with PyTorch, into $(VENV): a few minutes the first time ..."
+	$(PIP_INSTALL) -e '.[cpu,training,dev]'
+	@touch $(VENV)/.serve $@
+
+# --- Running ---
+
+# The first row of scikit-learn's breast cancer data, in the order of the shipped model's card.
+EXAMPLE_ROW := 17.99,10.38,122.8,1001,0.1184,0.2776,0.3001,0.1471,0.2419,0.07871,1.095,0.9053,8.589,153.4,0.006399,0.04904,0.05373,0.01587,0.03003,0.006193,25.38,17.33,184.6,2019,0.1622,0.6656,0.7119,0.2654,0.4601,0.1189
+EXAMPLE := {\"model\": \"breast-cancer\", \"instances\": [[$(EXAMPLE_ROW)]]}
+
+serve: $(VENV)/.serve ## install what serving needs and serve MODELS on HOST:PORT
+	@printf '%s\n' '' 'Once it is ready, try from another terminal:' '' \
+	  "  curl -s http://$(HOST):$(PORT)/predict -H 'Content-Type: application/json' -d '$(EXAMPLE)'" ''
+	@exec $(BIN)/python -m service --models $(MODELS) --host $(HOST) --port $(PORT) $(ARGS)
+
+train: $(VENV)/.dev ## train every config in training/configs and publish it as a new version in MODELS
+	@set -e; for config in training/configs/*.toml; do \
+	  echo "== $$config"; \
+	  $(BIN)/python -m training fit "$$config" --models $(MODELS) $(ARGS); \
+	done
+
+# --- Checking ---
+
+test: $(VENV)/.dev ## install everything and run all tests but the slow ones, with branch coverage
+	$(PYTEST) -m 'not slow' --cov --cov-branch --cov-report=term $(ARGS)
+
+test-slow: $(VENV)/.dev ## run the tests that take minutes
+	$(PYTEST) -m slow $(ARGS)
+
+# One after the other also under `make -j`: the quick ones answer first.
+check: ## everything that CI checks: format, lint, types, test
+	@$(MAKE) --no-print-directory format-check
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory types
+	@$(MAKE) --no-print-directory test
+
+format-check: $(VENV)/.dev ## say which files `make format` would change
+	$(BIN)/ruff format --check .
+
+lint: $(VENV)/.dev ## ruff's checks
+	$(BIN)/ruff check .
+
+types: $(VENV)/.dev ## mypy, strict
+	$(BIN)/mypy
+
+format: $(VENV)/.dev ## format the code and fix what ruff can fix
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# --- Upkeep ---
+
+constraints: ## pin constraints.txt to the newest versions that pyproject.toml admits
+	PYTHON=$(PYTHON) .ci/pin $(ARGS)
