@@ -1,1 +1,1 @@
-"""The ChainzRule server: answers predictions together with how stable they are. Never imports torch, onnx or training."""
+"""The ChainzRule server: answers predictions and how stable they are. Never imports torch, onnx or training."""

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from service.errors import ArtifactError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Literal[1] = 1
 MAX_SCORES = 64
 QUANTILES = 101  # the minimum, the percentiles 1 to 99 and the maximum
 
@@ -167,7 +167,7 @@ class Provenance(CardModel):
 class ModelCard(CardModel):
     """A model version: its inputs, outputs, graphs, stability reference, quality and origin."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     name: ModelName
     version: ModelVersion
     task: Task
@@ -240,7 +240,9 @@ def parse_card(text: bytes) -> ModelCard:
     try:
         version = _SchemaVersion.model_validate_json(text).schema_version
         if version != SCHEMA_VERSION:
-            raise ArtifactError(f"schema_version {version} is unknown; this service reads {SCHEMA_VERSION}", "card.json")
+            raise ArtifactError(
+                f"schema_version {version} is unknown; this service reads {SCHEMA_VERSION}", "card.json"
+            )
         return ModelCard.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]

@@ -130,7 +130,9 @@ def publish(
         The new version directory.
     """
     if not _NAME.fullmatch(name):
-        raise ArtifactError("a model name has 1 to 64 letters, digits, '.', '_' or '-' and starts with a letter or digit")
+        raise ArtifactError(
+            "a model name has 1 to 64 letters, digits, '.', '_' or '-' and starts with a letter or digit"
+        )
     home = root / name
     home.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=".publishing-", dir=home))

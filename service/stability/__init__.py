@@ -1,1 +1,1 @@
-"""."""
+"""How stable a prediction is: measures, verdicts and their rolling window. Pure numpy."""

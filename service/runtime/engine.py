@@ -1,0 +1,256 @@
+"""When and in which batch a run happens.
+
+Work that takes well under a millisecond runs on the event loop itself, because handing it to a thread costs more than
+the run; requests that arrive in the same turn of the loop are answered by one run. Larger work goes to the engine's one
+worker thread, which takes whatever has queued while it was busy as its next batch: without a timer, so that nothing
+waits when the engine is idle.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from service.errors import DeadlineExceeded, NotReady, QueueFull
+
+Work = TypeVar("Work")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds that a run of so many rows takes, as measured."""
+
+    base: float
+    row: float
+
+    def __call__(self, rows: int) -> float:
+        """The estimate for a batch."""
+        return self.base + self.row * rows
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of an engine.
+
+    Attributes:
+        inline_seconds: runs expected to take at most this long run on the event loop; 0 sends all to the worker.
+        max_batch_rows: rows that requests are joined up to; a single request may be larger.
+        max_queue_rows: rows that may wait; beyond, requests are refused.
+    """
+
+    inline_seconds: float = 0.001
+    max_batch_rows: int = 1024
+    max_queue_rows: int = 16384
+
+
+@dataclass(frozen=True)
+class Share(Generic[Result]):
+    """One request's part of a batch's result: rows `start` to `stop`."""
+
+    result: Result
+    start: int
+    stop: int
+
+
+def measure_cost(run: Callable[[int], object], rows: int = 64, repeats: int = 5) -> Cost:
+    """Time `run(rows)` for one and for many rows, after a first call of each; the fastest of several counts."""
+    fastest = {}
+    for count in (1, rows):
+        run(count)
+        times = []
+        for _ in range(repeats):
+            begin = time.perf_counter()
+            run(count)
+            times.append(time.perf_counter() - begin)
+        fastest[count] = min(times)
+    row = max(0.0, (fastest[rows] - fastest[1]) / (rows - 1))
+    return Cost(max(0.0, fastest[1] - row), row)
+
+
+@dataclass(eq=False)
+class _Request(Generic[Work, Result]):
+    work: Work
+    rows: int
+    deadline: float
+    future: "asyncio.Future[Share[Result]]"
+    timer: asyncio.TimerHandle | None = field(default=None)
+
+
+class Engine(Generic[Work, Result]):
+    """Runs one kind of work for one model version. All methods belong to the event loop's thread."""
+
+    def __init__(
+        self,
+        run: Callable[[Work], Result],
+        join: Callable[[Sequence[Work]], Work],
+        cost: Cost,
+        limits: Limits,
+        done: Callable[[Result, int, float], None],
+    ) -> None:
+        """Set up an idle engine.
+
+        Args:
+            run: does the work of one batch; called on the event loop or on the worker thread, never concurrently.
+            join: makes one batch of several requests' work.
+            cost: what a run is expected to take.
+            limits: the bounds.
+            done: told on the event loop of every batch: its result, rows and seconds.
+        """
+        self._run = run
+        self._join = join
+        self._cost = cost
+        self._limits = limits
+        self._done = done
+        self._queue: deque[_Request[Work, Result]] = deque()
+        self._queued_rows = 0
+        self._scheduled = False
+        self._busy = False
+        self._closed = False
+        self._worker: ThreadPoolExecutor | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def depth(self) -> int:
+        """Requests that wait."""
+        return len(self._queue)
+
+    async def submit(self, work: Work, rows: int, deadline: float) -> Share[Result]:
+        """Have `rows` rows of work done; `deadline` is by the event loop's clock.
+
+        Raises:
+            QueueFull: too many rows wait already.
+            DeadlineExceeded: the deadline passed first. Work not yet started is dropped.
+            NotReady: the engine is closed.
+        """
+        if self._closed:
+            raise NotReady("the model version is being unloaded; try again")
+        if self._queue and self._queued_rows + rows > self._limits.max_queue_rows:
+            raise QueueFull("too much work is waiting for this model; try again later")
+        loop = asyncio.get_running_loop()
+        request = _Request(work, rows, deadline, loop.create_future())
+        self._queue.append(request)
+        self._queued_rows += rows
+        if self._busy:
+            request.timer = loop.call_at(deadline, self._expire, request)
+        self._schedule(loop)
+        try:
+            return await request.future
+        except asyncio.CancelledError:
+            self._drop(request)
+            raise
+
+    async def close(self) -> None:
+        """Take no more work, finish what is queued, and end the worker thread."""
+        self._closed = True
+        await self._idle.wait()
+        if self._worker is not None:
+            self._worker.shutdown(wait=False)
+
+    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+        # call_soon runs after everything that is ready in this turn: all of that joins the batch.
+        if not self._scheduled and not self._busy:
+            self._scheduled = True
+            self._idle.clear()
+            loop.call_soon(self._turn, loop)
+
+    def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._scheduled = False
+        batch = self._take(loop.time())
+        if not batch:
+            self._idle.set()
+            return
+        rows = sum(request.rows for request in batch)
+        if self._cost(rows) <= self._limits.inline_seconds:
+            try:
+                outcome: tuple[Result, float] | Exception = self._execute(batch)
+            except Exception as error:
+                outcome = error
+            self._finish(loop, batch, rows, outcome)
+            return
+        self._busy = True
+        for request in (*batch, *self._queue):
+            if request.timer is None:
+                request.timer = loop.call_at(request.deadline, self._expire, request)
+        if self._worker is None:
+            self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
+        running = self._worker.submit(self._execute, batch)
+        running.add_done_callback(lambda future: loop.call_soon_threadsafe(self._returned, loop, batch, rows, future))
+
+    def _take(self, now: float) -> list[_Request[Work, Result]]:
+        batch: list[_Request[Work, Result]] = []
+        rows = 0
+        while self._queue:
+            request = self._queue[0]
+            if batch and rows + request.rows > self._limits.max_batch_rows:
+                break
+            self._queue.popleft()
+            self._queued_rows -= request.rows
+            if request.deadline <= now:
+                self._expire(request)
+            if not request.future.done():
+                batch.append(request)
+                rows += request.rows
+        return batch
+
+    def _execute(self, batch: list[_Request[Work, Result]]) -> tuple[Result, float]:
+        begin = time.perf_counter()
+        work = batch[0].work if len(batch) == 1 else self._join([request.work for request in batch])
+        result = self._run(work)
+        return result, time.perf_counter() - begin
+
+    def _returned(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        batch: list[_Request[Work, Result]],
+        rows: int,
+        running: "Future[tuple[Result, float]]",
+    ) -> None:
+        self._busy = False
+        error = running.exception()
+        if error is not None and not isinstance(error, Exception):
+            raise error
+        self._finish(loop, batch, rows, running.result() if error is None else error)
+
+    def _finish(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        batch: list[_Request[Work, Result]],
+        rows: int,
+        outcome: tuple[Result, float] | Exception,
+    ) -> None:
+        start = 0
+        for request in batch:
+            if request.timer is not None:
+                request.timer.cancel()
+            if not request.future.done():
+                if isinstance(outcome, Exception):
+                    request.future.set_exception(outcome)
+                else:
+                    request.future.set_result(Share(outcome[0], start, start + request.rows))
+            start += request.rows
+        if not isinstance(outcome, Exception):
+            self._done(outcome[0], rows, outcome[1])
+        if self._queue:
+            self._schedule(loop)
+        else:
+            self._idle.set()
+
+    def _expire(self, request: _Request[Work, Result]) -> None:
+        if not request.future.done():
+            request.future.set_exception(DeadlineExceeded("the request's time ran out before the model answered"))
+            self._drop(request)
+
+    def _drop(self, request: _Request[Work, Result]) -> None:
+        """Take a request that nobody waits for any more out of the queue, if it has not started."""
+        if request.timer is not None:
+            request.timer.cancel()
+        try:
+            self._queue.remove(request)
+        except ValueError:
+            return
+        self._queued_rows -= request.rows

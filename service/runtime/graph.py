@@ -1,0 +1,128 @@
+"""ONNX graphs in ONNX Runtime. The only file that imports it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import ArtifactError, DeviceError
+
+try:
+    import onnxruntime as ort
+except ImportError as error:
+    raise ImportError(
+        "no ONNX Runtime is installed: install chainzrule[cpu], or chainzrule[gpu] for an NVIDIA GPU (never both)"
+    ) from error
+
+Device = Literal["cpu", "cuda", "auto"]
+Shape = tuple[int | str | None, ...]
+
+_CPU = "CPUExecutionProvider"
+_CUDA = "CUDAExecutionProvider"
+
+# A graph `y = Identity(x)`, to see whether CUDA really runs: ONNX Runtime falls back to the CPU without an error.
+_PROBE = bytes.fromhex(
+    "08083a370a100a017812017922084964656e746974791201675a0f0a0178120a0a08080112040a020801"
+    "620f0a0179120a0a08080112040a02080142040a001011"
+)
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Where and with how many threads graphs run.
+
+    Attributes:
+        device: `cpu` or `cuda`, as really used.
+        threads: threads that one run may use on the CPU.
+        note: why the device is not the one that could be hoped for; empty otherwise.
+    """
+
+    device: Literal["cpu", "cuda"]
+    threads: int
+    note: str = ""
+
+    @property
+    def provider(self) -> str:
+        """ONNX Runtime's name of the device."""
+        return _CUDA if self.device == "cuda" else _CPU
+
+
+def choose_execution(device: Device, threads: int) -> Execution:
+    """Settle where graphs run, by trying.
+
+    Raises:
+        DeviceError: `cuda` was asked for and does not work here; says why.
+    """
+    if device == "cpu":
+        return Execution("cpu", threads)
+    reason = _cuda_fault(threads)
+    if reason is None:
+        return Execution("cuda", threads)
+    if device == "cuda":
+        raise DeviceError(f"device=cuda cannot be used: {reason}")
+    return Execution("cpu", threads, note=f"device=auto runs on the CPU: {reason}")
+
+
+class Graph:
+    """One ONNX graph, loaded. Safe to run from several threads at once."""
+
+    def __init__(self, content: bytes, name: str, execution: Execution) -> None:
+        """Load a graph from its bytes.
+
+        Raises:
+            ArtifactError: not a graph ONNX Runtime can load, or one that refers to data outside its own file.
+            DeviceError: the execution's device turned out not to be used.
+        """
+        try:
+            self._session = _session(content, execution)
+        except Exception as error:  # ONNX Runtime's errors share no other base
+            raise ArtifactError(f"ONNX Runtime cannot load it ({type(error).__name__})", name) from error
+        if self._session.get_providers()[0] != execution.provider:
+            raise DeviceError(f"{name} was to run on {execution.device}, but ONNX Runtime loaded it elsewhere")
+        self.name = name
+        self.inputs: Mapping[str, tuple[str, Shape]] = _signature(self._session.get_inputs())
+        self.outputs: Mapping[str, tuple[str, Shape]] = _signature(self._session.get_outputs())
+
+    def run(self, features: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """All outputs by name, for `features` (rows, D)."""
+        return dict(zip(self.outputs, self._session.run(None, {"features": features}), strict=True))
+
+
+def runtime_version() -> str:
+    """ONNX Runtime's version."""
+    return str(ort.__version__)
+
+
+def _session(content: bytes, execution: Execution) -> Any:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = execution.threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # failures come as exceptions
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # An artifact is its own files: weights kept elsewhere are refused, because no such directory exists.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", "/nonexistent/refused")
+    providers: list[Any] = [_CPU]
+    if execution.device == "cuda":
+        # TensorFloat-32 keeps 10 bits of the mantissa: too few for a covariance.
+        providers.insert(0, (_CUDA, {"use_tf32": "0"}))
+    return ort.InferenceSession(content, options, providers=providers)
+
+
+def _signature(values: Any) -> dict[str, tuple[str, Shape]]:
+    return {value.name: (value.type, tuple(value.shape)) for value in values}
+
+
+def _cuda_fault(threads: int) -> str | None:
+    if _CUDA not in ort.get_available_providers():
+        return "this ONNX Runtime has no CUDA; install chainzrule[gpu] instead of chainzrule[cpu]"
+    try:
+        session = _session(_PROBE, Execution("cuda", threads))
+    except Exception as error:  # ONNX Runtime's errors share no other base
+        return f"ONNX Runtime failed to start CUDA ({type(error).__name__}); check the NVIDIA driver and CUDA libraries"
+    if session.get_providers()[0] != _CUDA:
+        return (
+            "ONNX Runtime could not load CUDA; check the NVIDIA driver and that CUDA and cuDNN libraries are installed"
+        )
+    return None

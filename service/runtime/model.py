@@ -1,0 +1,154 @@
+"""A loaded model version: rows in, diagnosed predictions and derivatives out. Knows no HTTP and no clock."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.artifact.card import ModelCard, Role
+from service.artifact.store import Artifact, graph_file
+from service.runtime.graph import Execution, Graph
+from service.runtime.rows import RowEncoder
+from service.stability.measures import Diagnosis, diagnose
+from service.stability.verdict import VERDICTS, Thresholds, Verdicts, judge, percentile
+
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+class Inputs(NamedTuple):
+    """Rows to be predicted.
+
+    Attributes:
+        features: (rows, D) float32.
+        noise_scale: (rows,) multiples of the card's noise at which to measure.
+        observe: (rows,) whether a row enters metrics and window.
+    """
+
+    features: Floats
+    noise_scale: NDArray[np.float64]
+    observe: NDArray[np.bool_]
+
+
+class Derivatives(NamedTuple):
+    """Derivatives of a batch.
+
+    Attributes:
+        jacobian: (rows, S, D) derivative of the scores with respect to the features in raw units.
+        layer_norms: (rows, L) Frobenius norm of the derivative after each layer, per noise sigma.
+    """
+
+    jacobian: Floats
+    layer_norms: Floats
+
+
+class Predictions:
+    """A diagnosed batch. Arrays have the rows first.
+
+    Attributes:
+        scores: (rows, S) float32.
+        probabilities: (rows, K) float32; None for regression.
+        covariance: (rows, S, S) float32, at one noise sigma.
+        finite: (rows,) whether all of the row's outputs are finite; the measures of other rows mean nothing.
+        outside: (rows, numeric features) which features lie outside the range seen in training.
+        is_outside: (rows,) whether any does.
+        diagnosis: the measures.
+        verdicts: the verdicts.
+        percentile: (rows,) of the volatility among the card's held-out rows.
+    """
+
+    def __init__(self, model: "Model", inputs: Inputs, outputs: Mapping[str, Floats], thresholds: Thresholds) -> None:
+        card = model.card
+        self._model = model
+        self.inputs = inputs
+        self.scores = outputs["scores"]
+        self.probabilities = outputs.get("probabilities")
+        self.covariance = outputs["covariance"]
+        self.finite: Mask = np.asarray(
+            np.isfinite(self.covariance).all(axis=(1, 2)) & np.isfinite(self.scores).all(axis=1)
+        )
+        whole = bool(self.finite.all())
+        # Measured as zeros, so that one bad row raises no warning over a batch it shares with others.
+        scores = self.scores if whole else np.where(self.finite[:, None], self.scores, 0.0)
+        covariance = self.covariance if whole else np.where(self.finite[:, None, None], self.covariance, 0.0)
+        self.outside: Mask = model.rows.outside(inputs.features)
+        self.is_outside: Mask = np.asarray(self.outside.any(axis=1))
+        self.diagnosis: Diagnosis = diagnose(card.task, scores, covariance, inputs.noise_scale)
+        self.verdicts: Verdicts = judge(card.task, self.diagnosis, self.is_outside, card.reference, thresholds)
+        self.percentile = percentile(self.diagnosis.volatility, card.reference)
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @cached_property
+    def answers(self) -> list[dict[str, Any]]:
+        """Each row as the API answers it; made once for the whole batch."""
+        task, labels = self._model.card.task, self._model.card.labels
+        d = self.diagnosis
+        levels = [VERDICTS[level] for level in self.verdicts.level.tolist()]
+        volatility, norms = d.volatility.tolist(), d.gradient_norm.tolist()
+        percentiles = np.where(self.inputs.noise_scale == 1.0, self.percentile, np.nan).tolist()
+        outside = self.is_outside.tolist()
+        values, index = d.value.tolist(), d.label.tolist()
+        flip_distance, flip_probability = d.flip_distance.tolist(), d.flip_probability.tolist()
+        runner_up = d.runner_up.tolist()
+        probabilities = [] if self.probabilities is None else self.probabilities.tolist()
+        answers = []
+        for row, level in enumerate(levels):
+            stability: dict[str, Any] = {
+                "verdict": level,
+                "reasons": self.verdicts.reasons(row) if level != "stable" else [],
+                "volatility": volatility[row],
+                "percentile": percentiles[row] if percentiles[row] == percentiles[row] else None,
+            }
+            if task != "regression":
+                distance = flip_distance[row]
+                stability["flip_distance"] = distance if distance != np.inf else None
+                stability["flip_probability"] = flip_probability[row]
+                stability["runner_up"] = labels[runner_up[row]]
+            stability["gradient_norm"] = norms[row]
+            stability["out_of_range"] = self.outside_names(row) if outside[row] else []
+            answer: dict[str, Any] = {}
+            if task != "regression":
+                answer["label"] = labels[index[row]]
+            if task != "classification":
+                answer["value"] = values[row]
+            if probabilities:
+                answer["probabilities"] = dict(zip(labels, probabilities[row], strict=True))
+            answer["stability"] = stability
+            answers.append(answer)
+        return answers
+
+    def outside_names(self, row: int) -> list[str]:
+        """The features of a row that lie outside their range."""
+        return [self._model.rows.numeric[column] for column in np.flatnonzero(self.outside[row]).tolist()]
+
+
+class Model:
+    """A model version's graphs, opened. Safe to use from several threads."""
+
+    def __init__(self, artifact: Artifact, execution: Execution, thresholds: Thresholds | None = None) -> None:
+        """Open the graphs; `service.runtime.selfcheck.load` also makes sure that they are what the card says.
+
+        Raises:
+            ArtifactError: a graph cannot be loaded.
+            DeviceError: the execution's device turned out not to be used.
+        """
+        self.card: ModelCard = artifact.card
+        self.execution = execution
+        self.rows = RowEncoder(artifact.card)
+        self.graphs: dict[Role, Graph] = {
+            role: Graph(content, graph_file(role), execution) for role, content in artifact.graphs.items()
+        }
+        self._thresholds = thresholds or Thresholds()
+
+    def predict(self, inputs: Inputs) -> Predictions:
+        """Run the model graph and measure."""
+        return Predictions(self, inputs, self.graphs["model"].run(inputs.features), self._thresholds)
+
+    def differentiate(self, features: Floats) -> Derivatives:
+        """Run the Jacobian graph."""
+        outputs = self.graphs["jacobian"].run(features)
+        return Derivatives(outputs["jacobian"], outputs["layer_norms"])

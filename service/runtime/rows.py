@@ -1,0 +1,123 @@
+"""Rows as callers send them, to one float32 matrix as the graph takes it; every refusal names its place."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.artifact.card import CategoricalFeature, ModelCard, NumericFeature
+from service.errors import InvalidInput
+
+Matrix = NDArray[np.float32]
+_NUMBERS = frozenset((int, float))
+
+
+class RowEncoder:
+    """Encodes rows for one card. `names` are the features in the order in which list rows give them."""
+
+    def __init__(self, card: ModelCard) -> None:
+        self._features = tuple(card.inputs())
+        self.names = tuple(feature.name for feature in self._features)
+        self.width = card.width
+        self._plain = all(isinstance(feature, NumericFeature) and feature.fill is None for feature in self._features)
+        numeric: list[NumericFeature] = []
+        columns: list[int] = []
+        self.start: dict[str, int] = {}
+        at = 0
+        for feature in self._features:
+            self.start[feature.name] = at
+            if isinstance(feature, NumericFeature):
+                numeric.append(feature)
+                columns.append(at)
+                at += 1
+            else:
+                at += len(feature.levels)
+        self.numeric = tuple(feature.name for feature in numeric)
+        self.columns = np.array(columns, dtype=np.int64)
+        # In float32, as the rows: a training row's own extreme is then never outside.
+        self._low = np.array([feature.low for feature in numeric], dtype=np.float32)
+        self._high = np.array([feature.high for feature in numeric], dtype=np.float32)
+
+    def encode(self, instances: Sequence[Any]) -> Matrix:
+        """Encode rows, each a list in the card's order or an object by feature name.
+
+        Returns:
+            (rows, D) float32, finite.
+
+        Raises:
+            InvalidInput: anything that is not exactly a row of this card.
+        """
+        rows = [self._ordered(i, row) for i, row in enumerate(instances)]
+        with np.errstate(over="ignore"):
+            if self._plain and all(_NUMBERS.issuperset(map(type, row)) for row in rows):
+                matrix = np.array(rows, dtype=np.float32).reshape(len(rows), self.width)
+            else:
+                matrix = self._mixed(rows)
+        if not np.isfinite(matrix).all():
+            row, column = np.argwhere(~np.isfinite(matrix))[0].tolist()
+            raise InvalidInput("is not finite as a 32-bit float", self._place(row, self._feature_at(column)))
+        return matrix
+
+    def outside(self, matrix: Matrix) -> NDArray[np.bool_]:
+        """(rows, len(numeric)) whether each numeric feature lies outside the range seen in training."""
+        values = matrix if len(self.columns) == self.width else matrix[:, self.columns]
+        return (values < self._low) | (values > self._high)
+
+    def _ordered(self, i: int, row: Any) -> list[Any]:
+        if type(row) is list:
+            if len(row) != len(self.names):
+                raise InvalidInput(f"has {len(row)} values where the model takes {len(self.names)}", f"instances[{i}]")
+            return row
+        if type(row) is not dict:
+            raise InvalidInput("must be a list of values or an object by feature name", f"instances[{i}]")
+        missing = next((name for name in self.names if name not in row), None)
+        if missing is not None:
+            raise InvalidInput("is missing", self._place(i, missing))
+        if len(row) > len(self.names):
+            raise InvalidInput(
+                f"has {len(row) - len(self.names)} features that the model does not know; GET /models/NAME lists them",
+                f"instances[{i}]",
+            )
+        return [row[name] for name in self.names]
+
+    def _mixed(self, rows: list[list[Any]]) -> Matrix:
+        matrix = np.zeros((len(rows), self.width), dtype=np.float32)
+        for position, feature in enumerate(self._features):
+            at = self.start[feature.name]
+            values = [row[position] for row in rows]
+            if isinstance(feature, NumericFeature):
+                matrix[:, at] = [self._number(i, feature, value) for i, value in enumerate(values)]
+            else:
+                chosen = [self._level(i, feature, value) for i, value in enumerate(values)]
+                matrix[np.arange(len(rows)), at + np.array(chosen, dtype=np.int64)] = 1.0
+        return matrix
+
+    def _number(self, i: int, feature: NumericFeature, value: Any) -> float:
+        if value is None and feature.fill is not None:
+            return feature.fill
+        if type(value) not in _NUMBERS:
+            raise InvalidInput(f"must be a number, not {_kind(value)}", self._place(i, feature.name))
+        return float(value)
+
+    def _level(self, i: int, feature: CategoricalFeature, value: Any) -> int:
+        if value is None and feature.fill is not None:
+            value = feature.fill
+        if type(value) is not str:
+            raise InvalidInput(f"must be one of the levels, not {_kind(value)}", self._place(i, feature.name))
+        try:
+            return feature.levels.index(value)
+        except ValueError:
+            raise InvalidInput("is not a level the model knows", self._place(i, feature.name)) from None
+
+    def _feature_at(self, column: int) -> str:
+        return next(name for name in reversed(self.names) if self.start[name] <= column)
+
+    @staticmethod
+    def _place(i: int, name: str) -> str:
+        return f"instances[{i}].{name}"
+
+
+def _kind(value: Any) -> str:
+    kinds = {bool: "a boolean", str: "text", list: "a list", dict: "an object", type(None): "null"}
+    return kinds.get(type(value), "a number")

@@ -1,0 +1,90 @@
+"""What a model version must pass before it may answer: its graphs' signature, and its golden rows reproduced."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.artifact.card import ModelCard, Role, Tensor
+from service.artifact.store import Artifact
+from service.errors import ArtifactError
+from service.runtime.graph import Execution, Graph
+from service.runtime.model import Inputs, Model
+from service.stability.verdict import Thresholds
+
+# Largest difference from the golden rows, relative to the largest magnitude in the row's tensor. Processors and
+# ONNX Runtime versions differ in the order of float32 sums, by about 1e-6; a wrong weight by far more.
+GOLDEN_TOLERANCE = 1e-3
+
+_FLOAT = "tensor(float)"
+
+
+def load(artifact: Artifact, execution: Execution, thresholds: Thresholds | None = None) -> Model:
+    """Open a model version and check it.
+
+    Raises:
+        ArtifactError: a graph cannot be loaded, has other inputs, outputs or shapes than the card says, or does not
+            reproduce the golden rows.
+        DeviceError: the execution's device turned out not to be used.
+    """
+    model = Model(artifact, execution, thresholds)
+    for role, outputs in _expected_outputs(artifact.card).items():
+        _check_signature(model.graphs[role], artifact.card.width, outputs)
+    _check_golden(model)
+    return model
+
+
+def accept(artifact: Artifact) -> None:
+    """Check an artifact as the service would, on the CPU with one thread; for publishers."""
+    load(artifact, Execution("cpu", threads=1))
+
+
+def golden_features(card: ModelCard) -> NDArray[np.float32]:
+    """(rows, D) the card's synthetic rows; also what a model is warmed up with."""
+    return _array(card.golden.features)
+
+
+def _expected_outputs(card: ModelCard) -> dict[Role, dict[str, tuple[int, ...]]]:
+    """Outputs by graph, with their shapes behind the batch dimension; layer_norms has any length."""
+    S, D = card.scores, card.width
+    outputs: dict[str, tuple[int, ...]] = {"scores": (S,), "covariance": (S, S)}
+    if card.labels:
+        outputs["probabilities"] = (len(card.labels),)
+    return {"model": outputs, "jacobian": {"jacobian": (S, D), "layer_norms": (-1,)}}
+
+
+def _check_signature(graph: Graph, width: int, outputs: dict[str, tuple[int, ...]]) -> None:
+    if set(graph.inputs) != {"features"}:
+        raise ArtifactError("must have exactly the input features", graph.name)
+    if set(graph.outputs) != set(outputs):
+        raise ArtifactError(f"must have exactly the outputs {', '.join(sorted(outputs))}", graph.name)
+    for name, (kind, shape) in {**graph.inputs, **graph.outputs}.items():
+        expected = (width,) if name == "features" else outputs[name]
+        if kind != _FLOAT:
+            raise ArtifactError(f"{name} must be float32", graph.name)
+        fits = len(shape) == 1 + len(expected) and all(
+            isinstance(found, int) and (wanted in (-1, found))
+            for found, wanted in zip(shape[1:], expected, strict=True)
+        )
+        if not fits or isinstance(shape[0], int):
+            raise ArtifactError(f"{name} must have the shape {('batch', *expected)}", graph.name)
+
+
+def _check_golden(model: Model) -> None:
+    golden = model.card.golden
+    features = golden_features(model.card)
+    rows = len(features)
+    predictions = model.predict(Inputs(features, np.ones(rows), np.zeros(rows, np.bool_)))
+    found = {
+        "scores": predictions.scores,
+        "covariance": predictions.covariance,
+        "jacobian": model.differentiate(features).jacobian,
+    }
+    for name, values in found.items():
+        expected = _array(getattr(golden, name))
+        scale = np.abs(expected).max(axis=tuple(range(1, expected.ndim)), keepdims=True)
+        # `not <=` also catches NaN.
+        if not (np.abs(values - expected) <= GOLDEN_TOLERANCE * scale + np.finfo(np.float32).tiny).all():
+            raise ArtifactError(f"does not reproduce the golden rows' {name}", model.graphs["model"].name)
+
+
+def _array(tensor: Tensor) -> NDArray[np.float32]:
+    return np.frombuffer(tensor.raw, dtype="<f4").reshape(tensor.shape).astype(np.float32)

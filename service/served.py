@@ -1,0 +1,129 @@
+"""A model version in service: its model, the engines that batch its runs, its window and its metrics."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.runtime.engine import Cost, Engine, Limits, Share, measure_cost
+from service.runtime.model import Derivatives, Inputs, Model, Predictions
+from service.runtime.selfcheck import golden_features
+from service.stability.verdict import VERDICTS
+from service.stability.window import Window
+from service.telemetry.metrics import RowReadings, VersionMetrics, VersionReading
+
+Matrix = NDArray[np.float32]
+
+
+class Costs:
+    """What the model's runs take on this machine, measured while it warms up."""
+
+    def __init__(self, model: Model) -> None:
+        golden = golden_features(model.card)
+
+        def rows(count: int) -> Matrix:
+            return np.resize(golden, (count, golden.shape[1]))
+
+        self.predict: Cost = measure_cost(lambda count: model.predict(_unobserved(rows(count))).answers)
+        self.differentiate: Cost = measure_cost(lambda count: model.differentiate(rows(count)), rows=16)
+
+
+class ServedModel:
+    """Answers for one model version. Made and used on the event loop."""
+
+    def __init__(self, model: Model, costs: Costs, limits: Limits, window: Window, metrics: VersionMetrics) -> None:
+        self.model = model
+        self.card = model.card
+        self.window = window
+        self.loaded_at = time.time()
+        self._metrics = metrics
+        self._predictions: Engine[Inputs, Predictions] = Engine(
+            model.predict, _join_inputs, costs.predict, limits, self._record
+        )
+        self._derivatives: Engine[Matrix, Derivatives] = Engine(
+            model.differentiate, np.concatenate, costs.differentiate, limits, lambda result, rows, seconds: None
+        )
+
+    async def predict(self, inputs: Inputs, deadline: float) -> Share[Predictions]:
+        """Predict and measure rows; `deadline` is by the event loop's clock."""
+        return await self._predictions.submit(inputs, len(inputs.features), deadline)
+
+    async def differentiate(self, features: Matrix, deadline: float) -> Share[Derivatives]:
+        """The scores' Jacobian and the layers' derivative norms."""
+        return await self._derivatives.submit(features, len(features), deadline)
+
+    @property
+    def queue_depth(self) -> int:
+        """Requests that wait for this version."""
+        return self._predictions.depth + self._derivatives.depth
+
+    async def close(self) -> None:
+        """Finish what is queued and let go."""
+        await asyncio.gather(self._predictions.close(), self._derivatives.close())
+
+    def reading(self) -> VersionReading:
+        """The version's live metrics."""
+        card = self.card
+        return VersionReading(
+            model=card.name,
+            version=card.version,
+            state="READY",
+            info={
+                "sha256": card.graphs["model"].sha256,
+                "task": card.task,
+                "method": card.method,
+                "provider": self.model.execution.provider,
+            },
+            loaded_timestamp=self.loaded_at,
+            window_samples=self.window.samples,
+            gradient_tail_ratio=self.window.gradient_tail_ratio(),
+            volatility_reference_ratio=self.window.volatility_reference_ratio(),
+        )
+
+    def _record(self, batch: Predictions, rows: int, seconds: float) -> None:
+        self._metrics.count_batch(rows, seconds)
+        finite = int(np.count_nonzero(batch.finite))
+        if finite < rows:
+            self._metrics.nonfinite.inc(rows - finite)
+        observed = batch.finite & batch.inputs.observe & (batch.inputs.noise_scale == 1.0)
+        if not observed.any():
+            return
+        diagnosis = batch.diagnosis
+        volatility = diagnosis.volatility[observed]
+        gradient_norm = diagnosis.gradient_norm[observed]
+        level = batch.verdicts.level[observed]
+        outside = batch.is_outside[observed]
+        self.window.add(volatility, gradient_norm, level, outside)
+        mean = self.card.reference.volatility.mean
+        self._metrics.count_rows(
+            RowReadings(
+                volatility=volatility,
+                relative=volatility / mean if mean > 0 else None,
+                flip_probability=None if self.card.task == "regression" else diagnosis.flip_probability[observed],
+                gradient_norm=gradient_norm,
+                verdicts=dict(zip(VERDICTS, np.bincount(level, minlength=3).tolist(), strict=True)),
+                out_of_range=self._features_outside(batch.outside[observed]) if outside.any() else {},
+            )
+        )
+
+    def _features_outside(self, outside: NDArray[np.bool_]) -> dict[str, int]:
+        if self.card.layout is not None:
+            return {}
+        counts = outside.sum(axis=0).tolist()
+        return {name: rows for name, rows in zip(self.model.rows.numeric, counts, strict=True) if rows}
+
+
+def inputs_of(features: Matrix, noise_scale: float, observe: bool) -> Inputs:
+    """Rows that share one noise scale, as a request's do."""
+    rows = len(features)
+    return Inputs(features, np.full(rows, noise_scale), np.full(rows, observe))
+
+
+def _unobserved(features: Matrix) -> Inputs:
+    return inputs_of(features, noise_scale=1.0, observe=False)
+
+
+def _join_inputs(parts: Sequence[Inputs]) -> Inputs:
+    return Inputs(*(np.concatenate(fields) for fields in zip(*parts, strict=True)))

@@ -1,0 +1,113 @@
+"""Every setting of the service. Each is an environment variable `CHAINZRULE_<NAME>`; the common ones are flags too."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.runtime.engine import Limits
+from service.runtime.graph import Device
+from service.stability.verdict import Thresholds
+
+
+def _split(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
+class Settings(BaseSettings):
+    """Frozen once read; an unknown `CHAINZRULE_` variable is not an error, a wrong value is."""
+
+    model_config = SettingsConfigDict(env_prefix="CHAINZRULE_", frozen=True, extra="forbid")
+
+    models: Path = Field(default=Path("models"), description="the model repository: NAME/VERSION directories")
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: int = Field(default=8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    device: Device = Field(
+        default="cpu", description="cpu, cuda (refuses to start where it does not work) or auto (falls back to the CPU)"
+    )
+    threads: int = Field(default=0, ge=0, description="threads of one model run; 0 takes the container's CPU quota")
+    default_model: str | None = Field(
+        default=None, description="the model of requests that name none; else the only one in the repository"
+    )
+    required_models: Names = Field(
+        default=(),
+        description="comma-separated models that must be ready for /readyz; empty means all in the repository",
+    )
+    keep_versions: int = Field(default=2, ge=1, description="newest ready versions of a model that stay loaded")
+    reload_seconds: float = Field(
+        default=5.0, ge=0, description="seconds between two looks at the repository; 0 looks only at SIGHUP"
+    )
+    max_body_bytes: int = Field(default=8 * 2**20, ge=1, description="largest request body, also after decompression")
+    max_rows: int = Field(default=4096, ge=1, description="most rows in one prediction request")
+    max_sensitivity_rows: int = Field(default=256, ge=1, description="most rows in one sensitivity request")
+    request_timeout: float = Field(
+        default=30.0,
+        gt=0,
+        description="seconds after which an unanswered request gets 504; X-Request-Timeout may shorten",
+    )
+    inline_milliseconds: float = Field(
+        default=1.0,
+        ge=0,
+        description="runs expected to take less run on the event loop; 0 sends all to a worker thread",
+    )
+    max_batch_rows: int = Field(default=1024, ge=1, description="rows up to which waiting requests share one run")
+    max_queue_rows: int = Field(default=16384, ge=1, description="rows that may wait for one model; beyond comes 429")
+    window_rows: int = Field(default=10_000, ge=1, description="rows in a model version's rolling stability window")
+    window_minimum_rows: int = Field(
+        default=1_000, ge=1, description="rows the window must hold before ratios are computed from it"
+    )
+    unstable_flip_probability: float = Field(
+        default=0.05, ge=0, le=1, description="flip probability from which a prediction is unstable"
+    )
+    elevated_flip_probability: float = Field(
+        default=0.01, ge=0, le=1, description="flip probability from which a prediction is elevated"
+    )
+    elevated_volatility_percentile: int = Field(
+        default=99, ge=0, le=100, description="percentile of the card's volatility above which a prediction is elevated"
+    )
+    regression_elevated_percentile: int = Field(default=95, ge=0, le=100, description="the same for regression")
+    regression_unstable_percentile: int = Field(
+        default=99, ge=0, le=100, description="percentile whose multiple makes a regression unstable"
+    )
+    regression_unstable_factor: float = Field(
+        default=2.0, gt=0, description="how many times that percentile makes a regression unstable"
+    )
+    drain_grace: float = Field(
+        default=5.0, ge=0, description="seconds between turning not ready at SIGTERM and closing the listener"
+    )
+    shutdown_timeout: int = Field(
+        default=30, ge=1, description="seconds that requests in flight get to finish once the listener is closed"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="least severe log level"
+    )
+    access_log: bool = Field(
+        default=False, description="log every request's method, route, status and time (never its query or body)"
+    )
+    token_file: Path | None = Field(
+        default=None,
+        description="file whose content is the bearer token that all routes but health and metrics ask for",
+    )
+    cors_origins: Names = Field(default=(), description="comma-separated origins that browsers may call from")
+    root_path: str = Field(default="", description="path prefix under which a proxy serves the application")
+
+    @property
+    def limits(self) -> Limits:
+        """The engines' bounds."""
+        return Limits(self.inline_milliseconds / 1000.0, self.max_batch_rows, self.max_queue_rows)
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Where verdicts begin."""
+        return Thresholds(
+            unstable_flip_probability=self.unstable_flip_probability,
+            elevated_flip_probability=self.elevated_flip_probability,
+            elevated_volatility_percentile=self.elevated_volatility_percentile,
+            regression_elevated_percentile=self.regression_elevated_percentile,
+            regression_unstable_percentile=self.regression_unstable_percentile,
+            regression_unstable_factor=self.regression_unstable_factor,
+        )

@@ -1,0 +1,78 @@
+"""The verdict on a prediction: stable, elevated or unstable, and why. Facts are the card's, policy is the settings'."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.artifact.card import Reference, Task
+from service.stability.measures import Diagnosis
+
+VERDICTS = ("stable", "elevated", "unstable")
+_STABLE, _ELEVATED, _UNSTABLE = range(3)
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Where verdicts begin; percentiles are those of the card's held-out rows."""
+
+    unstable_flip_probability: float = 0.05
+    elevated_flip_probability: float = 0.01
+    elevated_volatility_percentile: int = 99
+    regression_elevated_percentile: int = 95
+    regression_unstable_percentile: int = 99
+    regression_unstable_factor: float = 2.0
+
+
+class Verdicts(NamedTuple):
+    """Verdicts of a batch, and which rules spoke.
+
+    Attributes:
+        level: (rows,) index into `VERDICTS`.
+        flip: (rows,) whether the flip probability reached a threshold.
+        volatile: (rows,) whether the volatility is above the card's threshold.
+        outside: (rows,) whether a feature lies outside its training range.
+    """
+
+    level: NDArray[np.int64]
+    flip: NDArray[np.bool_]
+    volatile: NDArray[np.bool_]
+    outside: NDArray[np.bool_]
+
+    def reasons(self, row: int) -> list[str]:
+        """The rules that spoke for one row."""
+        rules = (("flip_probability", self.flip), ("volatility", self.volatile), ("out_of_range", self.outside))
+        return [name for name, spoke in rules if spoke[row]]
+
+
+def judge(
+    task: Task, diagnosis: Diagnosis, outside: NDArray[np.bool_], reference: Reference, thresholds: Thresholds
+) -> Verdicts:
+    """Judge a batch against the card's reference; `outside` is (rows,): a feature lies out of its range."""
+    quantiles = reference.volatility.quantiles
+    if task == "regression":
+        flip = np.zeros(len(outside), dtype=np.bool_)
+        limit = thresholds.regression_unstable_factor * quantiles[thresholds.regression_unstable_percentile]
+        unstable = diagnosis.volatility > limit
+        volatile = (diagnosis.volatility > quantiles[thresholds.regression_elevated_percentile]) | unstable
+    else:
+        flip = diagnosis.flip_probability >= thresholds.elevated_flip_probability
+        unstable = diagnosis.flip_probability >= thresholds.unstable_flip_probability
+        flip |= unstable
+        volatile = diagnosis.volatility > quantiles[thresholds.elevated_volatility_percentile]
+    level = np.where(unstable, _UNSTABLE, np.where(flip | volatile | outside, _ELEVATED, _STABLE))
+    return Verdicts(level, flip, volatile, outside)
+
+
+def percentile(volatility: NDArray[np.float64], reference: Reference) -> NDArray[np.float64]:
+    """(rows,) where each volatility lies among the card's held-out rows, 0 to 100."""
+    quantiles = np.asarray(reference.volatility.quantiles)
+    low = np.searchsorted(quantiles, volatility, side="left")
+    high = np.searchsorted(quantiles, volatility, side="right")
+    # Inside a run of equal quantiles the middle of the run; between two quantiles, linear.
+    inner = np.clip(low, 1, len(quantiles) - 1)
+    below, above = quantiles[inner - 1], quantiles[inner]
+    width = np.where(above > below, above - below, 1.0)
+    between = inner - 1 + np.clip((volatility - below) / width, 0.0, 1.0)
+    return np.where(high > low, (low + high - 1) / 2.0, between)

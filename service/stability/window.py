@@ -1,0 +1,98 @@
+"""The rolling window of a model version's latest observed rows, to be compared with the card's reference."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.artifact.card import Reference
+from service.stability.verdict import VERDICTS
+
+
+@dataclass(frozen=True)
+class WindowSummary:
+    """What the window holds; the ratios are None until it holds enough rows to mean something.
+
+    Attributes:
+        samples: rows in the window.
+        gradient_tail_ratio: 99th percentile over mean of the gradient norm.
+        volatility_reference_ratio: mean volatility over the card's mean.
+        volatility_quantiles: the 50th, 90th and 99th percentile of the volatility.
+        verdicts: rows by verdict.
+        out_of_range_rate: share of rows with a feature outside its range.
+    """
+
+    samples: int
+    gradient_tail_ratio: float | None
+    volatility_reference_ratio: float | None
+    volatility_quantiles: dict[str, float]
+    verdicts: dict[str, int]
+    out_of_range_rate: float | None
+
+
+def tail_ratio(norms: NDArray[np.float64]) -> float | None:
+    """99th percentile over mean (our definition of the gradient tail ratio); None where the mean is 0 or not there."""
+    if len(norms) == 0 or not (mean := float(norms.mean())) > 0:
+        return None
+    return float(np.quantile(norms, 0.99)) / mean
+
+
+class Window:
+    """A ring of the latest `capacity` rows. Written and read on the event loop alone."""
+
+    def __init__(self, capacity: int, minimum: int, reference: Reference) -> None:
+        self._volatility = np.zeros(capacity)
+        self._gradient_norm = np.zeros(capacity)
+        self._level = np.zeros(capacity, dtype=np.int64)
+        self._outside = np.zeros(capacity, dtype=np.bool_)
+        self._next = 0
+        self._minimum = minimum
+        self._reference = reference
+        self.samples = 0
+
+    def add(
+        self,
+        volatility: NDArray[np.float64],
+        gradient_norm: NDArray[np.float64],
+        level: NDArray[np.int64],
+        outside: NDArray[np.bool_],
+    ) -> None:
+        """Take in rows (each array is (rows,)); the oldest make room."""
+        capacity = len(self._volatility)
+        kept = min(len(volatility), capacity)
+        at = (self._next + np.arange(kept)) % capacity
+        for ring, values in (
+            (self._volatility, volatility),
+            (self._gradient_norm, gradient_norm),
+            (self._level, level),
+            (self._outside, outside),
+        ):
+            ring[at] = values[len(values) - kept :]
+        self._next = int((self._next + kept) % capacity)
+        self.samples = min(self.samples + kept, capacity)
+
+    def gradient_tail_ratio(self) -> float | None:
+        """Live tail ratio; None until the window holds enough rows."""
+        if self.samples < self._minimum:
+            return None
+        return tail_ratio(self._gradient_norm[: self.samples])
+
+    def volatility_reference_ratio(self) -> float | None:
+        """Live mean volatility over the card's; None until the window holds enough rows."""
+        if self.samples < self._minimum or not self._reference.volatility.mean > 0:
+            return None
+        return float(self._volatility[: self.samples].mean()) / self._reference.volatility.mean
+
+    def summary(self) -> WindowSummary:
+        """Everything about the window at this moment."""
+        filled = slice(0, self.samples)
+        counts = np.bincount(self._level[filled], minlength=len(VERDICTS)).tolist()
+        quantiles = np.quantile(self._volatility[filled], (0.5, 0.9, 0.99)).tolist() if self.samples else ()
+        return WindowSummary(
+            samples=self.samples,
+            gradient_tail_ratio=self.gradient_tail_ratio(),
+            volatility_reference_ratio=self.volatility_reference_ratio(),
+            volatility_quantiles=dict(zip(("p50", "p90", "p99"), quantiles, strict=False)),
+            verdicts=dict(zip(VERDICTS, counts, strict=True)),
+            out_of_range_rate=float(self._outside[filled].mean()) if self.samples else None,
+        )

@@ -1,0 +1,61 @@
+"""A histogram that takes a whole batch of rows in one call."""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client.core import HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector, CollectorRegistry
+from prometheus_client.utils import floatToGoString
+
+
+class Bins:
+    """The counts of one label set."""
+
+    def __init__(self, buckets: Sequence[float]) -> None:
+        self._buckets = list(buckets)
+        self._edges = np.array(buckets)
+        self._counts = np.zeros(len(buckets) + 1, dtype=np.int64)
+        self._sum = 0.0
+
+    def observe(self, values: NDArray[np.float64]) -> None:
+        """Count finite values, (rows,)."""
+        if len(values) == 1:
+            self._counts[bisect_left(self._buckets, values[0])] += 1
+        else:
+            at = np.searchsorted(self._edges, values, side="left")
+            self._counts += np.bincount(at, minlength=len(self._counts))
+        self._sum += float(values.sum())
+
+    def read(self) -> tuple[list[tuple[str, float]], float]:
+        """Cumulative counts by upper bound, and the sum."""
+        bounds = [*map(floatToGoString, self._buckets), "+Inf"]
+        return list(zip(bounds, np.cumsum(self._counts).astype(float).tolist(), strict=True)), self._sum
+
+
+class RowHistogram(Collector):
+    """A Prometheus histogram family by model and version."""
+
+    def __init__(self, name: str, documentation: str, buckets: Sequence[float], registry: CollectorRegistry) -> None:
+        self._name = name
+        self._documentation = documentation
+        self._buckets = buckets
+        self._bins: dict[tuple[str, str], Bins] = {}
+        registry.register(self)
+
+    def labels(self, model: str, version: str) -> Bins:
+        """The bins of one model version."""
+        return self._bins.setdefault((model, version), Bins(self._buckets))
+
+    def describe(self) -> Iterable[Metric]:
+        """The empty family, by which the registry knows the name."""
+        return [HistogramMetricFamily(self._name, self._documentation, labels=("model", "version"))]
+
+    def collect(self) -> Iterable[Metric]:
+        """The family as it stands."""
+        family = HistogramMetricFamily(self._name, self._documentation, labels=("model", "version"))
+        for labels, bins in self._bins.items():
+            buckets, total = bins.read()
+            family.add_metric(labels, buckets, total)
+        return [family]
