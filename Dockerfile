@@ -1,0 +1,72 @@
+# The serving image: service/, models/ and the base dependencies with one ONNX Runtime. No torch, no compiler, no caches.
+#
+#   docker build -t chainzrule .
+#   docker run --rm --read-only -p 127.0.0.1:8000:8000 chainzrule
+#
+# For NVIDIA GPUs (a driver of the 580 series or newer and the NVIDIA container toolkit on the host):
+#
+#   docker build --build-arg DEVICE=gpu -t chainzrule:gpu .
+#   docker run --rm --read-only --gpus all -p 127.0.0.1:8000:8000 chainzrule:gpu
+#
+# Without a package index: mount a folder of wheels and tell pip, for example
+#   --volume "$PWD/wheels:/wheels:ro" --build-arg PIP_ARGS="--no-index --find-links /wheels"   (podman, buildah)
+
+ARG DEVICE=cpu
+ARG CPU_BASE=python:3.11-slim
+# onnxruntime-gpu 1.31 is built for CUDA 13.0 and cuDNN 9, which this image brings; its Python is Ubuntu's 3.12.
+ARG GPU_BASE=nvidia/cuda:13.0.1-cudnn-runtime-ubuntu24.04
+
+# --- The Python that both stages below run on, one for each DEVICE; only the one in use is built. ---
+FROM ${CPU_BASE} AS python-cpu
+
+FROM ${GPU_BASE} AS python-gpu
+# Ubuntu keeps one version of these; the tag of the base image is what pins them.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends python3 python3-venv \
+    && rm -rf /var/lib/apt/lists/*
+
+# --- The dependencies, in a virtual environment that the last stage copies. ---
+# The name of a stage above, not an image.
+# hadolint ignore=DL3006
+FROM python-${DEVICE} AS dependencies
+ARG DEVICE
+ARG PIP_ARGS=""
+WORKDIR /build
+COPY pyproject.toml constraints.txt ./
+# Only the dependencies are installed: the service runs from its source, so training/ never enters the image.
+# PIP_ARGS holds several words.
+# hadolint ignore=SC2086
+RUN python3 -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+print(*project['dependencies'], *project['optional-dependencies']['${DEVICE}'], sep='\n')" > requirements.txt \
+    && python3 -m venv /opt/venv \
+    && /opt/venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check ${PIP_ARGS} \
+        --requirement requirements.txt --constraint constraints.txt \
+    && /opt/venv/bin/python -m pip uninstall --yes --quiet pip setuptools
+
+# --- What is shipped. ---
+# hadolint ignore=DL3006
+FROM python-${DEVICE} AS serving
+LABEL org.opencontainers.image.title="chainzrule" \
+      org.opencontainers.image.description="Serves every prediction together with how stable it is." \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=dependencies /opt/venv /opt/venv
+WORKDIR /app
+COPY LICENSE ./
+COPY service service
+COPY models /models
+# Bytecode cannot be written on a read-only root, so it is compiled here: imports at start take half the time.
+RUN ["/opt/venv/bin/python", "-m", "compileall", "-q", "service"]
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    CHAINZRULE_HOST=0.0.0.0 \
+    CHAINZRULE_PORT=8000 \
+    CHAINZRULE_MODELS=/models
+# A number, so that Kubernetes can tell that it is not root.
+USER 10001:10001
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ['CHAINZRULE_PORT'] + '/healthz', timeout=2)"]
+# Python itself is process 1: SIGTERM reaches the service, which drains before it stops.
+ENTRYPOINT ["python", "-m", "service"]

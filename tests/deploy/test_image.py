@@ -1,0 +1,48 @@
+"""The Dockerfile, read without building it."""
+
+import re
+import subprocess
+import sysconfig
+from fnmatch import fnmatch
+from pathlib import Path
+
+DOCKERFILE = Path("Dockerfile").read_text(encoding="utf-8")
+FINAL_STAGE = DOCKERFILE[DOCKERFILE.rindex("\nFROM ") :]
+
+
+def test_hadolint_finds_nothing() -> None:
+    hadolint = Path(sysconfig.get_path("scripts"), "hadolint")
+    checked = subprocess.run([hadolint, "--no-color", "Dockerfile"], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_it_runs_as_a_numeric_user_that_is_not_root() -> None:
+    [user] = re.findall(r"^USER (.+)$", FINAL_STAGE, re.MULTILINE)
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)
+
+
+def test_signals_reach_python() -> None:
+    assert re.search(r'^ENTRYPOINT \["python", "-m", "service"\]$', FINAL_STAGE, re.MULTILINE)
+
+
+def test_only_the_service_and_the_models_are_copied() -> None:
+    copied = set(re.findall(r"^COPY (?!--from)(\S+)", FINAL_STAGE, re.MULTILINE))
+    assert copied == {"LICENSE", "service", "models"}
+
+
+def test_the_build_context_holds_what_is_copied_and_nothing_more() -> None:
+    lines = Path(".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert "*" in lines
+    allowed = {line.removeprefix("!") for line in lines if line.startswith("!")}
+    copied = {
+        word for words in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE) for word in words.split()[:-1]
+    }
+    assert allowed == copied
+    assert all(Path(name).exists() for name in allowed)
+    assert any(fnmatch("service/api/__pycache__", line) for line in lines)
+
+
+def test_the_gpu_build_takes_another_extra_and_another_base() -> None:
+    for device in ("cpu", "gpu"):
+        assert re.search(rf"^ARG {device.upper()}_BASE=\S+:\S+$", DOCKERFILE, re.MULTILINE)
+        assert re.search(rf"^FROM \$\{{{device.upper()}_BASE\}} AS python-{device}$", DOCKERFILE, re.MULTILINE)

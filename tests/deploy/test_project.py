@@ -1,0 +1,76 @@
+"""The project's own set-up: the Makefile, the pins, the hooks and CI."""
+
+import json
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+PROJECT = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
+PINS = dict(re.findall(r"^([\w.-]+)==(\S+)$", Path("constraints.txt").read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def make(*arguments: str) -> str:
+    done = subprocess.run(
+        ["make", "--no-print-directory", *arguments], capture_output=True, text=True, check=False, timeout=20
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_make_alone_lists_every_target() -> None:
+    targets = re.search(r"^\.PHONY: (.+)$", Path("Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert targets
+    listed = re.findall(r"^  make ([a-z-]+) +\S", make(), re.MULTILINE)
+    assert sorted(listed) == sorted(targets[1].split())
+
+
+def test_the_printed_example_is_a_row_of_the_shipped_breast_cancer_model() -> None:
+    printed = re.search(r"-d '(.+)'\"", make("-n", "serve", "PORT=9000"))
+    assert printed
+    body = json.loads(printed[1].replace("\\", ""))
+    assert body["model"] == "breast-cancer"
+    [row] = body["instances"]
+    assert len(row) == 30
+
+
+@pytest.mark.parametrize("target", ["serve", "test"])
+def test_an_old_python_is_named_and_refused(target: str, tmp_path: Path) -> None:
+    old = tmp_path / "old-python"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.9.2\n[ "$1" = --version ]\n')
+    old.chmod(0o755)
+    done = subprocess.run(
+        ["make", target, f"PYTHON={old}", f"VENV={tmp_path / 'venv'}"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "needs Python 3.11 or newer" in done.stderr
+    assert "Python 3.9.2" in done.stderr
+
+
+def test_every_dependency_is_pinned_to_a_version_that_the_project_admits() -> None:
+    extras = PROJECT["optional-dependencies"].values()
+    for text in [*PROJECT["dependencies"], *(one for extra in extras for one in extra)]:
+        requirement = Requirement(text)
+        pin = PINS.get(canonicalize_name(requirement.name))
+        assert pin is not None, f"{requirement.name} is not in constraints.txt: run `make constraints`"
+        assert requirement.specifier.contains(pin), f"{text}, but constraints.txt has {pin}"
+
+
+def test_the_hooks_fetch_nothing_and_run_what_make_check_runs() -> None:
+    config = yaml.safe_load(Path(".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    [repository] = config["repos"]
+    assert repository["repo"] == "local"
+    assert {hook["entry"].split()[0] for hook in repository["hooks"]} == {".venv/bin/ruff", ".venv/bin/mypy"}
+
+
+def test_the_workflow_runs_what_anyone_can_run() -> None:
+    workflow = yaml.safe_load(Path(".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    job = workflow["jobs"]["check"]
+    assert job["strategy"]["matrix"]["python"] == ["3.11", "3.13"]
+    assert job["steps"][-1] == {"run": ".ci/run"}
+    assert Path(".ci/run").stat().st_mode & 0o111
