@@ -10,6 +10,9 @@
 #
 # Without a package index: mount a folder of wheels and tell pip, for example
 #   --volume "$PWD/wheels:/wheels:ro" --build-arg PIP_ARGS="--no-index --find-links /wheels"   (podman, buildah)
+#
+# Podman before 4.4 overlooks the default of DEVICE: give it `--build-arg DEVICE=cpu`, and `--format docker` for the
+# HEALTHCHECK.
 
 ARG DEVICE=cpu
 ARG CPU_BASE=python:3.11-slim
@@ -18,8 +21,11 @@ ARG GPU_BASE=nvidia/cuda:13.0.1-cudnn-runtime-ubuntu24.04
 
 # --- The Python that both stages below run on, one for each DEVICE; only the one in use is built. ---
 FROM ${CPU_BASE} AS python-cpu
+ENV CHAINZRULE_DEVICE=cpu
 
 FROM ${GPU_BASE} AS python-gpu
+# Refuses to start where no GPU works, instead of serving slowly from the CPU.
+ENV CHAINZRULE_DEVICE=cuda
 # Ubuntu keeps one version of these; the tag of the base image is what pins them.
 # hadolint ignore=DL3008
 RUN apt-get update \
@@ -57,7 +63,9 @@ COPY service service
 COPY models /models
 # Bytecode cannot be written on a read-only root, so it is compiled here: imports at start take half the time.
 RUN ["/opt/venv/bin/python", "-m", "compileall", "-q", "service"]
+# ONNX Runtime 1.29 and later report their use to their maker unless told not to before they are imported.
 ENV PATH=/opt/venv/bin:$PATH \
+    ORT_DISABLE_TELEMETRY=1 \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     CHAINZRULE_HOST=0.0.0.0 \

@@ -8,6 +8,9 @@ MODELS = models
 # Further arguments, for example `make test ARGS='-k verdict'` or `make serve ARGS='--device cpu'`.
 ARGS =
 
+# ONNX Runtime 1.29 and later report their use to their maker unless told not to before they are imported.
+export ORT_DISABLE_TELEMETRY := 1
+
 VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt

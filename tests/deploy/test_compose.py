@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from service.settings import Settings
+
 COMPOSE = Path("deploy/compose.yaml")
 DOCKERFILE = Path("Dockerfile").read_text(encoding="utf-8")
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["services"]
@@ -73,6 +75,12 @@ def test_the_service_is_built_from_the_dockerfile_and_listens_where_it_says() ->
     assert f"EXPOSE {port}" in DOCKERFILE.splitlines()
     assert f"127.0.0.1:{port}/readyz" in " ".join(SERVICES["service"]["healthcheck"]["test"])
     assert mounts("service")[image_setting("MODELS")] == ("../models", "ro")
+
+
+def test_the_container_is_given_time_to_drain() -> None:
+    default = Settings.model_construct()
+    grace = float(SERVICES["service"]["stop_grace_period"].removesuffix("s"))
+    assert grace > default.drain_grace + default.shutdown_timeout
 
 
 def test_prometheus_scrapes_the_service_by_its_name() -> None:

@@ -6,6 +6,8 @@ import sysconfig
 from fnmatch import fnmatch
 from pathlib import Path
 
+from service.settings import Settings
+
 DOCKERFILE = Path("Dockerfile").read_text(encoding="utf-8")
 FINAL_STAGE = DOCKERFILE[DOCKERFILE.rindex("\nFROM ") :]
 
@@ -19,6 +21,15 @@ def test_hadolint_finds_nothing() -> None:
 def test_it_runs_as_a_numeric_user_that_is_not_root() -> None:
     [user] = re.findall(r"^USER (.+)$", FINAL_STAGE, re.MULTILINE)
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)
+
+
+def test_its_variables_are_settings_of_the_service() -> None:
+    names = {name.lower() for name in re.findall(r"\bCHAINZRULE_([A-Z_]+)(?==)", DOCKERFILE)}
+    assert {"host", "port", "models", "device"} <= names <= set(Settings.model_fields)
+
+
+def test_onnx_runtime_reports_nothing_to_its_maker() -> None:
+    assert re.search(r"^ +ORT_DISABLE_TELEMETRY=1", FINAL_STAGE, re.MULTILINE)
 
 
 def test_signals_reach_python() -> None:
