@@ -1,0 +1,104 @@
+"""The card's features as vectors over the D columns that a graph sees."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.artifact.card import Feature, Layout, NumericFeature
+from training.errors import ConfigError
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What is known of every column: a numeric feature or a pixel has one, a category one per level.
+
+    Attributes:
+        mean: (D,) raw units; 0 for one-hot columns, which pass through unscaled.
+        std: (D,) raw units; 1 for one-hot columns.
+        low: (D,) smallest value seen in training.
+        high: (D,) largest value seen in training.
+        noise: (D,) one standard deviation of measurement noise, raw units; 0 for one-hot columns.
+        blocks: the one-hot blocks as column ranges.
+        pooled: whether all columns share one mean and so on, as an image's do.
+    """
+
+    mean: Floats
+    std: Floats
+    low: Floats
+    high: Floats
+    noise: Floats
+    blocks: tuple[slice, ...]
+    pooled: bool
+
+    @property
+    def width(self) -> int:
+        """D."""
+        return len(self.mean)
+
+    @classmethod
+    def of(cls, features: Sequence[Feature], layout: Layout | None) -> "Columns":
+        """The columns of a card; an image's one feature stands for every pixel."""
+        repeats = layout.height * layout.width if layout else 1
+        facts: list[tuple[float, float, float, float, float]] = []
+        blocks = []
+        for feature in features:
+            if isinstance(feature, NumericFeature):
+                facts += [(feature.mean, feature.std, feature.low, feature.high, feature.noise)] * repeats
+            else:
+                blocks.append(slice(len(facts), len(facts) + len(feature.levels)))
+                facts += [(0.0, 1.0, 0.0, 1.0, 0.0)] * len(feature.levels)
+        mean, std, low, high, noise = np.array(facts, dtype=np.float64).T
+        return cls(mean, std, low, high, noise, tuple(blocks), pooled=layout is not None)
+
+    def of_rows(self, x: NDArray[np.float32]) -> "Columns":
+        """These columns with the statistics of other rows (a fold's): mean, std, low, high; the noise stays."""
+        axis = None if self.pooled else 0
+        values = x.astype(np.float64)
+        mean, std, low, high = (
+            np.broadcast_to(statistic(values, axis=axis), self.mean.shape)
+            for statistic in (np.mean, np.std, np.min, np.max)
+        )
+        numeric = np.ones(self.width, np.bool_)
+        for block in self.blocks:
+            numeric[block] = False
+        return replace(
+            self,
+            mean=np.where(numeric, mean, 0.0),
+            std=np.where(numeric & (std > 0), std, self.std),
+            low=np.where(numeric, low, 0.0),
+            high=np.where(numeric, high, 1.0),
+        )
+
+    def standardise(self, x: NDArray[np.floating]) -> Floats:
+        """(rows, D) raw units to units of the training rows' standard deviation."""
+        return (x.astype(np.float64) - self.mean) / self.std
+
+    def out_of_range(self, x: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """(rows,) whether any column lies outside what training saw, in float32 as the service compares."""
+        low, high = self.low.astype(np.float32), self.high.astype(np.float32)
+        return np.asarray(((x < low) | (x > high)).any(axis=1))
+
+
+def with_noise(features: Sequence[Feature], overrides: Mapping[str, float]) -> tuple[Feature, ...]:
+    """The features with the user's noise in place of the default.
+
+    Raises:
+        ConfigError: a name that is no numeric feature, or a noise that is no number >= 0.
+    """
+    numeric = {feature.name for feature in features if isinstance(feature, NumericFeature)}
+    for name, noise in overrides.items():
+        if name not in numeric:
+            known = ", ".join(sorted(numeric)) or "none"
+            raise ConfigError(
+                f"noise is given for '{name}', which is no numeric feature; numeric features are: {known}"
+            )
+        if not 0 <= noise < np.inf:
+            raise ConfigError(f"the noise of '{name}' must be a number >= 0, in the feature's own unit")
+    return tuple(
+        feature.model_copy(update={"noise": float(overrides[feature.name])}) if feature.name in overrides else feature
+        for feature in features
+    )

@@ -1,0 +1,154 @@
+"""What a training run is asked to do: one frozen, documented model, read from TOML."""
+
+import hashlib
+import tomllib
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from service.artifact.card import ModelName
+from training.dreg import Schedule, ScheduleForm
+from training.errors import ConfigError
+from training.nn.layers import MAX_DEGREE
+
+Source = Literal["mnist", "breast-cancer", "diabetes", "digits8x8", "wine", "table"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataConfig(_Section):
+    """Where the rows come from."""
+
+    source: Source = Field(description="a known data set, or `table` for a CSV or Parquet file")
+    path: Path | None = Field(default=None, description="the file of a table, or the directory of MNIST's IDX files")
+    target: str | None = Field(default=None, description="table: the column to predict")
+    target_unit: str | None = Field(default=None, description="table: the unit of a regression's target")
+    task: Literal["classification", "regression"] | None = Field(
+        default=None, description="table: what to do with the target; read off its values when absent"
+    )
+    categorical: tuple[str, ...] = Field(default=(), description="table: columns of numbers to read as categories")
+    numeric: tuple[str, ...] = Field(
+        default=(), description="table: columns to read as numbers whatever they look like"
+    )
+    drop: tuple[str, ...] = Field(default=(), description="table: columns to leave out")
+    units: dict[str, str] = Field(default_factory=dict, description="table: units of numeric columns, by name")
+    drop_unlabelled: bool = Field(default=False, description="table: leave out rows whose target is a gap")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.source == "table":
+            if self.path is None or self.target is None:
+                raise ValueError("a table needs path and target")
+            return self
+        if self.path is not None and self.source != "mnist":
+            raise ValueError(f"the data set {self.source} has no path")
+        surplus = sorted(self.model_fields_set - {"source", "path"})
+        if surplus:
+            raise ValueError(f"{', '.join(surplus)} can only be given for a table")
+        return self
+
+
+class NetworkConfig(_Section):
+    """The network's shape."""
+
+    hidden: tuple[int, ...] = Field(default=(32, 32), min_length=1, max_length=16, description="hidden layers' widths")
+    degree: int = Field(default=3, ge=1, le=MAX_DEGREE, description="degree of every neuron's polynomial")
+
+    @model_validator(mode="after")
+    def _positive(self) -> Self:
+        if min(self.hidden) < 1:
+            raise ValueError("every hidden layer needs at least one neuron")
+        return self
+
+
+class DregConfig(_Section):
+    """The penalty on the layers' derivatives: the factor lambda over training."""
+
+    strength: float = Field(default=0.03, ge=0, description="lambda at the first step; 0 switches the penalty off")
+    final: float | None = Field(default=None, ge=0, description="lambda at the last step; `strength` when absent")
+    schedule: ScheduleForm = Field(default="constant", description="how lambda moves from `strength` to `final`")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.schedule == "constant") != (self.final is None):
+            raise ValueError("`final` goes with the schedules linear and cosine, and only with them")
+        return self
+
+    def as_schedule(self) -> Schedule:
+        """Lambda as a function of progress."""
+        return Schedule(self.strength, self.strength if self.final is None else self.final, self.schedule)
+
+
+class FitConfig(_Section):
+    """The optimiser's work: AdamW under a one-cycle learning rate."""
+
+    epochs: int = Field(default=60, ge=1, description="passes over the rows, at most")
+    batch: int = Field(default=64, ge=1, description="rows a step")
+    learning_rate: float = Field(default=3e-3, gt=0, description="the one-cycle schedule's peak")
+    weight_decay: float = Field(default=1e-2, ge=0, description="AdamW's decay of the weight matrices")
+    clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient of a step")
+    validation: float = Field(
+        default=0.15,
+        ge=0,
+        le=0.5,
+        description="share of the training rows that early stopping watches; 0 runs all epochs",
+    )
+    patience: int = Field(default=15, ge=1, description="epochs without a better validation loss before stopping")
+
+
+class Config(_Section):
+    """A training run."""
+
+    name: ModelName = Field(description="the model's name in the repository")
+    seed: int = Field(default=1, ge=0, le=2**31 - 1, description="of initialisation, shuffling, splits and golden rows")
+    data: DataConfig
+    network: NetworkConfig = NetworkConfig()
+    dreg: DregConfig = DregConfig()
+    fit: FitConfig = FitConfig()
+    noise: dict[str, float] = Field(
+        default_factory=dict, description="one standard deviation of measurement noise by column, in the column's unit"
+    )
+
+    @property
+    def sha256(self) -> str:
+        """Hash of everything that shapes the model; not of where the data lie, which their own hash covers."""
+        return hashlib.sha256(self.model_dump_json(exclude={"data": {"path"}}).encode()).hexdigest()
+
+
+def read_config(path: Path) -> Config:
+    """Read a TOML file.
+
+    Raises:
+        ConfigError: it cannot be read, is no TOML, or has a key or value that is not known; names the key.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is no valid TOML: {error}") from None
+    return make_config(content, str(path))
+
+
+def make_config(content: object, origin: str) -> Config:
+    """Check a configuration's values.
+
+    Args:
+        content: nested dictionaries, as TOML gives them.
+        origin: where they come from, for the message.
+
+    Raises:
+        ConfigError: names the key and what is wrong with it.
+    """
+    try:
+        return Config.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        message = (
+            "is no known key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        )
+        raise ConfigError(f"{origin}: {key}: {message}; `python -m training fit --help` lists the keys") from None

@@ -1,0 +1,30 @@
+"""Everything training refuses to do, as one tree; the command line prints the message on one line and exits with 2.
+
+    TrainingError
+    ├── ConfigError         the configuration or the command line asks for something that does not exist
+    ├── DivergenceError     the loss or the network's outputs became infinite or NaN
+    ├── CheckpointError     a checkpoint that cannot be resumed from
+    └── VerificationError   the exported graphs do not say what the network says
+
+Data that cannot be trained on raise `training.data.errors.DataError`.
+"""
+
+
+class TrainingError(Exception):
+    """Base of the tree; the message says what is wrong and what to do next."""
+
+
+class ConfigError(TrainingError):
+    """The configuration or the command line asks for something that does not exist."""
+
+
+class DivergenceError(TrainingError):
+    """The loss or the network's outputs became infinite or NaN."""
+
+
+class CheckpointError(TrainingError):
+    """A checkpoint that is damaged, or of another run."""
+
+
+class VerificationError(TrainingError):
+    """The exported graphs do not say what the network says."""

@@ -1,0 +1,179 @@
+"""What a model is worth on rows it was not fitted to: quality, and the card's stability reference."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from service.artifact.card import QUANTILES, Distribution, Reference, Task
+from service.stability.measures import diagnose
+from training.data.dataset import Rows
+from training.errors import DivergenceError
+from training.graphs import PredictionGraph, fold, noise_factor
+from training.model import FittedModel
+from training.nn.jacobian import hidden_weights, output_side
+
+Floats = NDArray[np.float64]
+
+CHUNK = 1024  # rows at a time, so that memory does not grow with the data
+
+QUALITY = {
+    "accuracy": "share of rows whose label is the most probable one (classification)",
+    "log_loss": "mean negative log probability of the true label, in nats (classification)",
+    "rmse": "root mean squared error, in the target's unit (regression)",
+    "mae": "mean absolute error, in the target's unit (regression)",
+    "r2": "share of the target's variance that is explained (regression)",
+    "input_gradient_norm_mean": "mean over the rows of g, the Frobenius norm of d probabilities / d standardised "
+    "features (regression: of d output / d standardised features, in the target's unit)",
+    "input_gradient_norm_p99": "99th percentile of g over the rows",
+    "input_gradient_norm_max": "largest g over the rows",
+    "input_gradient_norm_tail_ratio": "99th percentile of g over its mean",
+}
+"""Every key that a card's `quality` and its baselines' may hold, and what it means."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a model says about rows, as the service would see it.
+
+    Attributes:
+        scores: (rows, S) float32.
+        covariance: (rows, S, S) float32, under one noise sigma; None for a network that is only compared with.
+        input_gradient: (rows,) g, the input-gradient norm.
+        out_of_range: (rows,) whether a feature lies outside what training saw.
+    """
+
+    scores: NDArray[np.float32]
+    covariance: NDArray[np.float32] | None
+    input_gradient: Floats
+    out_of_range: NDArray[np.bool_]
+
+
+def predict(model: FittedModel, rows: Rows) -> Outputs:
+    """A ChainzRule model's outputs on raw rows, from the very graph that is exported.
+
+    Raises:
+        DivergenceError: an output is infinite or NaN.
+    """
+    graph = PredictionGraph(fold(model), model.task).requires_grad_(False)
+    scores, covariances = [], []
+    for chunk in torch.split(torch.from_numpy(rows.x), CHUNK):
+        outputs = graph(chunk)
+        scores.append(outputs[0].numpy())
+        covariances.append(outputs[-1].numpy())
+    return _checked(
+        Outputs(np.concatenate(scores), np.concatenate(covariances), input_gradient(model, rows), _outside(model, rows))
+    )
+
+
+def predict_baseline(model: FittedModel, rows: Rows) -> Outputs:
+    """Any network's scores and input-gradient norms on raw rows, without a covariance.
+
+    Raises:
+        DivergenceError: an output is infinite or NaN.
+    """
+    scores = torch.cat([model.scores(chunk) for chunk in torch.split(torch.from_numpy(rows.x), CHUNK)])
+    return _checked(Outputs(scores.float().numpy(), None, input_gradient(model, rows), _outside(model, rows)))
+
+
+def join(parts: Sequence[Outputs], order: NDArray[np.int64]) -> Outputs:
+    """Outputs of several models on different rows, put at the rows' places: `order` holds those, part after part."""
+    place = np.argsort(order)
+    covariances = [part.covariance for part in parts if part.covariance is not None]
+    return Outputs(
+        scores=np.concatenate([part.scores for part in parts])[place],
+        covariance=np.concatenate(covariances)[place] if covariances else None,
+        input_gradient=np.concatenate([part.input_gradient for part in parts])[place],
+        out_of_range=np.concatenate([part.out_of_range for part in parts])[place],
+    )
+
+
+def input_gradient(model: FittedModel, rows: Rows) -> Floats:
+    """(rows,) g(x): Frobenius norm of d probabilities / d standardised features (paper.md, "Our definitions").
+
+    From the output side and with the first weights' QR factor in place of the weights, which has the same norm.
+    """
+    network, columns = model.network, model.columns
+    weights = [weight.detach() for weight in hidden_weights(network)]
+    factor = noise_factor(weights[0].double(), torch.ones(columns.width, dtype=torch.float64)).float()
+    norms = []
+    with torch.no_grad():
+        for chunk in np.array_split(rows.x, max(1, len(rows) // CHUNK)):
+            scores, slopes = network.propagate(torch.from_numpy(columns.standardise(chunk)).float())
+            derivative = output_side(network.output.weight, weights, slopes) @ factor
+            if model.task == "classification":
+                derivative = _through_softmax(derivative, scores.softmax(dim=1))
+            norms.append(derivative.flatten(1).double().norm(dim=1).numpy())
+    scale = model.target.std if model.task == "regression" else 1.0
+    return np.concatenate(norms) * scale
+
+
+def quality(task: Task, y: NDArray[np.int64] | NDArray[np.float32], outputs: Outputs) -> dict[str, float]:
+    """The figures of `QUALITY` that the task has."""
+    scores = outputs.scores.astype(np.float64)
+    if task == "regression":
+        error, target = scores[:, 0] - y, y.astype(np.float64)
+        figures = {
+            "rmse": float(np.sqrt(np.mean(error**2))),
+            "mae": float(np.mean(np.abs(error))),
+            "r2": float(1 - np.sum(error**2) / np.sum((target - target.mean()) ** 2)),
+        }
+    else:
+        own = scores[np.arange(len(y)), y.astype(np.int64)]
+        figures = {
+            "accuracy": float(np.mean(scores.argmax(axis=1) == y)),
+            "log_loss": float(np.mean(np.logaddexp.reduce(scores, axis=1) - own)),
+        }
+    g = outputs.input_gradient
+    p99, mean = float(np.percentile(g, 99)), float(np.mean(g))
+    return figures | {
+        "input_gradient_norm_mean": mean,
+        "input_gradient_norm_p99": p99,
+        "input_gradient_norm_max": float(np.max(g)),
+        "input_gradient_norm_tail_ratio": p99 / mean if mean > 0 else 1.0,
+    }
+
+
+def reference(task: Task, outputs: Outputs, out_of_fold: bool) -> Reference:
+    """The card's stability reference, by the same computation as the service's live figures."""
+    assert outputs.covariance is not None
+    diagnosis = diagnose(task, outputs.scores, outputs.covariance, np.ones(len(outputs.scores)))
+    norm = diagnosis.gradient_norm
+    mean = float(np.mean(norm))
+    return Reference(
+        rows=len(norm),
+        out_of_fold=out_of_fold,
+        volatility=_distribution(diagnosis.volatility),
+        gradient_norm=_distribution(norm),
+        gradient_tail_ratio=float(np.percentile(norm, 99)) / mean if mean > 0 else 1.0,
+        out_of_range_rate=float(np.mean(outputs.out_of_range)),
+    )
+
+
+def _distribution(values: Floats) -> Distribution:
+    # Sorted once more: interpolation may round two neighbours past each other.
+    quantiles = np.sort(np.quantile(values, np.linspace(0, 1, QUANTILES)))
+    return Distribution(mean=float(np.mean(values)), quantiles=tuple(quantiles.tolist()))
+
+
+def _through_softmax(derivative: Tensor, p: Tensor) -> Tensor:
+    """(diag(p) - p p^T) times (batch, K, columns) score derivatives."""
+    weighted = p.unsqueeze(2) * derivative
+    return weighted - p.unsqueeze(2) * weighted.sum(dim=1, keepdim=True)
+
+
+def _outside(model: FittedModel, rows: Rows) -> NDArray[np.bool_]:
+    return model.columns.out_of_range(rows.x)
+
+
+def _checked(outputs: Outputs) -> Outputs:
+    covariance = 0.0 if outputs.covariance is None else outputs.covariance
+    if not all(np.isfinite(part).all() for part in (outputs.scores, outputs.input_gradient, covariance)):
+        raise DivergenceError(
+            "the network's outputs on held-out rows are not all finite: the polynomials explode there; raise "
+            "dreg.strength, lower network.degree, or look for outliers in the data"
+        )
+    return outputs

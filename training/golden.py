@@ -1,0 +1,44 @@
+"""Golden rows: synthetic inputs with the outputs that any sound copy of the artifact must give."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from service.artifact.card import Golden, Tensor
+from training.columns import Columns
+from training.model import FittedModel
+
+ROWS = 4
+
+
+def golden(model: FittedModel, seed: int) -> Golden:
+    """Draw golden rows and say what they give.
+
+    The expected outputs are those of the definition in float64, not those of the exported graph: a graph is then held
+    against the mathematics rather than against itself, and no one machine's rounding becomes the norm.
+    """
+    features = synthetic_rows(model.columns, ROWS, seed)
+    x = torch.from_numpy(features)
+    return Golden(
+        features=_tensor(features),
+        scores=_tensor(model.scores(x).numpy()),
+        covariance=_tensor(model.covariance(x).numpy()),
+        jacobian=_tensor(model.jacobian(x).numpy()),
+    )
+
+
+def synthetic_rows(columns: Columns, rows: int, seed: int) -> NDArray[np.float32]:
+    """(rows, D) normal draws around every column's mean, within its range; a random level in every one-hot block."""
+    random = np.random.default_rng(seed)
+    draws = columns.mean + columns.std * random.standard_normal((rows, columns.width))
+    features = np.clip(draws, columns.low, columns.high)
+    for block in columns.blocks:
+        level = random.integers(block.stop - block.start, size=rows)
+        features[:, block] = np.eye(block.stop - block.start)[level]
+    # float32 may round a bound past itself.
+    low, high = columns.low.astype(np.float32), columns.high.astype(np.float32)
+    return np.clip(features.astype(np.float32), low, high)
+
+
+def _tensor(values: NDArray[np.floating]) -> Tensor:
+    return Tensor.from_bytes(values.shape, np.ascontiguousarray(values, dtype="<f4").tobytes())

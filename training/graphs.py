@@ -1,0 +1,181 @@
+"""The two computations an artifact carries, as modules of plain tensors with all constants folded in float64.
+
+What could be done once is done here: the inputs' standard deviation goes into the first weights, every polynomial's
+constant into the next bias, the softmax's common direction and the target's unit into the output layer, and the noise
+into a factor R of at most width x width. The inputs' mean stays a subtraction, because folded into a bias it would
+cancel badly where a column's mean is large against its spread.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from service.artifact.card import Task
+from training.model import FittedModel
+from training.nn.functional import polynomial
+from training.nn.jacobian import forward_mode, hidden_weights, output_side
+from training.nn.layers import PolynomialLayer
+
+
+@dataclass(frozen=True)
+class Folded:
+    """The constants of a fitted model's graphs, float64.
+
+    Attributes:
+        offset: (D,) float32 means, or (1,) where all are equal.
+        weights: hidden layers' (width, inputs) weights; the first per raw unit.
+        biases: hidden layers' (width,) biases.
+        coefficients: hidden layers' (degree, width) polynomial coefficients c_1 to c_n.
+        output_weight: (S, width).
+        output_bias: (S,).
+        factor: (first width, rank) R^T with R the QR factor of (W_1 N)^T, so that W_1 N^2 W_1^T = R^T R.
+    """
+
+    offset: Tensor
+    weights: tuple[Tensor, ...]
+    biases: tuple[Tensor, ...]
+    coefficients: tuple[Tensor, ...]
+    output_weight: Tensor
+    output_bias: Tensor
+    factor: Tensor
+
+
+def fold(model: FittedModel) -> Folded:
+    """Fold a fitted polynomial model's constants.
+
+    Raises:
+        TypeError: a hidden layer is not polynomial.
+    """
+    columns, network = model.columns, model.network
+    mean, std, noise = (torch.from_numpy(values) for values in (columns.mean, columns.std, columns.noise))
+    offset = mean.float()
+    weights = [weight.detach().double() for weight in hidden_weights(network)]
+    weights[0] = weights[0] / std
+    biases, coefficients = [], []
+    # float32 cannot hold every mean: what it misses goes into the first bias.
+    constant = offset.double() - mean
+    for layer, weight in zip(network.layers, weights, strict=True):
+        if not isinstance(layer, PolynomialLayer):
+            raise TypeError("only polynomial layers have the closed form that the graphs are made of")
+        biases.append(layer.linear.bias.detach().double() + weight @ constant)
+        constant, *rest = layer.coefficients.detach().double()
+        coefficients.append(torch.stack(rest))
+    output_weight = network.output.weight.detach().double()
+    output_bias = network.output.bias.detach().double() + output_weight @ constant
+    if model.task == "regression":
+        output_weight = output_weight * model.target.std
+        output_bias = output_bias * model.target.std + model.target.mean
+    else:
+        output_weight = output_weight - output_weight.mean(dim=0)
+        output_bias = output_bias - output_bias.mean()
+    return Folded(
+        offset=offset[:1] if bool((offset == offset[0]).all()) else offset,
+        weights=tuple(weights),
+        biases=tuple(biases),
+        coefficients=tuple(coefficients),
+        output_weight=output_weight,
+        output_bias=output_bias,
+        factor=noise_factor(weights[0], noise),
+    )
+
+
+def noise_factor(weight: Tensor, noise: Tensor) -> Tensor:
+    """R^T, (width, rank), with (weight diag(noise))^T = Q R: all that the scores' covariance needs of the inputs.
+
+    Args:
+        weight: (width, D) float64, per raw unit.
+        noise: (D,) in raw units; columns without noise are left out.
+    """
+    noisy = (weight * noise)[:, noise > 0]
+    if noisy.shape[1] == 0:
+        return weight.new_zeros(len(weight), 1)
+    # numpy's LAPACK, with the signs of R's diagonal made positive: the same weights give the same file.
+    factor: NDArray[np.float64] = np.asarray(np.linalg.qr(noisy.numpy().T, mode="r"))
+    signs = np.where(np.diagonal(factor) < 0, -1.0, 1.0)
+    return torch.from_numpy(np.ascontiguousarray((factor * signs[:, None]).T))
+
+
+class Graph(nn.Module):
+    """The forward pass that both graphs share, on folded constants."""
+
+    def __init__(self, folded: Folded) -> None:
+        super().__init__()
+        self.depth = len(folded.weights)
+        self.register_buffer("offset", folded.offset.float())
+        for number in range(self.depth):
+            self.register_buffer(f"weight_{number}", folded.weights[number].float())
+            self.register_buffer(f"bias_{number}", folded.biases[number].float())
+            for power, row in enumerate(folded.coefficients[number], start=1):
+                self.register_buffer(f"coefficient_{number}_{power}", row.float())
+        self.degrees = [len(rows) for rows in folded.coefficients]
+        self.register_buffer("output_weight", folded.output_weight.float())
+        self.register_buffer("output_bias", folded.output_bias.float())
+        self.register_buffer("factor", folded.factor.float())
+
+    def propagate(self, features: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """(batch, S) scores and every hidden layer's (batch, width) slopes."""
+        h, slopes = features - self.get_buffer("offset"), []
+        for number, degree in enumerate(self.degrees):
+            z = F.linear(h, self.get_buffer(f"weight_{number}"), self.get_buffer(f"bias_{number}"))
+            coefficients = [self.get_buffer(f"coefficient_{number}_{power}") for power in range(1, degree + 1)]
+            h, slope = centred_polynomial(z, coefficients)
+            slopes.append(slope)
+        return F.linear(h, self.get_buffer("output_weight"), self.get_buffer("output_bias")), slopes
+
+    def first_slopes(self, slopes: list[Tensor]) -> Tensor:
+        """(batch, S, width) d scores / d z_1."""
+        weights = [self.get_buffer(f"weight_{number}") for number in range(self.depth)]
+        return output_side(self.get_buffer("output_weight"), weights, slopes)
+
+
+class PredictionGraph(Graph):
+    """features -> scores, probabilities (classification), covariance."""
+
+    def __init__(self, folded: Folded, task: Task) -> None:
+        super().__init__(folded)
+        self.task = task
+
+    def forward(self, features: Tensor) -> tuple[Tensor, ...]:
+        """The outputs in the order of `output_names`."""
+        scores, slopes = self.propagate(features)
+        # In factored form the covariance keeps non-negative variances however alike its entries are.
+        noisy = self.first_slopes(slopes) @ self.get_buffer("factor")
+        covariance = noisy @ noisy.transpose(1, 2)
+        if self.task == "regression":
+            return scores, covariance
+        return scores, scores.softmax(dim=1), covariance
+
+    @property
+    def output_names(self) -> list[str]:
+        """The graph's outputs, in order."""
+        return ["scores", "covariance"] if self.task == "regression" else ["scores", "probabilities", "covariance"]
+
+
+class JacobianGraph(Graph):
+    """features -> jacobian (batch, S, D) in raw units, layer_norms (batch, hidden layers + 1)."""
+
+    output_names = ("jacobian", "layer_norms")
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """The Jacobian, and the norm after each layer of the derivative along one noise sigma of every feature."""
+        _, slopes = self.propagate(features)
+        first = self.first_slopes(slopes)
+        factor = self.get_buffer("factor")
+        later = [self.get_buffer(f"weight_{number}") for number in range(1, self.depth)]
+        # The factor stands for W_1 N: same norm, fewer columns. The last layer's derivative is the output side's.
+        start = slopes[0].unsqueeze(-1) * factor
+        derivatives = [start, *forward_mode(start, later, slopes[1:]), first @ factor]
+        norms = [torch.linalg.vector_norm(derivative, dim=(1, 2)) for derivative in derivatives]
+        return first @ self.get_buffer("weight_0"), torch.stack(norms, dim=1)
+
+
+def centred_polynomial(z: Tensor, coefficients: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Value and slope of z q(z), the polynomial without its constant; `coefficients` are c_1 to c_n."""
+    if len(coefficients) == 1:
+        return coefficients[0] * z, coefficients[0].expand_as(z)
+    quotient, quotient_slope = polynomial(z, coefficients)
+    return quotient * z, quotient_slope * z + quotient

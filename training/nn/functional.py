@@ -1,0 +1,58 @@
+# ruff: noqa: F722 -- jaxtyping's shape strings are not forward references
+"""The polynomial engine's mathematics, without state (paper: "Polynomial engine")."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+def polynomial(
+    z: Float[Tensor, "batch width"], coefficients: Sequence[Float[Tensor, " width"]]
+) -> tuple[Float[Tensor, "batch width"], Float[Tensor, "batch width"]]:
+    """Value and slope of every neuron's polynomial in one Horner pass.
+
+    Args:
+        z: pre-activations.
+        coefficients: the k-th holds every neuron's c_k, the factor of z^k; at least two (degree 1).
+
+    Returns:
+        p(z)_i = sum_k c_ik z_i^k and p'(z)_i = sum_k k c_ik z_i^(k-1).
+    """
+    *lower, leading = coefficients
+    # The recursion v <- v z + c, s <- s z + v, with its first two steps written out: they share the product c_n z.
+    product = leading * z
+    value = product + lower.pop()
+    slope = leading.expand_as(z)
+    if lower:
+        slope = product + value
+        value = value * z + lower.pop()
+    while lower:
+        slope = slope * z + value
+        value = value * z + lower.pop()
+    return value, slope
+
+
+def hermite_fit(function: Callable[[NDArray[np.float64]], NDArray[np.float64]], degree: int) -> Float[Tensor, " terms"]:
+    """Power coefficients of the polynomial closest to `function` in mean square under z ~ N(0, 1), in float64.
+
+    The Hermite polynomials are orthogonal under N(0, 1): the k-th coefficient is E[f He_k] / k!, whatever the degree.
+    """
+    hermite = np.polynomial.hermite_e
+    nodes, weights = hermite.hermegauss(64)
+    weights = weights / weights.sum()
+    basis = hermite.hermevander(nodes, degree)
+    factorials = [math.factorial(k) for k in range(degree + 1)]
+    powers = hermite.herme2poly((weights * function(nodes)) @ basis / factorials)
+    return torch.from_numpy(np.pad(powers, (0, degree + 1 - len(powers))))  # numpy trims zeros at the end
+
+
+def gaussian_moment(coefficients: Float[Tensor, " terms"]) -> float:
+    """E[p(z)^2] under z ~ N(0, 1): what keeps the signal's size from layer to layer."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(16)
+    values = np.polynomial.polynomial.polyval(nodes, coefficients.numpy())
+    return float(np.average(values**2, weights=weights))

@@ -1,0 +1,63 @@
+# ruff: noqa: F722 -- jaxtyping's shape strings are not forward references
+"""Layers that return their slope beside their value: the derivative is part of the forward pass."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from training.nn.functional import polynomial
+
+MAX_DEGREE = 5
+
+
+class PolynomialLayer(nn.Module):
+    """h' = p(W h + b), each neuron with its own polynomial.
+
+    Its Jacobian is closed-form: d h' / d h = diag(p'(W h + b)) W.
+    """
+
+    linear: nn.Linear
+    coefficients: nn.Parameter
+
+    def __init__(self, inputs: int, width: int, degree: int = 3) -> None:
+        super().__init__()
+        if not 1 <= degree <= MAX_DEGREE:
+            raise ValueError(f"a polynomial's degree is 1 to {MAX_DEGREE}, not {degree}")
+        self.linear = nn.Linear(inputs, width)
+        self.coefficients = nn.Parameter(torch.zeros(degree + 1, width))
+
+    @property
+    def weight(self) -> Float[Tensor, "width inputs"]:
+        """W, the factor of the slope in the layer's Jacobian."""
+        return self.linear.weight
+
+    def forward(
+        self, h: Float[Tensor, "batch inputs"]
+    ) -> tuple[Float[Tensor, "batch width"], Float[Tensor, "batch width"]]:
+        """The layer's value p(z) and its slope p'(z) at z = W h + b."""
+        return polynomial(self.linear(h), self.coefficients.unbind())
+
+
+class ReluLayer(nn.Module):
+    """h' = max(W h + b, 0): the piecewise-linear layer that ChainzRule is compared with."""
+
+    linear: nn.Linear
+
+    def __init__(self, inputs: int, width: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(inputs, width)
+
+    @property
+    def weight(self) -> Float[Tensor, "width inputs"]:
+        """W, the factor of the slope in the layer's Jacobian."""
+        return self.linear.weight
+
+    def forward(
+        self, h: Float[Tensor, "batch inputs"]
+    ) -> tuple[Float[Tensor, "batch width"], Float[Tensor, "batch width"]]:
+        """The layer's value and its slope, 0 or 1."""
+        z = self.linear(h)
+        return z.relu(), (z > 0).to(z.dtype)
+
+
+Layer = PolynomialLayer | ReluLayer

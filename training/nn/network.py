@@ -1,0 +1,104 @@
+# ruff: noqa: F722 -- jaxtyping's shape strings are not forward references
+"""Networks as a chain of layers that know their slopes, and a linear layer at the end."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from training.nn.functional import gaussian_moment, hermite_fit
+from training.nn.layers import Layer, PolynomialLayer, ReluLayer
+
+
+class Propagation(NamedTuple):
+    """One forward pass: the scores, and every hidden layer's slopes."""
+
+    scores: Tensor
+    slopes: tuple[Tensor, ...]
+
+
+class Network(nn.Module):
+    """Hidden layers, then a linear layer: scores = W_out h_L + b_out."""
+
+    hidden: nn.ModuleList
+    output: nn.Linear
+
+    def __init__(self, hidden: Sequence[Layer], output: nn.Linear) -> None:
+        super().__init__()
+        self.hidden = nn.ModuleList(hidden)
+        self.output = output
+
+    @property
+    def layers(self) -> Iterator[Layer]:
+        """The hidden layers, first to last."""
+        for layer in self.hidden:
+            assert isinstance(layer, PolynomialLayer | ReluLayer)
+            yield layer
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers were learned."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def propagate(self, x: Float[Tensor, "batch inputs"]) -> Propagation:
+        """Scores and slopes of standardised features, in one pass."""
+        slopes = []
+        for layer in self.hidden:
+            x, slope = layer(x)
+            slopes.append(slope)
+        return Propagation(self.output(x), tuple(slopes))
+
+    def forward(self, x: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch scores"]:
+        """Scores of standardised features."""
+        return self.propagate(x).scores
+
+
+class ChainzRuleNetwork(Network):
+    """The paper's network: polynomial layers, the last layer linear.
+
+    It starts as the cubic (or other degree) that is closest to a smooth activation under N(0, 1); weights are scaled so
+    that pre-activations keep that distribution's variance from layer to layer.
+    """
+
+    def __init__(
+        self, inputs: int, hidden: Sequence[int], scores: int, degree: int, generator: torch.Generator
+    ) -> None:
+        widths = [inputs, *hidden]
+        layers = [PolynomialLayer(fan_in, width, degree) for fan_in, width in zip(widths, hidden, strict=False)]
+        super().__init__(layers, nn.Linear(widths[-1], scores))
+        start = hermite_fit(gelu, degree)
+        moment = 1.0
+        for layer in layers:
+            _scale(layer.linear, moment, generator)
+            with torch.no_grad():
+                layer.coefficients.copy_(start[:, None].expand_as(layer.coefficients))
+            moment = gaussian_moment(start)
+        _scale(self.output, moment, generator)
+
+
+class ReluNetwork(Network):
+    """The same chain with max(z, 0) in place of the polynomials (He's initialisation)."""
+
+    def __init__(self, inputs: int, hidden: Sequence[int], scores: int, generator: torch.Generator) -> None:
+        widths = [inputs, *hidden]
+        layers = [ReluLayer(fan_in, width) for fan_in, width in zip(widths, hidden, strict=False)]
+        super().__init__(layers, nn.Linear(widths[-1], scores))
+        for number, layer in enumerate(layers):
+            _scale(layer.linear, 1.0 if number == 0 else 0.5, generator)
+        _scale(self.output, 0.5 if layers else 1.0, generator)
+
+
+def _scale(linear: nn.Linear, moment: float, generator: torch.Generator) -> None:
+    """Weights that give pre-activations variance 1 when the inputs' second moment is `moment`; bias 0."""
+    with torch.no_grad():
+        linear.weight.normal_(0.0, (linear.in_features * moment) ** -0.5, generator=generator)
+        linear.bias.zero_()
+
+
+def gelu(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The smooth activation that polynomials start as: z Phi(z), in its logistic form."""
+    return np.asarray(z / (1 + np.exp(-1.702 * z)))

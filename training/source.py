@@ -1,0 +1,34 @@
+"""From the configuration's `data` section to rows."""
+
+from training.config import DataConfig
+from training.data.bundled import bundled_dataset
+from training.data.dataset import Dataset
+from training.data.mnist import load_mnist
+from training.data.table import table_dataset
+from training.data.tablefile import read_table
+
+
+def load(config: DataConfig, seed: int) -> tuple[Dataset, tuple[str, ...]]:
+    """The data set, and notes for the user on how it was read.
+
+    Raises:
+        DataError: it cannot be read, or cannot be trained on.
+    """
+    if config.source == "mnist":
+        return load_mnist(config.path), ()
+    if config.source != "table":
+        return bundled_dataset(config.source, seed), ()
+    assert config.path is not None
+    assert config.target is not None
+    return table_dataset(
+        read_table(config.path),
+        config.target,
+        config.task,
+        categorical=config.categorical,
+        numeric=config.numeric,
+        drop=config.drop,
+        units=config.units,
+        target_unit=config.target_unit,
+        drop_unlabelled=config.drop_unlabelled,
+        seed=seed,
+    )

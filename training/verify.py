@@ -1,0 +1,113 @@
+"""Before publishing: do the exported graphs say what the network says, on rows that the exporter never saw?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from service.artifact.card import Role
+from service.runtime.graph import Execution, Graph
+from training.errors import VerificationError
+from training.graphs import JacobianGraph, PredictionGraph, fold
+from training.model import FittedModel
+
+AUTOGRAD_TOLERANCE = 1e-8  # closed form against autograd, both in float64
+DEFINITION_TOLERANCE = 1e-4  # ONNX Runtime in float32 against the definition in float64
+EXPORT_TOLERANCE = 2e-5  # ONNX Runtime against torch, the same float32 operations in another order
+FLOOR = 1e-3  # of the batch's largest magnitude: what a row's own tolerance is at least measured by
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Largest differences found, relative to the largest magnitude of the row (see `difference`)."""
+
+    autograd: float
+    definition: float
+    export: float
+    rows: int
+
+
+def verify(model: FittedModel, graphs: Mapping[Role, bytes], features: NDArray[np.float32]) -> Verification:
+    """Hold the exported graphs against torch in float32, the definition in float64, and autograd.
+
+    Args:
+        model: what was exported.
+        graphs: the ONNX files by role.
+        features: (rows, D) raw rows other than the exporter's example.
+
+    Raises:
+        VerificationError: names the output and how far off it is.
+    """
+    x = torch.from_numpy(features)
+    found: dict[str, NDArray[np.float32]] = {}
+    for role, content in graphs.items():
+        found |= Graph(content, f"{role}.onnx", Execution("cpu", threads=1)).run(features)
+    scores, jacobian = model.scores(x), model.jacobian(x)
+    definition = {"scores": scores, "covariance": model.covariance(x), "jacobian": jacobian}
+    if model.task == "classification":
+        definition["probabilities"] = scores.softmax(dim=1)
+
+    autograd = _check("jacobian", "autograd", jacobian.numpy(), autograd_jacobian(model, x), AUTOGRAD_TOLERANCE)
+    against_definition = [
+        _check(name, "the definition in float64", found[name], expected, DEFINITION_TOLERANCE)
+        for name, expected in definition.items()
+    ]
+    against_torch = [
+        _check(name, "torch", found[name], expected, EXPORT_TOLERANCE) for name, expected in _torch(model, x).items()
+    ]
+    norms = torch.linalg.vector_norm(jacobian * torch.from_numpy(model.columns.noise), dim=(1, 2))
+    against_definition.append(
+        _check(
+            "layer_norms",
+            "the definition in float64",
+            found["layer_norms"][:, -1:],
+            norms[:, None],
+            DEFINITION_TOLERANCE,
+        )
+    )
+    return Verification(autograd, max(against_definition), max(against_torch), len(features))
+
+
+def autograd_jacobian(model: FittedModel, x: Tensor) -> Tensor:
+    """(rows, S, D) the scores' derivative by torch.func.jacrev, in float64."""
+    model.scores(x[:1])  # makes the float64 network, which a functional transform must not
+
+    def row_scores(row: Tensor) -> Tensor:
+        return model.scores(row[None])[0]
+
+    derivative: Tensor = torch.func.vmap(torch.func.jacrev(row_scores))(x.double())
+    return derivative
+
+
+def difference(found: NDArray[np.floating], expected: NDArray[np.floating]) -> float:
+    """Largest difference, relative to the row's largest magnitude, or to `FLOOR` of the batch's where that is more."""
+    if not np.isfinite(found).all():
+        return float("inf")
+    axes = tuple(range(1, expected.ndim))
+    scale = np.abs(expected).max(axis=axes, keepdims=True)
+    scale = np.maximum(scale, FLOOR * scale.max())
+    gap = np.abs(found.astype(np.float64) - expected)
+    return float(np.max(gap / np.where(scale > 0, scale, 1.0)))
+
+
+def _torch(model: FittedModel, x: Tensor) -> dict[str, Tensor]:
+    folded = fold(model)
+    prediction = PredictionGraph(folded, model.task)
+    jacobian = JacobianGraph(folded)
+    with torch.no_grad():
+        return dict(zip(prediction.output_names, prediction(x), strict=True)) | dict(
+            zip(jacobian.output_names, jacobian(x), strict=True)
+        )
+
+
+def _check(name: str, against: str, found: NDArray[np.floating], expected: Tensor, tolerance: float) -> float:
+    gap = difference(found, expected.numpy())
+    if not gap <= tolerance:
+        raise VerificationError(
+            f"{name} differs from {against} by {gap:.2g} of its magnitude, more than {tolerance:g}; nothing was "
+            "published. The polynomials may be too steep for float32 (raise dreg.strength or lower network.degree)"
+        )
+    return gap
