@@ -3,6 +3,7 @@
     ServiceError
     ├── MalformedRequest        the body is not what its content type says
     ├── UnsupportedMedia        the content type or encoding is not one the route reads
+    ├── Unauthorized            the bearer token is missing or wrong
     ├── TooLarge                more bytes or rows than the limits allow
     ├── InvalidInput            well-formed, but not an input of this model; names the place
     ├── UnknownModel            no model of that name
@@ -33,6 +34,10 @@ class MalformedRequest(ServiceError):
 
 class UnsupportedMedia(ServiceError):
     """The content type or the content encoding is not one that the route reads."""
+
+
+class Unauthorized(ServiceError):
+    """The bearer token that this service asks for is missing or wrong."""
 
 
 class TooLarge(ServiceError):

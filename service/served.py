@@ -1,6 +1,5 @@
 """A model version in service: its model, the engines that batch its runs, its window and its metrics."""
 
-import asyncio
 import time
 from collections.abc import Sequence
 
@@ -58,10 +57,6 @@ class ServedModel:
     def queue_depth(self) -> int:
         """Requests that wait for this version."""
         return self._predictions.depth + self._derivatives.depth
-
-    async def close(self) -> None:
-        """Finish what is queued and let go."""
-        await asyncio.gather(self._predictions.close(), self._derivatives.close())
 
     def reading(self) -> VersionReading:
         """The version's live metrics."""

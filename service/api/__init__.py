@@ -1,1 +1,1 @@
-"""."""
+"""HTTP, and nothing else: bodies in, answers and problems out."""

@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from service.errors import DeadlineExceeded, NotReady, QueueFull
+from service.errors import DeadlineExceeded, QueueFull
 
 Work = TypeVar("Work")
 Result = TypeVar("Result")
@@ -81,7 +81,10 @@ class _Request(Generic[Work, Result]):
 
 
 class Engine(Generic[Work, Result]):
-    """Runs one kind of work for one model version. All methods belong to the event loop's thread."""
+    """Runs one kind of work for one model version. All methods belong to the event loop's thread.
+
+    There is nothing to close: requests under way hold their engine, and its thread ends when the last of them is done.
+    """
 
     def __init__(
         self,
@@ -109,10 +112,7 @@ class Engine(Generic[Work, Result]):
         self._queued_rows = 0
         self._scheduled = False
         self._busy = False
-        self._closed = False
         self._worker: ThreadPoolExecutor | None = None
-        self._idle = asyncio.Event()
-        self._idle.set()
 
     @property
     def depth(self) -> int:
@@ -125,10 +125,7 @@ class Engine(Generic[Work, Result]):
         Raises:
             QueueFull: too many rows wait already.
             DeadlineExceeded: the deadline passed first. Work not yet started is dropped.
-            NotReady: the engine is closed.
         """
-        if self._closed:
-            raise NotReady("the model version is being unloaded; try again")
         if self._queue and self._queued_rows + rows > self._limits.max_queue_rows:
             raise QueueFull("too much work is waiting for this model; try again later")
         loop = asyncio.get_running_loop()
@@ -144,25 +141,16 @@ class Engine(Generic[Work, Result]):
             self._drop(request)
             raise
 
-    async def close(self) -> None:
-        """Take no more work, finish what is queued, and end the worker thread."""
-        self._closed = True
-        await self._idle.wait()
-        if self._worker is not None:
-            self._worker.shutdown(wait=False)
-
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
         # call_soon runs after everything that is ready in this turn: all of that joins the batch.
         if not self._scheduled and not self._busy:
             self._scheduled = True
-            self._idle.clear()
             loop.call_soon(self._turn, loop)
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
         self._scheduled = False
         batch = self._take(loop.time())
         if not batch:
-            self._idle.set()
             return
         rows = sum(request.rows for request in batch)
         if self._cost(rows) <= self._limits.inline_seconds:
@@ -237,8 +225,6 @@ class Engine(Generic[Work, Result]):
             self._done(outcome[0], rows, outcome[1])
         if self._queue:
             self._schedule(loop)
-        else:
-            self._idle.set()
 
     def _expire(self, request: _Request[Work, Result]) -> None:
         if not request.future.done():

@@ -61,6 +61,7 @@ class Predictions:
 
     def __init__(self, model: "Model", inputs: Inputs, outputs: Mapping[str, Floats], thresholds: Thresholds) -> None:
         card = model.card
+        self.task = card.task
         self._model = model
         self.inputs = inputs
         self.scores = outputs["scores"]

@@ -14,27 +14,41 @@ _NUMBERS = frozenset((int, float))
 
 
 class RowEncoder:
-    """Encodes rows for one card. `names` are the features in the order in which list rows give them."""
+    """Encodes rows for one card.
+
+    Attributes:
+        names: the features in the order in which list rows give them.
+        width: columns of the encoded matrix, D.
+        start: each feature's first column.
+        column_names: (D,) name of each column; for a categorical feature, `feature=level`.
+        numeric: the numeric features, in order; `columns` are theirs.
+        noise: (D,) one noise sigma of each column; 0 in one-hot blocks.
+    """
 
     def __init__(self, card: ModelCard) -> None:
         self._features = tuple(card.inputs())
+        self._by_name = {feature.name: feature for feature in self._features}
         self.names = tuple(feature.name for feature in self._features)
         self.width = card.width
         self._plain = all(isinstance(feature, NumericFeature) and feature.fill is None for feature in self._features)
         numeric: list[NumericFeature] = []
         columns: list[int] = []
         self.start: dict[str, int] = {}
+        self.column_names: list[str] = []
         at = 0
         for feature in self._features:
             self.start[feature.name] = at
             if isinstance(feature, NumericFeature):
                 numeric.append(feature)
                 columns.append(at)
-                at += 1
+                self.column_names.append(feature.name)
             else:
-                at += len(feature.levels)
+                self.column_names += [f"{feature.name}={level}" for level in feature.levels]
+            at = len(self.column_names)
         self.numeric = tuple(feature.name for feature in numeric)
         self.columns = np.array(columns, dtype=np.int64)
+        self.noise = np.zeros(card.width)
+        self.noise[self.columns] = [feature.noise for feature in numeric]
         # In float32, as the rows: a training row's own extreme is then never outside.
         self._low = np.array([feature.low for feature in numeric], dtype=np.float32)
         self._high = np.array([feature.high for feature in numeric], dtype=np.float32)
@@ -63,6 +77,14 @@ class RowEncoder:
         """(rows, len(numeric)) whether each numeric feature lies outside the range seen in training."""
         values = matrix if len(self.columns) == self.width else matrix[:, self.columns]
         return (values < self._low) | (values > self._high)
+
+    def level(self, name: str, row: Matrix) -> str:
+        """The level of a categorical feature in an encoded row, (D,)."""
+        feature = self._by_name[name]
+        if not isinstance(feature, CategoricalFeature):
+            raise TypeError(f"{name} is not categorical")
+        start = self.start[name]
+        return feature.levels[int(row[start : start + len(feature.levels)].argmax())]
 
     def _ordered(self, i: int, row: Any) -> list[Any]:
         if type(row) is list:

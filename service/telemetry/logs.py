@@ -13,6 +13,7 @@ class _RequestId(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if (current := request_id.get()) is not None:
             record.request_id = current
+        record.__dict__.pop("color_message", None)  # uvicorn's second copy of its message
         return True
 
 

@@ -1,0 +1,119 @@
+"""`python -m service`: read the settings, wire the application, serve it until told to stop."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+
+# numpy's matrix products here are tiny: threads of its own would only fight with ONNX Runtime's.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import uvicorn
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
+from service.app import Application, create_app, refresh
+from service.errors import ServiceError
+from service.settings import Settings
+from service.telemetry.logs import configure_logs
+
+log = logging.getLogger("service")
+
+
+class Server(uvicorn.Server):
+    """uvicorn, except that SIGTERM drains first and SIGHUP re-reads the model repository.
+
+    SIGTERM: say not ready and ask clients to close their connections, go on serving for the grace period, then stop
+    accepting, finish what is in flight and exit. A second signal skips the wait; SIGINT skips it at once.
+    """
+
+    def __init__(self, app: Application) -> None:
+        settings = app.context.settings
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=settings.host,
+                port=settings.port,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                ws="none",
+                lifespan="on",
+                timeout_graceful_shutdown=settings.shutdown_timeout,
+            )
+        )
+        self._app = app
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Own the signals while serving."""
+        loop = asyncio.get_running_loop()
+        tasks: set[asyncio.Task[None]] = set()
+
+        def reload() -> None:
+            task = loop.create_task(refresh(self._app.context.catalog))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+        handlers = {signal.SIGTERM: self._drain, signal.SIGINT: self._stop, signal.SIGHUP: reload}
+        for number, handler in handlers.items():
+            loop.add_signal_handler(number, handler)
+        try:
+            yield
+        finally:
+            for number in handlers:
+                loop.remove_signal_handler(number)
+
+    def _drain(self) -> None:
+        context = self._app.context
+        if context.draining:
+            self._stop()
+            return
+        log.info("draining", extra={"seconds": context.settings.drain_grace})
+        context.drain()
+        asyncio.get_running_loop().call_later(context.settings.drain_grace, self._close)
+
+    def _stop(self) -> None:
+        self._app.context.drain()
+        self.force_exit = self.should_exit
+        self._close()
+
+    def _close(self) -> None:
+        self.should_exit = True
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve; returns the exit status: 0 after a clean stop, 2 for settings that cannot work."""
+    try:
+        settings = Settings(
+            _cli_parse_args=list(arguments),
+            _cli_prog_name="python -m service",
+            _cli_kebab_case=True,
+            _cli_hide_none_type=True,
+        )
+    except ValidationError as error:
+        for fault in error.errors(include_input=False, include_url=False):
+            name = str(fault["loc"][0])
+            print(f"--{name.replace('_', '-')} (CHAINZRULE_{name.upper()}): {fault['msg']}", file=sys.stderr)
+        return 2
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    configure_logs(settings.log_level)
+    if not settings.models.is_dir():
+        print(f"--models: {settings.models} is not a directory; make one, or train a model into it", file=sys.stderr)
+        return 2
+    try:
+        server = Server(create_app(settings))
+    except (ServiceError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    server.run()
+    return 0 if server.started else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

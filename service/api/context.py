@@ -1,0 +1,29 @@
+"""What the routes work with."""
+
+import asyncio
+from dataclasses import dataclass
+
+from service.runtime.catalog import Catalog
+from service.served import ServedModel
+from service.settings import Settings
+from service.telemetry.metrics import Metrics
+
+
+@dataclass
+class Context:
+    """The wired parts of one application."""
+
+    settings: Settings
+    catalog: Catalog[ServedModel]
+    metrics: Metrics
+    draining: bool = False
+
+    def drain(self) -> None:
+        """Say from now on that no more traffic is wanted; answer what comes all the same."""
+        self.draining = True
+        self.metrics.draining.set(1)
+
+    def deadline(self, timeout: float | None) -> float:
+        """The event-loop time at which a request's time runs out; `timeout` seconds may only shorten the setting."""
+        limit = self.settings.request_timeout
+        return asyncio.get_running_loop().time() + (limit if timeout is None else min(limit, timeout))

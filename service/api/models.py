@@ -1,0 +1,102 @@
+"""`GET /models` and below: what is served, the cards, and live stability beside the reference."""
+
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.api.context import Context
+from service.api.exchange import Endpoint
+from service.errors import InvalidInput
+from service.runtime.catalog import Entry
+from service.served import ServedModel
+
+
+def list_models_endpoint(context: Context) -> Endpoint:
+    """The endpoint of `/models`."""
+
+    async def list_models(request: Request) -> Response:
+        """All models with their versions, newest first, and the state of each."""
+        default = context.catalog.default()
+        models = [
+            {"name": name, "default": name == default, "versions": _versions(entries)}
+            for name, entries in context.catalog.models()
+        ]
+        return _json({"models": models})
+
+    return list_models
+
+
+def get_model_endpoint(context: Context) -> Endpoint:
+    """The endpoint of `/models/{name}`."""
+
+    async def get_model(request: Request) -> Response:
+        """A model's card, with every feature spelled out, and its live state."""
+        name, served = _served(context, request)
+        card = served.card.model_dump(mode="json", exclude={"golden", "features"})
+        card["features"] = [feature.model_dump(mode="json") for feature in served.card.inputs()]
+        return _json(
+            {
+                "name": name,
+                "version": served.card.version,
+                "provider": served.model.execution.provider,
+                "loaded_at": served.loaded_at,
+                "versions": _versions(context.catalog.entries(name)),
+                "card": card,
+            }
+        )
+
+    return get_model
+
+
+def get_stability_endpoint(context: Context) -> Endpoint:
+    """The endpoint of `/models/{name}/stability`."""
+
+    async def get_stability(request: Request) -> Response:
+        """The rolling window of the latest observed predictions beside the card's reference."""
+        name, served = _served(context, request)
+        reference = served.card.reference
+        quantiles = reference.volatility.quantiles
+        return _json(
+            {
+                "model": name,
+                "version": served.card.version,
+                "window": asdict(served.window.summary()),
+                "reference": {
+                    "rows": reference.rows,
+                    "out_of_fold": reference.out_of_fold,
+                    "gradient_tail_ratio": reference.gradient_tail_ratio,
+                    "volatility_mean": reference.volatility.mean,
+                    "volatility_quantiles": {f"p{q}": quantiles[q] for q in (50, 90, 99)},
+                    "out_of_range_rate": reference.out_of_range_rate,
+                },
+            }
+        )
+
+    return get_stability
+
+
+def _served(context: Context, request: Request) -> tuple[str, ServedModel]:
+    name = request.path_params["name"]
+    version = request.query_params.get("version")
+    if not request.query_params.keys() <= {"version"}:
+        raise InvalidInput("has parameters this route does not know; it takes version", "query")
+    return name, context.catalog.resolve(name, version)
+
+
+def _versions(entries: dict[str, Entry[ServedModel]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "version": version,
+            "state": entry.state,
+            "reason": entry.reason or None,
+            "task": None if entry.served is None else entry.served.card.task,
+        }
+        for version, entry in entries.items()
+    ]
+
+
+def _json(content: dict[str, Any]) -> Response:
+    return Response(orjson.dumps(content), media_type="application/json")

@@ -1,0 +1,46 @@
+"""`POST /predict`: predictions, each with its stability."""
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.api.body import read_object
+from service.api.context import Context
+from service.api.exchange import Endpoint
+from service.api.requests import PREDICT_MEMBERS, read_request, read_timeout
+from service.errors import NonFiniteOutput
+from service.runtime.engine import Share
+from service.runtime.model import Predictions
+from service.served import inputs_of
+
+
+def predict_endpoint(context: Context) -> Endpoint:
+    """The route's endpoint."""
+
+    async def predict(request: Request) -> Response:
+        """Predict rows; every prediction carries how stable it is under the declared input noise."""
+        deadline = context.deadline(read_timeout(request.headers.get("x-request-timeout")))
+        document = await read_object(request, context.settings.max_body_bytes)
+        wanted = read_request(document, PREDICT_MEMBERS, context.settings.max_rows)
+        served = context.catalog.resolve(wanted.model, wanted.version)
+        features = served.model.rows.encode(wanted.instances)
+        share = await served.predict(inputs_of(features, wanted.noise_scale, wanted.observe), deadline)
+        require_finite(share)
+        content = {
+            "model": served.card.name,
+            "version": served.card.version,
+            "predictions": share.result.answers[share.start : share.stop],
+        }
+        return Response(orjson.dumps(content), media_type="application/json")
+
+    return predict
+
+
+def require_finite(share: Share[Predictions]) -> None:
+    """Refuse a request for which the model's answer is not finite; other requests of its batch stand."""
+    finite = share.result.finite[share.start : share.stop]
+    if not finite.all():
+        row = int(finite.argmin())
+        raise NonFiniteOutput(
+            "the model's answer is not finite; the row may lie far outside the training range", f"instances[{row}]"
+        )

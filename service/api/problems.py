@@ -1,0 +1,84 @@
+"""Errors as RFC 9457 problem details, in one shape for every route."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service import errors
+from service.errors import ServiceError
+from service.telemetry.logs import request_id
+
+log = logging.getLogger(__name__)
+
+# Every error of the tree that a request can meet, with its status. The type's last part also labels the metric.
+PROBLEMS: dict[type[ServiceError], tuple[int, str]] = {
+    errors.MalformedRequest: (400, "malformed-request"),
+    errors.Unauthorized: (401, "unauthorized"),
+    errors.UnknownModel: (404, "unknown-model"),
+    errors.UnknownVersion: (404, "unknown-version"),
+    errors.TooLarge: (413, "too-large"),
+    errors.UnsupportedMedia: (415, "unsupported-media"),
+    errors.InvalidInput: (422, "invalid-input"),
+    errors.NonFiniteOutput: (422, "non-finite-output"),
+    errors.QueueFull: (429, "queue-full"),
+    errors.NotReady: (503, "not-ready"),
+    errors.DeadlineExceeded: (504, "deadline-exceeded"),
+}
+INTERNAL = "internal-error"
+_TYPE = "urn:chainzrule:problem:"
+
+
+def problem(
+    status: int, slug: str, detail: str, place: str | None = None, headers: dict[str, str] | None = None
+) -> Response:
+    """A problem response. `slug` becomes the last part of the problem's type."""
+    content: dict[str, Any] = {
+        "type": _TYPE + slug,
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "place": place,
+        "request_id": request_id.get(),
+    }
+    return Response(orjson.dumps(content), status, headers, media_type="application/problem+json")
+
+
+def slug_of(error: ServiceError) -> str:
+    """The short name of an error."""
+    return PROBLEMS.get(type(error), (500, INTERNAL))[1]
+
+
+def problem_of(error: ServiceError) -> Response:
+    """The response to one of the service's own errors."""
+    status, slug = PROBLEMS.get(type(error), (500, INTERNAL))
+    if status == 500:
+        log.error("unexpected error", exc_info=error)
+        return internal_problem()
+    headers = {}
+    if isinstance(error, errors.QueueFull | errors.NotReady):
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, errors.Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
+    return problem(status, slug, error.detail, error.place, headers)
+
+
+def internal_problem() -> Response:
+    """The response to what should not have happened; the log has the cause."""
+    return problem(500, INTERNAL, "the service failed to answer; the log has the cause under this request_id")
+
+
+async def routing_problem(request: Request, error: Exception) -> Response:
+    """The response to a path or method that no route has."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    details = {
+        404: ("unknown-route", "there is nothing at this path; GET /docs lists the routes"),
+        405: ("method-not-allowed", "this path does not take this method; GET /docs lists the routes"),
+    }
+    slug, detail = details.get(status, (INTERNAL, "the request could not be routed"))
+    headers = dict(error.headers) if isinstance(error, HTTPException) and error.headers else None
+    return problem(status, slug, detail, headers=headers)

@@ -1,0 +1,152 @@
+"""What callers may ask of a model, read from a JSON object or a query string."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from service.api.body import parse_json
+from service.artifact.card import ModelCard, NumericFeature
+from service.errors import InvalidInput, MalformedRequest, TooLarge
+
+MAX_NOISE_SCALE = 100.0
+MAX_QUERY_BYTES = 64 * 2**10
+PREDICT_MEMBERS = ("instances", "model", "version", "noise_scale", "observe")
+SENSITIVITY_MEMBERS = ("instances", "model", "version", "noise_scale", "top", "include")
+INCLUDES = ("jacobian", "layers")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """Rows for a model.
+
+    Attributes:
+        instances: rows as sent, not yet encoded.
+        model: the model's name; None for the default.
+        version: its version; None for the newest that is ready.
+        noise_scale: multiple of the card's noise at which to measure.
+        observe: whether the rows enter metrics and window.
+        top: how many sensitivities to list; None for all.
+        include: what else to answer, of `INCLUDES`.
+    """
+
+    instances: list[Any]
+    model: str | None = None
+    version: str | None = None
+    noise_scale: float = 1.0
+    observe: bool = True
+    top: int | None = None
+    include: frozenset[str] = frozenset()
+
+
+def read_request(document: Mapping[str, Any], members: tuple[str, ...], max_rows: int) -> ModelRequest:
+    """Check a JSON object's members and their kinds; unknown ones are refused."""
+    if not document.keys() <= set(members):
+        raise InvalidInput(f"has members this route does not know; it takes {', '.join(members)}", "body")
+    instances = document.get("instances")
+    if type(instances) is not list or not instances:
+        raise InvalidInput("must be a list of at least one row", "instances")
+    if len(instances) > max_rows:
+        raise TooLarge(f"must be at most {max_rows} rows; send several requests", "instances")
+    include = document.get("include", [])
+    if type(include) is not list or any(item not in INCLUDES for item in include):
+        raise InvalidInput(f"must be a list with any of {', '.join(INCLUDES)}", "include")
+    observe = document.get("observe", True)
+    if type(observe) is not bool:
+        raise InvalidInput("must be true or false", "observe")
+    return ModelRequest(
+        instances=instances,
+        model=_text(document, "model"),
+        version=_text(document, "version"),
+        noise_scale=_noise_scale(document.get("noise_scale", 1.0)),
+        observe=observe,
+        top=_top(document.get("top")),
+        include=frozenset(include),
+    )
+
+
+def read_query(query: bytes) -> tuple[ModelRequest, str]:
+    """Check the query of `GET /sensitivity`; returns the request, still without its row, and the row's text `x`."""
+    if len(query) > MAX_QUERY_BYTES:
+        raise TooLarge(f"must be at most {MAX_QUERY_BYTES} bytes; use POST /sensitivity", "query")
+    try:
+        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict")
+    except ValueError:
+        pairs = [] if query == b"" else _malformed_query()
+    values = dict(pairs)
+    known = ("x", "model", "version", "noise_scale", "top", "include")
+    if len(values) != len(pairs):
+        raise InvalidInput("gives a parameter twice", "query")
+    if not values.keys() <= set(known):
+        raise InvalidInput(f"has parameters this route does not know; it takes {', '.join(known)}", "query")
+    if not values.get("x"):
+        raise InvalidInput("is missing: give the row as x=1.5,2,... or x={...}, or use POST /sensitivity", "x")
+    include = [part for part in values.get("include", "").split(",") if part]
+    if any(part not in INCLUDES for part in include):
+        raise InvalidInput(f"must be any of {', '.join(INCLUDES)}, separated by commas", "include")
+    top = values.get("top")
+    request = ModelRequest(
+        instances=[],
+        model=values.get("model"),
+        version=values.get("version"),
+        noise_scale=_noise_scale(_number(values["noise_scale"], "noise_scale")) if "noise_scale" in values else 1.0,
+        top=None if top is None else _top(int(top) if top.isdecimal() and len(top) < 9 else top),
+        include=frozenset(include),
+    )
+    return request, values["x"]
+
+
+def read_row(text: str, card: ModelCard) -> Any:
+    """The row of a query: a JSON list or object, or values separated by commas in the card's order."""
+    if text.lstrip()[:1] in ("[", "{"):
+        return parse_json(text.encode())
+    parts = text.split(",")
+    features = list(card.inputs())
+    if len(parts) != len(features):
+        raise InvalidInput(f"has {len(parts)} values where the model takes {len(features)}", "x")
+    return [
+        None if part == "" else _number(part, f"x.{feature.name}") if isinstance(feature, NumericFeature) else part
+        for part, feature in zip(parts, features, strict=True)
+    ]
+
+
+def read_timeout(text: str | None) -> float | None:
+    """The seconds of an X-Request-Timeout header."""
+    if text is None:
+        return None
+    seconds = _number(text, "X-Request-Timeout")
+    if not 0 < seconds < math.inf:
+        raise InvalidInput("must be a positive number of seconds", "X-Request-Timeout")
+    return seconds
+
+
+def _text(document: Mapping[str, Any], member: str) -> str | None:
+    value = document.get(member)
+    if value is not None and type(value) is not str:
+        raise InvalidInput("must be text", member)
+    return value
+
+
+def _noise_scale(value: Any) -> float:
+    if type(value) not in (int, float) or not 0 < value <= MAX_NOISE_SCALE:
+        raise InvalidInput(f"must be a number above 0, at most {MAX_NOISE_SCALE:g}", "noise_scale")
+    return float(value)
+
+
+def _top(value: Any) -> int | None:
+    if value is not None and (type(value) is not int or value < 1):
+        raise InvalidInput("must be a whole number of at least 1", "top")
+    return value
+
+
+def _number(text: str, place: str) -> float:
+    if not _NUMBER.fullmatch(text.strip()):
+        raise InvalidInput("must be a number", place)
+    return float(text)
+
+
+def _malformed_query() -> list[tuple[str, str]]:
+    raise MalformedRequest("is not a query string; encode the parameters", "query")

@@ -1,0 +1,131 @@
+"""The routes, and their documentation."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from service.api import schemas
+from service.api.context import Context
+from service.api.exchange import Endpoint, guarded
+from service.api.health import healthz_endpoint, metrics_endpoint, readyz_endpoint
+from service.api.models import get_model_endpoint, get_stability_endpoint, list_models_endpoint
+from service.api.predict import predict_endpoint
+from service.api.requests import INCLUDES, MAX_NOISE_SCALE
+from service.api.sensitivity import get_sensitivity_endpoint, post_sensitivity_endpoint
+
+
+@dataclass(frozen=True)
+class Route:
+    """A route: `hot` ones are also dispatched ahead of FastAPI's own routing."""
+
+    method: str
+    path: str
+    endpoint: Endpoint
+    answer: type[BaseModel] | None
+    body: type[BaseModel] | None = None
+    parameters: list[dict[str, Any]] = field(default_factory=list)
+    problems: tuple[int, ...] = ()
+    hot: bool = False
+
+
+def routes(context: Context) -> list[Route]:
+    """All routes of the application."""
+    version = _parameter("version", {"type": "string"}, "the newest that is ready, unless given")
+    name = {**_parameter("name", {"type": "string"}, "the model's name"), "in": "path", "required": True}
+    rows = (400, 404, 413, 415, 422, 429, 503, 504)
+    return [
+        Route(
+            "POST", "/predict", predict_endpoint(context), schemas.PredictionAnswer, schemas.Prediction, [], rows, True
+        ),
+        Route(
+            "GET",
+            "/sensitivity",
+            get_sensitivity_endpoint(context),
+            schemas.SensitivityAnswer,
+            None,
+            _sensitivity_parameters(version),
+            (400, 404, 413, 422, 429, 503, 504),
+            True,
+        ),
+        Route(
+            "POST",
+            "/sensitivity",
+            post_sensitivity_endpoint(context),
+            schemas.SensitivityAnswer,
+            schemas.SensitivityQuestion,
+            [],
+            rows,
+            True,
+        ),
+        Route("GET", "/models", list_models_endpoint(context), schemas.ModelList),
+        Route("GET", "/models/{name}", get_model_endpoint(context), None, None, [name, version], (404, 422, 503)),
+        Route(
+            "GET",
+            "/models/{name}/stability",
+            get_stability_endpoint(context),
+            schemas.StabilityAnswer,
+            None,
+            [name, version],
+            (404, 422, 503),
+        ),
+        Route("GET", "/healthz", healthz_endpoint(context), None),
+        Route("GET", "/readyz", readyz_endpoint(context), schemas.Readiness),
+        Route("GET", "/metrics", metrics_endpoint(context), None),
+    ]
+
+
+def register(application: FastAPI, context: Context) -> dict[tuple[str, str], Endpoint]:
+    """Register every route with FastAPI; returns the hot ones by method and path."""
+    hot: dict[tuple[str, str], Endpoint] = {}
+    for route in routes(context):
+        endpoint = guarded(route.endpoint, context)
+        application.add_api_route(
+            route.path,
+            endpoint,
+            methods=[route.method],
+            response_model=None,
+            summary=(route.endpoint.__doc__ or "").partition(";")[0].partition(":")[0].rstrip("."),
+            description=route.endpoint.__doc__,
+            responses=_responses(route),
+            openapi_extra=_request(route),
+        )
+        if route.hot:
+            hot[route.method, route.path] = endpoint
+    return hot
+
+
+def _responses(route: Route) -> dict[int | str, dict[str, Any]]:
+    responses: dict[int | str, dict[str, Any]] = {200: {"model": route.answer}} if route.answer else {}
+    if route.path == "/readyz":
+        responses[503] = {"model": route.answer, "description": "Not ready"}
+    for status in route.problems:
+        responses[status] = {"content": {"application/problem+json": {"schema": schemas.Problem.model_json_schema()}}}
+    return responses
+
+
+def _request(route: Route) -> dict[str, Any]:
+    extra: dict[str, Any] = {}
+    if route.parameters:
+        extra["parameters"] = route.parameters
+    if route.body is not None:
+        content = {"application/json": {"schema": route.body.model_json_schema()}}
+        extra["requestBody"] = {"required": True, "content": content}
+    return extra
+
+
+def _parameter(name: str, schema: dict[str, Any], description: str, required: bool = False) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": required, "description": description, "schema": schema}
+
+
+def _sensitivity_parameters(version: dict[str, Any]) -> list[dict[str, Any]]:
+    scale = {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_NOISE_SCALE, "default": 1}
+    return [
+        _parameter("x", {"type": "string"}, "the row: values separated by commas, or a JSON list or object", True),
+        _parameter("model", {"type": "string"}, "may be left out where one model is the default"),
+        version,
+        _parameter("noise_scale", scale, "multiple of the card's noise"),
+        _parameter("top", {"type": "integer", "minimum": 1}, "list only the strongest features"),
+        _parameter("include", {"type": "string"}, f"also answer, separated by commas: {', '.join(INCLUDES)}"),
+    ]

@@ -1,0 +1,226 @@
+"""The bodies of the API, for its documentation. Requests are checked and answers written by hand, ahead of pydantic.
+
+Tests validate real answers against these, so that they cannot drift.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.api.requests import MAX_NOISE_SCALE
+
+
+class Schema(BaseModel):
+    """Unknown members are refused: these models are also what tests hold answers against."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Prediction(Schema):
+    """`POST /predict`."""
+
+    instances: list[list[float | str | None] | dict[str, float | str | None]] = Field(
+        min_length=1, description="rows, as lists in the card's order or as objects by feature name"
+    )
+    model: str | None = Field(default=None, description="may be left out where one model is the default")
+    version: str | None = Field(default=None, description="the newest that is ready, unless given")
+    noise_scale: float = Field(default=1.0, gt=0, le=MAX_NOISE_SCALE, description="multiple of the card's noise")
+    observe: bool = Field(default=True, description="false keeps the rows out of volatility metrics and window")
+
+
+class SensitivityQuestion(Schema):
+    """`POST /sensitivity`."""
+
+    instances: list[list[float | str | None] | dict[str, float | str | None]] = Field(min_length=1)
+    model: str | None = None
+    version: str | None = None
+    noise_scale: float = Field(default=1.0, gt=0, le=MAX_NOISE_SCALE)
+    top: int | None = Field(default=None, ge=1, description="list only the strongest features")
+    include: list[Literal["jacobian", "layers"]] = []
+
+
+class Stability(Schema):
+    """How stable one prediction is under the declared input noise."""
+
+    verdict: Literal["stable", "elevated", "unstable"]
+    reasons: list[Literal["flip_probability", "volatility", "out_of_range"]]
+    volatility: float = Field(description="standard deviation of the reported output, in its unit")
+    percentile: float | None = Field(description="of the volatility among held-out rows; null unless noise_scale is 1")
+    gradient_norm: float = Field(description="sensitivity of the scores per noise sigma")
+    out_of_range: list[str] = Field(description="features outside the range seen in training")
+
+
+class LabelStability(Stability):
+    """Stability of a predicted label."""
+
+    flip_distance: float | None = Field(description="noise sigmas to the nearest decision boundary; null: none is near")
+    flip_probability: float = Field(ge=0, le=1, description="chance that the noise changes the label")
+    runner_up: str = Field(description="the label that the noise makes most likely instead")
+
+
+class Classified(Schema):
+    """A classification row's answer."""
+
+    label: str
+    probabilities: dict[str, float]
+    stability: LabelStability
+
+
+class Graded(Schema):
+    """An ordinal row's answer."""
+
+    label: str
+    value: float = Field(description="expected number of levels exceeded")
+    probabilities: dict[str, float]
+    stability: LabelStability
+
+
+class Estimated(Schema):
+    """A regression row's answer."""
+
+    value: float
+    stability: Stability
+
+
+Answer = Classified | Graded | Estimated
+
+
+class PredictionAnswer(Schema):
+    """What `/predict` answers; predictions are in the order of the instances."""
+
+    model: str
+    version: str
+    predictions: list[Answer]
+
+
+class NumericSensitivity(Schema):
+    """What one numeric feature does to the reported output."""
+
+    feature: str
+    value: float
+    gradient: float = Field(description="change of the output per raw unit")
+    effect: float = Field(description="change of the output that one noise sigma makes")
+    share: float = Field(ge=0, le=1, description="share of the output's variance")
+
+
+class CategoricalSensitivity(Schema):
+    """What one categorical feature does to the reported output."""
+
+    feature: str
+    value: str
+    gradient: None
+    effect: None
+    share: None
+    switch: dict[str, float] = Field(description="change of the output at every other level")
+
+
+class Explained(Schema):
+    """What sensitivity adds to a row's answer."""
+
+    method: Literal["analytic"]
+    sensitivities: list[NumericSensitivity | CategoricalSensitivity] = Field(description="strongest first")
+    jacobian: list[list[float]] | None = Field(default=None, description="d scores / d columns, in raw units")
+    layer_norms: list[float] | None = Field(default=None, description="derivative norm after each layer, per sigma")
+
+
+class ExplainedClassified(Explained, Classified):
+    """A classification row's sensitivities."""
+
+
+class ExplainedGraded(Explained, Graded):
+    """An ordinal row's sensitivities."""
+
+
+class ExplainedEstimated(Explained, Estimated):
+    """A regression row's sensitivities."""
+
+
+class JacobianAxes(Schema):
+    """What the rows and columns of the Jacobians stand for."""
+
+    scores: list[str]
+    columns: list[str]
+
+
+class SensitivityAnswer(Schema):
+    """What `/sensitivity` answers."""
+
+    model: str
+    version: str
+    predictions: list[ExplainedClassified | ExplainedGraded | ExplainedEstimated]
+    jacobian_axes: JacobianAxes | None = None
+    layers: list[str] | None = None
+
+
+class Problem(Schema):
+    """Every error (RFC 9457)."""
+
+    type: Annotated[str, Field(pattern="^urn:chainzrule:problem:")]
+    title: str
+    status: int
+    detail: str
+    place: str | None = Field(description="where in the request")
+    request_id: str | None
+
+
+class VersionState(Schema):
+    """A model version's state."""
+
+    version: str
+    state: Literal["LOADING", "READY", "FAILED"]
+    reason: str | None
+    task: Literal["classification", "regression", "ordinal"] | None
+
+
+class ListedModel(Schema):
+    """A model in the list."""
+
+    name: str
+    default: bool
+    versions: list[VersionState]
+
+
+class ModelList(Schema):
+    """What `/models` answers."""
+
+    models: list[ListedModel]
+
+
+class Window(Schema):
+    """The rolling window; ratios are null until it holds enough rows."""
+
+    samples: int
+    gradient_tail_ratio: float | None
+    volatility_reference_ratio: float | None
+    volatility_quantiles: dict[str, float]
+    verdicts: dict[str, int]
+    out_of_range_rate: float | None
+
+
+class StabilityReference(Schema):
+    """The card's reference, shortened."""
+
+    rows: int
+    out_of_fold: bool
+    gradient_tail_ratio: float
+    volatility_mean: float
+    volatility_quantiles: dict[str, float]
+    out_of_range_rate: float
+
+
+class StabilityAnswer(Schema):
+    """What `/models/{name}/stability` answers."""
+
+    model: str
+    version: str
+    window: Window
+    reference: StabilityReference
+
+
+class Readiness(Schema):
+    """What `/readyz` answers."""
+
+    ready: bool
+    draining: bool
+    waiting_for: list[str]
+    models: dict[str, dict[str, dict[str, str | None]]]

@@ -1,0 +1,152 @@
+"""The application: the only place where objects are wired."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Iterable
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
+
+from service.api.context import Context
+from service.api.exchange import Exchange
+from service.api.problems import routing_problem
+from service.api.routes import register
+from service.artifact.store import StoredVersion, read_artifact
+from service.errors import ArtifactError
+from service.runtime.catalog import Catalog
+from service.runtime.cpu import available_cpus
+from service.runtime.graph import Execution, choose_execution
+from service.runtime.model import Model
+from service.runtime.selfcheck import load
+from service.served import Costs, ServedModel
+from service.settings import Settings
+from service.stability.window import Window
+from service.telemetry.metrics import Metrics, VersionReading
+
+log = logging.getLogger(__name__)
+
+DESCRIPTION = """Predictions, each with how stable it is under the declared noise of its inputs.
+
+`volatility` is the standard deviation of the reported output under that noise, `flip_probability` the chance that the
+noise changes the label, `flip_distance` the number of noise sigmas to the nearest decision boundary."""
+
+
+class Application(FastAPI):
+    """FastAPI, with the hot routes dispatched ahead of it; both ways run through the same exchange."""
+
+    context: Context
+    exchange: Exchange
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or run the lifespan."""
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        await self.exchange(scope, receive, send)
+
+    async def routed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """FastAPI's own way: for paths that are not hot."""
+        await super().__call__(scope, receive, send)
+
+
+def create_app(settings: Settings) -> Application:
+    """Wire an application. Models load when its lifespan starts.
+
+    Raises:
+        DeviceError: `device=cuda` does not work here.
+        ArtifactError: the repository cannot be read, or the token file.
+    """
+    execution = choose_execution(settings.device, settings.threads or available_cpus())
+    log.info(
+        "execution chosen",
+        extra={"provider": execution.provider, "threads": execution.threads, "note": execution.note or None},
+    )
+    metrics = Metrics()
+    catalog: Catalog[ServedModel] = Catalog(
+        settings.models,
+        lambda stored: _load(stored, settings, execution, metrics),
+        settings.keep_versions,
+        settings.default_model,
+        settings.required_models,
+    )
+    context = Context(settings, catalog, metrics)
+    metrics.watch(lambda: _readings(catalog), lambda: _queues(catalog))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await catalog.refresh()
+        following = asyncio.create_task(_follow(catalog, settings.reload_seconds))
+        yield
+        following.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await following
+
+    app = Application(
+        title="ChainzRule",
+        version=_version(),
+        description=DESCRIPTION,
+        root_path=settings.root_path,
+        lifespan=lifespan,
+        exception_handlers={HTTPException: routing_problem},
+        redirect_slashes=False,
+    )
+    hot = register(app, context)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"]
+        )
+        hot = {}  # through FastAPI, where the middleware is
+    token = settings.token_file.read_bytes().strip() if settings.token_file else None
+    app.context = context
+    app.exchange = Exchange(context, hot, app.routed, token)
+    return app
+
+
+async def _load(stored: StoredVersion, settings: Settings, execution: Execution, metrics: Metrics) -> ServedModel:
+    model, costs = await asyncio.to_thread(_open, stored, settings, execution)
+    window = Window(settings.window_rows, settings.window_minimum_rows, model.card.reference)
+    return ServedModel(model, costs, settings.limits, window, metrics.version(stored.name, stored.version))
+
+
+def _open(stored: StoredVersion, settings: Settings, execution: Execution) -> tuple[Model, Costs]:
+    artifact = read_artifact(stored.path)
+    if (artifact.card.name, artifact.card.version) != (stored.name, stored.version):
+        raise ArtifactError("its name and version are not those of its directory", "card.json")
+    model = load(artifact, execution, settings.thresholds)
+    return model, Costs(model)
+
+
+async def _follow(catalog: Catalog[ServedModel], seconds: float) -> None:
+    while seconds:
+        await asyncio.sleep(seconds)
+        await refresh(catalog)
+
+
+async def refresh(catalog: Catalog[ServedModel]) -> None:
+    """Look at the repository; where it cannot be read, go on with what is loaded."""
+    try:
+        await catalog.refresh()
+    except OSError as error:
+        log.error("the model repository cannot be read; serving what is loaded", extra={"reason": error.strerror})
+
+
+def _readings(catalog: Catalog[ServedModel]) -> Iterable[VersionReading]:
+    for name, entries in catalog.models():
+        for version, entry in entries.items():
+            yield entry.served.reading() if entry.served else VersionReading(name, version, entry.state)
+
+
+def _queues(catalog: Catalog[ServedModel]) -> Iterable[tuple[str, int]]:
+    for name, entries in catalog.models():
+        yield name, sum(entry.served.queue_depth for entry in entries.values() if entry.served)
+
+
+def _version() -> str:
+    try:
+        return version("chainzrule")
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,182 @@
+"""Which model versions there are and in which state; follows the repository on disk while requests go on."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import groupby
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from service.artifact.store import StoredVersion, list_versions
+from service.errors import ArtifactError, InvalidInput, NotReady, UnknownModel, UnknownVersion
+
+log = logging.getLogger(__name__)
+
+Served = TypeVar("Served")
+
+
+class State(StrEnum):
+    """Where a model version stands. Only READY versions answer."""
+
+    LOADING = "LOADING"
+    READY = "READY"
+    FAILED = "FAILED"
+
+
+@dataclass
+class Entry(Generic[Served]):
+    """A model version that was looked at.
+
+    Attributes:
+        stored: where it lies.
+        signature: its files as they were when it was loaded.
+        state: where it stands.
+        reason: why it failed; empty otherwise.
+        served: what answers for it once READY.
+    """
+
+    stored: StoredVersion
+    signature: tuple[tuple[str, int, int], ...]
+    state: State = State.LOADING
+    reason: str = ""
+    served: Served | None = None
+
+
+class Catalog(Generic[Served]):
+    """The model versions in service. Read and changed on the event loop alone."""
+
+    def __init__(
+        self,
+        root: Path,
+        load: Callable[[StoredVersion], Awaitable[Served]],
+        keep_versions: int,
+        default_model: str | None = None,
+        required_models: Sequence[str] = (),
+    ) -> None:
+        """An empty catalog; `refresh` fills it.
+
+        Args:
+            root: the model repository.
+            load: brings one version to readiness, or raises `ArtifactError`.
+            keep_versions: newest READY versions of a model that stay.
+            default_model: answers requests that name no model.
+            required_models: the models that `ready` asks for; empty means all.
+        """
+        self._root = root
+        self._load = load
+        self._keep = keep_versions
+        self._default = default_model
+        self._required = required_models
+        self._models: dict[str, dict[str, Entry[Served]]] = {}
+        self._refreshing = asyncio.Lock()
+
+    async def refresh(self) -> None:
+        """Look at the repository: load what is new, forget what is gone or superseded.
+
+        A version that failed is tried again when its files have changed. New versions replace older ones only once they
+        are READY.
+
+        Raises:
+            OSError: the repository itself cannot be listed; the catalog stays as it was.
+        """
+        async with self._refreshing:
+            stored = await asyncio.to_thread(list_versions, self._root)
+            by_name = {name: list(versions) for name, versions in groupby(stored, key=lambda version: version.name)}
+            for name in [name for name in self._models if name not in by_name]:
+                log.info("model removed", extra={"model": name})
+                del self._models[name]
+            for name, versions in by_name.items():
+                await self._follow(name, versions)
+
+    def resolve(self, name: str | None, version: str | None) -> Served:
+        """What answers for a model; the default model and its newest READY version unless named.
+
+        Raises:
+            InvalidInput: no model is named and none is the default.
+            UnknownModel, UnknownVersion: there is none of that name.
+            NotReady: it is there, but cannot answer.
+        """
+        entries = self.entries(self._default_name() if name is None else name)
+        if version is not None:
+            entry = entries.get(version)
+            if entry is None:
+                raise UnknownVersion("the model has no such version loaded; GET /models lists them", "version")
+            if entry.served is None:
+                raise NotReady(f"this version is {entry.state}; see /readyz", "version")
+            return entry.served
+        for entry in entries.values():
+            if entry.served is not None:
+                return entry.served
+        raise NotReady("no version of this model is ready; see /readyz", "model")
+
+    def entries(self, name: str) -> dict[str, Entry[Served]]:
+        """A model's versions, newest first; raises `UnknownModel`."""
+        try:
+            return self._models[name]
+        except KeyError:
+            raise UnknownModel("there is no such model; GET /models lists them", "model") from None
+
+    def models(self) -> Iterator[tuple[str, dict[str, Entry[Served]]]]:
+        """All models with their versions, newest first."""
+        return iter(self._models.items())
+
+    def default(self) -> str | None:
+        """The model that answers requests that name none; None where there is no such model."""
+        if self._default is not None:
+            return self._default
+        return next(iter(self._models)) if len(self._models) == 1 else None
+
+    def unready(self) -> list[str]:
+        """The models that should be ready and are not."""
+        wanted = self._required or list(self._models)
+        return [
+            name
+            for name in wanted
+            if not any(entry.state is State.READY for entry in self._models.get(name, {}).values())
+        ]
+
+    def ready(self) -> bool:
+        """Whether there is a model to serve, and all that should be ready are."""
+        return bool(self._models) and not self.unready()
+
+    def _default_name(self) -> str:
+        name = self.default()
+        if name is None:
+            raise InvalidInput("name one of the models, as GET /models lists them: none is the default", "model")
+        return name
+
+    async def _follow(self, name: str, versions: list[StoredVersion]) -> None:
+        known = self._models.setdefault(name, {})
+        kept: dict[str, Entry[Served]] = {}
+        ready = 0
+        for stored in versions:
+            if ready == self._keep:
+                break
+            entry = known.get(stored.version)
+            if entry is None or (entry.state is State.FAILED and entry.signature != stored.signature()):
+                entry = Entry(stored, stored.signature())
+                known[stored.version] = entry
+                self._models[name] = dict(sorted(known.items(), key=lambda item: int(item[0]), reverse=True))
+                known = self._models[name]
+                await self._bring_up(entry)
+            kept[stored.version] = entry
+            ready += entry.state is State.READY
+        for version in known.keys() - kept.keys():
+            log.info("model version unloaded", extra={"model": name, "version": version})
+        self._models[name] = kept
+
+    async def _bring_up(self, entry: Entry[Served]) -> None:
+        about = {"model": entry.stored.name, "version": entry.stored.version}
+        try:
+            entry.served = await self._load(entry.stored)
+        except ArtifactError as error:
+            entry.state, entry.reason = State.FAILED, str(error)
+            log.error("model version refused: %s", error, extra=about)
+        except Exception as error:  # one version's trouble must not end the others' service
+            entry.state, entry.reason = State.FAILED, f"unexpected {type(error).__name__}; see the log"
+            log.exception("model version failed to load", extra=about)
+        else:
+            entry.state = State.READY
+            log.info("model version ready", extra=about)

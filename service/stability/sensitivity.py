@@ -1,0 +1,38 @@
+"""Which inputs a prediction hangs on: derivatives of the reported output, per feature and per noise sigma."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+class Sensitivity(NamedTuple):
+    """Sensitivities of a batch; arrays are (rows, D).
+
+    Attributes:
+        gradient: derivative of the reported output with respect to each input, per raw unit.
+        effect: change of the output that one noise sigma of the input makes, to first order.
+        share: the input's share of the output's first-order variance; 0 where there is none.
+    """
+
+    gradient: Floats
+    effect: Floats
+    share: Floats
+
+
+def sensitivity(gradient: Floats, jacobian: NDArray[np.float32], noise: Floats, noise_scale: Floats) -> Sensitivity:
+    """Chain the output's gradient with the scores' Jacobian.
+
+    Args:
+        gradient: (rows, S) derivative of the reported output with respect to the scores.
+        jacobian: (rows, S, D) derivative of the scores with respect to the inputs.
+        noise: (D,) one noise sigma of each input.
+        noise_scale: (rows,) multiples of it.
+    """
+    chained = np.einsum("ns,nsd->nd", gradient, jacobian.astype(np.float64))
+    effect = chained * noise * noise_scale[:, None]
+    variance = effect * effect
+    total = variance.sum(axis=1, keepdims=True)
+    return Sensitivity(chained, effect, variance / np.where(total > 0, total, 1.0))
