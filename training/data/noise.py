@@ -43,5 +43,5 @@ def spacing_problem(magnitude: float, noise: float) -> str | None:
         return None
     return (
         f"reaches {magnitude:.6g}, where float32 moves in steps of {spacing:.3g}: too coarse for a noise of "
-        f"{noise:.3g}; subtract an offset from the column, or change its unit"
+        f"{noise:.3g}; subtract an offset from the column, change its unit, or declare a larger noise"
     )

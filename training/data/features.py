@@ -1,0 +1,101 @@
+"""From a column to its description on the card, and to its block of the network's input."""
+
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.artifact.card import CategoricalFeature, Feature, NumericFeature
+from training.data.columns import CategoricalColumn, Column, NumericColumn
+from training.data.errors import DataError
+from training.data.noise import default_noise
+
+MISSING = "(missing)"  # the level that stands for a gap
+MOST_LEVELS = 64
+
+_ID_WORDS = {"id", "uuid", "guid", "key"}
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")  # of customer_id, customerId, CustomerID
+
+
+def describe(column: Column, train: NDArray[np.int64], unit: str | None = None) -> Feature:
+    """Describe a column by the rows to train on; a gap anywhere gives it a `fill`.
+
+    Levels are those of the whole column: which there are is no statistic, and the rows of the test must be encodable.
+
+    Args:
+        column: as read.
+        train: row indices; mean, std, low, high and fill are theirs alone.
+        unit: of a numeric column.
+
+    Raises:
+        DataError: a constant column, or one of too many levels.
+    """
+    if isinstance(column, CategoricalColumn):
+        return _describe_levels(column, train)
+    seen = column.values[train]
+    seen = seen[~np.isnan(seen)]
+    distinct = len(np.unique(seen))
+    if distinct < 2:
+        raise DataError(f"column '{column.name}' is constant in the rows to train on; drop it")
+    std = float(seen.std())
+    if not np.finfo(np.float32).tiny <= std:
+        raise DataError(f"column '{column.name}' varies by {std:.3g} only, too little for float32; change its unit")
+    # The range is that of float32 values, as the service will see them; else the extreme rows lie outside by rounding.
+    stored = seen.astype(np.float32)
+    return NumericFeature(
+        name=column.name,
+        unit=unit,
+        mean=float(seen.mean()),
+        std=std,
+        low=float(stored.min()),
+        high=float(stored.max()),
+        noise=default_noise(std, distinct),
+        fill=float(np.median(seen)) if np.isnan(column.values).any() else None,
+    )
+
+
+def encode(column: Column, feature: Feature) -> NDArray[np.float32]:
+    """The column's block of the input, (rows, 1) in its unit with gaps filled, or (rows, levels) one-hot."""
+    if isinstance(column, NumericColumn) and isinstance(feature, NumericFeature):
+        fill = np.nan if feature.fill is None else feature.fill
+        return np.where(np.isnan(column.values), fill, column.values).astype(np.float32)[:, np.newaxis]
+    if isinstance(column, CategoricalColumn) and isinstance(feature, CategoricalFeature):
+        gap = feature.levels.index(feature.fill) if feature.fill is not None else -1
+        places = np.array([*(feature.levels.index(level) for level in column.levels), gap])
+        one_hot: NDArray[np.float32] = np.eye(len(feature.levels), dtype=np.float32)[places[column.codes]]
+        return one_hot
+    raise TypeError(f"column '{column.name}' is not of the feature's kind")
+
+
+def refuse_id(column: Column) -> None:
+    """Refuse a column that only tells rows apart: a network would learn the rows by heart.
+
+    Raises:
+        DataError: every row another text, whole numbers that count the rows, or distinct whole numbers named as an id.
+    """
+    if isinstance(column, CategoricalColumn):
+        if len(column.levels) == len(column.codes):
+            raise DataError(f"column '{column.name}' has another text in every row, like an id; drop it")
+        return
+    values = column.values
+    if np.isnan(values).any() or not np.array_equal(values, np.round(values)) or len(values) < 3:
+        return
+    if (np.diff(values) == 1).all():
+        what = "counts the rows"
+    elif len(np.unique(values)) == len(values) and _ID_WORDS & {word.lower() for word in _WORD.findall(column.name)}:
+        what = "has another whole number in every row and the name of an id"
+    else:
+        return
+    raise DataError(f"column '{column.name}' {what}; drop it, or name it as numeric if it is a measurement")
+
+
+def _describe_levels(column: CategoricalColumn, train: NDArray[np.int64]) -> CategoricalFeature:
+    gaps = bool((column.codes < 0).any())
+    levels = column.levels if not gaps or MISSING in column.levels else (*column.levels, MISSING)
+    if len(levels) < 2 or len(np.unique(column.codes[train])) < 2:
+        raise DataError(f"column '{column.name}' is constant in the rows to train on; drop it")
+    if len(levels) > MOST_LEVELS:
+        raise DataError(
+            f"column '{column.name}' has {len(levels)} levels; at most {MOST_LEVELS} can be used, so merge or drop it"
+        )
+    return CategoricalFeature(name=column.name, levels=levels, fill=MISSING if gaps else None)

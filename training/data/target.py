@@ -1,0 +1,93 @@
+"""The column to predict: which task it makes, its labels, and what cannot be learnt from."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from service.artifact.card import MAX_SCORES, Task
+from training.data.columns import CategoricalColumn, NumericColumn, Role, read_column
+from training.data.errors import DataError
+from training.data.noise import NOISE_SHARE, spacing_problem
+
+MOST_INTEGER_CLASSES = 20  # whole numbers with more distinct values than this are taken as a quantity
+FOLDS = 5  # out-of-fold scoring needs a row of every class in each
+
+
+@dataclass(frozen=True)
+class Target:
+    """What to predict; `y` is (rows,) int64 label indices or float32 values, `note` says how the task was found."""
+
+    task: Task
+    labels: tuple[str, ...]
+    y: NDArray[np.int64] | NDArray[np.float32]
+    note: str
+
+
+def read_target(column: "pd.Series[Any]", task: Task | None = None) -> Target:
+    """Read the target, which has no gaps; `task` is inferred where it is None.
+
+    Text, booleans, categories and whole numbers of at most 20 distinct values make a classification, other numbers a
+    regression. Nothing is inferred to be ordinal.
+
+    Raises:
+        DataError: what the column holds does not fit the task, or is too little to learn from.
+    """
+    role: Role = "auto" if task is None else "numeric" if task == "regression" else "categorical"
+    read = read_column(column, role)
+    note = f"task {task}, as asked for"
+    if task is None:
+        task, why = _infer(read)
+        note = f"task {task}, because the target '{read.name}' {why}"
+        if task == "classification":
+            read = read_column(column, "categorical")
+    if isinstance(read, NumericColumn):
+        return Target("regression", (), _quantity(read), note)
+    return Target(task, read.levels, _classes(read, task, inferred=note.endswith("whole numbers")), note)
+
+
+def _infer(read: NumericColumn | CategoricalColumn) -> tuple[Task, str]:
+    if isinstance(read, CategoricalColumn):
+        return "classification", f"holds {len(read.levels)} categories"
+    distinct = np.unique(read.values)
+    if len(distinct) <= MOST_INTEGER_CLASSES and np.array_equal(distinct, np.round(distinct)):
+        return "classification", f"holds only {len(distinct)} distinct whole numbers"
+    return "regression", f"holds {len(distinct)} distinct numbers"
+
+
+def _quantity(read: NumericColumn) -> NDArray[np.float32]:
+    values = read.values
+    if len(values) < 2 * FOLDS:
+        raise DataError(f"target '{read.name}' has {len(values)} rows; a regression needs {2 * FOLDS}")
+    std = float(values.std())
+    if std == 0:
+        raise DataError(f"target '{read.name}' has the same value in every row; there is nothing to predict")
+    if problem := spacing_problem(float(np.abs(values).max()), NOISE_SHARE * std):
+        raise DataError(f"target '{read.name}' {problem}")
+    return values.astype(np.float32)
+
+
+def _classes(read: CategoricalColumn, task: Task, inferred: bool) -> NDArray[np.int64]:
+    name, labels, rows = read.name, read.levels, len(read.codes)
+    remedy = "; if it is a quantity, ask for a regression" if inferred else ""
+    if len(labels) < 2:
+        raise DataError(f"target '{name}' has one class only ('{labels[0]}'); there is nothing to predict")
+    if len(labels) > MAX_SCORES:
+        raise DataError(f"target '{name}' has {len(labels)} classes; at most {MAX_SCORES} can be told apart")
+    if rows < FOLDS * len(labels):
+        raise DataError(
+            f"target '{name}' has {rows} rows for {len(labels)} classes; each class needs {FOLDS} rows{remedy}"
+        )
+    counts = np.bincount(read.codes, minlength=len(labels))
+    if rare := [f"'{label}' ({count})" for label, count in zip(labels, counts, strict=True) if count < FOLDS]:
+        raise DataError(
+            f"target '{name}' has classes of fewer than {FOLDS} rows: {', '.join(rare[:8])}; add rows, merge the "
+            f"classes or remove them{remedy}"
+        )
+    if task == "ordinal" and not read.ordered:
+        raise DataError(f"target '{name}' has labels without an order; make them whole numbers or an ordered category")
+    if task == "ordinal" and len(labels) < 3:
+        raise DataError(f"target '{name}' has two labels; an ordinal task needs three, so ask for a classification")
+    return read.codes
