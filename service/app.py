@@ -136,8 +136,8 @@ async def refresh(catalog: Catalog[ServedModel]) -> None:
 
 def _readings(catalog: Catalog[ServedModel]) -> Iterable[VersionReading]:
     for name, entries in catalog.models():
-        for version, entry in entries.items():
-            yield entry.served.reading() if entry.served else VersionReading(name, version, entry.state)
+        for number, entry in entries.items():
+            yield entry.served.reading() if entry.served else VersionReading(name, number, entry.state)
 
 
 def _queues(catalog: Catalog[ServedModel]) -> Iterable[tuple[str, int]]:

@@ -19,7 +19,10 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
 class Settings(BaseSettings):
-    """Frozen once read; an unknown `CHAINZRULE_` variable is not an error, a wrong value is."""
+    """Serve the models of a repository; every prediction carries how stable it is.
+
+    Each option is also an environment variable: --max-rows is CHAINZRULE_MAX_ROWS.
+    """
 
     model_config = SettingsConfigDict(env_prefix="CHAINZRULE_", frozen=True, extra="forbid")
 

@@ -136,7 +136,7 @@ def _entry(served: ServedModel, batch: _Batch, row: int, name: str) -> dict[str,
 def _weight(entry: dict[str, Any]) -> float:
     """What entries are ordered by: a feature's |effect|, a category's largest |change| at a switch of level."""
     if entry["effect"] is None:
-        return max(map(abs, entry["switch"].values()))
+        return max(abs(float(change)) for change in entry["switch"].values())
     return abs(float(entry["effect"]))
 
 
@@ -176,4 +176,5 @@ def _output(share: Share[Predictions], position: int, base: Share[Predictions], 
     if base.result.task != "classification" or share.result.probabilities is None:
         return float(share.result.diagnosis.value[at])
     label = int(base.result.diagnosis.label[base.start + row])
-    return float(share.result.probabilities[at][label])
+    probability: float = share.result.probabilities[at, label].item()
+    return probability
