@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.artifact.card import CategoricalFeature, NumericFeature
+from training.data.columns import read_column
 from training.data.errors import DataError
-from training.data.features import MISSING
+from training.data.features import MISSING, describe, encode
 from training.data.fingerprint import fingerprint_frame
 from training.data.noise import check_float32_spacing
 from training.data.table import read_table, table_dataset
@@ -69,7 +70,7 @@ def test_a_table_of_all_kinds():
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_a_file_gives_the_same_rows_as_its_frame(tmp_path, suffix):
-    frame = people().drop(columns="size")
+    frame = people().drop(columns="size").round({"age": 2})  # older pandas parses long decimals inexactly
     path = tmp_path / f"people.{suffix}"
     frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
     read, straight = table_dataset(read_table(path), "bought")[0], table_dataset(frame, "bought")[0]
@@ -191,7 +192,7 @@ DAYS = pd.date_range("2020-01-01", periods=ROWS)
         ([""] * ROWS, ("no value at all", "drop it")),
         ([*RNG.normal(size=ROWS - 2), np.inf, -np.inf], ("2 numbers that are infinite", "row 59")),
         ([*RNG.normal(size=ROWS - 1), 1e39], ("1 numbers that are beyond float32", "row 60")),
-        ([*range(ROWS - 1), 10**400], ("infinite",)),
+        (np.array([*range(ROWS - 1), 10**400], object), ("infinite",)),
         ([f"name {row}" for row in range(ROWS)], ("another text in every row", "drop it")),
         (range(1, ROWS + 1), ("counts the rows", "numeric")),
         (range(ROWS), ("counts the rows", "drop it")),
@@ -317,6 +318,12 @@ def test_tables_without_columns_rows_or_names():
 def test_column_names_become_text():
     data, _ = table_dataset(people().rename(columns={"age": 0}), "bought")
     assert data.features[0].name == "0"
+
+
+def test_a_column_is_not_encoded_as_another_kind():
+    numbers, words = read_column(pd.Series([1.5, 2, 4], name="n")), read_column(pd.Series(["a", "b", "a"], name="w"))
+    with pytest.raises(TypeError, match="column 'n'"):
+        encode(numbers, describe(words, np.arange(3)))
 
 
 def test_a_column_constant_where_it_is_trained_is_refused():
