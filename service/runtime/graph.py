@@ -1,5 +1,6 @@
 """ONNX graphs in ONNX Runtime. The only file that imports it."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -8,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import ArtifactError, DeviceError
+
+# ONNX Runtime 1.29 and later report their use to their maker unless told not to before they are imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 try:
     import onnxruntime as ort
