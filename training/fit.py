@@ -2,7 +2,6 @@
 
 import copy
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +37,111 @@ class FitReport:
     validation_losses: tuple[float, ...]
 
 
+class Fit:
+    """A network being fitted: everything that a checkpoint must hold, and one epoch's work."""
+
+    def __init__(self, network: Network, loss: Loss, config: FitConfig, penalty: Schedule | None, seed: int) -> None:
+        """Begin a fit.
+
+        Args:
+            network: freshly initialised; changed in place.
+            loss: the task's loss.
+            config: the optimiser's settings.
+            penalty: lambda over training, or None without DREG.
+            seed: of the shuffling.
+        """
+        self.network = network
+        self.losses: list[float] = []
+        self.validation_losses: list[float] = []
+        self._best = copy.deepcopy(network.state_dict())
+        self._loss = loss
+        self._config = config
+        self._penalty = penalty
+        self._weights = hidden_weights(network)
+        self._parameters = list(network.parameters())
+        self._optimiser = _adamw(network, config)
+        self._shuffle = torch.Generator().manual_seed(seed)
+
+    def epoch(self, train: Batch, validation: Batch | None) -> None:
+        """Pass over the training rows once, then see whether the network is the best so far.
+
+        Raises:
+            DivergenceError: the loss became infinite or NaN.
+        """
+        x, y = train
+        order = torch.split(torch.randperm(len(x), generator=self._shuffle), self._config.batch)
+        total = torch.zeros(())
+        for number, rows in enumerate(order):
+            progress = (len(self.losses) + number / len(order)) / self._config.epochs
+            total += self._step(x[rows], y[rows], progress) * len(rows)
+        self.losses.append(self._finite(float(total) / len(x)))
+        if validation:
+            with torch.no_grad():
+                loss = self._loss(self.network(validation[0]), validation[1])
+            self.validation_losses.append(self._finite(float(loss)))
+        if self.best_epoch == len(self.losses):
+            self._best = copy.deepcopy(self.network.state_dict())
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch of the lowest validation loss, counted from 1; the latest without validation rows."""
+        if not self.validation_losses:
+            return len(self.losses)
+        return self.validation_losses.index(min(self.validation_losses)) + 1
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the validation loss has not improved for as many epochs as patience allows."""
+        return len(self.losses) - self.best_epoch >= self._config.patience
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` takes to go on as if nothing had happened."""
+        return {
+            "network": self.network.state_dict(),
+            "best": self._best,
+            "optimiser": self._optimiser.state_dict(),
+            "shuffle": self._shuffle.get_state(),
+            "losses": self.losses,
+            "validation_losses": self.validation_losses,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a saved state."""
+        self.network.load_state_dict(state["network"])
+        self._best = state["best"]
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._shuffle.set_state(state["shuffle"])
+        self.losses = state["losses"]
+        self.validation_losses = state["validation_losses"]
+
+    def report(self) -> FitReport:
+        """End the fit, with the best epoch's weights."""
+        self.network.load_state_dict(self._best)
+        return FitReport(self.network, self.best_epoch, tuple(self.losses), tuple(self.validation_losses))
+
+    def _step(self, x: Tensor, y: Tensor, progress: float) -> Tensor:
+        """One step of the optimiser; returns the objective that it was taken on."""
+        for group in self._optimiser.param_groups:
+            group["lr"] = self._config.learning_rate * one_cycle(progress)
+        scores, slopes = self.network.propagate(x)
+        objective = self._loss(scores, y)
+        if self._penalty:
+            objective = objective + self._penalty(progress) * dreg(self._weights, slopes)
+        self._optimiser.zero_grad()
+        torch.autograd.backward(objective)
+        torch.nn.utils.clip_grad_norm_(self._parameters, self._config.clip)
+        self._optimiser.step()
+        return objective.detach()
+
+    def _finite(self, loss: float) -> float:
+        if not math.isfinite(loss):
+            raise DivergenceError(
+                f"the loss became {loss}: lower fit.learning_rate (now {self._config.learning_rate:g}), fit.clip (now "
+                f"{self._config.clip:g}) or network.degree, or raise dreg.strength"
+            )
+        return loss
+
+
 def fit(
     network: Network,
     loss: Loss,
@@ -62,80 +166,28 @@ def fit(
         config: the optimiser's settings.
         penalty: lambda over training, or None without DREG.
         seed: of the shuffling.
-        stop_after: stop after so many epochs of the same learning-rate schedule.
+        stop_after: end after so many epochs of the same learning-rate schedule.
         checkpoint: where to keep the state, and to take it up from.
         label: what the progress bar calls the fit.
         progress: whether to show one, where standard error is a terminal.
 
     Raises:
         DivergenceError: the loss became infinite or NaN.
+        CheckpointError: the checkpoint cannot be resumed from.
     """
-    x, y = train
-    optimiser = _adamw(network, config)
-    shuffle = torch.Generator().manual_seed(seed)
-    steps = math.ceil(len(x) / config.batch)
-    total = steps * config.epochs
-    weights = hidden_weights(network)
-    parameters = list(network.parameters())
-
-    losses: list[float] = []
-    validation_losses: list[float] = []
-    best = copy.deepcopy(network.state_dict())
-    saved = checkpoint.load() if checkpoint else None
-    if saved:
-        network.load_state_dict(saved["network"])
-        optimiser.load_state_dict(saved["optimiser"])
-        shuffle.set_state(saved["shuffle"])
-        losses, validation_losses, best = saved["losses"], saved["validation_losses"], saved["best"]
-
+    state = Fit(network, loss, config, penalty, seed)
+    if checkpoint and (saved := checkpoint.load()):
+        state.restore(saved)
     last = min(stop_after or config.epochs, config.epochs)
-    bar = tqdm(
-        total=last, initial=len(losses), desc=label, unit="epoch", leave=False, disable=None if progress else True
-    )
-    with bar:
-        for epoch in range(len(losses), last):
-            if _exhausted(validation_losses, config.patience):
-                break
-            total_loss = torch.zeros(())
-            for number, rows in enumerate(torch.split(torch.randperm(len(x), generator=shuffle), config.batch)):
-                done = (epoch * steps + number) / total
-                for group in optimiser.param_groups:
-                    group["lr"] = config.learning_rate * one_cycle(done)
-                scores, slopes = network.propagate(x[rows])
-                objective = loss(scores, y[rows])
-                if penalty:
-                    objective = objective + penalty(done) * dreg(weights, slopes)
-                optimiser.zero_grad()
-                torch.autograd.backward(objective)
-                torch.nn.utils.clip_grad_norm_(parameters, config.clip)
-                optimiser.step()
-                total_loss += objective.detach() * len(rows)
-            losses.append(_finite(float(total_loss) / len(x), epoch, config))
-            if validation:
-                validation_losses.append(_finite(_evaluate(network, loss, validation), epoch, config))
-            if not validation or validation_losses[-1] == min(validation_losses):
-                best = copy.deepcopy(network.state_dict())
-            bar.set_postfix(loss=f"{(validation_losses or losses)[-1]:.4g}", refresh=False)
-            bar.update()
+    hidden = None if progress else True
+    with tqdm(total=last, initial=len(state.losses), desc=label, unit="epoch", leave=False, disable=hidden) as bar:
+        while len(state.losses) < last and not state.exhausted:
+            state.epoch(train, validation)
             if checkpoint:
-                checkpoint.save(
-                    {
-                        "network": network.state_dict(),
-                        "optimiser": optimiser.state_dict(),
-                        "shuffle": shuffle.get_state(),
-                        "losses": losses,
-                        "validation_losses": validation_losses,
-                        "best": best,
-                    },
-                    force=epoch + 1 == last or _exhausted(validation_losses, config.patience),
-                )
-    network.load_state_dict(best)
-    return FitReport(
-        network=network,
-        best_epoch=_best(validation_losses) if validation else len(losses),
-        losses=tuple(losses),
-        validation_losses=tuple(validation_losses),
-    )
+                checkpoint.save(state.state(), force=len(state.losses) == last or state.exhausted)
+            bar.set_postfix(loss=f"{(state.validation_losses or state.losses)[-1]:.4g}", refresh=False)
+            bar.update()
+    return state.report()
 
 
 def one_cycle(progress: float) -> float:
@@ -143,10 +195,10 @@ def one_cycle(progress: float) -> float:
 
     A function of progress alone, so that a resumed run needs no scheduler's state (Smith and Topin, 2018).
     """
-    start, peak, end, rise = 0.04, 1.0, 1e-5, 0.3
+    start, end, rise = 0.04, 1e-5, 0.3
     if progress < rise:
-        return _cosine(start, peak, progress / rise)
-    return _cosine(peak, end, (progress - rise) / (1 - rise))
+        return _cosine(start, 1.0, progress / rise)
+    return _cosine(1.0, end, (progress - rise) / (1 - rise))
 
 
 def _cosine(start: float, end: float, share: float) -> float:
@@ -164,26 +216,3 @@ def _adamw(network: Network, config: FitConfig) -> torch.optim.Optimizer:
         {"params": groups[False], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(decayed, lr=config.learning_rate, fused=True)
-
-
-def _evaluate(network: Network, loss: Callable[[Tensor, Tensor], Tensor], batch: Batch) -> float:
-    with torch.no_grad():
-        return float(loss(network(batch[0]), batch[1]))
-
-
-def _best(losses: list[float]) -> int:
-    """The epoch of the lowest loss, counted from 1."""
-    return losses.index(min(losses)) + 1
-
-
-def _exhausted(validation_losses: list[float], patience: int) -> bool:
-    return bool(validation_losses) and len(validation_losses) - _best(validation_losses) >= patience
-
-
-def _finite(loss: float, epoch: int, config: FitConfig) -> float:
-    if not math.isfinite(loss):
-        raise DivergenceError(
-            f"the loss became {loss} in epoch {epoch + 1}: lower fit.learning_rate (now {config.learning_rate:g}) or "
-            f"fit.clip (now {config.clip:g}), raise dreg.strength, or lower network.degree"
-        )
-    return loss

@@ -37,8 +37,10 @@ def polynomial(
     return value, slope
 
 
-def hermite_fit(function: Callable[[NDArray[np.float64]], NDArray[np.float64]], degree: int) -> Float[Tensor, " terms"]:
-    """Power coefficients of the polynomial closest to `function` in mean square under z ~ N(0, 1), in float64.
+def hermite_fit(
+    function: Callable[[NDArray[np.float64]], NDArray[np.float64]], degree: int, spread: float = 1.0
+) -> Float[Tensor, " terms"]:
+    """Power coefficients of the polynomial closest to `function` in mean square under z ~ N(0, spread^2), in float64.
 
     The Hermite polynomials are orthogonal under N(0, 1): the k-th coefficient is E[f He_k] / k!, whatever the degree.
     """
@@ -47,12 +49,13 @@ def hermite_fit(function: Callable[[NDArray[np.float64]], NDArray[np.float64]], 
     weights = weights / weights.sum()
     basis = hermite.hermevander(nodes, degree)
     factorials = [math.factorial(k) for k in range(degree + 1)]
-    powers = hermite.herme2poly((weights * function(nodes)) @ basis / factorials)
-    return torch.from_numpy(np.pad(powers, (0, degree + 1 - len(powers))))  # numpy trims zeros at the end
+    powers = hermite.herme2poly((weights * function(spread * nodes)) @ basis / factorials)
+    powers = np.pad(powers, (0, degree + 1 - len(powers)))  # numpy trims zeros at the end
+    return torch.from_numpy(powers / spread ** np.arange(degree + 1))
 
 
-def gaussian_moment(coefficients: Float[Tensor, " terms"]) -> float:
-    """E[p(z)^2] under z ~ N(0, 1): what keeps the signal's size from layer to layer."""
+def gaussian_moment(coefficients: Float[Tensor, " terms"], spread: float = 1.0) -> float:
+    """E[p(z)^2] under z ~ N(0, spread^2): what keeps the signal's size from layer to layer."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(16)
-    values = np.polynomial.polynomial.polyval(nodes, coefficients.numpy())
+    values = np.polynomial.polynomial.polyval(spread * nodes, coefficients.numpy())
     return float(np.average(values**2, weights=weights))

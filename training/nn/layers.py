@@ -1,6 +1,8 @@
 # ruff: noqa: F722 -- jaxtyping's shape strings are not forward references
 """Layers that return their slope beside their value: the derivative is part of the forward pass."""
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -14,22 +16,33 @@ class PolynomialLayer(nn.Module):
     """h' = p(W h + b), each neuron with its own polynomial.
 
     Its Jacobian is closed-form: d h' / d h = diag(p'(W h + b)) W.
+
+    What is learned are the polynomial's derivatives at 0, k! c_k, not the c_k themselves: an optimiser that moves all
+    parameters alike would else move z^5 a hundred times too far, and networks of high degree would diverge.
     """
 
     linear: nn.Linear
-    coefficients: nn.Parameter
+    derivatives: nn.Parameter
+    factorials: Tensor
 
     def __init__(self, inputs: int, width: int, degree: int = 3) -> None:
         super().__init__()
         if not 1 <= degree <= MAX_DEGREE:
             raise ValueError(f"a polynomial's degree is 1 to {MAX_DEGREE}, not {degree}")
         self.linear = nn.Linear(inputs, width)
-        self.coefficients = nn.Parameter(torch.zeros(degree + 1, width))
+        self.derivatives = nn.Parameter(torch.zeros(degree + 1, width))
+        powers = torch.tensor([[float(math.factorial(k))] for k in range(degree + 1)])
+        self.register_buffer("factorials", powers, persistent=False)
 
     @property
     def weight(self) -> Float[Tensor, "width inputs"]:
         """W, the factor of the slope in the layer's Jacobian."""
         return self.linear.weight
+
+    @property
+    def coefficients(self) -> Float[Tensor, "terms width"]:
+        """c, its row k the factor of every neuron's z^k."""
+        return self.derivatives / self.factorials
 
     def forward(
         self, h: Float[Tensor, "batch inputs"]

@@ -13,6 +13,9 @@ from torch import Tensor, nn
 from training.nn.functional import gaussian_moment, hermite_fit
 from training.nn.layers import Layer, PolynomialLayer, ReluLayer
 
+FITTED = 2.0
+SPREAD = 0.7  # MNIST's accuracy is the same from 0.5 to 1; less is safer at depth
+
 
 class Propagation(NamedTuple):
     """One forward pass: the scores, and every hidden layer's slopes."""
@@ -60,8 +63,9 @@ class Network(nn.Module):
 class ChainzRuleNetwork(Network):
     """The paper's network: polynomial layers, the last layer linear.
 
-    It starts as the cubic (or other degree) that is closest to a smooth activation under N(0, 1); weights are scaled so
-    that pre-activations keep that distribution's variance from layer to layer.
+    Its polynomials start as those closest to a smooth activation under N(0, FITTED^2), and its weights are scaled so
+    that pre-activations have the standard deviation SPREAD in every layer. A polynomial multiplies what is large already,
+    layer after layer; started well inside the range where it is tame, a network of degree 5 and depth 6 still trains.
     """
 
     def __init__(
@@ -70,13 +74,13 @@ class ChainzRuleNetwork(Network):
         widths = [inputs, *hidden]
         layers = [PolynomialLayer(fan_in, width, degree) for fan_in, width in zip(widths, hidden, strict=False)]
         super().__init__(layers, nn.Linear(widths[-1], scores))
-        start = hermite_fit(gelu, degree)
+        start = hermite_fit(gelu, degree, FITTED)
         moment = 1.0
         for layer in layers:
-            _scale(layer.linear, moment, generator)
+            _scale(layer.linear, moment / SPREAD**2, generator)
             with torch.no_grad():
-                layer.coefficients.copy_(start[:, None].expand_as(layer.coefficients))
-            moment = gaussian_moment(start)
+                layer.derivatives.copy_(start[:, None] * layer.factorials)
+            moment = gaussian_moment(start, SPREAD)
         _scale(self.output, moment, generator)
 
 
@@ -93,7 +97,7 @@ class ReluNetwork(Network):
 
 
 def _scale(linear: nn.Linear, moment: float, generator: torch.Generator) -> None:
-    """Weights that give pre-activations variance 1 when the inputs' second moment is `moment`; bias 0."""
+    """Weights that multiply the inputs' second moment by 1 / `moment`; bias 0."""
     with torch.no_grad():
         linear.weight.normal_(0.0, (linear.in_features * moment) ** -0.5, generator=generator)
         linear.bias.zero_()

@@ -1,0 +1,105 @@
+"""Shapes in the signatures of `training.nn` are checked here, and only here: outside pytest they cost nothing."""
+
+from collections.abc import Callable
+
+from jaxtyping import install_import_hook
+
+with install_import_hook("training.nn", "beartype.beartype"):
+    import training.nn.functional
+    import training.nn.jacobian
+    import training.nn.layers
+    import training.nn.network  # noqa: F401
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from service.artifact.card import CategoricalFeature, Feature, NumericFeature, Role, Task
+from training.columns import Columns
+from training.export import export_graphs
+from training.model import FittedModel, TargetScale
+from training.nn.network import ChainzRuleNetwork
+
+MakeModel = Callable[..., FittedModel]
+Exported = tuple[FittedModel, dict[Role, bytes]]
+
+FEATURES: tuple[Feature, ...] = (
+    NumericFeature(name="age", unit="years", mean=50.0, std=12.0, low=18.0, high=90.0, noise=0.5),
+    NumericFeature(name="pressure", unit="Pa", mean=101325.0, std=800.0, low=98000.0, high=104000.0, noise=80.0),
+    CategoricalFeature(name="colour", levels=("blue", "green", "red")),
+    NumericFeature(name="flag", mean=0.3, std=0.458, low=0.0, high=1.0, noise=0.0),
+    NumericFeature(name="trace", unit="g", mean=3e-7, std=1e-7, low=0.0, high=1e-6, noise=2e-8),
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def features() -> tuple[Feature, ...]:
+    return FEATURES
+
+
+@pytest.fixture(scope="session")
+def make_model() -> MakeModel:
+    """A model with weights, biases and polynomials far from their symmetric start."""
+
+    def make(
+        task: Task = "classification", hidden: tuple[int, ...] = (8, 6), degree: int = 3, scores: int = 3, seed: int = 0
+    ) -> FittedModel:
+        columns = Columns.of(FEATURES, None)
+        generator = torch.Generator().manual_seed(seed)
+        network = ChainzRuleNetwork(columns.width, hidden, scores, degree, generator)
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+        target = TargetScale(mean=-200.0, std=35.0) if task == "regression" else TargetScale()
+        return FittedModel(task, network, columns, target)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def classifier(make_model: MakeModel) -> Exported:
+    model = make_model()
+    return model, export_graphs(model)
+
+
+@pytest.fixture(scope="session")
+def regressor(make_model: MakeModel) -> Exported:
+    model = make_model("regression", hidden=(5, 4, 3), degree=5, scores=1)
+    return model, export_graphs(model)
+
+
+@pytest.fixture(scope="session")
+def linear_classifier(make_model: MakeModel) -> Exported:
+    """The smallest network there is: one layer, degree 1, two labels."""
+    model = make_model(hidden=(4,), degree=1, scores=2)
+    return model, export_graphs(model)
+
+
+@pytest.fixture(scope="session", params=["classifier", "regressor", "linear_classifier"])
+def exported(request: pytest.FixtureRequest) -> Exported:
+    found: Exported = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def patients() -> pd.DataFrame:
+    """A small table with a category, gaps and a column of two values."""
+    random = np.random.default_rng(3)
+    rows = 240
+    age, dose = random.normal(50, 12, rows), random.gamma(2.0, 3.0, rows)
+    colour = random.choice(["blue", "green", "red"], rows)
+    outcome = np.where(
+        0.08 * (age - 50) + 0.3 * (colour == "red") + 0.2 * (dose - 6) + random.normal(0, 0.5, rows) > 0, "sick", "well"
+    )
+    frame = pd.DataFrame(
+        {"age": age.round(1), "dose": dose.round(2), "colour": colour, "smoker": random.integers(0, 2, rows)}
+    )
+    frame.loc[::17, "dose"] = np.nan
+    frame["weight"] = (60 + 0.4 * age + dose + random.normal(0, 2, rows)).round(1)
+    return frame.assign(outcome=outcome)

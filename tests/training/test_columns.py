@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from service.artifact.card import Feature, Layout, NumericFeature
+from training.columns import Columns, with_noise
+from training.errors import ConfigError
+
+
+def test_a_table_has_a_column_a_number_and_a_block_a_category(features: tuple[Feature, ...]) -> None:
+    columns = Columns.of(features, None)
+    assert columns.width == 7
+    assert columns.blocks == (slice(2, 5),)
+    np.testing.assert_array_equal(columns.mean[2:5], 0)
+    np.testing.assert_array_equal(columns.std[2:5], 1)
+    np.testing.assert_array_equal(columns.noise, [0.5, 80.0, 0, 0, 0, 0, 2e-8])
+
+
+def test_an_images_one_feature_stands_for_every_pixel() -> None:
+    pixel = NumericFeature(name="pixel", mean=33.0, std=78.0, low=0, high=255, noise=7.8)
+    columns = Columns.of([pixel], Layout(height=4, width=5))
+    assert columns.width == 20
+    assert set(columns.mean) == {33.0}
+
+
+def test_standardised_rows_have_the_training_spread_and_blocks_pass_through(features: tuple[Feature, ...]) -> None:
+    row = np.array([[62.0, 101325.0, 0, 1, 0, 1, 3e-7]], dtype=np.float32)
+    found = Columns.of(features, None).standardise(row)
+    np.testing.assert_allclose(found, [[1, 0, 0, 1, 0, 0.7 / 0.458, 0]], atol=1e-6)
+
+
+def test_a_fold_has_its_own_statistics_and_the_same_noise(features: tuple[Feature, ...]) -> None:
+    columns = Columns.of(features, None)
+    x = np.array([[40, 1e5, 1, 0, 0, 1, 0], [60, 1e5, 0, 0, 1, 0, 1e-6]], dtype=np.float32)
+    found = columns.of_rows(x)
+    np.testing.assert_allclose(found.mean, [50, 1e5, 0, 0, 0, 0.5, 5e-7], rtol=1e-6)
+    np.testing.assert_allclose(found.std, [10, 800, 1, 1, 1, 0.5, 5e-7], rtol=1e-6)  # a constant keeps the old spread
+    np.testing.assert_allclose(found.low[[0, 2]], [40, 0])
+    np.testing.assert_array_equal(found.noise, columns.noise)
+
+
+def test_an_images_fold_pools_its_pixels() -> None:
+    pixel = NumericFeature(name="pixel", mean=3.0, std=2.0, low=0, high=16, noise=0.2)
+    found = Columns.of([pixel], Layout(height=1, width=2)).of_rows(np.array([[0, 4], [8, 4]], dtype=np.float32))
+    assert set(found.mean) == {4.0}
+    assert set(found.high) == {8.0}
+
+
+def test_out_of_range_rows(features: tuple[Feature, ...]) -> None:
+    columns = Columns.of(features, None)
+    x = np.tile(columns.mean.astype(np.float32), (3, 1))
+    x[1, 0], x[2, 1] = 91.0, 97999.0
+    assert columns.out_of_range(x).tolist() == [False, True, True]
+
+
+def test_declared_noise_replaces_the_default(features: tuple[Feature, ...]) -> None:
+    found = with_noise(features, {"age": 1, "flag": 0.01})
+    assert Columns.of(found, None).noise.tolist() == [1, 80, 0, 0, 0, 0.01, 2e-8]
+
+
+@pytest.mark.parametrize(
+    ("noise", "message"),
+    [
+        ({"agee": 1.0}, "'agee', which is no numeric feature; numeric features are: age, flag"),
+        ({"colour": 1.0}, "'colour', which is no numeric feature"),
+        ({"age": -1.0}, "must be a number >= 0"),
+        ({"age": float("nan")}, "must be a number >= 0"),
+        ({"age": float("inf")}, "must be a number >= 0"),
+    ],
+)
+def test_noise_that_fits_no_feature_is_refused(
+    features: tuple[Feature, ...], noise: dict[str, float], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        with_noise(features, noise)
