@@ -5,6 +5,8 @@ PYTHON = python3
 HOST = 127.0.0.1
 PORT = 8000
 MODELS = models
+# A folder with MNIST's four IDX files, for `make train`; they are downloaded when it is not given.
+MNIST =
 # Further arguments, for example `make test ARGS='-k verdict'` or `make serve ARGS='--device cpu'`.
 ARGS =
 
@@ -22,7 +24,7 @@ PYTEST := $(BIN)/python -m pytest
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "Variables: HOST=$(HOST) PORT=$(PORT) MODELS=$(MODELS) PYTHON=$(PYTHON) ARGS="
+	@echo "Variables: HOST=$(HOST) PORT=$(PORT) MODELS=$(MODELS) PYTHON=$(PYTHON) MNIST=$(MNIST) ARGS="
 
 # --- Environments. A stamp says what is installed; it is older than pyproject.toml when that has changed. ---
 
@@ -61,7 +63,9 @@ serve: $(VENV)/.serve ## install what serving needs and serve MODELS on HOST:POR
 train: $(VENV)/.dev ## train every config in training/configs and publish it as a new version in MODELS
 	@set -e; for config in training/configs/*.toml; do \
 	  echo "== $$config"; \
-	  $(BIN)/python -m training fit "$$config" --models $(MODELS) $(ARGS); \
+	  set --; \
+	  if [ -n '$(MNIST)' ] && grep -q '^source *= *"mnist"' "$$config"; then set -- --mnist '$(MNIST)'; fi; \
+	  $(BIN)/python -m training fit "$$config" --models $(MODELS) "$$@" $(ARGS); \
 	done
 
 # --- Checking ---
