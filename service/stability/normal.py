@@ -9,6 +9,7 @@ Floats = NDArray[np.float64]
 
 _SQRT2 = math.sqrt(2.0)
 _DENSITY = 1.0 / math.sqrt(2.0 * math.pi)
+_NOWHERE = 40.0  # sigmas at which the density is 0 in a float64; the square of much larger ones would overflow
 _erfc = np.frompyfunc(math.erfc, 1, 1)
 
 
@@ -19,6 +20,7 @@ def tail(z: Floats) -> Floats:
 
 def density(z: Floats) -> Floats:
     """The standard normal density, elementwise."""
+    z = np.minimum(np.abs(z), _NOWHERE)
     return _DENSITY * np.exp(-0.5 * z * z)
 
 

@@ -75,4 +75,5 @@ def percentile(volatility: NDArray[np.float64], reference: Reference) -> NDArray
     below, above = quantiles[inner - 1], quantiles[inner]
     width = np.where(above > below, above - below, 1.0)
     between = inner - 1 + np.clip((volatility - below) / width, 0.0, 1.0)
-    return np.where(high > low, (low + high - 1) / 2.0, between)
+    found = np.where(high > low, (low + high - 1) / 2.0, between)
+    return np.where(volatility > quantiles[-1], 100.0, found)

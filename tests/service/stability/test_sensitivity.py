@@ -1,0 +1,41 @@
+"""Sensitivities: the chain rule, effects per sigma and shares of variance."""
+
+import numpy as np
+import pytest
+
+from service.stability.sensitivity import sensitivity
+
+
+def test_effects_and_shares() -> None:
+    gradient = np.array([[1.0, -1.0]])
+    jacobian = np.array([[[2.0, 0.0, 1.0], [0.0, 3.0, 1.0]]], dtype=np.float32)
+    found = sensitivity(gradient, jacobian, np.array([0.5, 1.0, 9.0]), np.array([2.0]))
+    assert found.gradient.tolist() == [[2.0, -3.0, 0.0]]
+    assert found.effect.tolist() == [[2.0, -6.0, 0.0]]
+    np.testing.assert_allclose(found.share, [[4 / 40, 36 / 40, 0.0]])
+
+
+def test_shares_add_up_and_effects_to_the_delta_rule() -> None:
+    rng = np.random.default_rng(0)
+    gradient, jacobian = rng.normal(size=(20, 4)), rng.normal(size=(20, 4, 6)).astype(np.float32)
+    noise, scale = rng.uniform(0, 1, size=6), rng.uniform(0.1, 10, size=20)
+    found = sensitivity(gradient, jacobian, noise, scale)
+    np.testing.assert_allclose(found.share.sum(axis=1), 1.0)
+    covariance = np.einsum("nsd,d,ntd->nst", jacobian, noise**2, jacobian) * (scale**2)[:, None, None]
+    delta = np.einsum("ns,nst,nt->n", gradient, covariance, gradient)
+    np.testing.assert_allclose((found.effect**2).sum(axis=1), delta, rtol=1e-6)
+
+
+@pytest.mark.parametrize("zero", ["gradient", "jacobian", "noise"])
+def test_where_nothing_varies_all_shares_are_zero(zero: str) -> None:
+    parts = {"gradient": np.ones((2, 3)), "jacobian": np.ones((2, 3, 4), np.float32), "noise": np.ones(4)}
+    parts[zero] = parts[zero] * 0
+    found = sensitivity(parts["gradient"], parts["jacobian"], parts["noise"], np.ones(2))
+    assert found.share.tolist() == [[0.0] * 4] * 2
+    assert found.effect.tolist() == [[0.0] * 4] * 2
+
+
+def test_huge_derivatives_are_finite() -> None:
+    found = sensitivity(np.ones((1, 1)), np.full((1, 1, 2), 3e38, np.float32), np.array([1e38, 1.0]), np.array([100.0]))
+    assert np.isfinite(found.share).all()
+    np.testing.assert_allclose(found.share, [[1.0, 0.0]], atol=1e-12)
