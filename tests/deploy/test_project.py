@@ -12,7 +12,9 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-PROJECT = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
+SETUPTOOLS = PYPROJECT["tool"]["setuptools"]
 PINS = dict(re.findall(r"^([\w.-]+)==(\S+)$", Path("constraints.txt").read_text(encoding="utf-8"), re.MULTILINE))
 
 
@@ -54,6 +56,11 @@ def test_an_old_python_is_named_and_refused(target: str, tmp_path: Path) -> None
     assert done.returncode != 0
     assert "needs Python 3.11 or newer" in done.stderr
     assert "Python 3.9.2" in done.stderr
+
+
+def test_every_package_is_named() -> None:
+    folders = {path.parent for top in ("service", "training") for path in Path(top).rglob("__init__.py")}
+    assert sorted(".".join(folder.parts) for folder in folders) == sorted(SETUPTOOLS["packages"])
 
 
 def test_every_dependency_is_pinned_to_a_version_that_the_project_admits() -> None:
