@@ -7,6 +7,8 @@ import torch
 
 from training.nn.network import ReluNetwork
 
+TOLERANCE = 0.01  # differences in size below it are not worth an uneven network
+
 
 def relu_network(inputs: int, hidden: Sequence[int], scores: int, parameters: int, seed: int) -> ReluNetwork:
     """A ReLU network as deep as `hidden` whose parameter count comes closest to `parameters`."""
@@ -15,21 +17,21 @@ def relu_network(inputs: int, hidden: Sequence[int], scores: int, parameters: in
 
 
 def matching_widths(inputs: int, hidden: Sequence[int], scores: int, parameters: int) -> tuple[int, ...]:
-    """Hidden widths near `hidden` with the parameter count closest to `parameters`.
+    """Hidden widths with a parameter count as close to `parameters` as makes no difference, grown from `hidden` evenly.
 
-    The first and the last width are searched one by one; those between grow with the first.
+    All layers but the last grow by the same number of neurons; the last takes up the rest: the count is linear in it.
     """
-    grow = 2 + max(hidden) // 4
-
-    def candidates() -> list[tuple[int, ...]]:
-        found = []
-        for first, last in itertools.product(range(grow + 1), repeat=2):
-            widths = [width + first for width in hidden]
-            widths[-1] = hidden[-1] + last
-            found.append(tuple(widths))
-        return found
-
-    return min(candidates(), key=lambda widths: (abs(count(inputs, widths, scores) - parameters), widths))
+    candidates = []
+    for growth in range(2 * max(hidden) + 2):
+        earlier = [width + growth for width in hidden[:-1]]
+        base = count(inputs, [*earlier, 0], scores)
+        slope = count(inputs, [*earlier, 1], scores) - base
+        last = max(1, round((parameters - base) / slope))
+        found = (*earlier, last)
+        error = abs(count(inputs, found, scores) - parameters)
+        uneven = abs(last - hidden[-1] - growth)
+        candidates.append((max(error, TOLERANCE * parameters), uneven, found))
+    return min(candidates)[-1]
 
 
 def count(inputs: int, hidden: Sequence[int], scores: int) -> int:

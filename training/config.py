@@ -67,7 +67,7 @@ class NetworkConfig(_Section):
 class DregConfig(_Section):
     """The penalty on the layers' derivatives: the factor lambda over training."""
 
-    strength: float = Field(default=0.03, ge=0, description="lambda at the first step; 0 switches the penalty off")
+    strength: float = Field(default=0.3, ge=0, description="lambda at the first step; 0 switches the penalty off")
     final: float | None = Field(default=None, ge=0, description="lambda at the last step; `strength` when absent")
     schedule: ScheduleForm = Field(default="constant", description="how lambda moves from `strength` to `final`")
 

@@ -18,14 +18,14 @@ from training.nn.network import Network
 
 
 def forward_mode(
-    start: Float[Tensor, "inputs directions"],
+    start: Float[Tensor, "*batch inputs directions"],
     weights: Sequence[Tensor],
     slopes: Sequence[Tensor],
 ) -> list[Tensor]:
     """Derivative after each hidden layer along the columns of `start`: G_l = diag(p'(z_l)) W_l G_(l-1).
 
     Args:
-        start: directions in input space; the identity gives the Jacobian itself.
+        start: directions in input space, or one derivative a row to go on from; the identity gives the Jacobian.
         weights: the hidden layers' (width, inputs) weights, first to last.
         slopes: the hidden layers' (batch, width) slopes.
 

@@ -64,8 +64,8 @@ class ChainzRuleNetwork(Network):
     """The paper's network: polynomial layers, the last layer linear.
 
     Its polynomials start as those closest to a smooth activation under N(0, FITTED^2), and its weights are scaled so
-    that pre-activations have the standard deviation SPREAD in every layer. A polynomial multiplies what is large already,
-    layer after layer; started well inside the range where it is tame, a network of degree 5 and depth 6 still trains.
+    that pre-activations have the standard deviation SPREAD in every layer. A polynomial multiplies what is already
+    large, layer after layer; started well inside its tame range, a network of degree 5 and depth 6 still trains.
     """
 
     def __init__(

@@ -1,0 +1,90 @@
+import re
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from service.artifact.card import Role
+from training.export import OPSET, export_graphs
+from training.golden import synthetic_rows
+from training.model import FittedModel
+
+Exported = tuple[FittedModel, dict[Role, bytes]]
+
+
+def run(content: bytes, features: np.ndarray) -> list[np.ndarray]:
+    return onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"]).run(None, {"features": features})
+
+
+def test_names_types_and_shapes(exported: Exported) -> None:
+    model, graphs = exported
+    S = model.network.output.out_features
+    layers = len(model.network.hidden) + 1
+    expected = {"scores": [S], "covariance": [S, S], "jacobian": [S, 7], "layer_norms": [layers]}
+    if model.task == "classification":
+        expected["probabilities"] = [S]
+    found = {}
+    for content in graphs.values():
+        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        (features,) = session.get_inputs()
+        assert (features.name, features.type, features.shape) == ("features", "tensor(float)", ["batch", 7])
+        for output in session.get_outputs():
+            assert output.type == "tensor(float)"
+            assert output.shape[0] == "batch"
+            found[output.name] = output.shape[1:]
+    assert found == expected
+
+
+@pytest.mark.parametrize("batch", [1, 2, 4096])
+def test_any_batch_size_runs_and_gives_each_row_its_own_answer(exported: Exported, batch: int) -> None:
+    model, graphs = exported
+    features = synthetic_rows(model.columns, batch, seed=2)
+    for content in graphs.values():
+        outputs = run(content, features)
+        assert all(len(output) == batch for output in outputs)
+        for output, alone in zip(outputs, run(content, features[-1:]), strict=True):
+            np.testing.assert_allclose(output[-1:], alone, rtol=1e-4, atol=1e-5 * np.abs(alone).max())
+
+
+def test_export_changes_nothing(exported: Exported) -> None:
+    model, graphs = exported
+    features = synthetic_rows(model.columns, 200, seed=8)
+    x = torch.from_numpy(features)
+    outputs = [output for content in graphs.values() for output in run(content, features)]
+    expected = [model.scores(x), model.covariance(x), model.jacobian(x)]
+    if model.task == "classification":
+        expected.insert(1, model.scores(x).softmax(dim=1))
+    for found, truth in zip(outputs, expected, strict=False):  # layer_norms come last
+        reference = truth.numpy()
+        scale = np.abs(reference).max(axis=tuple(range(1, reference.ndim)), keepdims=True)
+        assert (np.abs(found - reference) <= 1e-4 * np.maximum(scale, 1e-3 * scale.max())).all()
+
+
+def test_the_files_name_nothing_of_the_machine(exported: Exported) -> None:
+    for content in exported[1].values():
+        proto = onnx.load_from_string(content)
+        assert not proto.metadata_props
+        assert not proto.doc_string
+        assert not any(node.doc_string or node.metadata_props for node in proto.graph.node)
+        assert not re.search(rb"\.py\b|/home|/work|/tmp|site-packages|torch\.nn", content)
+
+
+def test_standard_operators_in_one_file(exported: Exported) -> None:
+    for content in exported[1].values():
+        proto = onnx.load_from_string(content)
+        assert [(entry.domain, entry.version) for entry in proto.opset_import] == [("", OPSET)]
+        assert not proto.functions
+        assert not any(tensor.external_data for tensor in proto.graph.initializer)
+
+
+def test_the_prediction_graph_is_lean(classifier: Exported) -> None:
+    proto = onnx.load_from_string(classifier[1]["model"])
+    assert len(proto.graph.node) <= 29  # two layers: 8 operators a polynomial with its slope
+    assert sum(node.op_type == "Transpose" for node in proto.graph.node) == 1
+
+
+def test_the_same_weights_give_the_same_bytes(linear_classifier: Exported) -> None:
+    model, graphs = linear_classifier
+    assert export_graphs(model) == graphs
