@@ -61,7 +61,7 @@ WORKDIR /app
 COPY LICENSE ./
 COPY service service
 COPY models /models
-# Bytecode cannot be written on a read-only root, so it is compiled here: imports at start take half the time.
+# Bytecode cannot be written on a read-only root: it is compiled here, or every start would compile it anew.
 RUN ["/opt/venv/bin/python", "-m", "compileall", "-q", "service"]
 # ONNX Runtime 1.29 and later report their use to their maker unless told not to before they are imported.
 ENV PATH=/opt/venv/bin:$PATH \
