@@ -80,10 +80,8 @@ class Toy:
     @functools.cached_property
     def columns(self) -> tuple[Floats, Floats, Floats]:
         """(D,) mean, std and noise of the graph's inputs."""
-        if self.layout:
-            parts = [self.features[0]] * (self.layout.height * self.layout.width)
-        else:
-            parts = list(self.features)
+        layout = self.layout
+        parts = self.features[:1] * (layout.height * layout.width) if layout else self.features
         rows: list[tuple[float, float, float]] = []
         for part in parts:
             if isinstance(part, NumericFeature):
@@ -94,7 +92,7 @@ class Toy:
         return mean, std, noise
 
     @functools.cached_property
-    def W(self) -> Floats:
+    def W(self) -> Floats:  # noqa: N802
         """(S, D) weights per standard deviation."""
         if self.weights is not None:
             return self.weights

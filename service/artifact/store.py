@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -74,11 +75,14 @@ def list_versions(root: Path) -> list[StoredVersion]:
     for model in sorted(root.iterdir()):
         if not _NAME.fullmatch(model.name) or not model.is_dir():
             continue
-        versions = [
-            StoredVersion(model.name, entry.name, entry)
-            for entry in model.iterdir()
-            if _VERSION.fullmatch(entry.name) and entry.is_dir()
-        ]
+        try:
+            versions = [
+                StoredVersion(model.name, entry.name, entry)
+                for entry in model.iterdir()
+                if _VERSION.fullmatch(entry.name) and entry.is_dir()
+            ]
+        except FileNotFoundError:
+            continue  # it was removed in this moment
         found += sorted(versions, key=lambda version: version.number, reverse=True)
     return found
 
@@ -162,12 +166,20 @@ def _read(path: Path, limit: int) -> bytes:
     try:
         # No symbolic links: a version holds its own files, and cannot point outside itself.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            if os.fstat(descriptor).st_size > limit:
-                raise ArtifactError(f"is larger than {limit} bytes", path.name)
-            return file.read()
     except OSError as error:
         raise ArtifactError(f"is not a readable regular file ({error.strerror})", path.name) from None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ArtifactError("is not a readable regular file", path.name)
+        if status.st_size > limit:
+            raise ArtifactError(f"is larger than {limit} bytes", path.name)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    except OSError as error:
+        raise ArtifactError(f"cannot be read ({error.strerror})", path.name) from None
+    finally:
+        os.close(descriptor)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -221,10 +221,10 @@ class Engine(Generic[Work, Result]):
                 else:
                     request.future.set_result(Share(outcome[0], start, start + request.rows))
             start += request.rows
-        if not isinstance(outcome, Exception):
-            self._done(outcome[0], rows, outcome[1])
         if self._queue:
             self._schedule(loop)
+        if not isinstance(outcome, Exception):
+            self._done(outcome[0], rows, outcome[1])
 
     def _expire(self, request: _Request[Work, Result]) -> None:
         if not request.future.done():

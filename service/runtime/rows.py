@@ -63,15 +63,22 @@ class RowEncoder:
             InvalidInput: anything that is not exactly a row of this card.
         """
         rows = [self._ordered(i, row) for i, row in enumerate(instances)]
-        with np.errstate(over="ignore"):
-            if self._plain and all(_NUMBERS.issuperset(map(type, row)) for row in rows):
-                matrix = np.array(rows, dtype=np.float32).reshape(len(rows), self.width)
-            else:
-                matrix = self._mixed(rows)
+        try:
+            with np.errstate(over="ignore"):
+                if self._plain and all(_NUMBERS.issuperset(map(type, row)) for row in rows):
+                    matrix = np.array(rows, dtype=np.float32).reshape(len(rows), self.width)
+                else:
+                    matrix = self._mixed(rows)
+        except OverflowError:
+            raise InvalidInput("hold a whole number that is too large for any float", "instances") from None
+        self.require_finite(matrix)
+        return matrix
+
+    def require_finite(self, matrix: Matrix, place: str = "instances") -> None:
+        """Refuse a matrix, (rows, D), with NaN or infinity in it; `place` is what the request calls its rows."""
         if not np.isfinite(matrix).all():
             row, column = np.argwhere(~np.isfinite(matrix))[0].tolist()
-            raise InvalidInput("is not finite as a 32-bit float", self._place(row, self._feature_at(column)))
-        return matrix
+            raise InvalidInput("is not finite as a 32-bit float", f"{place}[{row}].{self._feature_at(column)}")
 
     def outside(self, matrix: Matrix) -> NDArray[np.bool_]:
         """(rows, len(numeric)) whether each numeric feature lies outside the range seen in training."""

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from service.artifact.card import ModelCard, Role, Tensor
+from service.artifact.card import ModelCard, Role, Task, Tensor
 from service.artifact.store import Artifact
 from service.errors import ArtifactError
 from service.runtime.graph import Execution, Graph
@@ -79,11 +79,27 @@ def _check_golden(model: Model) -> None:
         "jacobian": model.differentiate(features).jacobian,
     }
     for name, values in found.items():
+        graph = model.graphs["jacobian" if name == "jacobian" else "model"]
         expected = _array(getattr(golden, name))
         scale = np.abs(expected).max(axis=tuple(range(1, expected.ndim)), keepdims=True)
         # `not <=` also catches NaN.
         if not (np.abs(values - expected) <= GOLDEN_TOLERANCE * scale + np.finfo(np.float32).tiny).all():
-            raise ArtifactError(f"does not reproduce the golden rows' {name}", model.graphs["model"].name)
+            raise ArtifactError(f"does not reproduce the golden rows' {name}", graph.name)
+    if predictions.probabilities is not None:
+        fits = np.abs(predictions.probabilities - _probabilities(model.card.task, found["scores"])) <= GOLDEN_TOLERANCE
+        if not fits.all():
+            raise ArtifactError("its probabilities are not those of its scores", model.graphs["model"].name)
+
+
+def _probabilities(task: Task, scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(rows, K) what the scores say: their softmax, or the steps between the chances of exceeding each level."""
+    s = scores.astype(np.float64)
+    if task == "classification":
+        odds = np.exp(s - s.max(axis=1, keepdims=True))
+        return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+    exceeded = np.exp(-np.logaddexp(0.0, -s))
+    certain = np.ones((len(s), 1))
+    return -np.diff(np.concatenate([certain, exceeded, 0.0 * certain], axis=1), axis=1)
 
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:

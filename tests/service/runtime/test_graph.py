@@ -1,0 +1,123 @@
+"""ONNX graphs in ONNX Runtime, and where they run."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from service.errors import ArtifactError, DeviceError
+from service.runtime import graph as module
+from service.runtime.graph import Execution, Graph, choose_execution, runtime_version
+from tests.artifacts import BINARY, CLASSIFIER
+
+CPU = Execution("cpu", threads=1)
+
+
+def test_signature_and_run() -> None:
+    graph = Graph(CLASSIFIER.graphs["model"], "model.onnx", CPU)
+    assert graph.inputs == {"features": ("tensor(float)", ("batch", 2))}
+    assert graph.outputs == {
+        "scores": ("tensor(float)", ("batch", 3)),
+        "covariance": ("tensor(float)", ("batch", 3, 3)),
+        "probabilities": ("tensor(float)", ("batch", 3)),
+    }
+    rows = CLASSIFIER.rows(5)
+    found = graph.run(rows.astype(np.float32))
+    assert list(found) == list(graph.outputs)
+    np.testing.assert_allclose(found["scores"], CLASSIFIER.scores(rows), atol=1e-6)
+    np.testing.assert_allclose(found["covariance"], CLASSIFIER.covariance(rows), atol=1e-6)
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"\x00" * 1000, CLASSIFIER.graphs["model"][:-20]])
+def test_garbage_is_refused_by_name(content: bytes) -> None:
+    with pytest.raises(ArtifactError, match="cannot load it") as caught:
+        Graph(content, "model.onnx", CPU)
+    assert caught.value.place == "model.onnx"
+
+
+def test_unknown_operators_are_refused() -> None:
+    node = helper.make_node("LaunchMissiles", ["features"], ["scores"], domain="made.up")
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 2]) for name in ("features", "scores")]
+    model = helper.make_model(helper.make_graph([node], "g", value[:1], value[1:]), ir_version=9)
+    model.opset_import.append(helper.make_opsetid("made.up", 1))
+    with pytest.raises(ArtifactError, match="cannot load it"):
+        Graph(model.SerializeToString(), "model.onnx", CPU)
+
+
+@pytest.mark.parametrize("location", ["weights.bin", "../weights.bin", "{folder}/weights.bin"])
+def test_data_outside_the_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, location: str) -> None:
+    monkeypatch.chdir(tmp_path)  # where a loader would look
+    (tmp_path / "weights.bin").write_bytes(np.ones(64, np.float32).tobytes())
+    (tmp_path.parent / "weights.bin").write_bytes(np.ones(64, np.float32).tobytes())
+    model = onnx.load_from_string(CLASSIFIER.graphs["model"])
+    weights = next(initializer for initializer in model.graph.initializer if initializer.name == "Wt")
+    weights.ClearField("raw_data")
+    weights.data_location = TensorProto.EXTERNAL
+    entry = weights.external_data.add()
+    entry.key, entry.value = "location", location.format(folder=tmp_path)
+    with pytest.raises(ArtifactError, match="cannot load it"):
+        Graph(model.SerializeToString(), "model.onnx", CPU)
+    # The same graph with the data inside is fine: it is their place that was refused.
+    weights.CopyFrom(numpy_helper.from_array(np.ones((2, 3), np.float32), "Wt"))
+    Graph(model.SerializeToString(), "model.onnx", CPU)
+
+
+def test_cuda_is_refused_with_a_reason_where_it_does_not_work() -> None:
+    if module._cuda_fault(1) is None:
+        pytest.skip("CUDA works on this machine")
+    with pytest.raises(DeviceError, match=r"device=cuda cannot be used: .*(chainzrule|CUDA|driver)"):
+        choose_execution("cuda", 1)
+
+
+def test_auto_falls_back_and_says_so() -> None:
+    if module._cuda_fault(1) is None:
+        pytest.skip("CUDA works on this machine")
+    execution = choose_execution("auto", 3)
+    assert (execution.device, execution.threads, execution.provider) == ("cpu", 3, "CPUExecutionProvider")
+    assert execution.note.startswith("device=auto runs on the CPU: ")
+
+
+def test_cpu_needs_no_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_cuda_fault", lambda threads: pytest.fail("CUDA was probed"))
+    assert choose_execution("cpu", 2) == Execution("cpu", 2)
+
+
+def test_where_cuda_works_it_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_cuda_fault", lambda threads: None)
+    for device in ("cuda", "auto"):
+        assert choose_execution(device, 2) == Execution("cuda", 2)  # type: ignore[arg-type]
+    assert Execution("cuda", 2).provider == "CUDAExecutionProvider"
+
+
+def test_a_silent_fallback_of_onnx_runtime_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    # It says that CUDA is there, takes the provider, and runs on the CPU all the same.
+    real = module._session
+    monkeypatch.setattr(module.ort, "get_available_providers", lambda: [module._CUDA, module._CPU])
+    monkeypatch.setattr(module, "_session", lambda content, execution: real(content, CPU))
+    with pytest.raises(DeviceError, match="could not load CUDA"):
+        choose_execution("cuda", 1)
+    assert "could not load CUDA" in choose_execution("auto", 1).note
+    with pytest.raises(DeviceError, match=r"model\.onnx was to run on cuda"):
+        Graph(BINARY.graphs["model"], "model.onnx", Execution("cuda", 1))
+
+
+def test_a_provider_that_raises_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(content: bytes, execution: Execution) -> None:
+        raise RuntimeError("libcudart is missing")
+
+    monkeypatch.setattr(module.ort, "get_available_providers", lambda: [module._CUDA, module._CPU])
+    monkeypatch.setattr(module, "_session", fail)
+    with pytest.raises(DeviceError, match=r"failed to start CUDA \(RuntimeError\)"):
+        choose_execution("cuda", 1)
+
+
+def test_the_probe_is_a_graph() -> None:
+    graph = Graph(module._PROBE, "probe", CPU)
+    assert list(graph.inputs) == ["x"]
+    assert list(graph.outputs) == ["y"]
+
+
+def test_the_runtime_has_a_version() -> None:
+    assert runtime_version().count(".") >= 1

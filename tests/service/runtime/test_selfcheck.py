@@ -1,0 +1,193 @@
+"""Each kind of damage keeps a model version out of service, by name."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from service.artifact.card import Role
+from service.errors import ArtifactError
+from service.runtime.graph import Execution
+from service.runtime.selfcheck import accept, golden_features, load
+from tests.artifacts import ALL, CLASSIFIER, MIXED, ORDINAL, REGRESSION, Toy, edited, tensor
+
+CPU = Execution("cpu", threads=1)
+Change = Callable[[onnx.ModelProto], None]
+
+
+def refused(toy: Toy) -> str:
+    with pytest.raises(ArtifactError) as caught:
+        accept(toy.artifact())
+    return str(caught.value)
+
+
+def damaged(change: Change, role: Role = "model", toy: Toy = CLASSIFIER) -> str:
+    return refused(toy.with_graph(role, edited(toy.graphs[role], change)))
+
+
+def rename(old: str, new: str) -> Change:
+    def change(model: onnx.ModelProto) -> None:
+        for node in model.graph.node:
+            node.input[:] = [new if name == old else name for name in node.input]
+            node.output[:] = [new if name == old else name for name in node.output]
+        for value in (*model.graph.input, *model.graph.output):
+            value.name = new if value.name == old else value.name
+
+    return change
+
+
+def shape(name: str, *dimensions: int | str) -> Change:
+    def change(model: onnx.ModelProto) -> None:
+        for value in (*model.graph.input, *model.graph.output):
+            if value.name == name:
+                value.CopyFrom(helper.make_tensor_value_info(name, TensorProto.FLOAT, dimensions))
+
+    return change
+
+
+def constant(name: str, edit: Callable[[np.ndarray], None]) -> Change:
+    def change(model: onnx.ModelProto) -> None:
+        stored = next(initializer for initializer in model.graph.initializer if initializer.name == name)
+        values = numpy_helper.to_array(stored).copy()
+        edit(values)
+        stored.CopyFrom(numpy_helper.from_array(values, name))
+
+    return change
+
+
+def put(at: tuple[int, ...], value: float) -> Callable[[np.ndarray], None]:
+    def edit(values: np.ndarray) -> None:
+        values[at] = value
+
+    return edit
+
+
+@pytest.mark.parametrize("toy", ALL, ids=lambda toy: toy.name)
+def test_sound_artifacts_are_accepted(toy: Toy) -> None:
+    accept(toy.artifact())
+    model = load(toy.artifact(), CPU)
+    np.testing.assert_array_equal(golden_features(model.card), toy.rows(4, seed=toy.seed + 100).astype(np.float32))
+
+
+def test_other_outputs() -> None:
+    expected = "model.onnx: must have exactly the outputs covariance, probabilities, scores"
+    assert damaged(rename("scores", "logits")) == expected
+    assert damaged(rename("covariance", "Scores")) == expected
+    assert damaged(lambda model: model.graph.output.pop()) == expected
+    assert "jacobian.onnx: must have exactly the outputs jacobian, layer_norms" in damaged(
+        rename("layer_norms", "norms"), "jacobian"
+    )
+    assert damaged(rename("scores", "value"), toy=REGRESSION).endswith("outputs covariance, scores")
+
+
+def test_outputs_too_many() -> None:
+    def more(model: onnx.ModelProto) -> None:
+        model.graph.node.append(helper.make_node("Identity", ["scores"], ["more"]))
+        model.graph.output.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, ["batch", 3]))
+
+    assert damaged(more) == "model.onnx: must have exactly the outputs covariance, probabilities, scores"
+
+
+def test_other_inputs() -> None:
+    assert damaged(rename("features", "x")) == "model.onnx: must have exactly the input features"
+    assert damaged(rename("features", "x"), "jacobian") == "jacobian.onnx: must have exactly the input features"
+
+    def more(model: onnx.ModelProto) -> None:
+        model.graph.input.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, ["batch", 3]))
+
+    assert damaged(more) == "model.onnx: must have exactly the input features"
+
+
+@pytest.mark.parametrize("role", ["model", "jacobian"])
+def test_a_fixed_batch(role: Role) -> None:
+    assert damaged(shape("features", 4, 2), role) == f"{role}.onnx: features must have the shape ('batch', 2)"
+
+
+def test_graphs_of_another_width() -> None:
+    wider = replace(CLASSIFIER, features=MIXED.features)
+    content = wider.graphs["model"]
+    assert refused(CLASSIFIER.with_graph("model", content)) == "model.onnx: features must have the shape ('batch', 2)"
+
+
+def test_graphs_of_other_outputs() -> None:
+    four = replace(CLASSIFIER, labels=("a", "b", "c", "d"))
+    reason = refused(CLASSIFIER.with_graph("model", four.graphs["model"]))
+    assert reason.startswith("model.onnx: ")
+    assert "must have the shape ('batch', 3" in reason
+    reason = refused(CLASSIFIER.with_graph("jacobian", four.graphs["jacobian"]))
+    assert reason == "jacobian.onnx: jacobian must have the shape ('batch', 3, 2)"
+
+
+def test_another_type() -> None:
+    def double(model: onnx.ModelProto) -> None:
+        rename("scores", "single")(model)
+        for node in model.graph.node:
+            node.input[:] = ["single" if name == "scores" else name for name in node.input]
+        model.graph.node.append(helper.make_node("Cast", ["single"], ["scores"], to=TensorProto.DOUBLE))
+        outputs = [value for value in model.graph.output if value.name != "single"]
+        del model.graph.output[:]
+        model.graph.output.extend([*outputs, helper.make_tensor_value_info("scores", TensorProto.DOUBLE, ["batch", 3])])
+
+    assert damaged(double) == "model.onnx: scores must be float32"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 3e38])
+def test_weights_that_are_no_weights(value: float) -> None:
+    assert damaged(constant("Wt", put((0, 0), value))) == "model.onnx: does not reproduce the golden rows' scores"
+    assert damaged(constant("W", put((0, 0), value))) == "model.onnx: does not reproduce the golden rows' covariance"
+    reason = damaged(constant("W", put((0, 0), value)), "jacobian")
+    assert reason == "jacobian.onnx: does not reproduce the golden rows' jacobian"
+
+
+def test_a_slightly_wrong_weight() -> None:
+    def nudge(values: np.ndarray) -> None:
+        values[0, 0] += 0.02
+
+    assert "golden rows' scores" in damaged(constant("Wt", nudge))
+    assert "golden rows' covariance" in damaged(constant("W", nudge))
+    assert "golden rows' scores" in damaged(constant("Wt", nudge), toy=REGRESSION)
+
+
+def test_rounding_is_no_damage() -> None:
+    def nudge(values: np.ndarray) -> None:
+        values *= 1.0 + 1e-6
+
+    toy = CLASSIFIER.with_graph("model", edited(CLASSIFIER.graphs["model"], constant("Wt", nudge)))
+    accept(toy.artifact())
+
+
+def test_golden_rows_of_another_model() -> None:
+    other = replace(CLASSIFIER, seed=99)
+    card = CLASSIFIER.card().model_copy(update={"golden": other.card().golden})
+    assert "golden rows' scores" in refused(replace(CLASSIFIER, changes={"golden": card.golden}))
+
+
+def test_golden_rows_that_are_not_finite() -> None:
+    golden = CLASSIFIER.card().golden
+    broken = golden.model_copy(update={"scores": tensor(np.full((4, 3), np.nan))})
+    assert "golden rows' scores" in refused(replace(CLASSIFIER, changes={"golden": broken}))
+    broken = golden.model_copy(update={"features": tensor(np.full((4, 2), np.nan))})
+    assert "golden rows' scores" in refused(replace(CLASSIFIER, changes={"golden": broken}))
+
+
+def test_probabilities_that_are_not_those_of_the_scores() -> None:
+    def reverse(model: onnx.ModelProto) -> None:
+        rename("probabilities", "forward")(model)
+        last = helper.make_node("Gather", ["forward", "order"], ["probabilities"], axis=1)
+        model.graph.node.append(last)
+        model.graph.initializer.append(numpy_helper.from_array(np.array([2, 1, 0]), "order"))
+        for value in model.graph.output:
+            value.name = "probabilities" if value.name == "forward" else value.name
+
+    assert damaged(reverse) == "model.onnx: its probabilities are not those of its scores"
+    nan = constant("differences", put((0, 0), float("nan")))
+    assert damaged(nan, toy=ORDINAL) == "model.onnx: its probabilities are not those of its scores"
+
+
+def test_a_truncated_graph() -> None:
+    for role in ("model", "jacobian"):
+        toy = CLASSIFIER.with_graph(role, CLASSIFIER.graphs[role][: len(CLASSIFIER.graphs[role]) // 2])
+        assert refused(toy).startswith(f"{role}.onnx: ONNX Runtime cannot load it")
