@@ -100,6 +100,7 @@ def _fit(options: argparse.Namespace) -> None:
     for note in notes:
         print(f"note: {note}")
     checkpoints = options.runs / config.name
+    options.models.mkdir(parents=True, exist_ok=True)  # rather now than after an hour of training
     run = Run(config, dataset, checkpoints, options.resume, progress=True)
     report = run.publish(options.models)
     run.forget()
@@ -108,9 +109,9 @@ def _fit(options: argparse.Namespace) -> None:
 
 def _config(options: argparse.Namespace) -> Config:
     """The configuration that the arguments ask for."""
-    values = _from_file(options.config) if options.config else _from_table(options)
     if options.config and (options.csv or options.target or options.name):
         raise ConfigError("give either CONFIG, or --csv with --target and --name")
+    values = _from_file(options.config) if options.config else _from_table(options)
     if options.mnist is not None:
         if values["data"].get("source") != "mnist":
             raise ConfigError("--mnist goes with a configuration whose data source is mnist")

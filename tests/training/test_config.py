@@ -1,0 +1,79 @@
+from pathlib import Path
+
+import pytest
+
+from training.config import Config, make_config, read_config
+from training.errors import ConfigError
+
+CONFIGS = Path(__file__).parents[2] / "training" / "configs"
+TABLE = {"name": "m", "data": {"source": "table", "path": "rows.csv", "target": "y"}}
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
+def test_committed_configurations_are_valid_and_named_after_their_model(path: Path) -> None:
+    assert read_config(path).name == path.stem
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("name = ", "is no valid TOML"),
+        ('name = "m"\nnmae = 1\n[data]\nsource = "mnist"', "nmae: is no known key"),
+        ('name = "m"\n[data]\nsource = "mnist"\n[fit]\nepoch = 3', "fit.epoch: is no known key"),
+        ('name = "m"\n[data]\nsource = "mnits"', "data.source: Input should be 'mnist'"),
+        ('name = "a/b"\n[data]\nsource = "mnist"', "name: String should match"),
+        ('name = "m"', "data: Field required"),
+        ('name = "m"\n[data]\nsource = "table"', "data: a table needs path and target"),
+        ('name = "m"\n[data]\nsource = "mnist"\ntarget = "y"', "data: target can only be given for a table"),
+        ('name = "m"\n[data]\nsource = "wine"\npath = "x"', "data: the data set wine has no path"),
+        ('name = "m"\n[data]\nsource = "mnist"\n[network]\ndegree = 6', "network.degree: Input should be less than"),
+        (
+            'name = "m"\n[data]\nsource = "mnist"\n[network]\nhidden = []',
+            "network.hidden: Tuple should have at least 1",
+        ),
+        ('name = "m"\n[data]\nsource = "mnist"\n[network]\nhidden = [0]', "network: every hidden layer needs"),
+        ('name = "m"\n[data]\nsource = "mnist"\n[dreg]\nschedule = "linear"', "dreg: `final` goes with"),
+        (
+            'name = "m"\n[data]\nsource = "mnist"\n[fit]\nlearning_rate = inf',
+            "fit.learning_rate: Input should be a finite",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "run.toml").write_text(content)
+    with pytest.raises(ConfigError) as refused:
+        read_config(tmp_path / "run.toml")
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none.toml cannot be read: No such file"):
+        read_config(tmp_path / "none.toml")
+
+
+def test_every_key_is_described() -> None:
+    def walk(model: type) -> None:
+        for name, field in model.model_fields.items():  # type: ignore[attr-defined]
+            if hasattr(field.annotation, "model_fields"):
+                walk(field.annotation)
+            else:
+                assert field.description, name
+
+    walk(Config)
+
+
+def test_the_hash_covers_the_recipe_and_not_the_place() -> None:
+    config = make_config(TABLE, "test")
+    elsewhere = make_config(TABLE | {"data": TABLE["data"] | {"path": "copy.csv"}}, "test")  # type: ignore[operator]
+    assert config.sha256 == elsewhere.sha256
+    assert config.sha256 != make_config(TABLE | {"seed": 2}, "test").sha256
+
+
+def test_the_penalty_schedule() -> None:
+    constant = make_config(TABLE | {"dreg": {"strength": 0.2}}, "test").dreg.as_schedule()
+    falling = make_config(
+        TABLE | {"dreg": {"strength": 0.2, "final": 0, "schedule": "cosine"}}, "test"
+    ).dreg.as_schedule()
+    assert (constant(0), constant(1)) == (0.2, 0.2)
+    assert (falling(0), falling(1)) == (0.2, 0)

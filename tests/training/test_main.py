@@ -1,0 +1,105 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from service.artifact.store import read_artifact
+from training.__main__ import main
+from training.config import Config
+from training.fit import Fit
+
+ARGUMENTS = ["--target", "outcome", "--name", "patients"]
+
+
+@pytest.fixture
+def table(patients: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    patients.to_csv("patients.csv", index=False)
+    return Path("patients.csv")
+
+
+def error_of(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line that a refused command prints."""
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("error: ")
+    return captured.err
+
+
+def test_a_csv_becomes_an_artifact(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    noise = ["--noise", "age=0.5", "--noise", "weight=1.5"]
+    assert main(["fit", "--csv", str(table), *ARGUMENTS, *noise, "--models", "out", "--seed", "7"]) == 0
+    card = read_artifact(Path("out/patients/1")).card
+    assert [feature.name for feature in card.features] == ["age", "dose", "colour", "smoker", "weight"]
+    by_name = {feature.name: feature for feature in card.features}
+    assert by_name["age"].noise == 0.5  # type: ignore[union-attr]
+    assert by_name["dose"].fill is not None
+    assert by_name["colour"].levels == ("blue", "green", "red")  # type: ignore[union-attr]
+    assert by_name["smoker"].noise == 0  # type: ignore[union-attr]
+    assert card.provenance.seed == 7
+    printed = capsys.readouterr().out
+    for part in ("accuracy", "volatility", "out/patients/1", "python -m service --models out"):
+        assert part in printed
+    assert not Path("runs/patients").exists()
+
+
+def test_an_interrupted_run_says_how_to_go_on(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Fit, "epoch", interrupted)
+    assert main(["fit", "--csv", str(table), *ARGUMENTS]) == 130
+    printed = capsys.readouterr().err
+    assert f"python -m training fit --csv {table} --target outcome --name patients --resume" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fit"], "give a CONFIG file, or --csv, --target and --name"),
+        (["fit", "--csv", "patients.csv"], "missing: --target, --name"),
+        (["fit", "none.toml"], "none.toml cannot be read"),
+        (["fit", "none.toml", "--csv", "patients.csv"], "give either CONFIG, or --csv"),
+        (["fit", "--csv", "none.csv", *ARGUMENTS], "none.csv"),
+        (["fit", "--csv", "patients.csv", "--target", "outcom", "--name", "m"], "did you mean outcome?"),
+        (["fit", "--csv", "patients.csv", *ARGUMENTS, "--noise", "age"], "--noise age: give it as COLUMN=VALUE"),
+        (["fit", "--csv", "patients.csv", *ARGUMENTS, "--noise", "agee=1"], "'agee', which is no numeric feature"),
+        (["fit", "--csv", "patients.csv", *ARGUMENTS, "--mnist", "x"], "--mnist goes with a configuration"),
+        (["fit", "--csv", "patients.csv", *ARGUMENTS, "--models", "patients.csv"], "patients.csv"),
+    ],
+)
+def test_refusals_take_one_line(
+    table: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.run.Run.fit_model", None)  # nothing is trained before everything is checked
+    assert message in error_of(arguments, capsys)
+
+
+def test_mnist_from_a_directory_without_its_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "digits.toml"
+    config.write_text('name = "digits"\n[data]\nsource = "mnist"\n')
+    assert str(tmp_path) in error_of(["fit", str(config), "--mnist", str(tmp_path)], capsys)
+
+
+def test_help_lists_every_key(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as done:
+        main(["fit", "--help"])
+    assert done.value.code == 0
+    printed = capsys.readouterr().out
+    for section, field in Config.model_fields.items():
+        names = getattr(field.annotation, "model_fields", None)
+        for key in [f"{section}.{name}" for name in names] if names else [section]:
+            assert f"  {key} " in printed
+    assert "examples:" in printed
+
+
+def test_the_package_is_a_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "training", "fit"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: give a CONFIG file")
+    assert "Traceback" not in done.stderr
