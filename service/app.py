@@ -16,7 +16,7 @@ from service.api.exchange import Exchange
 from service.api.problems import routing_problem
 from service.api.routes import register
 from service.artifact.store import StoredVersion, read_artifact
-from service.errors import ArtifactError
+from service.errors import ArtifactError, ServiceError
 from service.runtime.catalog import Catalog
 from service.runtime.cpu import available_cpus
 from service.runtime.graph import Execution, choose_execution
@@ -58,7 +58,7 @@ def create_app(settings: Settings) -> Application:
 
     Raises:
         DeviceError: `device=cuda` does not work here.
-        ArtifactError: the repository cannot be read, or the token file.
+        ServiceError: the token file cannot be read, or is empty.
     """
     execution = choose_execution(settings.device, settings.threads or available_cpus())
     log.info(
@@ -78,7 +78,7 @@ def create_app(settings: Settings) -> Application:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await catalog.refresh()
+        await refresh(catalog)
         following = asyncio.create_task(_follow(catalog, settings.reload_seconds))
         yield
         following.cancel()
@@ -100,10 +100,21 @@ def create_app(settings: Settings) -> Application:
             CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"]
         )
         hot = {}  # through FastAPI, where the middleware is
-    token = settings.token_file.read_bytes().strip() if settings.token_file else None
     app.context = context
-    app.exchange = Exchange(context, hot, app.routed, token)
+    app.exchange = Exchange(context, hot, app.routed, _token(settings))
     return app
+
+
+def _token(settings: Settings) -> bytes | None:
+    if settings.token_file is None:
+        return None
+    try:
+        token = settings.token_file.read_bytes().strip()
+    except OSError as error:
+        raise ServiceError(f"--token-file: the file cannot be read ({error.strerror})") from None
+    if not token:  # it would let anybody in
+        raise ServiceError("--token-file: the file is empty")
+    return token
 
 
 async def _load(stored: StoredVersion, settings: Settings, execution: Execution, metrics: Metrics) -> ServedModel:

@@ -1,5 +1,6 @@
 """Request bodies: bytes within the limits, then JSON without duplicate members. Limits are checked before work."""
 
+import asyncio
 import json
 import zlib
 from typing import Any
@@ -7,43 +8,55 @@ from typing import Any
 import orjson
 from starlette.requests import ClientDisconnect, Request
 
-from service.errors import InvalidInput, MalformedRequest, TooLarge, UnsupportedMedia
+from service.errors import DeadlineExceeded, InvalidInput, MalformedRequest, TooLarge, UnsupportedMedia
 
 MAX_DEPTH = 32
+_LENGTH_DIGITS = 15  # of a Content-Length: more are too large whatever they are
 # zlib's window bits: 16 + 15 reads gzip, 32 + 15 reads gzip and zlib.
 _ENCODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 47}
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """The body's bytes, decompressed.
+async def read_body(request: Request, limit: int, deadline: float | None = None) -> bytes:
+    """The body's bytes, decompressed; `deadline` is by the event loop's clock.
 
     Raises:
         TooLarge: more than `limit` bytes, sent or decompressed, whatever Content-Length says.
         UnsupportedMedia: an encoding other than gzip and deflate.
         MalformedRequest: the compressed data are damaged.
+        DeadlineExceeded: the body was not whole by then.
         ClientDisconnect: the client went away.
     """
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await _receive(request, limit)
+    except TimeoutError:
+        raise DeadlineExceeded("the request's time ran out before its body was there", "body") from None
+
+
+async def _receive(request: Request, limit: int) -> bytes:
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limit:
+    if declared.isdecimal() and (len(declared) > _LENGTH_DIGITS or int(declared) > limit):
         raise _too_large(limit)
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding != "identity" and encoding not in _ENCODINGS:
         raise UnsupportedMedia("the content encoding must be gzip, deflate or none", "Content-Encoding")
     inflate = zlib.decompressobj(_ENCODINGS[encoding]) if encoding != "identity" else None
     chunks: list[bytes] = []
-    size = 0
+    received = size = 0
     while True:
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         chunk = message.get("body", b"")
+        received += len(chunk)
         if inflate is not None and chunk:
             try:
                 chunk = inflate.decompress(chunk, limit - size + 1)
             except zlib.error:
                 raise MalformedRequest("the compressed body is damaged", "body") from None
         size += len(chunk)
-        if size > limit:
+        # Compressed bytes count too: some decompress to nothing.
+        if max(received, size) > limit:
             raise _too_large(limit)
         chunks.append(chunk)
         if not message.get("more_body", False):
@@ -53,12 +66,12 @@ async def read_body(request: Request, limit: int) -> bytes:
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-async def read_object(request: Request, limit: int) -> dict[str, Any]:
+async def read_object(request: Request, limit: int, deadline: float | None = None) -> dict[str, Any]:
     """The body as one JSON object; the content type must say JSON."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise UnsupportedMedia("send JSON with Content-Type: application/json", "Content-Type")
-    return parse_object(await read_body(request, limit))
+    return parse_object(await read_body(request, limit, deadline))
 
 
 def parse_object(text: bytes) -> dict[str, Any]:
@@ -66,7 +79,7 @@ def parse_object(text: bytes) -> dict[str, Any]:
 
     Raises:
         MalformedRequest: not JSON; names the position.
-        InvalidInput: not an object, an object with a member twice, or nested deeper than 32.
+        InvalidInput: not an object, an object with a member twice, a number beyond any float, or nesting beyond 32.
     """
     document = parse_json(text)
     if type(document) is not dict:
@@ -74,20 +87,23 @@ def parse_object(text: bytes) -> dict[str, Any]:
     return document
 
 
-def parse_json(text: bytes) -> Any:
-    """Read a JSON value; see `parse_object`."""
+def parse_json(text: bytes, place: str = "body") -> Any:
+    """Read a JSON value that lies at `place` in the request; see `parse_object`."""
     try:
         document = orjson.loads(text)
     except orjson.JSONDecodeError as error:
+        at = f"(line {error.lineno}, column {error.colno})"
         if "depth limit" in str(error):
-            raise _too_deep() from None
+            raise _too_deep(place) from None
+        if "infinity" in str(error):
+            raise InvalidInput(f"holds a number that is too large for any float {at}", place) from None
         # The parser's own message may quote the body.
-        raise MalformedRequest(f"is not JSON (line {error.lineno}, column {error.colno})", "body") from None
+        raise MalformedRequest(f"is not JSON {at}", place) from None
     # A parser keeps the last of two equal members. Every member and every text in the document has two quotation
     # marks: if the body has more, either a member was there twice or a text holds an escaped mark; then look closely.
     marks = text.count(b'"')
-    if marks != 2 * _outer_texts(document) and marks != 2 * _texts(document, MAX_DEPTH):
-        _refuse_duplicates(text)
+    if marks != 2 * _outer_texts(document) and marks != 2 * _texts(document, MAX_DEPTH, place):
+        _refuse_duplicates(text, place)
     return document
 
 
@@ -96,7 +112,7 @@ def _outer_texts(document: Any) -> int:
     return len(document) + sum(type(value) is str for value in document.values()) if type(document) is dict else 0
 
 
-def _texts(value: Any, depth: int) -> int:
+def _texts(value: Any, depth: int, place: str) -> int:
     """How many member names and texts a document has."""
     kind = type(value)
     if kind is str:
@@ -104,31 +120,31 @@ def _texts(value: Any, depth: int) -> int:
     if kind is not list and kind is not dict:
         return 0
     if depth == 0:
-        raise _too_deep()
+        raise _too_deep(place)
     if kind is dict:
-        return len(value) + sum(_texts(item, depth - 1) for item in value.values() if type(item) in _COUNTED)
-    return sum(_texts(item, depth - 1) for item in value if type(item) in _COUNTED)
+        return len(value) + sum(_texts(item, depth - 1, place) for item in value.values() if type(item) in _COUNTED)
+    return sum(_texts(item, depth - 1, place) for item in value if type(item) in _COUNTED)
 
 
 _COUNTED = frozenset((str, list, dict))
 
 
-def _refuse_duplicates(text: bytes) -> None:
+def _refuse_duplicates(text: bytes, place: str) -> None:
     def unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(members)
         if len(found) != len(members):
-            raise InvalidInput("has an object with the same member twice", "body")
+            raise InvalidInput("has an object with the same member twice", place)
         return found
 
     try:
         json.loads(text, object_pairs_hook=unique)
-    except ValueError:
-        raise MalformedRequest("is not JSON", "body") from None
+    except RecursionError:  # in a member that a later one of the same name replaced
+        raise _too_deep(place) from None
 
 
 def _too_large(limit: int) -> TooLarge:
     return TooLarge(f"must be at most {limit} bytes, also after decompression", "body")
 
 
-def _too_deep() -> InvalidInput:
-    return InvalidInput(f"is nested deeper than {MAX_DEPTH}", "body")
+def _too_deep(place: str) -> InvalidInput:
+    return InvalidInput(f"is nested deeper than {MAX_DEPTH}", place)

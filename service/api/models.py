@@ -80,10 +80,10 @@ def get_stability_endpoint(context: Context) -> Endpoint:
 
 def _served(context: Context, request: Request) -> tuple[str, ServedModel]:
     name = request.path_params["name"]
-    version = request.query_params.get("version")
-    if not request.query_params.keys() <= {"version"}:
-        raise InvalidInput("has parameters this route does not know; it takes version", "query")
-    return name, context.catalog.resolve(name, version)
+    given = request.query_params.multi_items()
+    if len(given) > 1 or any(parameter != "version" for parameter, _ in given):
+        raise InvalidInput("has parameters this route does not know; it takes version, once", "query")
+    return name, context.catalog.resolve(name, request.query_params.get("version"))
 
 
 def _versions(entries: dict[str, Entry[ServedModel]]) -> list[dict[str, Any]]:

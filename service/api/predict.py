@@ -20,7 +20,7 @@ def predict_endpoint(context: Context) -> Endpoint:
     async def predict(request: Request) -> Response:
         """Predict rows; every prediction carries how stable it is under the declared input noise."""
         deadline = context.deadline(read_timeout(request.headers.get("x-request-timeout")))
-        document = await read_object(request, context.settings.max_body_bytes)
+        document = await read_object(request, context.settings.max_body_bytes, deadline)
         wanted = read_request(document, PREDICT_MEMBERS, context.settings.max_rows)
         served = context.catalog.resolve(wanted.model, wanted.version)
         features = served.model.rows.encode(wanted.instances)

@@ -102,7 +102,7 @@ def read_query(query: bytes) -> tuple[ModelRequest, str]:
 def read_row(text: str, card: ModelCard) -> Any:
     """The row of a query: a JSON list or object, or values separated by commas in the card's order."""
     if text.lstrip()[:1] in ("[", "{"):
-        return parse_json(text.encode())
+        return parse_json(text.encode(), "x")
     parts = text.split(",")
     features = list(card.inputs())
     if len(parts) != len(features):

@@ -44,7 +44,7 @@ def post_sensitivity_endpoint(context: Context) -> Endpoint:
     async def post_sensitivity(request: Request) -> Response:
         """Sensitivities of rows that are long, or that must not appear in a URL."""
         deadline = context.deadline(read_timeout(request.headers.get("x-request-timeout")))
-        document = await read_object(request, context.settings.max_body_bytes)
+        document = await read_object(request, context.settings.max_body_bytes, deadline)
         wanted = read_request(document, SENSITIVITY_MEMBERS, context.settings.max_sensitivity_rows)
         served = context.catalog.resolve(wanted.model, wanted.version)
         return await _answer(served, wanted, deadline)
@@ -69,7 +69,8 @@ async def _answer(served: ServedModel, wanted: ModelRequest, deadline: float) ->
     require_finite(predictions)
     derivatives = await served.differentiate(features, deadline)
     jacobian = derivatives.result.jacobian[derivatives.start : derivatives.stop]
-    if not np.isfinite(jacobian).all():
+    layer_norms = derivatives.result.layer_norms[derivatives.start : derivatives.stop]
+    if not (np.isfinite(jacobian).all() and np.isfinite(layer_norms).all()):
         raise NonFiniteOutput(
             "the derivatives are not finite; a row may lie far outside the training range", "instances"
         )

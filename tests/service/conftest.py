@@ -1,8 +1,46 @@
-"""What the service's tests share: the event loop, and an application on published toy models."""
+"""What the service's tests share: the event loop, and applications on published toy models."""
 
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
 import pytest
+
+from service.app import Application, create_app
+from service.settings import Settings
+from tests.artifacts import Toy
+
+Serving = Callable[..., contextlib.AbstractAsyncContextManager[httpx.AsyncClient]]
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@contextlib.asynccontextmanager
+async def serve(root: Path, *toys: Toy, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an application that serves `toys` from `root`, its lifespan under way.
+
+    The client's `app` attribute is the application.
+    """
+    for toy in toys:
+        toy.publish(root, check=lambda artifact: None)
+    app: Application = create_app(Settings(models=root, **{"reload_seconds": 0, "threads": 1, **settings}))
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            client.app = app  # type: ignore[attr-defined]
+            yield client
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Serving:
+    """`serving(*toys, **settings)`: an application of the test's own, in an async with."""
+
+    def start(*toys: Toy, **settings: Any) -> contextlib.AbstractAsyncContextManager[httpx.AsyncClient]:
+        return serve(tmp_path / "models", *toys, **settings) if toys else serve(tmp_path, **settings)
+
+    return start
