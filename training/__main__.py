@@ -58,12 +58,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The arguments of `python -m training`."""
-    top = argparse.ArgumentParser(prog="python -m training", description="Train ChainzRule networks and publish them.")
+    top = argparse.ArgumentParser(
+        prog="python -m training",
+        description="Train ChainzRule networks and publish them.",
+        epilog="`python -m training fit --help` has examples.",
+    )
     commands = top.add_subparsers(required=True, metavar="command")
     fit = commands.add_parser(
         "fit",
         help="train a model and publish it as a served artifact",
-        description="Train a ChainzRule network, measure it on rows it has not seen, and publish it to the model "
+        description="Train a ChainzRule network, measure it on rows it has not seen, and publish it to the model\n"
         "repository as an artifact that the service has already accepted.",
         epilog=EXAMPLES + "\n".join(_keys(Config)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -158,8 +162,9 @@ def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
         if isinstance(section, type) and issubclass(section, BaseModel):
             yield from _keys(section, f"{prefix}{name}.")
             continue
-        default = "" if field.is_required() else f" [{field.get_default(call_default_factory=True)}]"
-        yield f"  {prefix + name:<22} {field.description}{default}"
+        default = None if field.is_required() else field.get_default(call_default_factory=True)
+        shown = "" if default in (None, (), {}, False) else f" [{default}]"
+        yield f"  {prefix + name:<22} {field.description}{shown}"
 
 
 def _summary(report: RunReport, models: Path) -> Iterator[str]:

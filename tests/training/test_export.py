@@ -15,7 +15,8 @@ Exported = tuple[FittedModel, dict[Role, bytes]]
 
 
 def run(content: bytes, features: np.ndarray) -> list[np.ndarray]:
-    return onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"]).run(None, {"features": features})
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    return list(session.run(None, {"features": features}))
 
 
 def test_names_types_and_shapes(exported: Exported) -> None:

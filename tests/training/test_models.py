@@ -1,0 +1,72 @@
+"""The models that the repository ships: made by the committed configurations, and as good as their cards say."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.artifact.store import Artifact, read_artifact
+from service.runtime.graph import Execution, Graph
+from service.runtime.selfcheck import accept
+from training.config import read_config
+
+ROOT = Path(__file__).parents[2]
+NAMES = ["breast-cancer", "diabetes", "digits"]
+
+
+def shipped(name: str) -> Artifact:
+    return read_artifact(ROOT / "models" / name / "1")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_service_accepts_it(name: str) -> None:
+    accept(shipped(name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_was_made_from_the_committed_configuration(name: str) -> None:
+    """A changed configuration, or a new default, wants the model made anew: `make train`."""
+    config = read_config(ROOT / "training" / "configs" / f"{name}.toml")
+    assert shipped(name).card.provenance.config_sha256 == config.sha256
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_relu_network_it_is_compared_with_has_its_size(name: str) -> None:
+    card = shipped(name).card
+    (relu,) = card.baselines
+    assert relu.method == "relu"
+    assert relu.parameters == pytest.approx(card.provenance.parameters, rel=0.02)
+
+
+def test_they_take_little_room() -> None:
+    assert sum(path.stat().st_size for path in (ROOT / "models").rglob("*.*")) < 3e6
+
+
+def test_digits_is_as_accurate_and_steadier_than_relu() -> None:
+    card = shipped("digits").card
+    relu = card.baselines[0].quality
+    assert card.provenance.training_rows == 60_000
+    assert card.reference.rows == 10_000
+    assert card.quality["accuracy"] >= 0.981
+    assert card.quality["accuracy"] >= relu["accuracy"] - 0.001
+    for peak in ("input_gradient_norm_p99", "input_gradient_norm_max"):
+        assert card.quality[peak] <= 0.55 * relu[peak]
+
+
+def test_breast_cancer_and_diabetes_are_no_worse_than_relu() -> None:
+    cancer, diabetes = shipped("breast-cancer").card, shipped("diabetes").card
+    assert cancer.reference.out_of_fold
+    assert cancer.quality["accuracy"] >= max(0.97, cancer.baselines[0].quality["accuracy"])
+    assert diabetes.reference.out_of_fold
+    assert diabetes.quality["rmse"] <= min(56, diabetes.baselines[0].quality["rmse"])
+
+
+def test_digits_recognises_the_test_digits_as_its_card_says() -> None:
+    data = ROOT / "tests" / "data"
+    images = np.frombuffer(gzip.decompress((data / "t10k-images-idx3-ubyte.gz").read_bytes()), np.uint8, offset=16)
+    labels = np.frombuffer(gzip.decompress((data / "t10k-labels-idx1-ubyte.gz").read_bytes()), np.uint8, offset=8)
+    artifact = shipped("digits")
+    graph = Graph(artifact.graphs["model"], "model.onnx", Execution("cpu", threads=1))
+    found = graph.run(images.reshape(-1, 784).astype(np.float32))["scores"].argmax(axis=1)
+    assert np.mean(found == labels) == pytest.approx(artifact.card.quality["accuracy"], abs=2e-4)
