@@ -1,0 +1,50 @@
+"""Real servers: `python -m service` as a process of its own."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).parents[1]
+
+
+def free_port() -> int:
+    """A port nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def service(models: Path, *flags: str, port: int | None = None) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """A server on loopback: its address, once ready, and its process; stopped on the way out."""
+    port = port or free_port()
+    command = [sys.executable, "-m", "service", "--models", str(models), "--port", str(port), *flags]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, env=os.environ)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        await_ready(address, process)
+        yield address, process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=30)
+
+
+def await_ready(address: str, process: "subprocess.Popen[bytes]", seconds: float = 30) -> None:
+    """Wait until `/readyz` is 200."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        assert process.poll() is None, f"the service ended with status {process.returncode}"
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(f"{address}/readyz", timeout=5).status_code == 200:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"not ready within {seconds} s")
