@@ -76,7 +76,8 @@ def flips_agree(predicted: NDArray[np.float64], truth: Truth) -> bool:
     z = error / spread
     print(
         f"flip probability on {rows.sum()} rows: mean error {error.mean():+.5f}, "
-        f"mean |error| {np.abs(error).mean():.5f}, root mean square z {np.sqrt((z**2).mean()):.2f}, largest |z| {np.abs(z).max():.2f}"
+        f"mean |error| {np.abs(error).mean():.5f}, "
+        f"root mean square z {np.sqrt((z**2).mean()):.2f}, largest |z| {np.abs(z).max():.2f}"
     )
     # First order leaves a little beyond sampling: z has a root mean square of 1 where there is nothing but sampling.
     return bool(abs(error.mean()) <= 0.002 and np.abs(error).mean() <= 0.01 and np.sqrt((z**2).mean()) <= 1.5)
