@@ -89,7 +89,6 @@ def create_app(settings: Settings) -> Application:
         title="ChainzRule",
         version=_version(),
         description=DESCRIPTION,
-        root_path=settings.root_path,
         lifespan=lifespan,
         exception_handlers={HTTPException: routing_problem},
         redirect_slashes=False,

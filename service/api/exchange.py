@@ -56,6 +56,7 @@ class Exchange:
         self._hot = hot
         self._fallback = fallback
         self._token = token
+        self._prefix = context.settings.root_path.rstrip("/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -77,7 +78,7 @@ class Exchange:
 
         metrics.in_progress.inc()
         try:
-            path, method = scope["path"], scope["method"]
+            path, method = self._path(scope), scope["method"]
             endpoint = self._hot.get((method, path))
             # OPTIONS tells nothing, and a browser's preflight cannot carry the token.
             guarded_route = path not in _OPEN_ROUTES and method != "OPTIONS"
@@ -101,6 +102,14 @@ class Exchange:
                     extra={"method": labels[1], "route": route, "status": status, "seconds": round(seconds, 6)},
                 )
             request_id.reset(token)
+
+    def _path(self, scope: Scope) -> str:
+        """The path as the routes know it, whether or not a proxy has left its prefix on."""
+        path: str = scope["path"]
+        if not self._prefix:
+            return path
+        scope["root_path"] = self._prefix
+        return path[len(self._prefix) :] if path.startswith(self._prefix + "/") else path
 
     @staticmethod
     def _identity(headers: dict[bytes, bytes]) -> str:

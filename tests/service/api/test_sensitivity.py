@@ -1,0 +1,180 @@
+"""`/sensitivity`: the closed form's derivatives, by GET and by POST."""
+
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import numpy as np
+import pytest
+
+from service.api.schemas import SensitivityAnswer
+from tests.answers import assert_same
+from tests.artifacts import BINARY, CLASSIFIER, CUBIC, IMAGE, MIXED, ORDINAL, REGRESSION, SILENT, Toy, numeric
+from tests.service.conftest import Serving
+
+pytestmark = pytest.mark.anyio
+SMOOTH = (CLASSIFIER, BINARY, CUBIC, ORDINAL, REGRESSION, IMAGE)
+
+
+async def post(client: httpx.AsyncClient, **question: Any) -> dict[str, Any]:
+    response = await client.post("/sensitivity", json=question)
+    assert response.status_code == 200, response.text
+    SensitivityAnswer.model_validate_json(response.content)
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+async def get(client: httpx.AsyncClient, query: str) -> dict[str, Any]:
+    response = await client.get(f"/sensitivity?{query}")
+    assert response.status_code == 200, response.text
+    SensitivityAnswer.model_validate_json(response.content)
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+def output(toy: Toy, row: np.ndarray, label: int) -> float:
+    """The reported output in float64."""
+    if toy.task == "classification":
+        return float(toy.probabilities(row[None])[0, label])
+    s = toy.scores(row[None])[0]
+    return float((1 / (1 + np.exp(-s))).sum() if toy.task == "ordinal" else s[0])
+
+
+@pytest.mark.parametrize("toy", SMOOTH, ids=lambda toy: toy.name)
+async def test_gradients_are_central_differences_of_the_output(client: httpx.AsyncClient, toy: Toy) -> None:
+    rows = toy.rows(3)
+    answer = await post(client, instances=rows.tolist(), model=toy.name, noise_scale=2.0)
+    names = [feature.name for feature in toy.card().inputs()]
+    for row, found in zip(rows, answer["predictions"], strict=True):
+        assert found["method"] == "analytic"
+        entries = found["sensitivities"]
+        assert sorted(entry["feature"] for entry in entries) == sorted(names)
+        label = int(toy.scores(row[None])[0].argmax())
+        for entry in entries:
+            column = names.index(entry["feature"])
+            step = np.zeros(len(row))
+            step[column] = 1e-5 * toy.columns[1][column]
+            slope = (output(toy, row + step, label) - output(toy, row - step, label)) / (2 * step[column])
+            assert entry["gradient"] == pytest.approx(slope, rel=1e-3, abs=1e-7)
+            assert entry["value"] == row[column]
+            assert entry["effect"] == pytest.approx(2.0 * entry["gradient"] * toy.columns[2][column])
+        assert sum(entry["share"] for entry in entries) == pytest.approx(1.0)
+        effects = [abs(entry["effect"]) for entry in entries]
+        assert effects == sorted(effects, reverse=True)
+
+
+async def test_every_row_is_answered_as_by_predict(client: httpx.AsyncClient) -> None:
+    rows = CLASSIFIER.rows(16).tolist()
+    explained = await post(client, instances=rows, noise_scale=1.5)
+    predicted = (await client.post("/predict", json={"instances": rows, "noise_scale": 1.5})).json()
+    for row in explained["predictions"]:
+        del row["method"], row["sensitivities"]
+    assert_same(explained, predicted)
+
+
+async def test_get_answers_as_post(client: httpx.AsyncClient) -> None:
+    posted = await post(client, instances=[[1.5, -2.0]], model="toy", noise_scale=0.5, top=1, include=["layers"])
+    rest = "model=toy&version=1&noise_scale=0.5&top=1&include=layers"
+    for x in ("1.5,-2", " 1.5 , -2.0e0", "+1.5,-.2e1", "[1.5,-2]", '{"weight": -2, "height": 1.5}'):
+        assert await get(client, f"x={quote(x)}&{rest}") == posted
+    assert (await get(client, "x=1.5,-2"))["model"] == "toy"
+    assert (await get(client, "x=1.5%2C-2"))["predictions"] == (await get(client, "x=1.5,-2"))["predictions"]
+
+
+async def test_get_reads_levels_and_gaps(client: httpx.AsyncClient) -> None:
+    posted = await post(client, instances=[[None, "blue", 1.0, "north"]], model="mixed")
+    assert await get(client, "model=mixed&x=,blue,1.0,north") == posted
+    assert await get(client, "model=mixed&x=" + quote('[null,"blue",1.0,"north"]')) == posted
+
+
+async def test_switches_are_what_predicting_the_other_level_changes(client: httpx.AsyncClient) -> None:
+    row = [2.0, "red", 0.5, "south"]
+    found = (await post(client, instances=[row], model="mixed"))["predictions"][0]
+    entries = {entry["feature"]: entry for entry in found["sensitivities"]}
+    colour = entries["colour"]
+    assert (colour["value"], colour["gradient"], colour["effect"], colour["share"]) == ("red", None, None, None)
+    assert set(colour["switch"]) == {"green", "blue"}
+    assert set(entries["site"]["switch"]) == {"north"}
+    label = found["label"]
+    for feature, at in (("colour", 1), ("site", 3)):
+        for level, change in entries[feature]["switch"].items():
+            other = [*row[:at], level, *row[at + 1 :]]
+            answer = (await client.post("/predict", json={"instances": [other], "model": "mixed"})).json()
+            difference = answer["predictions"][0]["probabilities"][label] - found["probabilities"][label]
+            assert change == pytest.approx(difference, abs=1e-6)
+    # By strength, whatever their kind; a feature without noise is last.
+    assert found["sensitivities"][-1]["feature"] == "dose"
+    strengths = [
+        abs(entry["effect"]) if entry["effect"] is not None else max(map(abs, entry["switch"].values()))
+        for entry in found["sensitivities"]
+    ]
+    assert strengths == sorted(strengths, reverse=True)
+
+
+async def test_switches_of_every_row(client: httpx.AsyncClient) -> None:
+    rows = [[1.0, "red", 0.0, "south"], [1.0, "blue", 0.0, "north"]]
+    together = await post(client, instances=rows, model="mixed")
+    for row, found in zip(rows, together["predictions"], strict=True):
+        assert_same(found, (await post(client, instances=[row], model="mixed"))["predictions"][0])
+
+
+@pytest.mark.parametrize("task", ["regression", "ordinal"])
+async def test_switches_of_values(serving: Serving, task: Any) -> None:
+    toy = Toy(task=task, name="t", features=MIXED.features, seed=8)
+    async with serving(toy) as client:
+        row = [1.0, "red", 0.0, "south"]
+        found = (await post(client, instances=[row]))["predictions"][0]
+        switch = next(entry["switch"] for entry in found["sensitivities"] if entry["feature"] == "colour")
+        other = (await client.post("/predict", json={"instances": [[1.0, "blue", 0.0, "south"]]})).json()
+        assert switch["blue"] == pytest.approx(other["predictions"][0]["value"] - found["value"], abs=1e-5)
+
+
+async def test_top(client: httpx.AsyncClient) -> None:
+    rows = IMAGE.rows(1).tolist()
+    whole = (await post(client, instances=rows, model="image"))["predictions"][0]["sensitivities"]
+    assert len(whole) == 6
+    for top in (1, 4, 6, 1000):
+        found = (await post(client, instances=rows, model="image", top=top))["predictions"][0]["sensitivities"]
+        assert found == whole[:top]
+
+
+async def test_include_adds_the_jacobian_and_the_layers(client: httpx.AsyncClient) -> None:
+    rows = np.array([[2.0, 1, 0, 0, 0.5, 0, 1]])
+    row = [2.0, "red", 0.5, "south"]
+    found = await post(client, instances=[row], model="mixed", include=["jacobian", "layers"])
+    prediction = found["predictions"][0]
+    np.testing.assert_allclose(prediction["jacobian"], MIXED.jacobian(rows)[0], rtol=1e-5)
+    assert found["jacobian_axes"]["scores"] == ["no", "yes", "maybe"]
+    assert found["jacobian_axes"]["columns"] == [
+        "age", "colour=red", "colour=green", "colour=blue", "dose", "site=north", "site=south",
+    ]  # fmt: skip
+    norm = np.linalg.norm(MIXED.jacobian(rows)[0] * MIXED.columns[2])
+    assert prediction["layer_norms"] == pytest.approx([norm], rel=1e-5)
+    assert found["layers"] == ["scores"]
+    plain = await post(client, instances=[row], model="mixed", include=[])
+    assert not {"jacobian_axes", "layers"} & plain.keys()
+    assert not {"jacobian", "layer_norms"} & plain["predictions"][0].keys()
+    ordinal = await post(client, instances=[[1.0, 1.0]], model="graded", include=["jacobian"])
+    assert ordinal["jacobian_axes"]["scores"] == ["> one", "> two", "> three"]
+    amount = await post(client, instances=[[1.0, 1.0]], model="amount", include=["jacobian"])
+    assert amount["jacobian_axes"]["scores"] == ["target"]
+
+
+async def test_without_noise_nothing_has_a_share(client: httpx.AsyncClient) -> None:
+    found = (await post(client, instances=[[1.0, 2.0]], model="silent"))["predictions"][0]
+    assert [entry["share"] for entry in found["sensitivities"]] == [0.0, 0.0]
+    assert [entry["effect"] for entry in found["sensitivities"]] == [0.0, 0.0]
+    assert all(entry["gradient"] != 0.0 for entry in found["sensitivities"])
+    assert SILENT.columns[2].tolist() == [0.0, 0.0]
+
+
+async def test_a_layer_norm_that_overflows_is_refused_and_never_null(serving: Serving) -> None:
+    # Each derivative is a float32, but not the root of their squares' sum.
+    def steep(noise: float) -> Toy:
+        feature = numeric("x", mean=0.0, std=1.0, noise=noise)
+        return Toy(name="steep", labels=("a", "b"), features=(feature,), weights=np.array([[1e30], [-1e30]]))
+
+    async with serving(steep(0.0).with_graph("jacobian", steep(1.0).graphs["jacobian"])) as client:
+        response = await client.post("/sensitivity", json={"instances": [[0.0]], "include": ["layers"]})
+        assert response.status_code == 422, response.text
+        assert response.json()["type"].endswith("non-finite-output")
