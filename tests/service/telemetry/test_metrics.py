@@ -1,0 +1,315 @@
+"""Metrics: after known traffic the exact numbers, and labels that never come from a request."""
+
+import asyncio
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse
+
+from service.telemetry.metrics import Metrics
+from tests.artifacts import BINARY, CLASSIFIER, CUBIC, IMAGE, REGRESSION, SILENT, SLOW, Toy
+from tests.service.conftest import Serving
+
+pytestmark = pytest.mark.anyio
+ROOT = Path(__file__).parents[3]
+
+# Design: every metric with its kind and labels.
+EXPECTED = {
+    "prediction_volatility": ("histogram", {"model", "version"}),
+    "prediction_volatility_relative": ("histogram", {"model", "version"}),
+    "prediction_flip_probability": ("histogram", {"model", "version"}),
+    "input_gradient_norm": ("histogram", {"model", "version"}),
+    "predictions": ("counter", {"model", "version", "verdict"}),
+    "gradient_tail_ratio": ("gauge", {"model", "version"}),
+    "prediction_volatility_reference_ratio": ("gauge", {"model", "version"}),
+    "gradient_window_samples": ("gauge", {"model", "version"}),
+    "out_of_range_features": ("counter", {"model", "version", "feature"}),
+    "nonfinite_outputs": ("counter", {"model", "version"}),
+    "request_duration_seconds": ("histogram", {"route", "method", "code"}),
+    "inference_duration_seconds": ("histogram", {"model", "version"}),
+    "batch_rows": ("histogram", {"model", "version"}),
+    "queue_depth": ("gauge", {"model"}),
+    "requests_in_progress": ("gauge", set()),
+    "draining": ("gauge", set()),
+    "rejected_requests": ("counter", {"reason"}),
+    "model_info": ("gauge", {"model", "version", "sha256", "task", "provider", "method"}),
+    "model_state": ("gauge", {"model", "version", "state"}),
+    "model_loaded_timestamp_seconds": ("gauge", {"model", "version"}),
+}
+
+
+class Scrape:
+    """One exposition, to be asked for samples."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.families = {family.name: family for family in parse(text)}
+        self.samples = {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in self.families.values()
+            for sample in family.samples
+        }
+
+    def __call__(self, name: str, **labels: str) -> float | None:
+        return self.samples.get((f"chainzrule_{name}", frozenset(labels.items())))
+
+    def labels(self, name: str) -> Iterator[dict[str, str]]:
+        for found, labels in self.samples:
+            if found == f"chainzrule_{name}":
+                yield dict(labels)
+
+
+async def scrape(client: httpx.AsyncClient) -> Scrape:
+    response = await client.get("/metrics")
+    assert response.status_code == 200
+    return Scrape(response.text)
+
+
+def of(toy: Toy, version: str = "1") -> dict[str, str]:
+    return {"model": toy.name, "version": version}
+
+
+async def traffic(client: httpx.AsyncClient) -> None:
+    """Something of everything."""
+    for toy in (CLASSIFIER, BINARY, REGRESSION):
+        rows = [*toy.rows(20).tolist(), [1e3, 0.0]]
+        assert (await client.post("/predict", json={"instances": rows, "model": toy.name})).status_code == 200
+    await client.post("/predict", json={"instances": [[1e20, 0.0]], "model": "bent"})
+    await client.post("/predict", json={})
+    await client.get("/sensitivity?x=1,2&model=toy")
+    await client.get("/nowhere")
+
+
+MODELS = (CLASSIFIER, BINARY, REGRESSION, CUBIC, IMAGE)
+
+
+async def test_every_metric_is_there_with_its_kind_and_labels(serving: Serving) -> None:
+    async with serving(*MODELS, window_minimum_rows=5) as client:
+        await traffic(client)
+        found = await scrape(client)
+    own = {name.removeprefix("chainzrule_") for name in found.families if name.startswith("chainzrule_")}
+    assert own == set(EXPECTED)
+    for name, (kind, labels) in EXPECTED.items():
+        family = found.families[f"chainzrule_{name}"]
+        assert family.type == kind, name
+        assert family.documentation
+        assert family.samples, name
+        for sample in family.samples:
+            assert set(sample.labels) - {"le"} == labels, name
+    assert "_created" not in found.text
+
+
+async def test_every_metric_is_documented_with_its_labels(serving: Serving) -> None:
+    text = (ROOT / "docs/metrics.md").read_text()
+    rows = re.findall(r"^\| `chainzrule_([a-z_]+)` \| (\w+) \| ([a-z0-9_, ]*) ?\|", text, re.MULTILINE)
+    documented = {
+        name.removesuffix("_total"): (kind, set(labels.replace(" ", "").split(",")) - {""})
+        for name, kind, labels in rows
+    }
+    expected = {name: ("info" if name == "model_info" else kind, labels) for name, (kind, labels) in EXPECTED.items()}
+    assert documented == expected
+
+
+async def test_the_numbers_after_known_traffic(serving: Serving) -> None:
+    rows = [*CLASSIFIER.rows(9).tolist(), [1e3, 50.0]]
+    async with serving(CLASSIFIER, window_minimum_rows=10) as client:
+        before = await scrape(client)
+        assert before("gradient_window_samples", **of(CLASSIFIER)) == 0
+        assert before("gradient_tail_ratio", **of(CLASSIFIER)) is None
+        assert before("prediction_volatility_count", **of(CLASSIFIER)) == 0
+        answer = (await client.post("/predict", json={"instances": rows})).json()
+        found = await scrape(client)
+    stability = [row["stability"] for row in answer["predictions"]]
+    volatility = np.array([row["volatility"] for row in stability])
+    norms = np.array([row["gradient_norm"] for row in stability])
+    flips = np.array([row["flip_probability"] for row in stability])
+    mean = CLASSIFIER.card().reference.volatility.mean
+    for name, values in (
+        ("prediction_volatility", volatility),
+        ("prediction_volatility_relative", volatility / mean),
+        ("prediction_flip_probability", flips),
+        ("input_gradient_norm", norms),
+    ):
+        assert found(f"{name}_count", **of(CLASSIFIER)) == 10
+        assert found(f"{name}_sum", **of(CLASSIFIER)) == pytest.approx(values.sum())
+        buckets = list(found.labels(f"{name}_bucket"))
+        assert len(buckets) > 10
+        for labels in buckets:
+            assert found(f"{name}_bucket", **labels) == (values <= float(labels["le"])).sum()
+    verdicts = [row["verdict"] for row in stability]
+    for verdict in ("stable", "elevated", "unstable"):
+        assert (found("predictions_total", **of(CLASSIFIER), verdict=verdict) or 0) == verdicts.count(verdict)
+    assert found("out_of_range_features_total", **of(CLASSIFIER), feature="height") == 1
+    assert found("out_of_range_features_total", **of(CLASSIFIER), feature="weight") == 1
+    assert found("gradient_window_samples", **of(CLASSIFIER)) == 10
+    assert found("gradient_tail_ratio", **of(CLASSIFIER)) == pytest.approx(np.quantile(norms, 0.99) / norms.mean())
+    ratio = found("prediction_volatility_reference_ratio", **of(CLASSIFIER))
+    assert ratio == pytest.approx(volatility.mean() / mean)
+    assert found("batch_rows_count", **of(CLASSIFIER)) == 1
+    assert found("batch_rows_sum", **of(CLASSIFIER)) == 10
+    assert found("inference_duration_seconds_count", **of(CLASSIFIER)) == 1
+    assert found("request_duration_seconds_count", route="/predict", method="POST", code="200") == 1
+    assert found("request_duration_seconds_count", route="/metrics", method="GET", code="200") == 1
+    assert found("requests_in_progress") == 1  # the scrape itself
+    assert found("draining") == 0
+    assert found("queue_depth", model="toy") == 0
+    assert found("nonfinite_outputs_total", **of(CLASSIFIER)) == 0
+
+
+async def test_requests_of_one_turn_are_one_batch(serving: Serving) -> None:
+    async with serving(CLASSIFIER) as client:
+        await asyncio.gather(*(client.post("/predict", json={"instances": [[1.0, n]]}) for n in range(8)))
+        found = await scrape(client)
+    assert found("batch_rows_sum", **of(CLASSIFIER)) == 8
+    assert (found("batch_rows_count", **of(CLASSIFIER)) or 8) < 8
+    assert found("prediction_volatility_count", **of(CLASSIFIER)) == 8
+
+
+async def test_experiments_count_as_requests_only(serving: Serving) -> None:
+    row = {"instances": [[1e3, 2.0]]}
+    async with serving(CLASSIFIER) as client:
+        for question in ({**row, "observe": False}, {**row, "noise_scale": 3}):
+            assert (await client.post("/predict", json=question)).status_code == 200
+        assert (await client.post("/sensitivity", json=row)).status_code == 200
+        assert (await client.get("/sensitivity?x=1e3,2")).status_code == 200
+        found = await scrape(client)
+        assert found("request_duration_seconds_count", route="/predict", method="POST", code="200") == 2
+        assert found("request_duration_seconds_count", route="/sensitivity", method="POST", code="200") == 1
+        assert found("request_duration_seconds_count", route="/sensitivity", method="GET", code="200") == 1
+        assert found("batch_rows_count", **of(CLASSIFIER)) == 4
+        for name in ("prediction_volatility", "prediction_flip_probability", "input_gradient_norm"):
+            assert found(f"{name}_count", **of(CLASSIFIER)) == 0
+        assert not list(found.labels("predictions_total"))
+        assert not list(found.labels("out_of_range_features_total"))
+        assert found("gradient_window_samples", **of(CLASSIFIER)) == 0
+        # In one batch with observed rows, too.
+        questions = [{**row, "observe": n % 2 == 0} for n in range(6)]
+        await asyncio.gather(*(client.post("/predict", json=question) for question in questions))
+        found = await scrape(client)
+        assert found("prediction_volatility_count", **of(CLASSIFIER)) == 3
+
+
+async def test_outputs_that_are_not_finite_are_counted_and_kept_out(serving: Serving) -> None:
+    async with serving(CUBIC) as client:
+        response = await client.post("/predict", json={"instances": [[1.0, 0.0], [1e20, 0.0], [0.0, 1e20]]})
+        assert response.status_code == 422
+        found = await scrape(client)
+    assert found("nonfinite_outputs_total", **of(CUBIC)) == 2
+    assert found("prediction_volatility_count", **of(CUBIC)) == 1
+    assert found("rejected_requests_total", reason="non-finite-output") == 1
+    assert found("request_duration_seconds_count", route="/predict", method="POST", code="422") == 1
+
+
+async def test_regression_has_no_flips_and_no_reference_of_zero_is_divided_by(serving: Serving) -> None:
+    async with serving(REGRESSION, SILENT) as client:
+        for toy in (REGRESSION, SILENT):
+            await client.post("/predict", json={"instances": [[1.0, 2.0]], "model": toy.name})
+        found = await scrape(client)
+    assert found("prediction_flip_probability_count", **of(REGRESSION)) == 0
+    assert found("prediction_volatility_count", **of(REGRESSION)) == 1
+    assert found("prediction_volatility_relative_count", **of(SILENT)) == 0
+    assert found("prediction_volatility_count", **of(SILENT)) == 1
+
+
+async def test_pixels_are_no_labels(serving: Serving) -> None:
+    async with serving(IMAGE) as client:
+        await client.post("/predict", json={"instances": [[-1, 300, 0, 0, 0, 0]]})
+        found = await scrape(client)
+    assert not list(found.labels("out_of_range_features_total"))
+    assert "pixel_" not in found.text
+
+
+async def test_labels_never_come_from_a_request(serving: Serving) -> None:
+    async with serving(CLASSIFIER) as client:
+        await client.post("/predict", json={"instances": [[1.0, 2.0]], "model": "s3cret"})
+        await client.post("/predict", json={"instances": [[1.0, 2.0]], "version": "s3cret"})
+        await client.post("/predict", json={"instances": [{"s3cret": 1}]})
+        await client.get("/s3cret")
+        await client.get("/models/s3cret")
+        await client.get("/models/s3cret/stability?version=s3cret")
+        await client.request("S3CRET", "/predict")
+        await client.request("S3CRET", "/s3cret")
+        found = await scrape(client)
+    assert "s3cret" not in found.text.lower()
+    routes = {labels["route"] for labels in found.labels("request_duration_seconds_count")}
+    assert routes == {"/predict", "/models/{name}", "/models/{name}/stability", "unmatched"}
+    assert found("request_duration_seconds_count", route="/predict", method="OTHER", code="405") == 1
+    assert found("request_duration_seconds_count", route="unmatched", method="OTHER", code="404") == 1
+
+
+async def test_models_and_their_states(serving: Serving) -> None:
+    failed = CLASSIFIER.with_graph("model", b"garbage")
+    async with serving(CLASSIFIER, failed) as client:
+        found = await scrape(client)
+        for state in ("LOADING", "READY", "FAILED"):
+            assert found("model_state", **of(CLASSIFIER), state=state) == (state == "READY")
+            assert found("model_state", **of(CLASSIFIER, "2"), state=state) == (state == "FAILED")
+        facts = {
+            "sha256": CLASSIFIER.card().graphs["model"].sha256,
+            "task": "classification",
+            "provider": "CPUExecutionProvider",
+            "method": "analytic",
+        }
+        assert found("model_info", **of(CLASSIFIER), **facts) == 1
+        assert len(list(found.labels("model_info"))) == 1
+        assert (found("model_loaded_timestamp_seconds", **of(CLASSIFIER)) or 0) > 1.6e9
+        # What goes leaves no gauge behind.
+        app = client.app  # type: ignore[attr-defined]
+        root = app.context.settings.models
+        shutil.rmtree(root / "toy" / "2")
+        replace(CLASSIFIER, seed=8).publish(root)
+        shutil.rmtree(root / "toy" / "1")
+        await app.context.catalog.refresh()
+        found = await scrape(client)
+        assert {labels["version"] for labels in found.labels("model_state")} == {"2"}
+        assert {labels["version"] for labels in found.labels("gradient_window_samples")} == {"2"}
+        assert found("model_state", **of(CLASSIFIER, "2"), state="READY") == 1
+
+
+async def test_waiting_requests_are_a_gauge(serving: Serving) -> None:
+    async with serving(SLOW, inline_milliseconds=0) as client:
+        asked = [asyncio.create_task(client.post("/predict", json={"instances": [[3e5, 0.0]]}))]
+        await asyncio.sleep(0.1)
+        asked += [asyncio.create_task(client.post("/predict", json={"instances": [[0.0, 0.0]]})) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        found = await scrape(client)
+        await asyncio.gather(*asked)
+        after = await scrape(client)
+    assert found("queue_depth", model="slow") == 3
+    assert found("requests_in_progress") == 5
+    assert after("queue_depth", model="slow") == 0
+    assert after("requests_in_progress") == 1
+
+
+async def test_applications_do_not_share_their_metrics() -> None:
+    one, other = Metrics(), Metrics()
+    one.rejected.labels("queue-full").inc()
+    assert b"queue-full" in one.expose("")[0]
+    assert b"queue-full" not in other.expose("")[0]
+
+
+async def test_openmetrics_is_well_formed(serving: Serving) -> None:
+    async with serving(*MODELS, window_minimum_rows=5) as client:
+        await traffic(client)
+        response = await client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+    families = {family.name for family in parse_openmetrics(response.text)}
+    assert {"chainzrule_predictions", "chainzrule_model"} <= families
+
+
+async def test_promtool_finds_no_fault(serving: Serving) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed (Debian: prometheus)")
+    async with serving(*MODELS, window_minimum_rows=5) as client:
+        await traffic(client)
+        response = await client.get("/metrics")
+    check = subprocess.run([promtool, "check", "metrics"], input=response.content, capture_output=True, check=False)
+    assert (check.returncode, check.stdout, check.stderr) == (0, b"", b"")
