@@ -11,6 +11,7 @@ import torch
 from pydantic import BaseModel
 
 from service.errors import ServiceError
+from training.columns import heavy_tails
 from training.config import Config, make_config, read_config
 from training.data.errors import DataError
 from training.errors import ConfigError, TrainingError
@@ -101,14 +102,14 @@ def parser() -> argparse.ArgumentParser:
 def _fit(options: argparse.Namespace) -> None:
     config = _config(options)
     dataset, notes = load(config.data, config.seed)
-    for note in notes:
+    for note in (*notes, *heavy_tails(dataset.features)):
         print(f"note: {note}")
     checkpoints = options.runs / config.name
     options.models.mkdir(parents=True, exist_ok=True)  # rather now than after an hour of training
     run = Run(config, dataset, checkpoints, options.resume, progress=True)
     report = run.publish(options.models)
     run.forget()
-    print("\n".join(_summary(report, options.models)))
+    print("\n".join(summary(report, options.models)))
 
 
 def _config(options: argparse.Namespace) -> Config:
@@ -167,7 +168,8 @@ def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
         yield f"  {prefix + name:<22} {field.description}{shown}"
 
 
-def _summary(report: RunReport, models: Path) -> Iterator[str]:
+def summary(report: RunReport, models: Path) -> Iterator[str]:
+    """What a run came to, line by line."""
     card, checked = report.card, report.verification
     figures, baseline = card.quality, card.baselines[0]
     how = "out of fold" if card.reference.out_of_fold else "held out"
@@ -177,6 +179,8 @@ def _summary(report: RunReport, models: Path) -> Iterator[str]:
     for key in QUALITY:
         if key in figures:
             yield f"    {key:<32} {figures[key]:>10.4g}   ReLU {baseline.quality[key]:>10.4g}"
+    if figures.get("r2", 0.0) < 0:
+        yield "  WARNING: predicting the mean would be better than this model; see the notes above"
     volatility = card.reference.volatility
     yield f"  volatility under the declared noise: mean {volatility.mean:.4g}, p99 {volatility.quantiles[99]:.4g}"
     closeness = f"within {checked.definition:.1g} of float64, {checked.export:.1g} of torch"

@@ -11,6 +11,8 @@ from training.errors import ConfigError
 
 Floats = NDArray[np.float64]
 
+FAR = 15.0  # standard deviations from the mean: further out, a polynomial of a polynomial is all outlier
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -102,3 +104,17 @@ def with_noise(features: Sequence[Feature], overrides: Mapping[str, float]) -> t
         feature.model_copy(update={"noise": float(overrides[feature.name])}) if feature.name in overrides else feature
         for feature in features
     )
+
+
+def heavy_tails(features: Sequence[Feature]) -> tuple[str, ...]:
+    """A note for every numeric feature whose extreme values a polynomial network will make too much of."""
+    notes = []
+    for feature in features:
+        if isinstance(feature, NumericFeature):
+            reach = max(feature.mean - feature.low, feature.high - feature.mean) / feature.std
+            if reach > FAR:
+                notes.append(
+                    f"column '{feature.name}' reaches {reach:.0f} standard deviations from its mean, where polynomials "
+                    "grow beyond measure: take its logarithm, or cut off its extremes"
+                )
+    return tuple(notes)

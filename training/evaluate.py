@@ -116,10 +116,11 @@ def quality(task: Task, y: NDArray[np.int64] | NDArray[np.float32], outputs: Out
     scores = outputs.scores.astype(np.float64)
     if task == "regression":
         error, target = scores[:, 0] - y, y.astype(np.float64)
+        spread = float(np.sum((target - target.mean()) ** 2))
         figures = {
             "rmse": float(np.sqrt(np.mean(error**2))),
             "mae": float(np.mean(np.abs(error))),
-            "r2": float(1 - np.sum(error**2) / np.sum((target - target.mean()) ** 2)),
+            "r2": 1 - float(np.sum(error**2)) / spread if spread > 0 else 0.0,
         }
     else:
         own = scores[np.arange(len(y)), y.astype(np.int64)]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from service.artifact.card import Feature, Layout, NumericFeature
-from training.columns import Columns, with_noise
+from training.columns import Columns, heavy_tails, with_noise
 from training.errors import ConfigError
 
 
@@ -72,3 +72,10 @@ def test_noise_that_fits_no_feature_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         with_noise(features, noise)
+
+
+def test_a_heavy_tail_is_noted(features: tuple[Feature, ...]) -> None:
+    assert heavy_tails(features) == ()
+    income = NumericFeature(name="income", mean=1e3, std=1e2, low=0, high=4e3, noise=10)
+    (note,) = heavy_tails([*features, income])
+    assert note.startswith("column 'income' reaches 30 standard deviations")

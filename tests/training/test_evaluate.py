@@ -50,6 +50,12 @@ def test_regression_quality_is_scikit_learns(regressor: Exported) -> None:
     assert set(found) <= set(QUALITY)
 
 
+def test_a_target_that_does_not_vary_leaves_nothing_to_explain(regressor: Exported) -> None:
+    given = rows(regressor[0])
+    still = Rows(given.x, np.full(len(given), -200, dtype=np.float32))
+    assert quality("regression", still.y, predict(regressor[0], still))["r2"] == 0
+
+
 def test_every_figure_has_a_meaning(classified: tuple[FittedModel, Rows, Outputs]) -> None:
     _, given, outputs = classified
     found = quality("classification", given.y, outputs)

@@ -1,16 +1,26 @@
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from service.artifact.store import read_artifact
-from training.__main__ import main
+from training.__main__ import main, summary
 from training.config import Config
 from training.fit import Fit
+from training.run import RunReport
+from training.verify import Verification
 
 ARGUMENTS = ["--target", "outcome", "--name", "patients"]
+
+
+@pytest.fixture
+def report() -> RunReport:
+    """What a run that made the shipped model would have reported."""
+    path = Path(__file__).parents[2] / "models" / "diabetes" / "1"
+    return RunReport(read_artifact(path).card, path, 22, Verification(0.0, 0.0, 0.0, 64))
 
 
 @pytest.fixture
@@ -44,6 +54,14 @@ def test_a_csv_becomes_an_artifact(table: Path, capsys: pytest.CaptureFixture[st
     for part in ("accuracy", "volatility", "out/patients/1", "python -m service --models out"):
         assert part in printed
     assert not Path("runs/patients").exists()
+
+
+def test_a_model_worse_than_the_mean_is_called_so(report: RunReport) -> None:
+    quality = dict.fromkeys(("rmse", "mae"), 1.0) | {"r2": -0.1}
+    baseline = report.card.baselines[0].model_copy(update={"quality": quality})
+    card = report.card.model_copy(update={"quality": quality, "baselines": (baseline,)})
+    assert "WARNING" in "\n".join(summary(replace(report, card=card), Path("models")))
+    assert "WARNING" not in "\n".join(summary(report, Path("models")))
 
 
 def test_an_interrupted_run_says_how_to_go_on(
