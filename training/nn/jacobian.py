@@ -9,7 +9,7 @@ Multiplied from the right it shows the derivative after every layer (forward mod
 than scores x width numbers a row, which is cheaper wherever there are fewer scores than inputs.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from jaxtyping import Float
 from torch import Tensor
@@ -68,8 +68,3 @@ def input_jacobian(network: Network, x: Float[Tensor, "batch inputs"]) -> Float[
 def hidden_weights(network: Network) -> list[Tensor]:
     """The hidden layers' weights, first to last."""
     return [layer.weight for layer in network.layers]
-
-
-def frobenius(derivatives: Iterable[Tensor]) -> list[Tensor]:
-    """Frobenius norm a row of (batch, rows, columns) derivatives."""
-    return [derivative.flatten(1).norm(dim=1) for derivative in derivatives]
