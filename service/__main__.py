@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -21,6 +22,10 @@ from service.settings import Settings
 from service.telemetry.logs import configure_logs
 
 log = logging.getLogger("service")
+
+# Seconds that a connection accepted just before the listener closed gets to send its first request: uvicorn closes
+# those that have not, and a client whose request is on its way would find it cut off.
+LAST_REQUESTS = 0.25
 
 
 class Server(uvicorn.Server):
@@ -67,6 +72,21 @@ class Server(uvicorn.Server):
             for number in handlers:
                 loop.remove_signal_handler(number)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop accepting, answer what the latest connections still ask, then close the rest and finish."""
+        for server in self.servers:
+            listeners = [socket.socket(fileno=os.dup(listener.fileno())) for listener in server.sockets]
+            server.close()
+            for connection in [connection for listener in listeners for connection in _accept_waiting(listener)]:
+                await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+        await asyncio.sleep(LAST_REQUESTS)
+        await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+
     def _drain(self) -> None:
         context = self._app.context
         if context.draining:
@@ -83,6 +103,16 @@ class Server(uvicorn.Server):
 
     def _close(self) -> None:
         self.should_exit = True
+
+
+def _accept_waiting(listener: socket.socket) -> list[socket.socket]:
+    """Close a listener, but for the connections that the kernel has established already: closing would reset them."""
+    waiting = []
+    listener.setblocking(False)
+    with listener, contextlib.suppress(OSError):
+        while True:
+            waiting.append(listener.accept()[0])
+    return waiting
 
 
 def main(arguments: Sequence[str]) -> int:

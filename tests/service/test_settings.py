@@ -62,7 +62,8 @@ BAD = [
     ("request_timeout", "0"), ("request_timeout", "nan"), ("inline_milliseconds", "-1"), ("max_batch_rows", "0"),
     ("max_queue_rows", "0"), ("window_rows", "0"), ("window_minimum_rows", "0"), ("unstable_flip_probability", "1.1"),
     ("elevated_flip_probability", "-0.1"), ("elevated_volatility_percentile", "101"),
-    ("regression_unstable_factor", "0"), ("drain_grace", "-1"), ("shutdown_timeout", "0"), ("log_level", "loud"), ("access_log", "perhaps"),
+    ("regression_unstable_factor", "0"), ("drain_grace", "-1"), ("shutdown_timeout", "0"), ("log_level", "loud"),
+    ("access_log", "perhaps"),
 ]  # fmt: skip
 
 
