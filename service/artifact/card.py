@@ -253,7 +253,9 @@ def parse_card(text: bytes) -> ModelCard:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = "card.json" + "".join(f".{part}" for part in first["loc"])
-        raise ArtifactError(first["msg"], place) from None
+        # The only message of pydantic's that quotes the input.
+        message = "its kind is not one this service knows" if first["type"] == "union_tag_invalid" else first["msg"]
+        raise ArtifactError(message, place) from None
 
 
 class _SchemaVersion(BaseModel):

@@ -1,0 +1,202 @@
+"""Publishing: atomic, never overwriting, leaving nothing behind that a server would take for a model."""
+
+import multiprocessing
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from service.artifact import store
+from service.artifact.store import Artifact, list_versions, publish, read_artifact
+from service.errors import ArtifactError
+from service.runtime.selfcheck import accept
+from tests.artifacts import BINARY, CLASSIFIER, Toy
+from tests.processes import ROOT
+
+
+def entries(root: Path) -> list[str]:
+    """Everything below the model directories."""
+    return sorted(f"{path.parent.name}/{path.name}" for path in root.glob("*/*"))
+
+
+def test_versions_count_up_and_order_as_numbers(tmp_path: Path) -> None:
+    for number in range(1, 12):
+        assert CLASSIFIER.publish(tmp_path) == tmp_path / "toy" / str(number)
+    found = [stored.version for stored in list_versions(tmp_path)]
+    assert found == [str(number) for number in range(11, 0, -1)]
+    for number in (1, 11):
+        assert read_artifact(tmp_path / "toy" / str(number)).card.version == str(number)
+
+
+def test_the_directory_holds_exactly_its_files(tmp_path: Path) -> None:
+    version = CLASSIFIER.publish(tmp_path)
+    assert {path.name for path in version.iterdir()} == {"card.json", "model.onnx", "jacobian.onnx"}
+    assert entries(tmp_path) == ["toy/1"]
+    artifact = read_artifact(version)
+    assert artifact.card == CLASSIFIER.card()
+    assert (version / "card.json").read_text().endswith("}\n")
+    # Whoever runs the server may read them.
+    assert version.stat().st_mode & 0o777 == 0o755
+    assert {path.stat().st_mode & 0o777 for path in version.iterdir()} == {0o644}
+
+
+@pytest.mark.parametrize("taken", ["directory", "empty directory", "file"])
+def test_a_taken_number_means_the_next(tmp_path: Path, taken: str) -> None:
+    other = tmp_path / "toy" / "7"
+    other.parent.mkdir()
+    if taken == "file":
+        other.write_text("mine")
+    else:
+        other.mkdir()
+        if taken == "directory":
+            (other / "mine").write_text("mine")
+    assert CLASSIFIER.publish(tmp_path).name == "8"
+    assert other.exists()
+    assert not (other / "card.json").exists() if other.is_dir() else other.read_text() == "mine"
+
+
+def test_a_number_taken_in_the_last_moment_means_the_next(tmp_path: Path) -> None:
+    described: list[str] = []
+
+    def describe(version: str) -> object:
+        described.append(version)
+        if len(described) < 3:  # somebody else is faster, twice
+            BINARY.write(tmp_path, version).rename(tmp_path / "toy" / version)
+        return CLASSIFIER.card(version)
+
+    (tmp_path / "binary").mkdir()
+    found = publish(tmp_path, "toy", CLASSIFIER.graphs, describe, accept)  # type: ignore[arg-type]
+    assert described == ["1", "2", "3"]
+    assert found.name == "3"
+    assert read_artifact(found).card.version == "3"
+    assert read_artifact(tmp_path / "toy" / "1").card.name == "binary"
+    assert entries(tmp_path) == ["toy/1", "toy/2", "toy/3"]
+
+
+def test_threads_get_different_numbers(tmp_path: Path) -> None:
+    found: list[Path] = []
+    barrier = threading.Barrier(8)
+
+    def work(seed: int) -> None:
+        toy = replace(CLASSIFIER, seed=seed)
+        assert toy.graphs
+        barrier.wait()
+        found.extend(toy.publish(tmp_path, check=lambda artifact: None) for _ in range(3))
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(int(path.name) for path in found) == list(range(1, 25))
+    assert entries(tmp_path) == sorted(f"toy/{number}" for number in range(1, 25))
+    for path in found:
+        assert read_artifact(path).card.version == path.name
+
+
+def _publish_three(root: str, seed: int) -> list[str]:
+    toy = replace(CLASSIFIER, seed=seed)
+    return [toy.publish(Path(root), check=lambda artifact: None).name for _ in range(3)]
+
+
+def test_processes_get_different_numbers(tmp_path: Path) -> None:
+    with multiprocessing.get_context("spawn").Pool(3) as pool:
+        numbers = [
+            name
+            for names in pool.starmap(_publish_three, [(str(tmp_path), seed) for seed in range(3)])
+            for name in names
+        ]
+    assert sorted(map(int, numbers)) == list(range(1, 10))
+    for number in numbers:
+        assert read_artifact(tmp_path / "toy" / number).card.version == number
+
+
+def fail(artifact: Artifact) -> None:
+    raise ArtifactError("is not good enough")
+
+
+BROKEN: list[tuple[str, Toy, Callable[[Artifact], None], str]] = [
+    ("refused by the publisher", CLASSIFIER, fail, "is not good enough"),
+    ("refused by the self-check", CLASSIFIER.with_graph("model", b"garbage"), accept, "ONNX Runtime cannot load it"),
+    ("a card of other graphs", replace(CLASSIFIER, changes={"graphs": BINARY.card().graphs}), accept, "sha256"),
+]
+
+
+@pytest.mark.parametrize(("toy", "check", "reason"), [row[1:] for row in BROKEN], ids=[row[0] for row in BROKEN])
+def test_a_refused_artifact_leaves_nothing_behind(
+    tmp_path: Path, toy: Toy, check: Callable[[Artifact], None], reason: str
+) -> None:
+    CLASSIFIER.publish(tmp_path)
+    with pytest.raises(ArtifactError, match=reason):
+        toy.publish(tmp_path, check=check)
+    assert entries(tmp_path) == ["toy/1"]
+
+
+def test_a_failing_description_leaves_nothing_behind(tmp_path: Path) -> None:
+    def describe(version: str) -> object:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        publish(tmp_path, "toy", CLASSIFIER.graphs, describe, accept)  # type: ignore[arg-type]
+    assert entries(tmp_path) == []
+
+
+def test_a_rename_that_fails_for_another_reason_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def rename(path: Path, target: Path) -> None:
+        raise PermissionError("no")
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(PermissionError):
+        CLASSIFIER.publish(tmp_path)
+    assert entries(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["", "..", "../toy", "a/b", ".hidden", "a b", "a\n", "é", "a" * 65])
+def test_names_that_are_no_names_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ArtifactError, match="a model name has"):
+        publish(tmp_path / "models", name, CLASSIFIER.graphs, CLASSIFIER.card, accept)
+    assert list(tmp_path.iterdir()) == []
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from tests.artifacts import CLASSIFIER
+CLASSIFIER.publish(Path(sys.argv[1]), check=lambda artifact: os._exit(9))
+"""
+
+
+def test_a_publisher_that_is_killed_leaves_only_what_the_server_ignores(tmp_path: Path) -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], cwd=ROOT, check=False)
+    assert killed.returncode == 9
+    (left,) = entries(tmp_path)
+    assert left.startswith("toy/.publishing-")
+    assert list_versions(tmp_path) == []
+    assert CLASSIFIER.publish(tmp_path).name == "1"
+    assert [stored.version for stored in list_versions(tmp_path)] == ["1"]
+
+
+def test_nothing_is_seen_before_it_is_whole(tmp_path: Path) -> None:
+    seen: list[list[str]] = []
+
+    def watch(artifact: Artifact) -> None:
+        seen.append([stored.version for stored in list_versions(tmp_path)])
+
+    CLASSIFIER.publish(tmp_path, check=watch)
+    CLASSIFIER.publish(tmp_path, check=watch)
+    assert seen == [[], ["1"]]
+
+
+def test_a_signature_tells_when_files_change(tmp_path: Path) -> None:
+    CLASSIFIER.publish(tmp_path)
+    (stored,) = list_versions(tmp_path)
+    before = stored.signature()
+    assert [name for name, _, _ in before] == ["card.json", "jacobian.onnx", "model.onnx"]
+    assert stored.signature() == before
+    (stored.path / "model.onnx").write_bytes(b"other")
+    assert stored.signature() != before
+    assert store.StoredVersion("toy", "9", tmp_path / "absent").signature() == ()
