@@ -146,45 +146,12 @@ def failed_start(*flags: str, **environment: str) -> tuple[int, str]:
     return found.returncode, found.stderr
 
 
-@pytest.mark.parametrize(
-    ("flags", "environment", "name"),
-    [
-        (("--port", "99999"), {}, "--port"),
-        (("--max-rows", "0"), {}, "--max-rows"),
-        ((), {"CHAINZRULE_MAX_ROWS": "many"}, "CHAINZRULE_MAX_ROWS"),
-        ((), {"CHAINZRULE_DEVICE": "gpu"}, "CHAINZRULE_DEVICE"),
-        (("--models", "{models}/absent"), {}, "--models"),
-        (("--models", "{models}/toy/1/card.json"), {}, "--models"),
-        (("--token-file", "{models}/absent"), {}, "--token-file"),
-    ],
-)
-def test_settings_that_cannot_work_end_with_one_line(
-    models: Path, flags: tuple[str, ...], environment: dict[str, str], name: str
-) -> None:
-    flags = tuple(flag.format(models=models) for flag in flags)
-    if "--models" not in flags:
-        flags = (*flags, "--models", str(models))
-    status, text = failed_start(*flags, **environment)
+def test_a_setting_that_cannot_work_ends_with_one_line(models: Path) -> None:
+    status, text = failed_start("--models", str(models), CHAINZRULE_MAX_ROWS="many")
     assert status == 2
-    own = [line for line in text.splitlines() if not line.startswith("{")]
-    assert len(own) == 1
-    assert name in own[0]
-
-
-def test_an_unknown_flag_ends_the_start() -> None:
-    status, text = failed_start("--max-row", "1")
-    assert status == 2
-    assert "--max-row" in text
-
-
-def test_a_device_that_is_not_there_ends_the_start_with_the_reason(models: Path) -> None:
-    from service.runtime.graph import Execution, choose_execution
-
-    if choose_execution("auto", 1) == Execution("cuda", 1):
-        pytest.skip("CUDA works on this machine")
-    status, text = failed_start("--models", str(models), "--device", "cuda")
-    assert status == 2
-    assert "device=cuda cannot be used" in text
+    (line,) = text.splitlines()
+    assert line.startswith("--max-rows (CHAINZRULE_MAX_ROWS): ")
+    assert "many" not in line
 
 
 def test_a_port_in_use_ends_the_start(models: Path, server: Process) -> None:
@@ -192,14 +159,6 @@ def test_a_port_in_use_ends_the_start(models: Path, server: Process) -> None:
     assert status != 0
     assert "address already in use" in text
     assert server.predict().status_code == 200
-
-
-def test_help_names_every_common_flag() -> None:
-    found = subprocess.run(
-        [sys.executable, "-m", "service", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    for flag in ("--models", "--host", "--port", "--device", "--max-rows", "--token-file"):
-        assert flag in found.stdout
 
 
 # Signals.
@@ -298,7 +257,7 @@ def test_sigterm_under_load_cuts_nothing_off(models: Path, obedient: bool) -> No
 def test_a_request_in_flight_is_finished_after_the_listener_closed(tmp_path: Path) -> None:
     SLOW.publish(tmp_path)
     with process(tmp_path, "--drain-grace", "0", "--inline-milliseconds", "0") as running:
-        body = json.dumps({"instances": [[1e6, 0.0]]}).encode()
+        body = json.dumps({"instances": [[5e5, 0.0]]}).encode()
         answers: list[int] = []
 
         def ask() -> None:

@@ -1,15 +1,20 @@
 """`/models` and below: cards, states and live stability."""
 
+import asyncio
+import gc
 import shutil
+import threading
+import time
 from dataclasses import replace
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+from prometheus_client.parser import text_string_to_metric_families as parse
 
 from service.api.schemas import ModelList, StabilityAnswer
-from tests.artifacts import ALL, CLASSIFIER, IMAGE, MIXED, Toy
+from tests.artifacts import ALL, CLASSIFIER, IMAGE, MIXED, SLOW, Toy, numeric
 from tests.service.conftest import Serving
 
 pytestmark = pytest.mark.anyio
@@ -95,6 +100,58 @@ async def test_versions_come_and_go_while_the_service_runs(serving: Serving) -> 
         shutil.rmtree(root / "toy")
         await app.context.catalog.refresh()
         assert (await client.post("/predict", json={**row, "model": "toy"})).status_code == 404
+
+
+async def test_a_request_in_flight_is_answered_by_the_version_it_began_with(serving: Serving) -> None:
+    async with serving(SLOW, inline_milliseconds=0, keep_versions=1) as client:
+        app = client.app  # type: ignore[attr-defined]
+        root = app.context.settings.models
+        flying = asyncio.create_task(client.post("/predict", json={"instances": [[4e5, 0.0]]}))
+        await asyncio.sleep(0.05)
+        replace(SLOW, seed=9).publish(root)
+        shutil.rmtree(root / "slow" / "1")
+        await app.context.catalog.refresh()
+        assert not flying.done()
+        assert (await client.post("/predict", json={"instances": [[0.0, 0.0]]})).json()["version"] == "2"
+        response = await flying
+        assert (response.status_code, response.json()["version"]) == (200, "1")
+
+
+async def test_unloaded_versions_leave_no_threads(serving: Serving) -> None:
+    def workers() -> int:
+        return sum(thread.name.startswith("engine") for thread in threading.enumerate())
+
+    gc.collect()
+    before = workers()
+    async with serving(CLASSIFIER, inline_milliseconds=0, keep_versions=1) as client:
+        app = client.app  # type: ignore[attr-defined]
+        for seed in range(1, 6):
+            assert (await client.post("/sensitivity", json={"instances": [[1.0, 2.0]]})).status_code == 200
+            replace(CLASSIFIER, seed=seed).publish(app.context.settings.models)
+            await app.context.catalog.refresh()
+        assert (await client.get("/models/toy")).json()["version"] == "6"
+        end = time.monotonic() + 5
+        while workers() > before + 2 and time.monotonic() < end:
+            gc.collect()
+            await asyncio.sleep(0.01)
+        assert workers() <= before + 2  # the two of the version in service
+
+
+async def test_odd_names_are_names(serving: Serving) -> None:
+    names = ('a "quoted" {name}', "line\nbreak, \\ and \t", "größe °C 🌡")
+    toy = Toy(name="A.b_c-9", features=tuple(numeric(name) for name in names), labels=('y"es', "n\no", "größe"))
+    async with serving(toy) as client:
+        listed = (await client.post("/predict", json={"instances": [[99.0, 99.0, 99.0]]})).json()
+        by_name = {"instances": [dict.fromkeys(reversed(names), 99.0)]}
+        assert (await client.post("/predict", json=by_name)).json() == listed
+        found = listed["predictions"][0]
+        assert set(found["probabilities"]) == set(toy.names)
+        assert found["stability"]["out_of_range"] == list(names)
+        missing = await client.post("/predict", json={"instances": [{names[0]: 1}]})
+        assert missing.json()["place"] == f"instances[0].{names[1]}"
+        families = {family.name: family for family in parse((await client.get("/metrics")).text)}
+        counted = families["chainzrule_out_of_range_features"].samples
+        assert {sample.labels["feature"]: sample.value for sample in counted} == dict.fromkeys(names, 2.0)
 
 
 async def test_live_stability_beside_the_reference(serving: Serving) -> None:

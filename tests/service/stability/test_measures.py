@@ -308,7 +308,7 @@ def test_any_noise_scale_is_defined(scale: float) -> None:
     ),
     st.floats(1e-9, 100.0),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_whatever_a_graph_answers_in_float32_is_defined(case: tuple[list[float], list[float]], scale: float) -> None:
     scores = np.array([case[0]], dtype=np.float32)
     factor = np.array(case[1], dtype=np.float32).reshape(len(case[0]), 2)
