@@ -272,6 +272,25 @@ def test_a_request_in_flight_is_finished_after_the_listener_closed(tmp_path: Pat
         assert running.end() == 0
 
 
+def test_a_connection_accepted_last_still_gets_its_answer(models: Path) -> None:
+    with process(models, "--drain-grace", "0") as running:
+        with socket.create_connection(("127.0.0.1", running.port), timeout=5) as connection:
+            time.sleep(0.2)
+            running.signal(signal.SIGTERM)
+            end = time.monotonic() + 5
+            with contextlib.suppress(ConnectionRefusedError):
+                while time.monotonic() < end:
+                    socket.create_connection(("127.0.0.1", running.port), timeout=5).close()
+                    time.sleep(0.005)
+            connection.sendall(request(BODY))  # the listener is closed, but this connection was there before
+            answer = b""
+            while chunk := connection.recv(65536):
+                answer += chunk
+        assert statuses(answer) == [200]
+        assert answer.endswith(b"}")
+        assert running.end() == 0
+
+
 @pytest.mark.parametrize(("first", "second"), [(signal.SIGTERM, signal.SIGTERM), (signal.SIGTERM, signal.SIGINT)])
 def test_a_second_signal_skips_the_wait(models: Path, first: int, second: int) -> None:
     with process(models, "--drain-grace", "60") as running:

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import inspect
 import json
+import random
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
@@ -413,6 +414,36 @@ async def test_every_byte_changed_is_never_a_5xx(client: httpx.AsyncClient) -> N
         for byte in (0x00, 0x22, 0x5C, 0x7B, 0x5D, 0x39, 0x65, 0xFF):
             response = await client.post("/predict", content=whole[:at] + bytes([byte]) + whole[at + 1 :], headers=JSON)
             assert response.status_code < 500
+
+
+def anything(rng: random.Random, depth: int = 0) -> Any:
+    """Some JSON value, of the kinds and members that requests have."""
+    numbers = (0, 1, -1, 0.5, 1e-320, 1e12, 1e20, 3.4e38, 1e39, 2**63, rng.gauss(0, 1), 10 ** rng.uniform(-30, 30))
+    texts = ("", "red", "north", "toy", "bent", "mixed", "1", "layers", MARK)
+    if depth > 3 or rng.random() < 0.6:
+        return rng.choice((*numbers, *numbers, *texts, None, True))
+    if rng.random() < 0.6:
+        return [anything(rng, depth + 1) for _ in range(rng.randint(0, 4))]
+    names = ("instances", "model", "noise_scale", "height", "weight", "colour", MARK)
+    return {name: anything(rng, depth + 1) for name in rng.sample(names, rng.randint(0, 4))}
+
+
+@pytest.mark.parametrize("path", ["/predict", "/sensitivity"])
+async def test_any_document_is_never_a_5xx(client: httpx.AsyncClient, path: str) -> None:
+    rng = random.Random(7)
+    statuses = set()
+    for _ in range(400):
+        model = rng.choice(["toy", "bent", "mixed", "graded", "amount", "silent"])
+        row = [anything(rng, 4), rng.choice(["red", anything(rng)]), anything(rng, 4), "north"]
+        document = {"instances": [row if model == "mixed" else [anything(rng, 4), anything(rng, 4)]], "model": model}
+        if rng.random() < 0.5:
+            document[rng.choice(["noise_scale", "version", "top", "instances", "observe", "include"])] = anything(rng)
+        response = await client.post(path, content=orjson.dumps(document), headers=JSON)
+        statuses.add(response.status_code)
+        assert response.status_code in (200, 404, 413, 422), document
+        assert MARK not in response.text
+        assert "NaN" not in response.text
+    assert {200, 422} <= statuses
 
 
 async def test_32_levels_are_read(client: httpx.AsyncClient) -> None:

@@ -49,8 +49,8 @@ def test_unknown_operators_are_refused() -> None:
 @pytest.mark.parametrize("location", ["weights.bin", "../weights.bin", "{folder}/weights.bin"])
 def test_data_outside_the_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, location: str) -> None:
     monkeypatch.chdir(tmp_path)  # where a loader would look
-    (tmp_path / "weights.bin").write_bytes(np.ones(64, np.float32).tobytes())
-    (tmp_path.parent / "weights.bin").write_bytes(np.ones(64, np.float32).tobytes())
+    (tmp_path / "weights.bin").write_bytes(np.ones((2, 3), np.float32).tobytes())
+    (tmp_path.parent / "weights.bin").write_bytes(np.ones((2, 3), np.float32).tobytes())
     model = onnx.load_from_string(CLASSIFIER.graphs["model"])
     weights = next(initializer for initializer in model.graph.initializer if initializer.name == "Wt")
     weights.ClearField("raw_data")
