@@ -74,6 +74,7 @@ def create_app(settings: Settings) -> Application:
         settings.required_models,
     )
     context = Context(settings, catalog, metrics)
+    metrics.in_progress.set_function(lambda: context.in_progress)
     metrics.watch(lambda: _readings(catalog), lambda: _queues(catalog))
 
     @contextlib.asynccontextmanager

@@ -79,12 +79,13 @@ class ServedModel:
 
     def _record(self, batch: Predictions, rows: int, seconds: float) -> None:
         self._metrics.count_batch(rows, seconds)
-        finite = int(np.count_nonzero(batch.finite))
-        if finite < rows:
-            self._metrics.nonfinite.inc(rows - finite)
-        observed = batch.finite & batch.inputs.observe & (batch.inputs.noise_scale == 1.0)
-        if not observed.any():
+        if not batch.all_finite:
+            self._metrics.nonfinite.inc(rows - int(np.count_nonzero(batch.finite)))
+        counted = batch.inputs.observe & batch.finite
+        count = np.count_nonzero(counted)
+        if count == 0:
             return
+        observed = slice(None) if count == rows else counted  # all of them as views
         diagnosis = batch.diagnosis
         volatility = diagnosis.volatility[observed]
         gradient_norm = diagnosis.gradient_norm[observed]
@@ -111,9 +112,9 @@ class ServedModel:
 
 
 def inputs_of(features: Matrix, noise_scale: float, observe: bool) -> Inputs:
-    """Rows that share one noise scale, as a request's do."""
+    """Rows that share one noise scale, as a request's do. Rows at another scale than 1 are never observed."""
     rows = len(features)
-    return Inputs(features, np.full(rows, noise_scale), np.full(rows, observe))
+    return Inputs(features, np.array([noise_scale] * rows), np.array([observe and noise_scale == 1.0] * rows))
 
 
 def _unobserved(features: Matrix) -> Inputs:

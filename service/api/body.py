@@ -6,17 +6,20 @@ import zlib
 from typing import Any
 
 import orjson
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 
+from service.api.incoming import Incoming
+from service.api.matrix import MatrixParser
 from service.errors import DeadlineExceeded, InvalidInput, MalformedRequest, TooLarge, UnsupportedMedia
 
 MAX_DEPTH = 32
+LARGE_BODY = 2**20  # bytes beyond which parsing would hold up the event loop for milliseconds
 _LENGTH_DIGITS = 15  # of a Content-Length: more are too large whatever they are
 # zlib's window bits: 16 + 15 reads gzip, 32 + 15 reads gzip and zlib.
 _ENCODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 47}
 
 
-async def read_body(request: Request, limit: int, deadline: float | None = None) -> bytes:
+async def read_body(request: Incoming, limit: int, deadline: float | None = None) -> bytes:
     """The body's bytes, decompressed; `deadline` is by the event loop's clock.
 
     Raises:
@@ -33,11 +36,11 @@ async def read_body(request: Request, limit: int, deadline: float | None = None)
         raise DeadlineExceeded("the request's time ran out before its body was there", "body") from None
 
 
-async def _receive(request: Request, limit: int) -> bytes:
-    declared = request.headers.get("content-length", "")
+async def _receive(request: Incoming, limit: int) -> bytes:
+    declared = request.header(b"content-length") or ""
     if declared.isdecimal() and (len(declared) > _LENGTH_DIGITS or int(declared) > limit):
         raise _too_large(limit)
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    encoding = (request.header(b"content-encoding") or "identity").strip().lower()
     if encoding != "identity" and encoding not in _ENCODINGS:
         raise UnsupportedMedia("the content encoding must be gzip, deflate or none", "Content-Encoding")
     inflate = zlib.decompressobj(_ENCODINGS[encoding]) if encoding != "identity" else None
@@ -66,12 +69,22 @@ async def _receive(request: Request, limit: int) -> bytes:
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-async def read_object(request: Request, limit: int, deadline: float | None = None) -> dict[str, Any]:
-    """The body as one JSON object; the content type must say JSON."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+async def read_rows(request: Incoming, limit: int, deadline: float, parser: MatrixParser) -> dict[str, Any]:
+    """The body as one JSON object; the content type must say JSON.
+
+    Where `instances` are lists of numbers they come as a matrix, (rows, columns) float64; else as they are.
+    """
+    media_type = (request.header(b"content-type") or "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise UnsupportedMedia("send JSON with Content-Type: application/json", "Content-Type")
-    return parse_object(await read_body(request, limit, deadline))
+    text = await read_body(request, limit, deadline)
+    if len(text) > LARGE_BODY:
+        return await asyncio.to_thread(_parse_large, text)
+    return parser.parse(text) or parse_object(text)
+
+
+def _parse_large(text: bytes) -> dict[str, Any]:
+    return MatrixParser().parse(text) or parse_object(text)
 
 
 def parse_object(text: bytes) -> dict[str, Any]:

@@ -17,6 +17,7 @@ class Context:
     catalog: Catalog[ServedModel]
     metrics: Metrics
     draining: bool = False
+    in_progress: int = 0
 
     def drain(self) -> None:
         """Say from now on that no more traffic is wanted; answer what comes all the same."""

@@ -2,27 +2,28 @@
 
 import hmac
 import logging
+import random
 import re
 import time
-import uuid
 from collections.abc import Awaitable, Callable
 from functools import wraps
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.context import Context
+from service.api.incoming import Answer, Incoming
 from service.api.problems import internal_problem, problem_of, slug_of
 from service.errors import ServiceError, Unauthorized
 from service.telemetry.logs import request_id
 
 log = logging.getLogger("service.access")
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+Endpoint = Callable[[Incoming], Awaitable[Response]]
 
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
-_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _OPEN_ROUTES = frozenset(("/healthz", "/readyz", "/metrics"))
 CLIENT_CLOSED = 499
 
@@ -31,14 +32,14 @@ def guarded(endpoint: Endpoint, context: Context) -> Endpoint:
     """An endpoint that answers its errors as problems and never raises."""
 
     @wraps(endpoint)
-    async def answer(request: Request) -> Response:
+    async def answer(request: Incoming) -> Response:
         try:
             return await endpoint(request)
         except ServiceError as error:
             context.metrics.rejected.labels(slug_of(error)).inc()
             return problem_of(error)
         except ClientDisconnect:
-            return Response(status_code=CLIENT_CLOSED)
+            return Answer(b"", CLIENT_CLOSED)
         except Exception:
             log.exception("unexpected error")
             return internal_problem()
@@ -61,47 +62,52 @@ class Exchange:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
         begin = time.perf_counter()
-        metrics = self._context.metrics
-        headers = dict(scope["headers"])
-        identity = self._identity(headers)
+        context = self._context
+        request = Incoming(scope, receive)
+        identity = self._identity(request)
         token = request_id.set(identity)
+        # For every answer, whichever way it comes about.
+        extra = [(b"x-request-id", identity.encode())]
         status = CLIENT_CLOSED
-
-        async def answer(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", identity.encode())]
-                if self._context.draining:
-                    message["headers"].append((b"connection", b"close"))
-            await send(message)
-
-        metrics.in_progress.inc()
+        context.in_progress += 1
+        path, method = self._path(scope), scope["method"]
+        endpoint = self._hot.get((method, path))
         try:
-            path, method = self._path(scope), scope["method"]
-            endpoint = self._hot.get((method, path))
-            # OPTIONS tells nothing, and a browser's preflight cannot carry the token.
-            guarded_route = path not in _OPEN_ROUTES and method != "OPTIONS"
-            if self._token is not None and guarded_route and not self._authorized(headers):
-                metrics.rejected.labels("unauthorized").inc()
+            if self._token is not None and not self._authorized(request, path, method):
+                context.metrics.rejected.labels("unauthorized").inc()
                 response = problem_of(Unauthorized("send Authorization: Bearer with this service's token"))
-                await response(scope, receive, answer)
             elif endpoint is not None:
-                await (await endpoint(Request(scope, receive)))(scope, receive, answer)
+                response = await endpoint(request)
             else:
+
+                async def answer(message: Message) -> None:
+                    nonlocal status
+                    if message["type"] == "http.response.start":
+                        status = message["status"]
+                        message["headers"] = [*message.get("headers", ()), *extra, *self._closing()]
+                    await send(message)
+
                 await self._fallback(scope, receive, answer)
+                return
+            status = response.status_code
+            headers = [*response.raw_headers, *extra, *self._closing()]
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": response.body})
         finally:
-            metrics.in_progress.dec()
+            context.in_progress -= 1
             seconds = time.perf_counter() - begin
             route = path if endpoint is not None else getattr(scope.get("route"), "path", "unmatched")
-            labels = (route, method if method in _METHODS else "OTHER", str(status))
-            metrics.request_seconds.labels(*labels).observe(seconds)
-            if self._context.settings.access_log:
+            method = method if method in _METHODS else "OTHER"
+            context.metrics.request_seconds.labels(route, method, str(status)).add(seconds)
+            if context.settings.access_log:
                 log.info(
-                    "request",
-                    extra={"method": labels[1], "route": route, "status": status, "seconds": round(seconds, 6)},
+                    "request", extra={"method": method, "route": route, "status": status, "seconds": round(seconds, 6)}
                 )
             request_id.reset(token)
+
+    def _closing(self) -> tuple[tuple[bytes, bytes], ...]:
+        """While draining, every answer asks for the connection to be closed."""
+        return ((b"connection", b"close"),) if self._context.draining else ()
 
     def _path(self, scope: Scope) -> str:
         """The path as the routes know it, whether or not a proxy has left its prefix on."""
@@ -112,10 +118,14 @@ class Exchange:
         return path[len(self._prefix) :] if path.startswith(self._prefix + "/") else path
 
     @staticmethod
-    def _identity(headers: dict[bytes, bytes]) -> str:
-        given = headers.get(b"x-request-id", b"")
-        return given.decode() if _ID.fullmatch(given) else uuid.uuid4().hex
+    def _identity(request: Incoming) -> str:
+        """The caller's request id, or a random one."""
+        given = request.header(b"x-request-id")
+        return given if given is not None and _ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
 
-    def _authorized(self, headers: dict[bytes, bytes]) -> bool:
-        scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
-        return scheme.lower() == b"bearer" and hmac.compare_digest(given.strip(), self._token or b"")
+    def _authorized(self, request: Incoming, path: str, method: str) -> bool:
+        # OPTIONS tells nothing, and a browser's preflight cannot carry the token.
+        if path in _OPEN_ROUTES or method == "OPTIONS":
+            return True
+        scheme, _, given = (request.header(b"authorization") or "").partition(" ")
+        return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode("latin-1"), self._token or b"")

@@ -1,19 +1,19 @@
 """`GET /healthz`, `GET /readyz`, `GET /metrics`: what probes and scrapers ask."""
 
 import orjson
-from starlette.requests import Request
 from starlette.responses import Response
 
 from service.api.context import Context
 from service.api.exchange import Endpoint
+from service.api.incoming import Answer, Incoming
 
 
 def healthz_endpoint(context: Context) -> Endpoint:
     """The endpoint of `/healthz`."""
 
-    async def healthz(request: Request) -> Response:
+    async def healthz(request: Incoming) -> Response:
         """The process answers."""
-        return Response(b'{"status":"ok"}', media_type="application/json")
+        return Answer(b'{"status":"ok"}')
 
     return healthz
 
@@ -21,7 +21,7 @@ def healthz_endpoint(context: Context) -> Endpoint:
 def readyz_endpoint(context: Context) -> Endpoint:
     """The endpoint of `/readyz`."""
 
-    async def readyz(request: Request) -> Response:
+    async def readyz(request: Incoming) -> Response:
         """200 while traffic is welcome: not draining, and every model that should be ready is; else 503. Says why."""
         ready = context.catalog.ready() and not context.draining
         content = {
@@ -36,7 +36,7 @@ def readyz_endpoint(context: Context) -> Endpoint:
                 for name, entries in context.catalog.models()
             },
         }
-        return Response(orjson.dumps(content), 200 if ready else 503, media_type="application/json")
+        return Answer(orjson.dumps(content), 200 if ready else 503)
 
     return readyz
 
@@ -44,9 +44,9 @@ def readyz_endpoint(context: Context) -> Endpoint:
 def metrics_endpoint(context: Context) -> Endpoint:
     """The endpoint of `/metrics`."""
 
-    async def metrics(request: Request) -> Response:
+    async def metrics(request: Incoming) -> Response:
         """All metrics, in the text format that the scraper asks for."""
-        content, content_type = context.metrics.expose(request.headers.get("accept", ""))
-        return Response(content, headers={"Content-Type": content_type})
+        content, content_type = context.metrics.expose(request.header(b"accept") or "")
+        return Answer(content, 200, content_type.encode())
 
     return metrics

@@ -4,11 +4,11 @@ from dataclasses import asdict
 from typing import Any
 
 import orjson
-from starlette.requests import Request
 from starlette.responses import Response
 
 from service.api.context import Context
 from service.api.exchange import Endpoint
+from service.api.incoming import Answer, Incoming
 from service.errors import InvalidInput
 from service.runtime.catalog import Entry
 from service.served import ServedModel
@@ -17,7 +17,7 @@ from service.served import ServedModel
 def list_models_endpoint(context: Context) -> Endpoint:
     """The endpoint of `/models`."""
 
-    async def list_models(request: Request) -> Response:
+    async def list_models(request: Incoming) -> Response:
         """All models with their versions, newest first, and the state of each."""
         default = context.catalog.default()
         models = [
@@ -32,7 +32,7 @@ def list_models_endpoint(context: Context) -> Endpoint:
 def get_model_endpoint(context: Context) -> Endpoint:
     """The endpoint of `/models/{name}`."""
 
-    async def get_model(request: Request) -> Response:
+    async def get_model(request: Incoming) -> Response:
         """A model's card, with every feature spelled out, and its live state."""
         name, served = _served(context, request)
         card = served.card.model_dump(mode="json", exclude={"golden", "features"})
@@ -54,7 +54,7 @@ def get_model_endpoint(context: Context) -> Endpoint:
 def get_stability_endpoint(context: Context) -> Endpoint:
     """The endpoint of `/models/{name}/stability`."""
 
-    async def get_stability(request: Request) -> Response:
+    async def get_stability(request: Incoming) -> Response:
         """The rolling window of the latest observed predictions beside the card's reference."""
         name, served = _served(context, request)
         reference = served.card.reference
@@ -78,7 +78,7 @@ def get_stability_endpoint(context: Context) -> Endpoint:
     return get_stability
 
 
-def _served(context: Context, request: Request) -> tuple[str, ServedModel]:
+def _served(context: Context, request: Incoming) -> tuple[str, ServedModel]:
     name = request.path_params["name"]
     given = request.query_params.multi_items()
     if len(given) > 1 or any(parameter != "version" for parameter, _ in given):
@@ -99,4 +99,4 @@ def _versions(entries: dict[str, Entry[ServedModel]]) -> list[dict[str, Any]]:
 
 
 def _json(content: dict[str, Any]) -> Response:
-    return Response(orjson.dumps(content), media_type="application/json")
+    return Answer(orjson.dumps(content))

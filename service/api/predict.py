@@ -1,12 +1,13 @@
 """`POST /predict`: predictions, each with its stability."""
 
 import orjson
-from starlette.requests import Request
 from starlette.responses import Response
 
-from service.api.body import read_object
+from service.api.body import read_rows
 from service.api.context import Context
 from service.api.exchange import Endpoint
+from service.api.incoming import Answer, Incoming
+from service.api.matrix import MatrixParser
 from service.api.requests import PREDICT_MEMBERS, read_request, read_timeout
 from service.errors import NonFiniteOutput
 from service.runtime.engine import Share
@@ -16,11 +17,12 @@ from service.served import inputs_of
 
 def predict_endpoint(context: Context) -> Endpoint:
     """The route's endpoint."""
+    parser = MatrixParser()
 
-    async def predict(request: Request) -> Response:
+    async def predict(request: Incoming) -> Response:
         """Predict rows; every prediction carries how stable it is under the declared input noise."""
-        deadline = context.deadline(read_timeout(request.headers.get("x-request-timeout")))
-        document = await read_object(request, context.settings.max_body_bytes, deadline)
+        deadline = context.deadline(read_timeout(request.header(b"x-request-timeout")))
+        document = await read_rows(request, context.settings.max_body_bytes, deadline, parser)
         wanted = read_request(document, PREDICT_MEMBERS, context.settings.max_rows)
         served = context.catalog.resolve(wanted.model, wanted.version)
         features = served.model.rows.encode(wanted.instances)
@@ -31,13 +33,15 @@ def predict_endpoint(context: Context) -> Endpoint:
             "version": served.card.version,
             "predictions": share.result.answers[share.start : share.stop],
         }
-        return Response(orjson.dumps(content), media_type="application/json")
+        return Answer(orjson.dumps(content))
 
     return predict
 
 
 def require_finite(share: Share[Predictions]) -> None:
     """Refuse a request for which the model's answer is not finite; other requests of its batch stand."""
+    if share.result.all_finite:
+        return
     finite = share.result.finite[share.start : share.stop]
     if not finite.all():
         row = int(finite.argmin())

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
+import numpy as np
+from numpy.typing import NDArray
+
 from service.api.body import parse_json
 from service.artifact.card import ModelCard, NumericFeature
 from service.errors import InvalidInput, MalformedRequest, TooLarge
@@ -24,7 +27,7 @@ class ModelRequest:
     """Rows for a model.
 
     Attributes:
-        instances: rows as sent, not yet encoded.
+        instances: rows as sent, not yet encoded; a matrix where all are lists of numbers.
         model: the model's name; None for the default.
         version: its version; None for the newest that is ready.
         noise_scale: multiple of the card's noise at which to measure.
@@ -33,7 +36,7 @@ class ModelRequest:
         include: what else to answer, of `INCLUDES`.
     """
 
-    instances: list[Any]
+    instances: list[Any] | NDArray[np.float64]
     model: str | None = None
     version: str | None = None
     noise_scale: float = 1.0
@@ -46,8 +49,8 @@ def read_request(document: Mapping[str, Any], members: tuple[str, ...], max_rows
     """Check a JSON object's members and their kinds; unknown ones are refused."""
     if not document.keys() <= set(members):
         raise InvalidInput(f"has members this route does not know; it takes {', '.join(members)}", "body")
-    instances = document.get("instances")
-    if type(instances) is not list or not instances:
+    instances: Any = document.get("instances")
+    if type(instances) not in (list, np.ndarray) or len(instances) == 0:
         raise InvalidInput("must be a list of at least one row", "instances")
     if len(instances) > max_rows:
         raise TooLarge(f"must be at most {max_rows} rows; send several requests", "instances")

@@ -1,15 +1,19 @@
 """The routes, and their documentation."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import FastAPI
 from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
 
 from service.api import schemas
 from service.api.context import Context
 from service.api.exchange import Endpoint, guarded
 from service.api.health import healthz_endpoint, metrics_endpoint, readyz_endpoint
+from service.api.incoming import Incoming
 from service.api.models import get_model_endpoint, get_stability_endpoint, list_models_endpoint
 from service.api.predict import predict_endpoint
 from service.api.requests import INCLUDES, MAX_NOISE_SCALE
@@ -83,7 +87,7 @@ def register(application: FastAPI, context: Context) -> dict[tuple[str, str], En
         endpoint = guarded(route.endpoint, context)
         application.add_api_route(
             route.path,
-            endpoint,
+            _for_fastapi(endpoint),
             methods=[route.method],
             response_model=None,
             summary=(route.endpoint.__doc__ or "").partition(";")[0].partition(":")[0].rstrip("."),
@@ -94,6 +98,14 @@ def register(application: FastAPI, context: Context) -> dict[tuple[str, str], En
         if route.hot:
             hot[route.method, route.path] = endpoint
     return hot
+
+
+def _for_fastapi(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        return await endpoint(Incoming(request.scope, request.receive))
+
+    answer.__name__ = endpoint.__name__
+    return answer
 
 
 def _responses(route: Route) -> dict[int | str, dict[str, Any]]:

@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 import orjson
 from numpy.typing import NDArray
-from starlette.requests import Request
 from starlette.responses import Response
 
-from service.api.body import read_object
+from service.api.body import read_rows
 from service.api.context import Context
 from service.api.exchange import Endpoint
+from service.api.incoming import Answer, Incoming
+from service.api.matrix import MatrixParser
 from service.api.predict import require_finite
 from service.api.requests import SENSITIVITY_MEMBERS, ModelRequest, read_query, read_request, read_row, read_timeout
 from service.artifact.card import CategoricalFeature
@@ -27,9 +28,9 @@ Matrix = NDArray[np.float32]
 def get_sensitivity_endpoint(context: Context) -> Endpoint:
     """The endpoint of the GET route."""
 
-    async def get_sensitivity(request: Request) -> Response:
+    async def get_sensitivity(request: Incoming) -> Response:
         """Sensitivities of one row, given in the query."""
-        deadline = context.deadline(read_timeout(request.headers.get("x-request-timeout")))
+        deadline = context.deadline(read_timeout(request.header(b"x-request-timeout")))
         wanted, text = read_query(request.scope["query_string"])
         served = context.catalog.resolve(wanted.model, wanted.version)
         wanted = replace(wanted, instances=[read_row(text, served.card)])
@@ -40,11 +41,12 @@ def get_sensitivity_endpoint(context: Context) -> Endpoint:
 
 def post_sensitivity_endpoint(context: Context) -> Endpoint:
     """The endpoint of the POST route."""
+    parser = MatrixParser()
 
-    async def post_sensitivity(request: Request) -> Response:
+    async def post_sensitivity(request: Incoming) -> Response:
         """Sensitivities of rows that are long, or that must not appear in a URL."""
-        deadline = context.deadline(read_timeout(request.headers.get("x-request-timeout")))
-        document = await read_object(request, context.settings.max_body_bytes, deadline)
+        deadline = context.deadline(read_timeout(request.header(b"x-request-timeout")))
+        document = await read_rows(request, context.settings.max_body_bytes, deadline, parser)
         wanted = read_request(document, SENSITIVITY_MEMBERS, context.settings.max_sensitivity_rows)
         served = context.catalog.resolve(wanted.model, wanted.version)
         return await _answer(served, wanted, deadline)
@@ -95,7 +97,7 @@ async def _answer(served: ServedModel, wanted: ModelRequest, deadline: float) ->
         content["jacobian_axes"] = {"scores": served.card.score_names(), "columns": served.model.rows.column_names}
     if "layers" in wanted.include:
         content["layers"] = [*(f"hidden_{n + 1}" for n in range(derivatives.result.layer_norms.shape[1] - 1)), "scores"]
-    return Response(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), media_type="application/json")
+    return Answer(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY))
 
 
 def _row(served: ServedModel, wanted: ModelRequest, batch: _Batch, row: int) -> dict[str, Any]:

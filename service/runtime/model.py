@@ -1,5 +1,6 @@
 """A loaded model version: rows in, diagnosed predictions and derivatives out. Knows no HTTP and no clock."""
 
+import math
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -12,7 +13,8 @@ from service.artifact.store import Artifact, graph_file
 from service.runtime.graph import Execution, Graph
 from service.runtime.rows import RowEncoder
 from service.stability.measures import Diagnosis, diagnose
-from service.stability.verdict import VERDICTS, Thresholds, Verdicts, judge, percentile
+from service.stability.row import MAX_SCORES, diagnose_row
+from service.stability.verdict import VERDICTS, Thresholds, Verdicts, judge, judge_row, percentile, percentile_row
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -51,6 +53,7 @@ class Predictions:
         scores: (rows, S) float32.
         probabilities: (rows, K) float32; None for regression.
         covariance: (rows, S, S) float32, at one noise sigma.
+        all_finite: whether all outputs are.
         finite: (rows,) whether all of the row's outputs are finite; the measures of other rows mean nothing.
         outside: (rows, numeric features) which features lie outside the range seen in training.
         is_outside: (rows,) whether any does.
@@ -67,21 +70,41 @@ class Predictions:
         self.scores = outputs["scores"]
         self.probabilities = outputs.get("probabilities")
         self.covariance = outputs["covariance"]
-        self.finite: Mask = np.asarray(
-            np.isfinite(self.covariance).all(axis=(1, 2)) & np.isfinite(self.scores).all(axis=1)
-        )
-        whole = bool(self.finite.all())
-        # Measured as zeros, so that one bad row raises no warning over a batch it shares with others.
-        scores = self.scores if whole else np.where(self.finite[:, None], self.scores, 0.0)
-        covariance = self.covariance if whole else np.where(self.finite[:, None, None], self.covariance, 0.0)
         self.outside: Mask = model.rows.outside(inputs.features)
         self.is_outside: Mask = np.asarray(self.outside.any(axis=1))
-        self.diagnosis: Diagnosis = diagnose(card.task, scores, covariance, inputs.noise_scale)
-        self.verdicts: Verdicts = judge(card.task, self.diagnosis, self.is_outside, card.reference, thresholds)
-        self.percentile = percentile(self.diagnosis.volatility, card.reference)
+        if len(self.scores) == 1 and self.scores.shape[1] <= MAX_SCORES:
+            self._measure_row(card, thresholds)
+        else:
+            self._measure_batch(card, thresholds)
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def _measure_batch(self, card: ModelCard, thresholds: Thresholds) -> None:
+        self.finite: Mask = np.asarray(
+            np.isfinite(self.covariance).all(axis=(1, 2)) & np.isfinite(self.scores).all(axis=1)
+        )
+        self.all_finite = bool(self.finite.all())
+        scores, covariance = self.scores, self.covariance
+        if not self.all_finite:
+            # Measured as zeros, so that one bad row raises no warning over a batch it shares with others.
+            scores = np.where(self.finite[:, None], scores, 0.0)
+            covariance = np.where(self.finite[:, None, None], covariance, 0.0)
+        self.diagnosis: Diagnosis = diagnose(card.task, scores, covariance, self.inputs.noise_scale)
+        self.verdicts: Verdicts = judge(card.task, self.diagnosis, self.is_outside, card.reference, thresholds)
+        self.percentile = percentile(self.diagnosis.volatility, card.reference)
+
+    def _measure_row(self, card: ModelCard, thresholds: Thresholds) -> None:
+        s, C = self.scores[0].tolist(), self.covariance[0].tolist()
+        # Finite float32 values cannot overflow a float64 sum.
+        self.all_finite = math.isfinite(sum(s) + sum(map(sum, C)))
+        self.finite = np.array([self.all_finite])
+        if not self.all_finite:
+            s, C = [0.0] * len(s), [[0.0] * len(s)] * len(s)
+        row = diagnose_row(card.task, s, C, self.inputs.noise_scale.item())
+        self.diagnosis = Diagnosis(*(np.array([value]) for value in row))
+        self.verdicts = judge_row(card.task, row, self.is_outside.item(), card.reference, thresholds)
+        self.percentile = np.array([percentile_row(row.volatility, card.reference)])
 
     @cached_property
     def answers(self) -> list[dict[str, Any]]:
@@ -90,7 +113,7 @@ class Predictions:
         d = self.diagnosis
         levels = [VERDICTS[level] for level in self.verdicts.level.tolist()]
         volatility, norms = d.volatility.tolist(), d.gradient_norm.tolist()
-        percentiles = np.where(self.inputs.noise_scale == 1.0, self.percentile, np.nan).tolist()
+        percentiles, scales = self.percentile.tolist(), self.inputs.noise_scale.tolist()
         outside = self.is_outside.tolist()
         values, index = d.value.tolist(), d.label.tolist()
         flip_distance, flip_probability = d.flip_distance.tolist(), d.flip_probability.tolist()
@@ -102,11 +125,11 @@ class Predictions:
                 "verdict": level,
                 "reasons": self.verdicts.reasons(row) if level != "stable" else [],
                 "volatility": volatility[row],
-                "percentile": percentiles[row] if percentiles[row] == percentiles[row] else None,
+                "percentile": percentiles[row] if scales[row] == 1.0 else None,
             }
             if task != "regression":
                 distance = flip_distance[row]
-                stability["flip_distance"] = distance if distance != np.inf else None
+                stability["flip_distance"] = distance if distance != math.inf else None
                 stability["flip_probability"] = flip_probability[row]
                 stability["runner_up"] = labels[runner_up[row]]
             stability["gradient_norm"] = norms[row]

@@ -31,6 +31,7 @@ class RowEncoder:
         self.names = tuple(feature.name for feature in self._features)
         self.width = card.width
         self._plain = all(isinstance(feature, NumericFeature) and feature.fill is None for feature in self._features)
+        self._numeric = all(isinstance(feature, NumericFeature) for feature in self._features)
         numeric: list[NumericFeature] = []
         columns: list[int] = []
         self.start: dict[str, int] = {}
@@ -53,8 +54,8 @@ class RowEncoder:
         self._low = np.array([feature.low for feature in numeric], dtype=np.float32)
         self._high = np.array([feature.high for feature in numeric], dtype=np.float32)
 
-    def encode(self, instances: Sequence[Any]) -> Matrix:
-        """Encode rows, each a list in the card's order or an object by feature name.
+    def encode(self, instances: Sequence[Any] | NDArray[np.float64]) -> Matrix:
+        """Encode rows, each a list in the card's order or an object by feature name, or all of them as a matrix.
 
         Returns:
             (rows, D) float32, finite.
@@ -62,6 +63,13 @@ class RowEncoder:
         Raises:
             InvalidInput: anything that is not exactly a row of this card.
         """
+        if isinstance(instances, np.ndarray):
+            if self._numeric and instances.shape[1] == self.width:
+                with np.errstate(over="ignore"):
+                    matrix = instances.astype(np.float32)
+                self.require_finite(matrix)
+                return matrix
+            instances = instances.tolist()
         rows = [self._ordered(i, row) for i, row in enumerate(instances)]
         try:
             with np.errstate(over="ignore"):

@@ -19,14 +19,14 @@ Indices = NDArray[np.int64]
 Output = Callable[[Floats], Floats]
 
 # Gauss-Hermite rule for the mean of a function of a standard normal variable.
-_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
-_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
+WEIGHTS = WEIGHTS / WEIGHTS.sum()
 
 # A margin's variance is a difference of float32 covariances: below this share of them it is rounding, not noise.
-_ROUNDING = 5e-7
+ROUNDING = 5e-7
 
 # Rivals this many sigmas away flip a label with a chance under 1e-15: they are left out of the joint law.
-_OUT_OF_REACH = 8.0
+OUT_OF_REACH = 8.0
 
 
 class Diagnosis(NamedTuple):
@@ -107,7 +107,7 @@ def _classification(s: Floats, C: Floats, gradient_norm: Floats) -> Diagnosis:
     diagonal = np.einsum("nss->ns", C)
     own = C[each, label]
     variance = diagonal[each, label][:, None] + diagonal - 2.0 * own
-    moves = variance > _ROUNDING * (diagonal[each, label][:, None] + diagonal)
+    moves = variance > ROUNDING * (diagonal[each, label][:, None] + diagonal)
     sd = np.sqrt(np.where(moves, variance, 1.0))
     distance = np.where(moves, margin / sd, np.inf)
     distance[each, label] = np.inf
@@ -132,11 +132,11 @@ def _flip_probability(margin: Floats, C: Floats, label: Indices, distance: Float
     """(rows,) chance that any rival overtakes the label, by the margins' joint normal law."""
     near = np.sort(distance, axis=1)[:, :2]
     chance = tail(near[:, 0])  # the nearest rival alone: exact for two labels, and where the next is out of reach
-    several = np.flatnonzero(near[:, 1] < _OUT_OF_REACH)
+    several = np.flatnonzero(near[:, 1] < OUT_OF_REACH)
     if len(several) == 0:
         return chance
     distance = distance[several]
-    reach = int((distance < _OUT_OF_REACH).sum(axis=1).max())
+    reach = int((distance < OUT_OF_REACH).sum(axis=1).max())
     rivals = np.argsort(distance, axis=1, kind="stable")[:, :reach]
     row = np.arange(len(several))[:, None]
     own = label[several][:, None]
@@ -191,9 +191,9 @@ def _volatility(s: Floats, C: Floats, gradient: Floats, output: Output) -> Float
     variance = np.maximum(np.einsum("ns,ns->n", gradient, Cg), 0.0)
     delta = np.sqrt(variance)
     u: Floats = Cg / np.where(delta > 0, delta, 1.0)[:, None]
-    moved = output(s[:, None, :] + _NODES[None, :, None] * u[:, None, :])
-    mean = moved @ _WEIGHTS
-    return np.asarray(np.where(delta > 0, np.sqrt(np.square(moved - mean[:, None]) @ _WEIGHTS), 0.0))
+    moved = output(s[:, None, :] + NODES[None, :, None] * u[:, None, :])
+    mean = moved @ WEIGHTS
+    return np.asarray(np.where(delta > 0, np.sqrt(np.square(moved - mean[:, None]) @ WEIGHTS), 0.0))
 
 
 def _others(s: Floats, label: Indices) -> Floats:

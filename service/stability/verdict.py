@@ -1,6 +1,8 @@
 """The verdict on a prediction: stable, elevated or unstable, and why. Facts are the card's, policy is the settings'."""
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +10,7 @@ from numpy.typing import NDArray
 
 from service.artifact.card import Reference, Task
 from service.stability.measures import Diagnosis
+from service.stability.row import RowDiagnosis
 
 VERDICTS = ("stable", "elevated", "unstable")
 _STABLE, _ELEVATED, _UNSTABLE = range(3)
@@ -67,7 +70,7 @@ def judge(
 
 def percentile(volatility: NDArray[np.float64], reference: Reference) -> NDArray[np.float64]:
     """(rows,) where each volatility lies among the card's held-out rows, 0 to 100."""
-    quantiles = np.asarray(reference.volatility.quantiles)
+    quantiles = _as_array(reference.volatility.quantiles)
     low = np.searchsorted(quantiles, volatility, side="left")
     high = np.searchsorted(quantiles, volatility, side="right")
     # Inside a run of equal quantiles the middle of the run; between two quantiles, linear.
@@ -77,3 +80,43 @@ def percentile(volatility: NDArray[np.float64], reference: Reference) -> NDArray
     between = inner - 1 + np.clip((volatility - below) / width, 0.0, 1.0)
     found = np.where(high > low, (low + high - 1) / 2.0, between)
     return np.where(volatility > quantiles[-1], 100.0, found)
+
+
+def judge_row(
+    task: Task, diagnosis: RowDiagnosis, outside: bool, reference: Reference, thresholds: Thresholds
+) -> Verdicts:
+    """`judge` for one row, in plain floats until the end."""
+    quantiles = reference.volatility.quantiles
+    volatility = diagnosis.volatility
+    if task == "regression":
+        flip = False
+        unstable = volatility > (
+            thresholds.regression_unstable_factor * quantiles[thresholds.regression_unstable_percentile]
+        )
+        volatile = unstable or volatility > quantiles[thresholds.regression_elevated_percentile]
+    else:
+        unstable = diagnosis.flip_probability >= thresholds.unstable_flip_probability
+        flip = unstable or diagnosis.flip_probability >= thresholds.elevated_flip_probability
+        volatile = volatility > quantiles[thresholds.elevated_volatility_percentile]
+    level = _UNSTABLE if unstable else _ELEVATED if flip or volatile or outside else _STABLE
+    return Verdicts(np.array([level]), np.array([flip]), np.array([volatile]), np.array([outside]))
+
+
+def percentile_row(volatility: float, reference: Reference) -> float:
+    """`percentile` for one row."""
+    quantiles = reference.volatility.quantiles
+    low, high = bisect_left(quantiles, volatility), bisect_right(quantiles, volatility)
+    last = len(quantiles) - 1
+    if volatility > quantiles[last]:
+        return 100.0
+    if high > low:
+        return (low + high - 1) / 2.0
+    inner = min(max(low, 1), last)
+    below, above = quantiles[inner - 1], quantiles[inner]
+    width = above - below if above > below else 1.0
+    return inner - 1 + min(max((volatility - below) / width, 0.0), 1.0)
+
+
+@lru_cache(maxsize=64)
+def _as_array(quantiles: tuple[float, ...]) -> NDArray[np.float64]:
+    return np.asarray(quantiles)

@@ -59,15 +59,22 @@ class Window:
     ) -> None:
         """Take in rows (each array is (rows,)); the oldest make room."""
         capacity = len(self._volatility)
+        if len(volatility) == 1:
+            at = self._next
+            self._volatility[at], self._gradient_norm[at] = volatility.item(), gradient_norm.item()
+            self._level[at], self._outside[at] = level.item(), outside.item()
+            self._next = (at + 1) % capacity
+            self.samples = min(self.samples + 1, capacity)
+            return
         kept = min(len(volatility), capacity)
-        at = (self._next + np.arange(kept)) % capacity
+        places = (self._next + np.arange(kept)) % capacity
         for ring, values in (
             (self._volatility, volatility),
             (self._gradient_norm, gradient_norm),
             (self._level, level),
             (self._outside, outside),
         ):
-            ring[at] = values[len(values) - kept :]
+            ring[places] = values[len(values) - kept :]
         self._next = int((self._next + kept) % capacity)
         self.samples = min(self.samples + kept, capacity)
 

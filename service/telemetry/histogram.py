@@ -1,4 +1,4 @@
-"""A histogram that takes a whole batch of rows in one call."""
+"""A Prometheus histogram that takes a whole batch of values in one call, and one value at little cost."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
@@ -22,11 +22,16 @@ class Bins:
     def observe(self, values: NDArray[np.float64]) -> None:
         """Count finite values, (rows,)."""
         if len(values) == 1:
-            self._counts[bisect_left(self._buckets, values[0])] += 1
-        else:
-            at = np.searchsorted(self._edges, values, side="left")
-            self._counts += np.bincount(at, minlength=len(self._counts))
+            self.add(values.item())
+            return
+        at = np.searchsorted(self._edges, values, side="left")
+        self._counts += np.bincount(at, minlength=len(self._counts))
         self._sum += float(values.sum())
+
+    def add(self, value: float) -> None:
+        """Count one finite value."""
+        self._counts[bisect_left(self._buckets, value)] += 1
+        self._sum += value
 
     def read(self) -> tuple[list[tuple[str, float]], float]:
         """Cumulative counts by upper bound, and the sum."""
@@ -34,28 +39,39 @@ class Bins:
         return list(zip(bounds, np.cumsum(self._counts).astype(float).tolist(), strict=True)), self._sum
 
 
-class RowHistogram(Collector):
-    """A Prometheus histogram family by model and version."""
+class BatchHistogram(Collector):
+    """A histogram family. Written on the event loop alone: it takes no lock."""
 
-    def __init__(self, name: str, documentation: str, buckets: Sequence[float], registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        name: str,
+        documentation: str,
+        labels: Sequence[str],
+        buckets: Sequence[float],
+        registry: CollectorRegistry,
+    ) -> None:
+        self._labels = tuple(labels)
         self._name = name
         self._documentation = documentation
         self._buckets = buckets
-        self._bins: dict[tuple[str, str], Bins] = {}
+        self._bins: dict[tuple[str, ...], Bins] = {}
         registry.register(self)
 
-    def labels(self, model: str, version: str) -> Bins:
-        """The bins of one model version."""
-        return self._bins.setdefault((model, version), Bins(self._buckets))
+    def labels(self, *values: str) -> Bins:
+        """The bins of one label set."""
+        bins = self._bins.get(values)
+        if bins is None:
+            bins = self._bins[values] = Bins(self._buckets)
+        return bins
 
     def describe(self) -> Iterable[Metric]:
         """The empty family, by which the registry knows the name."""
-        return [HistogramMetricFamily(self._name, self._documentation, labels=("model", "version"))]
+        return [HistogramMetricFamily(self._name, self._documentation, labels=self._labels)]
 
     def collect(self) -> Iterable[Metric]:
         """The family as it stands."""
-        family = HistogramMetricFamily(self._name, self._documentation, labels=("model", "version"))
-        for labels, bins in self._bins.items():
+        family = HistogramMetricFamily(self._name, self._documentation, labels=self._labels)
+        for labels, bins in list(self._bins.items()):
             buckets, total = bins.read()
             family.add_metric(labels, buckets, total)
         return [family]

@@ -12,7 +12,6 @@ from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
-    Histogram,
     PlatformCollector,
     ProcessCollector,
     disable_created_metrics,
@@ -21,7 +20,8 @@ from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from service.telemetry.histogram import RowHistogram
+from service.stability.verdict import VERDICTS
+from service.telemetry.histogram import BatchHistogram
 
 MODEL = ("model", "version")
 STATES = ("LOADING", "READY", "FAILED")
@@ -70,27 +70,31 @@ class Metrics:
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry()
-        self.volatility = RowHistogram(
+        self.volatility = BatchHistogram(
             "chainzrule_prediction_volatility",
             "Standard deviation of the reported output under the declared input noise, in the output's unit.",
+            MODEL,
             VOLATILITY_BUCKETS,
             registry,
         )
-        self.relative_volatility = RowHistogram(
+        self.relative_volatility = BatchHistogram(
             "chainzrule_prediction_volatility_relative",
             "Prediction volatility divided by the mean volatility of the model card's held-out rows.",
+            MODEL,
             RELATIVE_BUCKETS,
             registry,
         )
-        self.flip_probability = RowHistogram(
+        self.flip_probability = BatchHistogram(
             "chainzrule_prediction_flip_probability",
             "Chance that the declared input noise changes the predicted label.",
+            MODEL,
             PROBABILITY_BUCKETS,
             registry,
         )
-        self.gradient_norm = RowHistogram(
+        self.gradient_norm = BatchHistogram(
             "chainzrule_input_gradient_norm",
             "Frobenius norm of the scores' derivative with respect to the inputs, per sigma of the declared noise.",
+            MODEL,
             VOLATILITY_BUCKETS,
             registry,
         )
@@ -112,26 +116,22 @@ class Metrics:
             MODEL,
             registry=registry,
         )
-        self.request_seconds = Histogram(
+        self.request_seconds = BatchHistogram(
             "chainzrule_request_duration_seconds",
             "Time from a request's arrival to its answer.",
             ("route", "method", "code"),
-            buckets=SECONDS_BUCKETS,
-            registry=registry,
+            SECONDS_BUCKETS,
+            registry,
         )
-        self.inference_seconds = Histogram(
+        self.inference_seconds = BatchHistogram(
             "chainzrule_inference_duration_seconds",
             "Time of one batch: the graph's run and the stability measures.",
             MODEL,
-            buckets=SECONDS_BUCKETS,
-            registry=registry,
+            SECONDS_BUCKETS,
+            registry,
         )
-        self.batch_rows = Histogram(
-            "chainzrule_batch_rows",
-            "Rows that one run answered.",
-            MODEL,
-            buckets=ROWS_BUCKETS,
-            registry=registry,
+        self.batch_rows = BatchHistogram(
+            "chainzrule_batch_rows", "Rows that one run answered.", MODEL, ROWS_BUCKETS, registry
         )
         self.in_progress = Gauge(
             "chainzrule_requests_in_progress", "Requests that are being answered.", registry=registry
@@ -176,7 +176,7 @@ class VersionMetrics:
         self._relative = metrics.relative_volatility.labels(*labels)
         self._flip_probability = metrics.flip_probability.labels(*labels)
         self._gradient_norm = metrics.gradient_norm.labels(*labels)
-        self._predictions = metrics.predictions
+        self._predictions = {verdict: metrics.predictions.labels(*labels, verdict) for verdict in VERDICTS}
         self._out_of_range = metrics.out_of_range
         self.nonfinite = metrics.nonfinite.labels(*labels)
         self._inference_seconds = metrics.inference_seconds.labels(*labels)
@@ -184,8 +184,8 @@ class VersionMetrics:
 
     def count_batch(self, rows: int, seconds: float) -> None:
         """Count one run."""
-        self._inference_seconds.observe(seconds)
-        self._batch_rows.observe(rows)
+        self._inference_seconds.add(seconds)
+        self._batch_rows.add(rows)
 
     def count_rows(self, readings: RowReadings) -> None:
         """Count the observed rows of a batch."""
@@ -197,7 +197,7 @@ class VersionMetrics:
             self._flip_probability.observe(readings.flip_probability)
         for verdict, rows in readings.verdicts.items():
             if rows:
-                self._predictions.labels(*self._labels, verdict).inc(rows)
+                self._predictions[verdict].inc(rows)
         for feature, rows in readings.out_of_range.items():
             self._out_of_range.labels(*self._labels, feature).inc(rows)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
-from service.telemetry.histogram import RowHistogram
+from service.telemetry.histogram import BatchHistogram
 
 BUCKETS = (0.1, 0.5, 1.0, 5.0)
 
@@ -14,7 +14,7 @@ def test_it_counts_as_the_client_librarys(batch: int) -> None:
     rng = np.random.default_rng(batch)
     values = np.concatenate([rng.gamma(1.0, 2.0, size=95), [0.0, 0.1, 0.5, 5.0, 1e9]])
     own, theirs = CollectorRegistry(), CollectorRegistry()
-    mine = RowHistogram("x", "about x", BUCKETS, own)
+    mine = BatchHistogram("x", "about x", ("model", "version"), BUCKETS, own)
     library = Histogram("x", "about x", ("model", "version"), buckets=BUCKETS, registry=theirs)
     for start in range(0, 100, batch):
         mine.labels("m", "1").observe(values[start : start + batch])
@@ -32,7 +32,7 @@ def test_it_counts_as_the_client_librarys(batch: int) -> None:
 
 def test_label_sets_are_apart() -> None:
     registry = CollectorRegistry()
-    histogram = RowHistogram("x", "about x", BUCKETS, registry)
+    histogram = BatchHistogram("x", "about x", ("model", "version"), BUCKETS, registry)
     histogram.labels("a", "1").observe(np.array([1.0]))
     histogram.labels("a", "2")
     assert registry.get_sample_value("x_count", {"model": "a", "version": "1"}) == 1.0
@@ -41,6 +41,6 @@ def test_label_sets_are_apart() -> None:
 
 def test_a_name_can_be_taken_once() -> None:
     registry = CollectorRegistry()
-    RowHistogram("x", "about x", BUCKETS, registry)
+    BatchHistogram("x", "about x", ("model", "version"), BUCKETS, registry)
     with pytest.raises(ValueError, match=r"[Dd]uplicated"):
-        RowHistogram("x", "about x", BUCKETS, registry)
+        BatchHistogram("x", "about x", ("model", "version"), BUCKETS, registry)

@@ -187,7 +187,7 @@ async def test_experiments_count_as_requests_only(serving: Serving) -> None:
         assert found("batch_rows_count", **of(CLASSIFIER)) == 4
         for name in ("prediction_volatility", "prediction_flip_probability", "input_gradient_norm"):
             assert found(f"{name}_count", **of(CLASSIFIER)) == 0
-        assert not list(found.labels("predictions_total"))
+        assert all(found("predictions_total", **labels) == 0 for labels in found.labels("predictions_total"))
         assert not list(found.labels("out_of_range_features_total"))
         assert found("gradient_window_samples", **of(CLASSIFIER)) == 0
         # In one batch with observed rows, too.

@@ -1,0 +1,38 @@
+"""A request and an answer, as light as the hot routes need them."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope
+
+
+class Incoming(Request):
+    """Starlette's request, with its headers looked up without scanning and decoding them all each time."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        super().__init__(scope, receive)
+        self._by_name: dict[bytes, bytes] = dict(scope["headers"])
+
+    def header(self, name: bytes) -> str | None:
+        """A header's value; `name` in lower case."""
+        value = self._by_name.get(name)
+        return None if value is None else value.decode("latin-1")
+
+
+class Answer(Response):
+    """Starlette's response, with its headers written as they will be sent."""
+
+    def __init__(
+        self,
+        content: bytes,
+        status: int = 200,
+        content_type: bytes = b"application/json",
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+    ) -> None:
+        self.status_code = status
+        self.body = content
+        self.background = None
+        self.raw_headers = [
+            (b"content-length", str(len(content)).encode()),
+            (b"content-type", content_type),
+            *headers,
+        ]

@@ -1,0 +1,1 @@
+"""The open inference protocol v2 over REST, with the binary tensor extension."""

@@ -1,0 +1,82 @@
+"""The protocol's health and metadata routes."""
+
+import orjson
+from starlette.responses import Response
+
+from service.api.context import Context
+from service.api.exchange import Endpoint
+from service.api.incoming import Incoming
+from service.api.oip.tensormap import input_specs, usual_outputs
+from service.errors import NotReady
+
+EXTENSIONS = ("binary_tensor_data",)
+
+
+def server_endpoint(context: Context) -> Endpoint:
+    """The endpoint of `/v2`."""
+
+    async def server(request: Incoming) -> Response:
+        """The server's name, version and protocol extensions."""
+        return _json({"name": "chainzrule", "version": request.app.version, "extensions": list(EXTENSIONS)})
+
+    return server
+
+
+def live_endpoint(context: Context) -> Endpoint:
+    """The endpoint of `/v2/health/live`."""
+
+    async def live(request: Incoming) -> Response:
+        """The process answers."""
+        return _json({"live": True})
+
+    return live
+
+
+def ready_endpoint(context: Context) -> Endpoint:
+    """The endpoint of `/v2/health/ready`."""
+
+    async def ready(request: Incoming) -> Response:
+        """200 while traffic is welcome, else 503: what `/readyz` says."""
+        welcome = context.catalog.ready() and not context.draining
+        return _json({"ready": welcome}, 200 if welcome else 503)
+
+    return ready
+
+
+def model_ready_endpoint(context: Context) -> Endpoint:
+    """The endpoint of `/v2/models/{model}[/versions/{version}]/ready`."""
+
+    async def model_ready(request: Incoming) -> Response:
+        """200 while the model answers, 503 while it does not."""
+        name = request.path_params["model"]
+        try:
+            context.catalog.resolve(name, request.path_params.get("version"))
+        except NotReady:
+            return _json({"name": name, "ready": False}, 503)
+        return _json({"name": name, "ready": True})
+
+    return model_ready
+
+
+def model_endpoint(context: Context) -> Endpoint:
+    """The endpoint of `/v2/models/{model}[/versions/{version}]`."""
+
+    async def model(request: Incoming) -> Response:
+        """The model's versions, inputs and usual outputs."""
+        name = request.path_params["model"]
+        card = context.catalog.resolve(name, request.path_params.get("version")).card
+        return _json(
+            {
+                "name": name,
+                "versions": list(context.catalog.entries(name)),
+                "platform": "onnx_onnxv1",
+                "inputs": [spec.describe() for spec in input_specs(card)],
+                "outputs": [spec.describe() for spec in usual_outputs(card)],
+            }
+        )
+
+    return model
+
+
+def _json(content: dict[str, object], status: int = 200) -> Response:
+    return Response(orjson.dumps(content), status, media_type="application/json")

@@ -1,0 +1,169 @@
+"""What an inference request says: JSON, or JSON followed by raw tensors (the binary tensor extension)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.api.body import parse_object, read_body
+from service.api.incoming import Incoming
+from service.api.oip.tensors import (
+    TensorSpec,
+    check_shape,
+    floats_from_bytes,
+    floats_from_json,
+    texts_from_bytes,
+    texts_from_json,
+)
+from service.api.requests import MAX_NOISE_SCALE
+from service.errors import InvalidInput, UnsupportedMedia
+
+JSON_LENGTH = b"inference-header-content-length"
+Values = NDArray[np.float32] | list[str]
+
+
+@dataclass(frozen=True)
+class WantedOutput:
+    """An output that was asked for, and whether as raw bytes."""
+
+    name: str
+    binary: bool
+
+
+@dataclass(frozen=True)
+class InferRequest:
+    """A checked inference request.
+
+    Attributes:
+        values: each input's data, with all dimensions.
+        outputs: the outputs asked for; None for the model's usual ones.
+        id: to be echoed; None where there was none.
+        binary: whether outputs are raw bytes unless they say otherwise.
+        noise_scale: multiple of the card's noise at which to measure.
+        observe: whether the rows enter metrics and window.
+    """
+
+    values: Mapping[str, Values]
+    outputs: tuple[WantedOutput, ...] | None = None
+    id: str | None = None
+    binary: bool = False
+    noise_scale: float = 1.0
+    observe: bool = True
+
+
+async def read_infer_request(request: Incoming, inputs: Sequence[TensorSpec], limit: int) -> InferRequest:
+    """Read and check an inference request for a model with these inputs."""
+    declared = request.header(JSON_LENGTH)
+    media_type = (request.header(b"content-type") or "").partition(";")[0].strip().lower()
+    if media_type not in ("application/json", "application/octet-stream", ""):
+        raise UnsupportedMedia("send application/json, or application/octet-stream with binary tensors", "Content-Type")
+    body = memoryview(await read_body(request, limit))
+    if declared is None:
+        return _read(parse_object(bytes(body)), body[len(body) :], inputs)
+    if not declared.isascii() or not declared.isdecimal() or int(declared[:20]) > len(body):
+        raise InvalidInput("must be a whole number of bytes, at most the body's", "Inference-Header-Content-Length")
+    length = int(declared)
+    if length == 0:
+        return _read_raw(body, inputs)
+    return _read(parse_object(bytes(body[:length])), body[length:], inputs)
+
+
+def _read_raw(body: memoryview, inputs: Sequence[TensorSpec]) -> InferRequest:
+    """The whole body is the one input's bytes, of one row; outputs are raw too."""
+    if len(inputs) != 1 or inputs[0].datatype != "FP32":
+        raise InvalidInput("may be 0 only for a model with one FP32 input", "Inference-Header-Content-Length")
+    spec = inputs[0]
+    values = floats_from_bytes(body, (1, *spec.shape[1:]), f"inputs.{spec.name}")
+    return InferRequest(values={spec.name: values}, binary=True)
+
+
+def _read(document: dict[str, Any], raw: memoryview, inputs: Sequence[TensorSpec]) -> InferRequest:
+    parameters = _parameters(document, "parameters")
+    identity = document.get("id")
+    if identity is not None and type(identity) is not str:
+        raise InvalidInput("must be text", "id")
+    binary = _flag(parameters, "binary_data_output", False)
+    return InferRequest(
+        values=_values(document.get("inputs"), raw, {spec.name: spec for spec in inputs}),
+        outputs=_outputs(document.get("outputs"), binary),
+        id=identity,
+        binary=binary,
+        noise_scale=_noise_scale(parameters.get("noise_scale", 1.0)),
+        observe=_flag(parameters, "observe", True),
+    )
+
+
+def _values(listed: Any, raw: memoryview, specs: dict[str, TensorSpec]) -> dict[str, Values]:
+    if type(listed) is not list or not listed:
+        raise InvalidInput("must be a list of tensors", "inputs")
+    values: dict[str, Values] = {}
+    at = 0
+    for item in listed:
+        if type(item) is not dict or type(item.get("name")) is not str:
+            raise InvalidInput("must hold tensors with names", "inputs")
+        spec = specs.get(item["name"])
+        if spec is None:
+            raise InvalidInput(f"has a tensor the model does not take; it takes {', '.join(specs)}", "inputs")
+        if spec.name in values:
+            raise InvalidInput("is given twice", f"inputs.{spec.name}")
+        values[spec.name], taken = _tensor(item, raw[at:], spec)
+        at += taken
+    missing = next((name for name in specs if name not in values), None)
+    if missing is not None:
+        raise InvalidInput("is missing", f"inputs.{missing}")
+    if at != len(raw):
+        raise InvalidInput("has bytes that no tensor claims", "body")
+    return values
+
+
+def _tensor(item: dict[str, Any], raw: memoryview, spec: TensorSpec) -> tuple[Values, int]:
+    """One tensor's data, and how many of the raw bytes they took."""
+    place = f"inputs.{spec.name}"
+    shape = check_shape(spec, item.get("datatype"), item.get("shape"))
+    size = _parameters(item, place).get("binary_data_size")
+    if size is None:
+        read = floats_from_json if spec.datatype == "FP32" else texts_from_json
+        return read(item.get("data"), shape, place), 0
+    if type(size) is not int or not 0 <= size <= len(raw):
+        raise InvalidInput("must be a number of bytes that the body has", f"{place}.binary_data_size")
+    if "data" in item:
+        raise InvalidInput("has both data and binary_data_size", place)
+    decode = floats_from_bytes if spec.datatype == "FP32" else texts_from_bytes
+    return decode(raw[:size], shape, place), size
+
+
+def _outputs(listed: Any, binary: bool) -> tuple[WantedOutput, ...] | None:
+    if listed is None:
+        return None
+    if type(listed) is not list or any(type(item) is not dict or type(item.get("name")) is not str for item in listed):
+        raise InvalidInput("must be a list of tensors with names", "outputs")
+    outputs = tuple(
+        WantedOutput(item["name"], _flag(_parameters(item, "outputs"), "binary_data", binary)) for item in listed
+    )
+    if len({output.name for output in outputs}) != len(outputs):
+        raise InvalidInput("asks for an output twice", "outputs")
+    return outputs or None
+
+
+def _parameters(item: dict[str, Any], place: str) -> dict[str, Any]:
+    parameters = item.get("parameters")
+    if parameters is None:
+        return {}
+    if type(parameters) is not dict or any(type(value) not in (str, int, float, bool) for value in parameters.values()):
+        raise InvalidInput("must have parameters that are texts, numbers, true or false", place)
+    return parameters
+
+
+def _flag(parameters: dict[str, Any], name: str, default: bool) -> bool:
+    value = parameters.get(name, default)
+    if type(value) is not bool:
+        raise InvalidInput("must be true or false", f"parameters.{name}")
+    return value
+
+
+def _noise_scale(value: Any) -> float:
+    if type(value) not in (int, float) or not 0 < value <= MAX_NOISE_SCALE:
+        raise InvalidInput(f"must be a number above 0, at most {MAX_NOISE_SCALE:g}", "parameters.noise_scale")
+    return float(value)

@@ -1,0 +1,77 @@
+"""The hot way of reading a body never accepts, or makes of it, anything that the general way does not."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.api.body import parse_object
+from service.api.matrix import MatrixParser
+from service.errors import InvalidInput, MalformedRequest
+
+GENERAL = {
+    "object rows": b'{"instances": [{"a": 1}]}',
+    "object in a row": b'{"instances": [[1, {"a": 2}]]}',
+    "text in a row": b'{"instances": [[1, "2"]]}',
+    "boolean": b'{"instances": [[1, true]]}',
+    "null": b'{"instances": [[1, null]]}',
+    "ragged": b'{"instances": [[1, 2], [3]]}',
+    "nested": b'{"instances": [[1, [2]], [3, 4]]}',
+    "nested evenly": b'{"instances": [[[1, 2]], [[3, 4]]]}',
+    "no rows": b'{"instances": []}',
+    "no instances": b'{"model": "a"}',
+    "not a list": b'{"instances": 5}',
+    "twice": b'{"instances": [[1]], "instances": [[2]]}',
+    "another member twice": b'{"model": "a", "instances": [[1]], "model": "b"}',
+    "byte order mark": b'\xef\xbb\xbf{"instances": [[1]]}',
+    "an array": b"[[1]]",
+    "nothing": b"",
+    "cut short": b'{"instances": [[1]]',
+    "something behind": b'{"instances": [[1]]} 2',
+    "NaN": b'{"instances": [[NaN]]}',
+    "too large for a float": b'{"instances": [[1e400]]}',
+    "bad UTF-8": b'{"model": "\xff", "instances": [[1]]}',
+    "a member with members": b'{"instances": [[1]], "observe": {"a": 1}}',
+    "a member with items": b'{"instances": [[1]], "include": ["layers"]}',
+    "an escaped mark": b'{"instances": [[1]], "model": "a\\"b"}',
+}
+
+
+@pytest.mark.parametrize("text", GENERAL.values(), ids=GENERAL.keys())
+def test_all_but_plain_rows_take_the_general_way(text: bytes) -> None:
+    parser = MatrixParser()
+    assert parser.parse(text) is None
+    assert parser.parse(b'{"instances": [[1, 2]]}') is not None  # and the parser can be used again
+
+
+NUMBERS = st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers(-(2**63), 2**64 - 1), st.just(-0.0))
+ROWS = st.integers(1, 5).flatmap(lambda width: st.lists(st.lists(NUMBERS, min_size=width, max_size=width), min_size=1))
+
+
+@given(ROWS, st.text(max_size=8), st.booleans())
+def test_plain_rows_are_read_as_the_general_way_reads_them(rows: list[list[float]], model: str, observe: bool) -> None:
+    text = json.dumps({"model": model, "instances": rows, "observe": observe}, ensure_ascii=False)
+    try:
+        body = text.encode()
+    except UnicodeEncodeError:
+        return
+    found = MatrixParser().parse(body)
+    if found is None:  # an escape, or a bracket in a text
+        assert json.dumps(model, ensure_ascii=False) != f'"{model}"' or set(model) & set("[{")
+        return
+    expected = parse_object(body)
+    np.testing.assert_array_equal(found.pop("instances"), np.array(expected.pop("instances"), dtype=np.float64))
+    assert found == expected
+
+
+@given(st.binary(max_size=60))
+def test_what_the_general_way_refuses_the_hot_way_does_not_take(noise: bytes) -> None:
+    text = b'{"instances": [[1, 2]' + noise
+    if MatrixParser().parse(text) is None:
+        return
+    try:
+        parse_object(text)
+    except (InvalidInput, MalformedRequest) as error:
+        raise AssertionError("the hot way took what the general way refuses") from error
