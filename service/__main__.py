@@ -126,8 +126,9 @@ def main(arguments: Sequence[str]) -> int:
         )
     except ValidationError as error:
         for fault in error.errors(include_input=False, include_url=False):
-            name = str(fault["loc"][0])
-            print(f"--{name.replace('_', '-')} (CHAINZRULE_{name.upper()}): {fault['msg']}", file=sys.stderr)
+            name = str(fault["loc"][0]) if fault["loc"] else ""
+            place = f"--{name.replace('_', '-')} (CHAINZRULE_{name.upper()}): " if name else ""
+            print(place + fault["msg"].removeprefix("Value error, "), file=sys.stderr)
         return 2
     except SettingsError as error:
         print(error, file=sys.stderr)

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from service.api.context import Context
-from service.api.exchange import Exchange
+from service.api.exchange import Exchange, HotRoutes
 from service.api.problems import routing_problem
 from service.api.routes import register
 from service.artifact.store import StoredVersion, read_artifact
@@ -99,7 +99,7 @@ def create_app(settings: Settings) -> Application:
         app.add_middleware(
             CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"]
         )
-        hot = {}  # through FastAPI, where the middleware is
+        hot = HotRoutes({}, {})  # through FastAPI, where the middleware is
     app.context = context
     app.exchange = Exchange(context, hot, app.routed, _token(settings))
     return app

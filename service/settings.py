@@ -1,9 +1,9 @@
 """Every setting of the service. Each is an environment variable `CHAINZRULE_<NAME>`; the common ones are flags too."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.runtime.engine import Limits
@@ -97,6 +97,12 @@ class Settings(BaseSettings):
     )
     cors_origins: Names = Field(default=(), description="comma-separated origins that browsers may call from")
     root_path: str = Field(default="", description="path prefix under which a proxy serves the application")
+
+    @model_validator(mode="after")
+    def _window_can_fill(self) -> Self:
+        if self.window_minimum_rows > self.window_rows:
+            raise ValueError("window_minimum_rows is more than window_rows: its ratios would never appear")
+        return self
 
     @property
     def limits(self) -> Limits:

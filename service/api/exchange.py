@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.context import Context
 from service.api.incoming import Answer, Incoming
-from service.api.problems import internal_problem, problem_of, slug_of
+from service.api.problems import internal_problem, is_oip, problem_of, slug_of
 from service.errors import ServiceError, Unauthorized
 from service.telemetry.logs import request_id
 
@@ -26,10 +26,12 @@ _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _OPEN_ROUTES = frozenset(("/healthz", "/readyz", "/metrics"))
 CLIENT_CLOSED = 499
+INFER = "/v2/models/{model}/infer"
+INFER_VERSION = "/v2/models/{model}/versions/{version}/infer"
 
 
-def guarded(endpoint: Endpoint, context: Context) -> Endpoint:
-    """An endpoint that answers its errors as problems and never raises."""
+def guarded(endpoint: Endpoint, context: Context, oip: bool = False) -> Endpoint:
+    """An endpoint that answers its errors as problems (`oip`: as that protocol has them) and never raises."""
 
     @wraps(endpoint)
     async def answer(request: Incoming) -> Response:
@@ -37,22 +39,49 @@ def guarded(endpoint: Endpoint, context: Context) -> Endpoint:
             return await endpoint(request)
         except ServiceError as error:
             context.metrics.rejected.labels(slug_of(error)).inc()
-            return problem_of(error)
+            return problem_of(error, oip)
         except ClientDisconnect:
             return Answer(b"", CLIENT_CLOSED)
         except Exception:
             log.exception("unexpected error")
-            return internal_problem()
+            return internal_problem(oip)
 
     return answer
+
+
+class HotRoutes:
+    """The routes that are found without FastAPI's routing: fixed paths, and the protocol's inference path."""
+
+    def __init__(self, fixed: dict[tuple[str, str], Endpoint], infer: dict[str, Endpoint]) -> None:
+        """Take endpoints by method and path, and the two inference endpoints by their route."""
+        self._fixed = fixed
+        self._infer = infer
+
+    def find(self, method: str, path: str, scope: Scope) -> tuple[Endpoint | None, str | None]:
+        """A path's endpoint and route, with its parameters put into the scope; nothing for FastAPI's to find."""
+        endpoint = self._fixed.get((method, path))
+        if endpoint is not None:
+            return endpoint, path
+        if method == "POST" and path.startswith("/v2/models/") and path.endswith("/infer"):
+            match path.split("/")[3:-1]:
+                case [model]:
+                    return self._infer_at(INFER, scope, {"model": model})
+                case [model, "versions", version]:
+                    return self._infer_at(INFER_VERSION, scope, {"model": model, "version": version})
+        return None, None
+
+    def _infer_at(self, route: str, scope: Scope, parameters: dict[str, str]) -> tuple[Endpoint | None, str | None]:
+        endpoint = self._infer.get(route)
+        if endpoint is None:
+            return None, None
+        scope["path_params"] = parameters
+        return endpoint, route
 
 
 class Exchange:
     """Runs one request through the hot table or, failing that, through `fallback`."""
 
-    def __init__(
-        self, context: Context, hot: dict[tuple[str, str], Endpoint], fallback: ASGIApp, token: bytes | None
-    ) -> None:
+    def __init__(self, context: Context, hot: HotRoutes, fallback: ASGIApp, token: bytes | None) -> None:
         self._context = context
         self._hot = hot
         self._fallback = fallback
@@ -69,13 +98,16 @@ class Exchange:
         # For every answer, whichever way it comes about.
         extra = [(b"x-request-id", identity.encode())]
         status = CLIENT_CLOSED
+        response: Response
         context.in_progress += 1
         path, method = self._path(scope), scope["method"]
-        endpoint = self._hot.get((method, path))
+        endpoint, route = self._hot.find(method, path, scope)
         try:
             if self._token is not None and not self._authorized(request, path, method):
                 context.metrics.rejected.labels("unauthorized").inc()
-                response = problem_of(Unauthorized("send Authorization: Bearer with this service's token"))
+                response = problem_of(
+                    Unauthorized("send Authorization: Bearer with this service's token"), is_oip(path)
+                )
             elif endpoint is not None:
                 response = await endpoint(request)
             else:
@@ -87,6 +119,8 @@ class Exchange:
                         message["headers"] = [*message.get("headers", ()), *extra, *self._closing()]
                     await send(message)
 
+                if method == "HEAD":  # GET, whose body the server leaves out
+                    scope = {**scope, "method": "GET"}
                 await self._fallback(scope, receive, answer)
                 return
             status = response.status_code
@@ -96,7 +130,7 @@ class Exchange:
         finally:
             context.in_progress -= 1
             seconds = time.perf_counter() - begin
-            route = path if endpoint is not None else getattr(scope.get("route"), "path", "unmatched")
+            route = route or str(getattr(scope.get("route"), "path", "unmatched"))
             method = method if method in _METHODS else "OTHER"
             context.metrics.request_seconds.labels(route, method, str(status)).add(seconds)
             if context.settings.access_log:

@@ -4,6 +4,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
+Headers = tuple[tuple[bytes, bytes], ...]
+
 
 class Incoming(Request):
     """Starlette's request, with its headers looked up without scanning and decoding them all each time."""
@@ -26,7 +28,7 @@ class Answer(Response):
         content: bytes,
         status: int = 200,
         content_type: bytes = b"application/json",
-        headers: tuple[tuple[bytes, bytes], ...] = (),
+        headers: Headers = (),
     ) -> None:
         self.status_code = status
         self.body = content

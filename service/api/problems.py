@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
 
 from service import errors
+from service.api.incoming import Answer, Headers
 from service.errors import ServiceError
 from service.telemetry.logs import request_id
 
@@ -34,9 +34,17 @@ _TYPE = "urn:chainzrule:problem:"
 
 
 def problem(
-    status: int, slug: str, detail: str, place: str | None = None, headers: dict[str, str] | None = None
-) -> Response:
-    """A problem response. `slug` becomes the last part of the problem's type."""
+    status: int,
+    slug: str,
+    detail: str,
+    place: str | None = None,
+    headers: Headers = (),
+    oip: bool = False,
+) -> Answer:
+    """An error response: a problem whose type ends in `slug`, or with `oip` what that protocol has instead."""
+    if oip:
+        message = detail if place is None else f"{place}: {detail}"
+        return Answer(orjson.dumps({"error": message}), 400 if status == 422 else status, headers=headers)
     content: dict[str, Any] = {
         "type": _TYPE + slug,
         "title": HTTPStatus(status).phrase,
@@ -45,7 +53,7 @@ def problem(
         "place": place,
         "request_id": request_id.get(),
     }
-    return Response(orjson.dumps(content), status, headers, media_type="application/problem+json")
+    return Answer(orjson.dumps(content), status, b"application/problem+json", headers)
 
 
 def slug_of(error: ServiceError) -> str:
@@ -53,26 +61,32 @@ def slug_of(error: ServiceError) -> str:
     return PROBLEMS.get(type(error), (500, INTERNAL))[1]
 
 
-def problem_of(error: ServiceError) -> Response:
+def problem_of(error: ServiceError, oip: bool = False) -> Answer:
     """The response to one of the service's own errors."""
     status, slug = PROBLEMS.get(type(error), (500, INTERNAL))
     if status == 500:
         log.error("unexpected error", exc_info=error)
-        return internal_problem()
-    headers = {}
+        return internal_problem(oip)
+    headers: Headers = ()
     if isinstance(error, errors.QueueFull | errors.NotReady):
-        headers["Retry-After"] = str(error.retry_after)
+        headers = ((b"retry-after", str(error.retry_after).encode()),)
     if isinstance(error, errors.Unauthorized):
-        headers["WWW-Authenticate"] = "Bearer"
-    return problem(status, slug, error.detail, error.place, headers)
+        headers = ((b"www-authenticate", b"Bearer"),)
+    return problem(status, slug, error.detail, error.place, headers, oip)
 
 
-def internal_problem() -> Response:
+def internal_problem(oip: bool = False) -> Answer:
     """The response to what should not have happened; the log has the cause."""
-    return problem(500, INTERNAL, "the service failed to answer; the log has the cause under this request_id")
+    detail = "the service failed to answer; the log has the cause under this request_id"
+    return problem(500, INTERNAL, detail, oip=oip)
 
 
-async def routing_problem(request: Request, error: Exception) -> Response:
+def is_oip(path: str) -> bool:
+    """Whether a path belongs to the open inference protocol, whose errors have their own shape."""
+    return path == "/v2" or path.startswith("/v2/")
+
+
+async def routing_problem(request: Request, error: Exception) -> Answer:
     """The response to a path or method that no route has."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     details = {
@@ -80,5 +94,7 @@ async def routing_problem(request: Request, error: Exception) -> Response:
         405: ("method-not-allowed", "this path does not take this method; GET /docs lists the routes"),
     }
     slug, detail = details.get(status, (INTERNAL, "the request could not be routed"))
-    headers = dict(error.headers) if isinstance(error, HTTPException) and error.headers else None
-    return problem(status, slug, detail, headers=headers)
+    given = error.headers if isinstance(error, HTTPException) and error.headers else {}
+    headers = tuple((name.lower().encode(), value.encode()) for name, value in given.items())
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    return problem(status, slug, detail, headers=headers, oip=is_oip(path))

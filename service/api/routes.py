@@ -11,11 +11,20 @@ from starlette.responses import Response
 
 from service.api import schemas
 from service.api.context import Context
-from service.api.exchange import Endpoint, guarded
+from service.api.exchange import INFER, INFER_VERSION, Endpoint, HotRoutes, guarded
 from service.api.health import healthz_endpoint, metrics_endpoint, readyz_endpoint
 from service.api.incoming import Incoming
 from service.api.models import get_model_endpoint, get_stability_endpoint, list_models_endpoint
+from service.api.oip.infer import infer_endpoint
+from service.api.oip.metadata import (
+    live_endpoint,
+    model_endpoint,
+    model_ready_endpoint,
+    ready_endpoint,
+    server_endpoint,
+)
 from service.api.predict import predict_endpoint
+from service.api.problems import is_oip
 from service.api.requests import INCLUDES, MAX_NOISE_SCALE
 from service.api.sensitivity import get_sensitivity_endpoint, post_sensitivity_endpoint
 
@@ -74,17 +83,40 @@ def routes(context: Context) -> list[Route]:
             [name, version],
             (404, 422, 503),
         ),
+        *_oip_routes(context),
         Route("GET", "/healthz", healthz_endpoint(context), None),
         Route("GET", "/readyz", readyz_endpoint(context), schemas.Readiness),
         Route("GET", "/metrics", metrics_endpoint(context), None),
     ]
 
 
-def register(application: FastAPI, context: Context) -> dict[tuple[str, str], Endpoint]:
-    """Register every route with FastAPI; returns the hot ones by method and path."""
+def _oip_routes(context: Context) -> list[Route]:
+    """The open inference protocol; each model route with and without a version."""
+    found = [
+        Route("GET", "/v2", server_endpoint(context), None),
+        Route("GET", "/v2/", server_endpoint(context), None),
+        Route("GET", "/v2/health/live", live_endpoint(context), None),
+        Route("GET", "/v2/health/ready", ready_endpoint(context), None),
+    ]
+    model = {**_parameter("model", {"type": "string"}, "the model's name"), "in": "path", "required": True}
+    version = {**_parameter("version", {"type": "string"}, "its version"), "in": "path", "required": True}
+    for path, parameters in (
+        ("/v2/models/{model}", [model]),
+        ("/v2/models/{model}/versions/{version}", [model, version]),
+    ):
+        found += [
+            Route("GET", path, model_endpoint(context), None, None, parameters),
+            Route("GET", f"{path}/ready", model_ready_endpoint(context), None, None, parameters),
+            Route("POST", f"{path}/infer", infer_endpoint(context), None, None, parameters, hot=True),
+        ]
+    return found
+
+
+def register(application: FastAPI, context: Context) -> HotRoutes:
+    """Register every route with FastAPI; returns the hot ones."""
     hot: dict[tuple[str, str], Endpoint] = {}
     for route in routes(context):
-        endpoint = guarded(route.endpoint, context)
+        endpoint = guarded(route.endpoint, context, oip=is_oip(route.path))
         application.add_api_route(
             route.path,
             _for_fastapi(endpoint),
@@ -97,7 +129,8 @@ def register(application: FastAPI, context: Context) -> dict[tuple[str, str], En
         )
         if route.hot:
             hot[route.method, route.path] = endpoint
-    return hot
+    infer = {path: hot.pop(("POST", path)) for path in (INFER, INFER_VERSION)}
+    return HotRoutes(hot, infer)
 
 
 def _for_fastapi(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:

@@ -81,8 +81,8 @@ def list_versions(root: Path) -> list[StoredVersion]:
                 for entry in model.iterdir()
                 if _VERSION.fullmatch(entry.name) and entry.is_dir()
             ]
-        except FileNotFoundError:
-            continue  # it was removed in this moment
+        except (FileNotFoundError, PermissionError):
+            continue  # it was removed in this moment, or is none of ours
         found += sorted(versions, key=lambda version: version.number, reverse=True)
     return found
 

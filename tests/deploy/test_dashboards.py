@@ -58,7 +58,7 @@ def exported() -> dict[str, set[str]]:
     version.count_batch(1, 0.001)
     one = np.ones(1)
     version.count_rows(RowReadings(one, one, one, one, {"stable": 1}, {"feature": 1}))
-    metrics.request_seconds.labels("/predict", "POST", "200").observe(0.001)
+    metrics.request_seconds.labels("/predict", "POST", "200").add(0.001)
     metrics.rejected.labels("queue-full").inc()
     text = metrics.expose("text/plain")[0].decode()
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from service.api.context import Context
 from service.api.exchange import Endpoint
-from service.api.incoming import Incoming
+from service.api.incoming import Answer, Incoming
 from service.api.oip.request import InferRequest, Values, WantedOutput, read_infer_request
 from service.api.oip.tensormap import further_outputs, input_specs, to_matrix, to_tensor, usual_outputs
 from service.api.oip.tensors import TensorSpec, to_bytes
@@ -24,7 +24,7 @@ def infer_endpoint(context: Context) -> Endpoint:
         """Predict rows given as tensors; the stability measures are outputs like any other."""
         deadline = context.deadline(read_timeout(request.header(b"x-request-timeout")))
         served = context.catalog.resolve(request.path_params["model"], request.path_params.get("version"))
-        wanted = await read_infer_request(request, input_specs(served.card), context.settings.max_body_bytes)
+        wanted = await read_infer_request(request, input_specs(served.card), context.settings.max_body_bytes, deadline)
         outputs = _wanted_outputs(served, wanted)
         features = to_matrix(wanted.values, served.model.rows)
         jacobian = any(output.name == "jacobian" for output in outputs)
@@ -75,11 +75,11 @@ def _answer(served: ServedModel, wanted: InferRequest, tensors: list[tuple[Wante
     document["outputs"] = described
     header = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
     if not raw:
-        return Response(header, media_type="application/json")
-    return Response(
+        return Answer(header)
+    return Answer(
         b"".join((header, *raw)),
-        headers={"Inference-Header-Content-Length": str(len(header))},
-        media_type="application/octet-stream",
+        content_type=b"application/octet-stream",
+        headers=((b"inference-header-content-length", str(len(header)).encode()),),
     )
 
 

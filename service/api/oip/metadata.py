@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from service.api.context import Context
 from service.api.exchange import Endpoint
-from service.api.incoming import Incoming
+from service.api.incoming import Answer, Incoming
 from service.api.oip.tensormap import input_specs, usual_outputs
 from service.errors import NotReady
 
@@ -79,4 +79,4 @@ def model_endpoint(context: Context) -> Endpoint:
 
 
 def _json(content: dict[str, object], status: int = 200) -> Response:
-    return Response(orjson.dumps(content), status, media_type="application/json")
+    return Answer(orjson.dumps(content), status)

@@ -53,13 +53,15 @@ class InferRequest:
     observe: bool = True
 
 
-async def read_infer_request(request: Incoming, inputs: Sequence[TensorSpec], limit: int) -> InferRequest:
+async def read_infer_request(
+    request: Incoming, inputs: Sequence[TensorSpec], limit: int, deadline: float
+) -> InferRequest:
     """Read and check an inference request for a model with these inputs."""
     declared = request.header(JSON_LENGTH)
     media_type = (request.header(b"content-type") or "").partition(";")[0].strip().lower()
     if media_type not in ("application/json", "application/octet-stream", ""):
         raise UnsupportedMedia("send application/json, or application/octet-stream with binary tensors", "Content-Type")
-    body = memoryview(await read_body(request, limit))
+    body = memoryview(await read_body(request, limit, deadline))
     if declared is None:
         return _read(parse_object(bytes(body)), body[len(body) :], inputs)
     if not declared.isascii() or not declared.isdecimal() or int(declared[:20]) > len(body):

@@ -113,3 +113,11 @@ async def test_the_documents_answer(client: httpx.AsyncClient) -> None:
     assert "swagger" in (await client.get("/docs")).text.lower()
     document = (await client.get("/openapi.json")).json()
     assert document["info"]["title"] == "ChainzRule"
+
+
+async def test_probes_may_ask_with_head(serving: Serving) -> None:
+    async with serving(CLASSIFIER) as client:
+        for path in ("/healthz", "/readyz"):
+            assert (await client.head(path)).status_code == 200
+        exposition = (await client.get("/metrics")).text
+        assert 'chainzrule_request_duration_seconds_count{code="200",method="HEAD",route="/healthz"} 1.0' in exposition
