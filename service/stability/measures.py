@@ -22,6 +22,9 @@ Output = Callable[[Floats], Floats]
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
 
+_NODES_AND_ZERO = np.append(NODES, 0.0)
+_EXP_LIMIT = 700.0  # just under where exp overflows
+
 # A margin's variance is a difference of float32 covariances: below this share of them it is rounding, not noise.
 ROUNDING = 5e-7
 
@@ -71,7 +74,7 @@ def diagnose(
     gradient_norm = np.sqrt(np.maximum(np.einsum("nss->n", C), 0.0))
     C = C * (noise_scale * noise_scale)[:, None, None]
     if task == "classification":
-        return _classification(s, C, gradient_norm)
+        return (_binary if s.shape[1] == 2 else _classification)(s, C, gradient_norm)
     if task == "ordinal":
         return _ordinal(s, C, gradient_norm)
     return _regression(s, gradient_norm, noise_scale)
@@ -88,6 +91,36 @@ def _regression(s: Floats, gradient_norm: Floats, noise_scale: Floats) -> Diagno
         runner_up=np.full(rows, -1),
         gradient_norm=gradient_norm,
         gradient=np.ones_like(s),
+    )
+
+
+def _binary(s: Floats, C: Floats, gradient_norm: Floats) -> Diagnosis:
+    """Two labels: everything hangs on the one margin, whose law is exactly normal to first order."""
+    difference = s[:, 0] - s[:, 1]
+    label = (difference < 0).astype(np.int64)
+    margin = np.abs(difference)
+    scale = C[:, 0, 0] + C[:, 1, 1]
+    variance = scale - 2.0 * C[:, 0, 1]
+    sd = np.sqrt(np.where(variance > ROUNDING * scale, variance, 0.0))
+    # The other label's probability, exact where the label's is all but 1; as it is, and at the rule's nodes.
+    odds = np.exp(np.minimum(-(margin[:, None] + sd[:, None] * _NODES_AND_ZERO), _EXP_LIMIT))
+    other = odds / (1.0 + odds)
+    moved, other = other[:, :-1], other[:, -1]
+    slope = other * (1.0 - other)
+    gradient = np.empty_like(s)
+    gradient[:, 0] = np.where(label == 0, slope, -slope)
+    gradient[:, 1] = -gradient[:, 0]
+    distance = np.full(len(s), np.inf)
+    np.divide(margin, sd, out=distance, where=sd > 0)
+    return Diagnosis(
+        label=label,
+        value=1.0 - other,
+        volatility=np.sqrt(np.square(moved - (moved @ WEIGHTS)[:, None]) @ WEIGHTS),
+        flip_distance=distance,
+        flip_probability=tail(distance),
+        runner_up=1 - label,
+        gradient_norm=gradient_norm,
+        gradient=gradient,
     )
 
 

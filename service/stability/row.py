@@ -14,7 +14,7 @@ MAX_SCORES = 16  # beyond, S x S Python products cost more than numpy's calls
 
 _SQRT2 = math.sqrt(2.0)
 _DENSITY = 1.0 / math.sqrt(2.0 * math.pi)
-_RULE = tuple(zip(NODES.tolist(), WEIGHTS.tolist(), strict=True))
+_NODES, _WEIGHTS = NODES.tolist(), WEIGHTS.tolist()
 
 Row = list[float]
 
@@ -37,10 +37,31 @@ def diagnose_row(task: Task, s: Row, C: list[Row], noise_scale: float) -> RowDia
     gradient_norm = math.sqrt(max(sum(row[i] for i, row in enumerate(C)), 0.0))
     square = noise_scale * noise_scale
     if task == "classification":
-        return _classification(s, C, square, gradient_norm)
+        return (_binary if len(s) == 2 else _classification)(s, C, square, gradient_norm)
     if task == "ordinal":
         return _ordinal(s, C, square, gradient_norm)
     return RowDiagnosis(0, s[0], gradient_norm * noise_scale, math.inf, math.nan, -1, gradient_norm, [1.0])
+
+
+def _binary(s: Row, C: list[Row], square: float, gradient_norm: float) -> RowDiagnosis:
+    label = 0 if s[0] >= s[1] else 1
+    margin = abs(s[0] - s[1])
+    scale = C[0][0] + C[1][1]
+    variance = scale - 2.0 * C[0][1]
+    sd = math.sqrt(square * variance) if variance > ROUNDING * scale else 0.0
+    other = _sigmoid(-margin)
+    slope = other * (1.0 - other)
+    distance = margin / sd if sd > 0 else math.inf
+    return RowDiagnosis(
+        label,
+        1.0 - other,
+        _spread([_sigmoid(-margin - node * sd) for node in _NODES]) if sd > 0 else 0.0,
+        distance,
+        tail(distance),
+        1 - label,
+        gradient_norm,
+        [-slope, slope] if label else [slope, -slope],
+    )
 
 
 def _classification(s: Row, C: list[Row], square: float, gradient_norm: float) -> RowDiagnosis:
@@ -90,7 +111,7 @@ def _volatility(s: Row, C: list[Row], square: float, gradient: Row, label: int |
     delta = math.sqrt(variance)
     u = [change / delta for change in Cg]
     moved = []
-    for node, _ in _RULE:
+    for node in _NODES:
         shifted = [score + node * change for score, change in zip(s, u, strict=True)]
         if label is None:
             moved.append(sum(map(_sigmoid, shifted)))
@@ -100,8 +121,13 @@ def _volatility(s: Row, C: list[Row], square: float, gradient: Row, label: int |
             own, odds[label] = odds[label], 0.0
             others = sum(odds)
             moved.append(others / (others + own))
-    mean = sum(weight * output for (_, weight), output in zip(_RULE, moved, strict=True))
-    return math.sqrt(sum(weight * (output - mean) ** 2 for (_, weight), output in zip(_RULE, moved, strict=True)))
+    return _spread(moved)
+
+
+def _spread(moved: Row) -> float:
+    """Standard deviation of an output by its values at the nodes."""
+    mean = sum(map(mul, _WEIGHTS, moved))
+    return math.sqrt(sum([weight * (output - mean) ** 2 for weight, output in zip(_WEIGHTS, moved, strict=True)]))
 
 
 def _flip_probability(s: Row, C: list[Row], square: float, label: int, rivals: list[tuple[float, int]]) -> float:

@@ -8,11 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from service.artifact.card import Reference, Task
+from service.artifact.card import QUANTILES, Reference, Task
 from service.stability.measures import Diagnosis
 from service.stability.row import RowDiagnosis
 
 VERDICTS = ("stable", "elevated", "unstable")
+_PERCENTS = np.arange(float(QUANTILES))
 _STABLE, _ELEVATED, _UNSTABLE = range(3)
 
 
@@ -70,7 +71,9 @@ def judge(
 
 def percentile(volatility: NDArray[np.float64], reference: Reference) -> NDArray[np.float64]:
     """(rows,) where each volatility lies among the card's held-out rows, 0 to 100."""
-    quantiles = _as_array(reference.volatility.quantiles)
+    quantiles, distinct = _as_array(reference.volatility.quantiles)
+    if distinct:
+        return np.asarray(np.interp(volatility, quantiles, _PERCENTS))
     low = np.searchsorted(quantiles, volatility, side="left")
     high = np.searchsorted(quantiles, volatility, side="right")
     # Inside a run of equal quantiles the middle of the run; between two quantiles, linear.
@@ -118,5 +121,7 @@ def percentile_row(volatility: float, reference: Reference) -> float:
 
 
 @lru_cache(maxsize=64)
-def _as_array(quantiles: tuple[float, ...]) -> NDArray[np.float64]:
-    return np.asarray(quantiles)
+def _as_array(quantiles: tuple[float, ...]) -> tuple[NDArray[np.float64], bool]:
+    """The quantiles, and whether they are all different."""
+    array = np.asarray(quantiles)
+    return array, bool((np.diff(array) > 0).all())
