@@ -4,6 +4,7 @@
     ├── MalformedRequest        the body is not what its content type says
     ├── UnsupportedMedia        the content type or encoding is not one the route reads
     ├── Unauthorized            the bearer token is missing or wrong
+    ├── Forbidden               the settings do not allow it
     ├── TooLarge                more bytes or rows than the limits allow
     ├── InvalidInput            well-formed, but not an input of this model; names the place
     ├── UnknownModel            no model of that name
@@ -38,6 +39,10 @@ class UnsupportedMedia(ServiceError):
 
 class Unauthorized(ServiceError):
     """The bearer token that this service asks for is missing or wrong."""
+
+
+class Forbidden(ServiceError):
+    """The service's settings do not allow this to anybody."""
 
 
 class TooLarge(ServiceError):

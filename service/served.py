@@ -12,6 +12,7 @@ from service.runtime.selfcheck import golden_features
 from service.stability.verdict import VERDICTS
 from service.stability.window import Window
 from service.telemetry.metrics import RowReadings, VersionMetrics, VersionReading
+from service.telemetry.statistics import Statistics
 
 Matrix = NDArray[np.float32]
 
@@ -37,6 +38,7 @@ class ServedModel:
         self.card = model.card
         self.window = window
         self.loaded_at = time.time()
+        self.statistics = Statistics()
         self._metrics = metrics
         self._predictions: Engine[Inputs, Predictions] = Engine(
             model.predict, _join_inputs, costs.predict, limits, self._record
@@ -47,7 +49,19 @@ class ServedModel:
 
     async def predict(self, inputs: Inputs, deadline: float) -> Share[Predictions]:
         """Predict and measure rows; `deadline` is by the event loop's clock."""
-        return await self._predictions.submit(inputs, len(inputs.features), deadline)
+        begin = time.perf_counter()
+        try:
+            share = await self._predictions.submit(inputs, len(inputs.features), deadline)
+        except BaseException:
+            self.statistics.failed(time.perf_counter() - begin)
+            raise
+        seconds = time.perf_counter() - begin
+        batch = share.result
+        if batch.all_finite or batch.finite[share.start : share.stop].all():
+            self.statistics.succeeded(share.stop - share.start, seconds, batch.seconds)
+        else:
+            self.statistics.failed(seconds)
+        return share
 
     async def differentiate(self, features: Matrix, deadline: float) -> Share[Derivatives]:
         """The scores' Jacobian and the layers' derivative norms."""
@@ -78,6 +92,8 @@ class ServedModel:
         )
 
     def _record(self, batch: Predictions, rows: int, seconds: float) -> None:
+        batch.seconds = seconds
+        self.statistics.ran(rows, seconds)
         self._metrics.count_batch(rows, seconds)
         if not batch.all_finite:
             self._metrics.nonfinite.inc(rows - int(np.count_nonzero(batch.finite)))

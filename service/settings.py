@@ -32,7 +32,7 @@ class Settings(BaseSettings):
     device: Device = Field(
         default="cpu", description="cpu, cuda (refuses to start where it does not work) or auto (falls back to the CPU)"
     )
-    threads: int = Field(default=0, ge=0, description="threads of one model run; 0 takes the container's CPU quota")
+    threads: int = Field(default=0, ge=0, le=256, description="threads of one model run; 0 takes the container's CPU quota")
     default_model: str | None = Field(
         default=None, description="the model of requests that name none; else the only one in the repository"
     )
@@ -95,6 +95,7 @@ class Settings(BaseSettings):
         default=None,
         description="file whose content is the bearer token that all routes but health and metrics ask for",
     )
+    admin: bool = Field(default=False, description="let callers load and unload models under /v2/repository")
     cors_origins: Names = Field(default=(), description="comma-separated origins that browsers may call from")
     root_path: str = Field(default="", description="path prefix under which a proxy serves the application")
 

@@ -24,7 +24,7 @@ Endpoint = Callable[[Incoming], Awaitable[Response]]
 
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_OPEN_ROUTES = frozenset(("/healthz", "/readyz", "/metrics"))
+_OPEN_ROUTES = frozenset(("/healthz", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"))
 CLIENT_CLOSED = 499
 INFER = "/v2/models/{model}/infer"
 INFER_VERSION = "/v2/models/{model}/versions/{version}/infer"

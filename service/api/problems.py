@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 PROBLEMS: dict[type[ServiceError], tuple[int, str]] = {
     errors.MalformedRequest: (400, "malformed-request"),
     errors.Unauthorized: (401, "unauthorized"),
+    errors.Forbidden: (403, "forbidden"),
     errors.UnknownModel: (404, "unknown-model"),
     errors.UnknownVersion: (404, "unknown-version"),
     errors.TooLarge: (413, "too-large"),

@@ -22,7 +22,9 @@ from service.api.oip.metadata import (
     model_ready_endpoint,
     ready_endpoint,
     server_endpoint,
+    statistics_endpoint,
 )
+from service.api.oip.repository import index_endpoint, load_endpoint, unload_endpoint
 from service.api.predict import predict_endpoint
 from service.api.problems import is_oip
 from service.api.requests import INCLUDES, MAX_NOISE_SCALE
@@ -97,9 +99,15 @@ def _oip_routes(context: Context) -> list[Route]:
         Route("GET", "/v2/", server_endpoint(context), None),
         Route("GET", "/v2/health/live", live_endpoint(context), None),
         Route("GET", "/v2/health/ready", ready_endpoint(context), None),
+        Route("GET", "/v2/models/stats", statistics_endpoint(context), None),
+        Route("POST", "/v2/repository/index", index_endpoint(context), None),
     ]
     model = {**_parameter("model", {"type": "string"}, "the model's name"), "in": "path", "required": True}
     version = {**_parameter("version", {"type": "string"}, "its version"), "in": "path", "required": True}
+    found += [
+        Route("POST", "/v2/repository/models/{model}/load", load_endpoint(context), None, None, [model]),
+        Route("POST", "/v2/repository/models/{model}/unload", unload_endpoint(context), None, None, [model]),
+    ]
     for path, parameters in (
         ("/v2/models/{model}", [model]),
         ("/v2/models/{model}/versions/{version}", [model, version]),
@@ -107,6 +115,7 @@ def _oip_routes(context: Context) -> list[Route]:
         found += [
             Route("GET", path, model_endpoint(context), None, None, parameters),
             Route("GET", f"{path}/ready", model_ready_endpoint(context), None, None, parameters),
+            Route("GET", f"{path}/stats", statistics_endpoint(context), None, None, parameters),
             Route("POST", f"{path}/infer", infer_endpoint(context), None, None, parameters, hot=True),
         ]
     return found

@@ -70,6 +70,7 @@ class Catalog(Generic[Served]):
         self._default = default_model
         self._required = required_models
         self._models: dict[str, dict[str, Entry[Served]]] = {}
+        self._unloaded: set[str] = set()
         self._refreshing = asyncio.Lock()
 
     async def refresh(self) -> None:
@@ -84,11 +85,43 @@ class Catalog(Generic[Served]):
         async with self._refreshing:
             stored = await asyncio.to_thread(list_versions, self._root)
             by_name = {name: list(versions) for name, versions in groupby(stored, key=lambda version: version.name)}
+            by_name = {name: versions for name, versions in by_name.items() if name not in self._unloaded}
             for name in [name for name in self._models if name not in by_name]:
                 log.info("model removed", extra={"model": name})
                 del self._models[name]
             for name, versions in by_name.items():
                 await self._follow(name, versions)
+
+    async def unload(self, name: str) -> None:
+        """Take a model out of service until `load` is called for it; raises `UnknownModel`.
+
+        Requests under way are answered.
+        """
+        async with self._refreshing:
+            if name not in self._unloaded:
+                self.entries(name)
+                self._unloaded.add(name)
+                del self._models[name]
+                log.info("model unloaded", extra={"model": name})
+
+    async def load(self, name: str) -> None:
+        """Bring a model into service, its failed versions once more.
+
+        Raises:
+            UnknownModel: the repository has none of that name.
+            InvalidInput: none of its versions could be loaded; says why.
+            OSError: the repository itself cannot be listed.
+        """
+        async with self._refreshing:
+            self._unloaded.discard(name)
+            entries = self._models.get(name, {})
+            for version in [version for version, entry in entries.items() if entry.state is State.FAILED]:
+                del entries[version]
+        await self.refresh()
+        entries = self.entries(name)
+        if not any(entry.served for entry in entries.values()):
+            reason = next((entry.reason for entry in entries.values()), "it has no version")
+            raise InvalidInput(f"could not be loaded: {reason}", "model")
 
     def resolve(self, name: str | None, version: str | None) -> Served:
         """What answers for a model; the default model and its newest READY version unless named.
@@ -112,21 +145,29 @@ class Catalog(Generic[Served]):
         raise NotReady("no version of this model is ready; see /readyz", "model")
 
     def entries(self, name: str) -> dict[str, Entry[Served]]:
-        """A model's versions, newest first; raises `UnknownModel`."""
+        """A model's versions, newest first; raises `UnknownModel`, or `NotReady` for one that was unloaded."""
         try:
             return self._models[name]
         except KeyError:
+            if name in self._unloaded:
+                raise NotReady("this model was unloaded", "model") from None
             raise UnknownModel("there is no such model; GET /models lists them", "model") from None
 
     def models(self) -> Iterator[tuple[str, dict[str, Entry[Served]]]]:
         """All models with their versions, newest first."""
         return iter(self._models.items())
 
+    def unloaded(self) -> list[str]:
+        """The models that were taken out of service."""
+        return sorted(self._unloaded)
+
     def default(self) -> str | None:
         """The model that answers requests that name none; None where there is no such model."""
         if self._default is not None:
             return self._default
-        return next(iter(self._models)) if len(self._models) == 1 else None
+        # One that was unloaded still counts: another must not answer in its place.
+        names = self._models.keys() | self._unloaded
+        return next(iter(names)) if len(names) == 1 else None
 
     def unready(self) -> list[str]:
         """The models that should be ready and are not."""

@@ -60,7 +60,10 @@ class Predictions:
         diagnosis: the measures.
         verdicts: the verdicts.
         percentile: (rows,) of the volatility among the card's held-out rows.
+        seconds: what the run took; known once it is over.
     """
+
+    seconds = 0.0
 
     def __init__(self, model: "Model", inputs: Inputs, outputs: Mapping[str, Floats], thresholds: Thresholds) -> None:
         card = model.card

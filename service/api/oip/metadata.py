@@ -9,7 +9,7 @@ from service.api.incoming import Answer, Incoming
 from service.api.oip.tensormap import input_specs, usual_outputs
 from service.errors import NotReady
 
-EXTENSIONS = ("binary_tensor_data",)
+EXTENSIONS = ("binary_tensor_data", "model_repository", "statistics")
 
 
 def server_endpoint(context: Context) -> Endpoint:
@@ -68,7 +68,7 @@ def model_endpoint(context: Context) -> Endpoint:
         return _json(
             {
                 "name": name,
-                "versions": list(context.catalog.entries(name)),
+                "versions": [version for version, entry in context.catalog.entries(name).items() if entry.served],
                 "platform": "onnx_onnxv1",
                 "inputs": [spec.describe() for spec in input_specs(card)],
                 "outputs": [spec.describe() for spec in usual_outputs(card)],
@@ -76,6 +76,26 @@ def model_endpoint(context: Context) -> Endpoint:
         )
 
     return model
+
+
+def statistics_endpoint(context: Context) -> Endpoint:
+    """The endpoint of `/v2/models/{model}[/versions/{version}]/stats`, and of `/v2/models/stats`."""
+
+    async def statistics(request: Incoming) -> Response:
+        """Requests, runs and their time since each version was loaded; all models' unless one is named."""
+        catalog = context.catalog
+        name, number = request.path_params.get("model"), request.path_params.get("version")
+        if number is not None:
+            served = [catalog.resolve(name, number)]
+        else:
+            models = dict(catalog.models()) if name is None else {name: catalog.entries(name)}
+            served = [entry.served for entries in models.values() for entry in entries.values() if entry.served]
+        described = [
+            {"name": each.card.name, "version": each.card.version, **each.statistics.describe()} for each in served
+        ]
+        return _json({"model_stats": described})
+
+    return statistics
 
 
 def _json(content: dict[str, object], status: int = 200) -> Response:

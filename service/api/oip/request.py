@@ -1,5 +1,6 @@
 """What an inference request says: JSON, or JSON followed by raw tensors (the binary tensor extension)."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.api.body import parse_object, read_body
+from service.api.body import LARGE_BODY, parse_object, read_body
 from service.api.incoming import Incoming
 from service.api.oip.tensors import (
     TensorSpec,
     check_shape,
     floats_from_bytes,
     floats_from_json,
+    text_from_bytes,
     texts_from_bytes,
     texts_from_json,
 )
@@ -53,42 +55,61 @@ class InferRequest:
     observe: bool = True
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """The largest request that is read."""
+
+    body_bytes: int
+    rows: int
+
+
 async def read_infer_request(
-    request: Incoming, inputs: Sequence[TensorSpec], limit: int, deadline: float
+    request: Incoming, inputs: Sequence[TensorSpec], bounds: Bounds, deadline: float
 ) -> InferRequest:
     """Read and check an inference request for a model with these inputs."""
     declared = request.header(JSON_LENGTH)
     media_type = (request.header(b"content-type") or "").partition(";")[0].strip().lower()
     if media_type not in ("application/json", "application/octet-stream", ""):
         raise UnsupportedMedia("send application/json, or application/octet-stream with binary tensors", "Content-Type")
-    body = memoryview(await read_body(request, limit, deadline))
-    if declared is None:
-        return _read(parse_object(bytes(body)), body[len(body) :], inputs)
-    if not declared.isascii() or not declared.isdecimal() or int(declared[:20]) > len(body):
-        raise InvalidInput("must be a whole number of bytes, at most the body's", "Inference-Header-Content-Length")
-    length = int(declared)
-    if length == 0:
+    body = memoryview(await read_body(request, bounds.body_bytes, deadline))
+    length = len(body) if declared is None else _json_length(declared, len(body))
+    if declared is not None and length == 0:
         return _read_raw(body, inputs)
-    return _read(parse_object(bytes(body[:length])), body[length:], inputs)
+    if length > LARGE_BODY:
+        return await asyncio.to_thread(_read, body, length, inputs, bounds.rows)
+    return _read(body, length, inputs, bounds.rows)
+
+
+def _json_length(declared: str, size: int) -> int:
+    digits = declared.lstrip("0")
+    if not declared.isascii() or not declared.isdecimal() or len(digits) > len(str(size)) or int(digits or 0) > size:
+        raise InvalidInput("must be a whole number of bytes, at most the body's", "Inference-Header-Content-Length")
+    return int(digits or 0)
 
 
 def _read_raw(body: memoryview, inputs: Sequence[TensorSpec]) -> InferRequest:
     """The whole body is the one input's bytes, of one row; outputs are raw too."""
-    if len(inputs) != 1 or inputs[0].datatype != "FP32":
-        raise InvalidInput("may be 0 only for a model with one FP32 input", "Inference-Header-Content-Length")
+    if len(inputs) != 1:
+        raise InvalidInput("may be 0 only for a model with one input", "Inference-Header-Content-Length")
     spec = inputs[0]
-    values = floats_from_bytes(body, (1, *spec.shape[1:]), f"inputs.{spec.name}")
+    place = f"inputs.{spec.name}"
+    values: Values
+    if spec.datatype == "FP32":
+        values = floats_from_bytes(body, (1, *spec.shape[1:]), place)
+    else:  # one text, without the length that else stands before each
+        values = [text_from_bytes(body, place)]
     return InferRequest(values={spec.name: values}, binary=True)
 
 
-def _read(document: dict[str, Any], raw: memoryview, inputs: Sequence[TensorSpec]) -> InferRequest:
+def _read(body: memoryview, length: int, inputs: Sequence[TensorSpec], max_rows: int) -> InferRequest:
+    document = parse_object(bytes(body[:length]))
     parameters = _parameters(document, "parameters")
     identity = document.get("id")
     if identity is not None and type(identity) is not str:
         raise InvalidInput("must be text", "id")
     binary = _flag(parameters, "binary_data_output", False)
     return InferRequest(
-        values=_values(document.get("inputs"), raw, {spec.name: spec for spec in inputs}),
+        values=_values(document.get("inputs"), body[length:], {spec.name: spec for spec in inputs}, max_rows),
         outputs=_outputs(document.get("outputs"), binary),
         id=identity,
         binary=binary,
@@ -97,7 +118,7 @@ def _read(document: dict[str, Any], raw: memoryview, inputs: Sequence[TensorSpec
     )
 
 
-def _values(listed: Any, raw: memoryview, specs: dict[str, TensorSpec]) -> dict[str, Values]:
+def _values(listed: Any, raw: memoryview, specs: dict[str, TensorSpec], max_rows: int) -> dict[str, Values]:
     if type(listed) is not list or not listed:
         raise InvalidInput("must be a list of tensors", "inputs")
     values: dict[str, Values] = {}
@@ -110,7 +131,7 @@ def _values(listed: Any, raw: memoryview, specs: dict[str, TensorSpec]) -> dict[
             raise InvalidInput(f"has a tensor the model does not take; it takes {', '.join(specs)}", "inputs")
         if spec.name in values:
             raise InvalidInput("is given twice", f"inputs.{spec.name}")
-        values[spec.name], taken = _tensor(item, raw[at:], spec)
+        values[spec.name], taken = _tensor(item, raw[at:], spec, max_rows)
         at += taken
     missing = next((name for name in specs if name not in values), None)
     if missing is not None:
@@ -120,10 +141,10 @@ def _values(listed: Any, raw: memoryview, specs: dict[str, TensorSpec]) -> dict[
     return values
 
 
-def _tensor(item: dict[str, Any], raw: memoryview, spec: TensorSpec) -> tuple[Values, int]:
+def _tensor(item: dict[str, Any], raw: memoryview, spec: TensorSpec, max_rows: int) -> tuple[Values, int]:
     """One tensor's data, and how many of the raw bytes they took."""
     place = f"inputs.{spec.name}"
-    shape = check_shape(spec, item.get("datatype"), item.get("shape"))
+    shape = check_shape(spec, item.get("datatype"), item.get("shape"), max_rows)
     size = _parameters(item, place).get("binary_data_size")
     if size is None:
         read = floats_from_json if spec.datatype == "FP32" else texts_from_json

@@ -1,6 +1,7 @@
 """A served model as the protocol sees it: its input and output tensors, and rows to and from them."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,27 @@ from service.runtime.rows import RowEncoder
 from service.stability.verdict import VERDICTS
 
 FEATURES = "features"
+
+
+@dataclass(frozen=True)
+class TensorMap:
+    """The tensors of one model.
+
+    Attributes:
+        inputs: those that a request gives.
+        usual: the outputs that answer a request which names none.
+        outputs: all outputs by name.
+    """
+
+    inputs: tuple[TensorSpec, ...]
+    usual: tuple[TensorSpec, ...]
+    outputs: Mapping[str, TensorSpec]
+
+
+def tensor_map(card: ModelCard) -> TensorMap:
+    """The tensors of the model that a card describes."""
+    usual = usual_outputs(card)
+    return TensorMap(input_specs(card), usual, {spec.name: spec for spec in (*usual, *further_outputs(card))})
 
 
 def input_specs(card: ModelCard) -> tuple[TensorSpec, ...]:
@@ -53,7 +75,7 @@ def further_outputs(card: ModelCard) -> tuple[TensorSpec, ...]:
 
 def to_matrix(values: Mapping[str, Values], rows: RowEncoder) -> NDArray[np.float32]:
     """The request's tensors as the graph's matrix, checked like any other rows."""
-    if FEATURES in values and not isinstance(values[FEATURES], list):
+    if len(rows.columns) == rows.width:  # all columns are numeric
         matrix = np.asarray(values[FEATURES], dtype=np.float32)
         count = len(matrix)
     else:

@@ -6,9 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import InvalidInput
+from service.errors import InvalidInput, TooLarge
 
-MAX_RANK = 8
 _NUMBERS = frozenset((int, float))
 
 
@@ -24,8 +23,8 @@ class TensorSpec(NamedTuple):
         return {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}
 
 
-def check_shape(spec: TensorSpec, datatype: Any, shape: Any) -> tuple[int, ...]:
-    """A request tensor's shape, once it and its datatype fit the model's."""
+def check_shape(spec: TensorSpec, datatype: Any, shape: Any, max_rows: int) -> tuple[int, ...]:
+    """A request tensor's shape, once it and its datatype fit the model's, and before its data are looked at."""
     place = f"inputs.{spec.name}"
     if datatype != spec.datatype:
         raise InvalidInput(f"must have the datatype {spec.datatype}", place)
@@ -36,6 +35,8 @@ def check_shape(spec: TensorSpec, datatype: Any, shape: Any) -> tuple[int, ...]:
     )
     if not fits:
         raise InvalidInput(f"must have the shape {list(spec.shape)}", place)
+    if shape[0] > max_rows:
+        raise TooLarge(f"must be at most {max_rows} rows; send several requests", place)
     return tuple(shape)
 
 
@@ -57,10 +58,12 @@ def texts_from_json(data: Any, shape: tuple[int, ...], place: str) -> list[str]:
 
 
 def floats_from_bytes(raw: memoryview, shape: tuple[int, ...], place: str) -> NDArray[np.float32]:
-    """FP32 data as little-endian bytes; a view where the machine is little-endian and the bytes are aligned."""
+    """FP32 data as little-endian bytes: a read-only view of them where they are aligned, else a copy."""
     if len(raw) != 4 * math.prod(shape):
         raise InvalidInput("must have as many bytes as its shape needs", place)
-    return np.frombuffer(raw, dtype="<f4").reshape(shape)
+    values = np.frombuffer(raw, dtype="<f4").reshape(shape)
+    # A tensor may begin at any byte of the body, and kernels may load whole vectors of aligned floats.
+    return values if values.flags.aligned else values.copy()
 
 
 def texts_from_bytes(raw: memoryview, shape: tuple[int, ...], place: str) -> list[str]:
@@ -72,14 +75,19 @@ def texts_from_bytes(raw: memoryview, shape: tuple[int, ...], place: str) -> lis
         end = at + 4 + length
         if at + 4 > len(raw) or end > len(raw):
             raise InvalidInput("has an element that is cut short", place)
-        try:
-            texts.append(str(raw[at + 4 : end], "utf-8"))
-        except UnicodeDecodeError:
-            raise InvalidInput("must hold UTF-8 texts", place) from None
+        texts.append(text_from_bytes(raw[at + 4 : end], place))
         at = end
     if at != len(raw):
         raise InvalidInput("has bytes behind its last element", place)
     return texts
+
+
+def text_from_bytes(raw: memoryview, place: str) -> str:
+    """One text."""
+    try:
+        return str(raw, "utf-8")
+    except UnicodeDecodeError:
+        raise InvalidInput("must hold UTF-8 texts", place) from None
 
 
 def to_bytes(values: NDArray[np.float32] | list[str]) -> bytes:

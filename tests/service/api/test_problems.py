@@ -396,7 +396,7 @@ async def test_every_failure_has_its_status_in_the_one_shape(client: httpx.Async
 
 
 async def test_cases_cover_every_problem_that_a_request_alone_can_meet() -> None:
-    elsewhere = {"unauthorized", "queue-full", "not-ready"}  # need a token, load or a repository without models
+    elsewhere = {"unauthorized", "forbidden", "queue-full", "not-ready"}  # need settings, load or no models
     assert {slug for _, slug in PROBLEMS.values()} - {case.slug for case in CASES} == elsewhere
 
 
@@ -593,7 +593,7 @@ def test_every_error_a_request_can_meet_has_a_status() -> None:
     assert set(PROBLEMS) == own - NEVER_MET_BY_A_REQUEST
     slugs = [slug for _, slug in PROBLEMS.values()]
     assert len(set(slugs)) == len(slugs)
-    assert {status for status, _ in PROBLEMS.values()} <= {400, 401, 404, 413, 415, 422, 429, 503, 504}
+    assert {status for status, _ in PROBLEMS.values()} <= {400, 401, 403, 404, 413, 415, 422, 429, 503, 504}
 
 
 def test_the_tree_is_drawn_in_the_docstring() -> None:

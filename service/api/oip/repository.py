@@ -1,0 +1,80 @@
+"""The protocol's model repository extension: what there is, and taking models in and out of service."""
+
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from service.api.body import parse_object, read_body
+from service.api.context import Context
+from service.api.exchange import Endpoint
+from service.api.incoming import Answer, Incoming
+from service.errors import Forbidden, InvalidInput, NotReady
+from service.runtime.catalog import State
+
+# The extension has no FAILED: clients know these.
+_STATES = {State.LOADING: "LOADING", State.READY: "READY", State.FAILED: "UNAVAILABLE"}
+
+
+def index_endpoint(context: Context) -> Endpoint:
+    """The endpoint of `/v2/repository/index`."""
+
+    async def index(request: Incoming) -> Response:
+        """All models and versions with their state; only ready ones with `{"ready": true}`."""
+        wanted = await _read(request, context)
+        ready = wanted.get("ready", False)
+        if type(ready) is not bool:
+            raise InvalidInput("must be true or false", "ready")
+        listed = [
+            {"name": name, "version": version, "state": _STATES[entry.state], "reason": entry.reason}
+            for name, entries in context.catalog.models()
+            for version, entry in entries.items()
+        ]
+        listed += [
+            {"name": name, "version": "", "state": "UNAVAILABLE", "reason": "unloaded"}
+            for name in context.catalog.unloaded()
+        ]
+        return Answer(orjson.dumps([item for item in listed if not ready or item["state"] == "READY"]))
+
+    return index
+
+
+def load_endpoint(context: Context) -> Endpoint:
+    """The endpoint of `/v2/repository/models/{model}/load`."""
+
+    async def load(request: Incoming) -> Response:
+        """Bring a model into service, or look at its directory again; needs the setting `admin`."""
+        _require_admin(context)
+        if (await _read(request, context)).get("parameters"):
+            raise InvalidInput("are not taken: models are served as the repository has them", "parameters")
+        try:
+            await context.catalog.load(request.path_params["model"])
+        except OSError:
+            raise NotReady("the model repository cannot be read") from None
+        return Answer(b"")
+
+    return load
+
+
+def unload_endpoint(context: Context) -> Endpoint:
+    """The endpoint of `/v2/repository/models/{model}/unload`."""
+
+    async def unload(request: Incoming) -> Response:
+        """Take a model out of service until it is loaded again; needs the setting `admin`."""
+        _require_admin(context)
+        await _read(request, context)
+        await context.catalog.unload(request.path_params["model"])
+        return Answer(b"")
+
+    return unload
+
+
+async def _read(request: Incoming, context: Context) -> dict[str, Any]:
+    """The body's JSON object, which may be left out; clients name all kinds of content types with it."""
+    text = await read_body(request, context.settings.max_body_bytes, context.deadline(None))
+    return parse_object(text) if text.strip() else {}
+
+
+def _require_admin(context: Context) -> None:
+    if not context.settings.admin:
+        raise Forbidden("models are loaded and unloaded here only with the setting admin")
