@@ -18,6 +18,7 @@ from pydantic_settings import SettingsError
 
 from service.app import Application, create_app, refresh
 from service.errors import ServiceError
+from service.protocol import BoundedProtocol, sweep
 from service.settings import Settings
 from service.telemetry.logs import configure_logs
 
@@ -45,7 +46,9 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                http=BoundedProtocol,
                 ws="none",
+                proxy_headers=False,  # nothing here depends on who asks
                 lifespan="on",
                 timeout_graceful_shutdown=settings.shutdown_timeout,
             )
@@ -56,7 +59,7 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Own the signals while serving."""
         loop = asyncio.get_running_loop()
-        tasks: set[asyncio.Task[None]] = set()
+        tasks = {loop.create_task(sweep(self.server_state.connections))}
 
         def reload() -> None:
             task = loop.create_task(refresh(self._app.context.catalog))
@@ -71,6 +74,8 @@ class Server(uvicorn.Server):
         finally:
             for number in handlers:
                 loop.remove_signal_handler(number)
+            for task in tasks:
+                task.cancel()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop accepting, answer what the latest connections still ask, then close the rest and finish."""

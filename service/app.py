@@ -80,11 +80,14 @@ def create_app(settings: Settings) -> Application:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await refresh(catalog)
-        following = asyncio.create_task(_follow(catalog, settings.reload_seconds))
+        duties = [
+            asyncio.create_task(_follow(catalog, settings.reload_seconds)),
+            asyncio.create_task(context.bodies.sweep()),
+        ]
         yield
-        following.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await following
+        for duty in duties:
+            duty.cancel()
+        await asyncio.gather(*duties, return_exceptions=True)
 
     app = Application(
         title="ChainzRule",

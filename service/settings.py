@@ -32,7 +32,9 @@ class Settings(BaseSettings):
     device: Device = Field(
         default="cpu", description="cpu, cuda (refuses to start where it does not work) or auto (falls back to the CPU)"
     )
-    threads: int = Field(default=0, ge=0, le=256, description="threads of one model run; 0 takes the container's CPU quota")
+    threads: int = Field(
+        default=0, ge=0, le=256, description="threads of one model run; 0 takes the container's CPU quota"
+    )
     default_model: str | None = Field(
         default=None, description="the model of requests that name none; else the only one in the repository"
     )

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 
 from service.api.incoming import Incoming
 from service.api.matrix import MatrixParser
-from service.errors import DeadlineExceeded, InvalidInput, MalformedRequest, TooLarge, UnsupportedMedia
+from service.errors import InvalidInput, MalformedRequest, TooLarge, UnsupportedMedia
 
 MAX_DEPTH = 32
 LARGE_BODY = 2**20  # bytes beyond which parsing would hold up the event loop for milliseconds
@@ -19,7 +19,7 @@ _LENGTH_DIGITS = 15  # of a Content-Length: more are too large whatever they are
 _ENCODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 47}
 
 
-async def read_body(request: Incoming, limit: int, deadline: float | None = None) -> bytes:
+async def read_body(request: Incoming, limit: int, deadline: float) -> bytes:
     """The body's bytes, decompressed; `deadline` is by the event loop's clock.
 
     Raises:
@@ -29,11 +29,7 @@ async def read_body(request: Incoming, limit: int, deadline: float | None = None
         DeadlineExceeded: the body was not whole by then.
         ClientDisconnect: the client went away.
     """
-    try:
-        async with asyncio.timeout_at(deadline):
-            return await _receive(request, limit)
-    except TimeoutError:
-        raise DeadlineExceeded("the request's time ran out before its body was there", "body") from None
+    return await request.bodies.keep(_receive(request, limit), deadline)
 
 
 async def _receive(request: Incoming, limit: int) -> bytes:

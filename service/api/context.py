@@ -1,8 +1,9 @@
 """What the routes work with."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from service.api.deadlines import BodyDeadlines
 from service.runtime.catalog import Catalog
 from service.served import ServedModel
 from service.settings import Settings
@@ -18,6 +19,7 @@ class Context:
     metrics: Metrics
     draining: bool = False
     in_progress: int = 0
+    bodies: BodyDeadlines = field(default_factory=BodyDeadlines)
 
     def drain(self) -> None:
         """Say from now on that no more traffic is wanted; answer what comes all the same."""

@@ -92,7 +92,7 @@ class Exchange:
         """Answer one HTTP request."""
         begin = time.perf_counter()
         context = self._context
-        request = Incoming(scope, receive)
+        request = Incoming(scope, receive, context.bodies)
         identity = self._identity(request)
         token = request_id.set(identity)
         # For every answer, whichever way it comes about.

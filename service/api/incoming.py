@@ -4,14 +4,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
+from service.api.deadlines import BodyDeadlines
+
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
 class Incoming(Request):
-    """Starlette's request, with its headers looked up without scanning and decoding them all each time."""
+    """Starlette's request, with its headers looked up without scanning and decoding them all each time.
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
+    Attributes:
+        bodies: what ends the reading of its body at its deadline.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, bodies: BodyDeadlines) -> None:
         super().__init__(scope, receive)
+        self.bodies = bodies
         self._by_name: dict[bytes, bytes] = dict(scope["headers"])
 
     def header(self, name: bytes) -> str | None:

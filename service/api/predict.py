@@ -1,5 +1,7 @@
 """`POST /predict`: predictions, each with its stability."""
 
+import asyncio
+
 import orjson
 from starlette.responses import Response
 
@@ -12,7 +14,10 @@ from service.api.requests import PREDICT_MEMBERS, read_request, read_timeout
 from service.errors import NonFiniteOutput
 from service.runtime.engine import Share
 from service.runtime.model import Predictions
-from service.served import inputs_of
+from service.served import ServedModel, inputs_of
+
+LARGE_REQUEST = 2**14  # values that take milliseconds to read one by one
+LARGE_ANSWER = 512  # rows whose answers take milliseconds to write
 
 
 def predict_endpoint(context: Context) -> Endpoint:
@@ -25,26 +30,39 @@ def predict_endpoint(context: Context) -> Endpoint:
         document = await read_rows(request, context.settings.max_body_bytes, deadline, parser)
         wanted = read_request(document, PREDICT_MEMBERS, context.settings.max_rows)
         served = context.catalog.resolve(wanted.model, wanted.version)
-        features = served.model.rows.encode(wanted.instances)
+        # Rows as objects or with categories are read one value at a time; large answers too are made off the loop.
+        large = len(wanted.instances) * len(served.model.rows.names) > LARGE_REQUEST
+        general = large and isinstance(wanted.instances, list)
+        encode = served.model.rows.encode
+        features = await asyncio.to_thread(encode, wanted.instances) if general else encode(wanted.instances)
         share = await served.predict(inputs_of(features, wanted.noise_scale, wanted.observe), deadline)
         require_finite(share)
-        content = {
-            "model": served.card.name,
-            "version": served.card.version,
-            "predictions": share.result.answers[share.start : share.stop],
-        }
-        return Answer(orjson.dumps(content))
+        if share.stop - share.start > LARGE_ANSWER:
+            return Answer(await asyncio.to_thread(_content, served, share))
+        return Answer(_content(served, share))
 
     return predict
 
 
-def require_finite(share: Share[Predictions]) -> None:
-    """Refuse a request for which the model's answer is not finite; other requests of its batch stand."""
+def _content(served: ServedModel, share: Share[Predictions]) -> bytes:
+    content = {
+        "model": served.card.name,
+        "version": served.card.version,
+        "predictions": share.result.answers[share.start : share.stop],
+    }
+    return orjson.dumps(content)
+
+
+def require_finite(share: Share[Predictions], place: str = "instances") -> None:
+    """Refuse a request for which the model's answer is not finite; other requests of its batch stand.
+
+    `place` is what the request calls its rows.
+    """
     if share.result.all_finite:
         return
     finite = share.result.finite[share.start : share.stop]
     if not finite.all():
         row = int(finite.argmin())
         raise NonFiniteOutput(
-            "the model's answer is not finite; the row may lie far outside the training range", f"instances[{row}]"
+            "the model's answer is not finite; the row may lie far outside the training range", f"{place}[{row}]"
         )

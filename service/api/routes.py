@@ -128,7 +128,7 @@ def register(application: FastAPI, context: Context) -> HotRoutes:
         endpoint = guarded(route.endpoint, context, oip=is_oip(route.path))
         application.add_api_route(
             route.path,
-            _for_fastapi(endpoint),
+            _for_fastapi(endpoint, context),
             methods=[route.method],
             response_model=None,
             summary=(route.endpoint.__doc__ or "").partition(";")[0].partition(":")[0].rstrip("."),
@@ -142,9 +142,9 @@ def register(application: FastAPI, context: Context) -> HotRoutes:
     return HotRoutes(hot, infer)
 
 
-def _for_fastapi(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+def _for_fastapi(endpoint: Endpoint, context: Context) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
-        return await endpoint(Incoming(request.scope, request.receive))
+        return await endpoint(Incoming(request.scope, request.receive, context.bodies))
 
     answer.__name__ = endpoint.__name__
     return answer

@@ -1,5 +1,6 @@
 """`GET /sensitivity` and `POST /sensitivity`: which inputs each prediction hangs on."""
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,13 +17,20 @@ from service.api.matrix import MatrixParser
 from service.api.predict import require_finite
 from service.api.requests import SENSITIVITY_MEMBERS, ModelRequest, read_query, read_request, read_row, read_timeout
 from service.artifact.card import CategoricalFeature
-from service.errors import NonFiniteOutput
+from service.errors import NonFiniteOutput, TooLarge
 from service.runtime.engine import Share
-from service.runtime.model import Derivatives, Predictions
+from service.runtime.model import Predictions
 from service.served import ServedModel, inputs_of
 from service.stability.sensitivity import Sensitivity, sensitivity
 
 Matrix = NDArray[np.float32]
+Floats = NDArray[np.float64]
+
+# What one request may ask for: about 10 MB of answer, and some seconds of runs at most.
+MAX_ENTRIES = 2**16
+MAX_JACOBIAN = 2**20
+MAX_SWITCHES = 2**15
+INLINE_ENTRIES = 2**10  # larger answers are put together off the event loop
 
 
 def get_sensitivity_endpoint(context: Context) -> Endpoint:
@@ -34,7 +42,7 @@ def get_sensitivity_endpoint(context: Context) -> Endpoint:
         wanted, text = read_query(request.scope["query_string"])
         served = context.catalog.resolve(wanted.model, wanted.version)
         wanted = replace(wanted, instances=[read_row(text, served.card)])
-        return await _answer(served, wanted, deadline)
+        return await _answer(context, served, wanted, deadline)
 
     return get_sensitivity
 
@@ -49,26 +57,92 @@ def post_sensitivity_endpoint(context: Context) -> Endpoint:
         document = await read_rows(request, context.settings.max_body_bytes, deadline, parser)
         wanted = read_request(document, SENSITIVITY_MEMBERS, context.settings.max_sensitivity_rows)
         served = context.catalog.resolve(wanted.model, wanted.version)
-        return await _answer(served, wanted, deadline)
+        return await _answer(context, served, wanted, deadline)
 
     return post_sensitivity
 
 
 @dataclass(frozen=True)
-class _Batch:
-    """Everything about the rows of one sensitivity request; row r of the request is row r of each part."""
+class _Explanation:
+    """Everything about the rows of one request; row r of the request is row r of each array.
 
+    Attributes:
+        switches: by categorical feature, (rows, levels) change of the reported output at each level.
+    """
+
+    served: ServedModel
+    wanted: ModelRequest
     features: Matrix
-    predictions: Share[Predictions]
-    derivatives: Share[Derivatives]
+    answers: list[dict[str, Any]]
+    jacobian: Matrix
+    layer_norms: Matrix
     sensitivity: Sensitivity
-    switches: dict[tuple[int, str], dict[str, float]]
+    switches: dict[str, Floats]
+
+    def content(self) -> bytes:
+        """The answer's body."""
+        card, rows = self.served.card, self.served.model.rows
+        content: dict[str, Any] = {
+            "model": card.name,
+            "version": card.version,
+            "predictions": [self._row(row, order) for row, order in enumerate(self._order().tolist())],
+        }
+        if "jacobian" in self.wanted.include:
+            content["jacobian_axes"] = {"scores": card.score_names(), "columns": rows.column_names}
+        if "layers" in self.wanted.include:
+            content["layers"] = [*(f"hidden_{n + 1}" for n in range(self.layer_norms.shape[1] - 1)), "scores"]
+        return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+
+    def _order(self) -> NDArray[np.int64]:
+        """(rows, listed) features by what they do to the output: |effect|, or a category's largest switch."""
+        rows = self.served.model.rows
+        weight = np.abs(self.sensitivity.effect)[:, [rows.start[name] for name in rows.names]]
+        for position, name in enumerate(rows.names):
+            if name in self.switches:
+                weight[:, position] = np.abs(self.switches[name]).max(axis=1)
+        return np.argsort(-weight, axis=1, kind="stable")[:, : self.wanted.top]
+
+    def _row(self, row: int, order: list[int]) -> dict[str, Any]:
+        names = self.served.model.rows.names
+        answer = {
+            **self.answers[row],
+            "method": self.served.card.method,
+            "sensitivities": [self._entry(row, names[position]) for position in order],
+        }
+        if "jacobian" in self.wanted.include:
+            answer["jacobian"] = np.ascontiguousarray(self.jacobian[row])
+        if "layers" in self.wanted.include:
+            answer["layer_norms"] = np.ascontiguousarray(self.layer_norms[row])
+        return answer
+
+    def _entry(self, row: int, name: str) -> dict[str, Any]:
+        rows = self.served.model.rows
+        if name in self.switches:
+            level = rows.level(name, self.features[row])
+            changes = zip(rows.levels(name), self.switches[name][row].tolist(), strict=True)
+            return {
+                "feature": name,
+                "value": level,
+                "gradient": None,
+                "effect": None,
+                "share": None,
+                "switch": {other: change for other, change in changes if other != level},
+            }
+        at = rows.start[name]
+        return {
+            "feature": name,
+            "value": self.features[row, at].item(),
+            "gradient": self.sensitivity.gradient[row, at].item(),
+            "effect": self.sensitivity.effect[row, at].item(),
+            "share": self.sensitivity.share[row, at].item(),
+        }
 
 
-async def _answer(served: ServedModel, wanted: ModelRequest, deadline: float) -> Response:
+async def _answer(context: Context, served: ServedModel, wanted: ModelRequest, deadline: float) -> Response:
+    _check_size(served, wanted)
     features = served.model.rows.encode(wanted.instances)
-    predictions = await served.predict(inputs_of(features, wanted.noise_scale, observe=False), deadline)
-    require_finite(predictions)
+    base = await served.predict(inputs_of(features, wanted.noise_scale, observe=False), deadline)
+    require_finite(base)
     derivatives = await served.differentiate(features, deadline)
     jacobian = derivatives.result.jacobian[derivatives.start : derivatives.stop]
     layer_norms = derivatives.result.layer_norms[derivatives.start : derivatives.stop]
@@ -76,108 +150,70 @@ async def _answer(served: ServedModel, wanted: ModelRequest, deadline: float) ->
         raise NonFiniteOutput(
             "the derivatives are not finite; a row may lie far outside the training range", "instances"
         )
-    batch = _Batch(
+    part = slice(base.start, base.stop)
+    explanation = _Explanation(
+        served,
+        wanted,
         features,
-        predictions,
-        derivatives,
+        base.result.answers[part],
+        jacobian,
+        layer_norms,
         sensitivity(
-            predictions.result.diagnosis.gradient[predictions.start : predictions.stop],
+            base.result.diagnosis.gradient[part],
             jacobian,
             served.model.rows.noise,
             np.full(len(features), wanted.noise_scale),
         ),
-        await _switches(served, features, predictions, deadline),
+        {
+            feature.name: await _switch(served, feature, features, base, context.settings.max_batch_rows, deadline)
+            for feature in served.card.features
+            if isinstance(feature, CategoricalFeature)
+        },
     )
-    content: dict[str, Any] = {
-        "model": served.card.name,
-        "version": served.card.version,
-        "predictions": [_row(served, wanted, batch, row) for row in range(len(features))],
-    }
-    if "jacobian" in wanted.include:
-        content["jacobian_axes"] = {"scores": served.card.score_names(), "columns": served.model.rows.column_names}
-    if "layers" in wanted.include:
-        content["layers"] = [*(f"hidden_{n + 1}" for n in range(derivatives.result.layer_norms.shape[1] - 1)), "scores"]
-    return Answer(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY))
+    if len(features) * len(served.model.rows.names) <= INLINE_ENTRIES and not wanted.include:
+        return Answer(explanation.content())
+    return Answer(await asyncio.to_thread(explanation.content))
 
 
-def _row(served: ServedModel, wanted: ModelRequest, batch: _Batch, row: int) -> dict[str, Any]:
-    answer = dict(batch.predictions.result.answers[batch.predictions.start + row])
-    answer["method"] = served.card.method
-    entries = [_entry(served, batch, row, name) for name in served.model.rows.names]
-    entries.sort(key=_weight, reverse=True)
-    answer["sensitivities"] = entries[: wanted.top]
-    at = batch.derivatives.start + row
-    if "jacobian" in wanted.include:
-        answer["jacobian"] = np.ascontiguousarray(batch.derivatives.result.jacobian[at])
-    if "layers" in wanted.include:
-        answer["layer_norms"] = np.ascontiguousarray(batch.derivatives.result.layer_norms[at])
-    return answer
+def _check_size(served: ServedModel, wanted: ModelRequest) -> None:
+    """Refuse what would take long or fill memory, before any work."""
+    rows, names = len(wanted.instances), len(served.model.rows.names)
+    if rows * min(names, wanted.top or names) > MAX_ENTRIES:
+        raise TooLarge(f"would be over {MAX_ENTRIES} sensitivities; ask for fewer rows, or a smaller top", "instances")
+    if "jacobian" in wanted.include and rows * served.card.scores * served.card.width > MAX_JACOBIAN:
+        raise TooLarge(f"would have Jacobians of over {MAX_JACOBIAN} numbers; ask for fewer rows", "instances")
+    levels = sum(len(feature.levels) for feature in served.card.features if isinstance(feature, CategoricalFeature))
+    if rows * levels > MAX_SWITCHES:
+        raise TooLarge(f"would take over {MAX_SWITCHES} switches of level; ask for fewer rows", "instances")
 
 
-def _entry(served: ServedModel, batch: _Batch, row: int, name: str) -> dict[str, Any]:
-    rows = served.model.rows
-    at = rows.start[name]
-    switch = batch.switches.get((row, name))
-    if switch is not None:
-        return {
-            "feature": name,
-            "value": rows.level(name, batch.features[row]),
-            "gradient": None,
-            "effect": None,
-            "share": None,
-            "switch": switch,
-        }
-    return {
-        "feature": name,
-        "value": float(batch.features[row, at]),
-        "gradient": float(batch.sensitivity.gradient[row, at]),
-        "effect": float(batch.sensitivity.effect[row, at]),
-        "share": float(batch.sensitivity.share[row, at]),
-    }
+async def _switch(
+    served: ServedModel,
+    feature: CategoricalFeature,
+    features: Matrix,
+    base: Share[Predictions],
+    chunk: int,
+    deadline: float,
+) -> Floats:
+    """(rows, levels) what the reported output would change by, had every row each of the feature's levels."""
+    count, start = len(feature.levels), served.model.rows.start[feature.name]
+    switched = np.repeat(features, count, axis=0)
+    switched[:, start : start + count] = np.tile(np.eye(count, dtype=np.float32), (len(features), 1))
+    label = np.repeat(base.result.diagnosis.label[base.start : base.stop], count)
+    outputs = []
+    for begin in range(0, len(switched), chunk):
+        end = begin + chunk
+        share = await served.predict(inputs_of(switched[begin:end], 1.0, observe=False), deadline)
+        if not share.result.finite[share.start : share.stop].all():
+            raise NonFiniteOutput("the model's answer to a switched level is not finite", "instances")
+        outputs.append(_outputs(share, label[begin:end]))
+    changed = np.concatenate(outputs).reshape(len(features), count)
+    return changed - base.result.diagnosis.value[base.start : base.stop, None]
 
 
-def _weight(entry: dict[str, Any]) -> float:
-    """What entries are ordered by: a feature's |effect|, a category's largest |change| at a switch of level."""
-    if entry["effect"] is None:
-        return max(abs(float(change)) for change in entry["switch"].values())
-    return abs(float(entry["effect"]))
-
-
-async def _switches(
-    served: ServedModel, features: Matrix, base: Share[Predictions], deadline: float
-) -> dict[tuple[int, str], dict[str, float]]:
-    """What the reported output would change by, had a category each of its other levels; by row and feature."""
-    switched: list[Matrix] = []
-    places: list[tuple[int, str, str]] = []
-    for feature in served.card.features:
-        if not isinstance(feature, CategoricalFeature):
-            continue
-        start = served.model.rows.start[feature.name]
-        for row in range(len(features)):
-            for position, level in enumerate(feature.levels):
-                if features[row, start + position] == 0.0:
-                    other = features[row].copy()
-                    other[start : start + len(feature.levels)] = 0.0
-                    other[start + position] = 1.0
-                    switched.append(other)
-                    places.append((row, feature.name, level))
-    if not switched:
-        return {}
-    share = await served.predict(inputs_of(np.stack(switched), 1.0, observe=False), deadline)
-    if not share.result.finite[share.start : share.stop].all():
-        raise NonFiniteOutput("the model's answer to a switched level is not finite", "instances")
-    changes: dict[tuple[int, str], dict[str, float]] = {}
-    for position, (row, name, level) in enumerate(places):
-        change = _output(share, position, base, row) - float(base.result.diagnosis.value[base.start + row])
-        changes.setdefault((row, name), {})[level] = change
-    return changes
-
-
-def _output(share: Share[Predictions], position: int, base: Share[Predictions], row: int) -> float:
-    """The reported output at a switched row: for classification, the probability of the original row's label."""
-    at = share.start + position
-    if base.result.task != "classification" or share.result.probabilities is None:
-        return float(share.result.diagnosis.value[at])
-    label = int(base.result.diagnosis.label[base.start + row])
-    probability: float = share.result.probabilities[at, label].item()
-    return probability
+def _outputs(share: Share[Predictions], label: NDArray[np.int64]) -> Floats:
+    """(rows,) the reported output; for classification, the probability of the label that the unswitched row has."""
+    part = slice(share.start, share.stop)
+    if share.result.task != "classification" or share.result.probabilities is None:
+        return share.result.diagnosis.value[part]
+    return share.result.probabilities[part][np.arange(len(label)), label].astype(np.float64)

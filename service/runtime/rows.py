@@ -93,13 +93,17 @@ class RowEncoder:
         values = matrix if len(self.columns) == self.width else matrix[:, self.columns]
         return (values < self._low) | (values > self._high)
 
-    def level(self, name: str, row: Matrix) -> str:
-        """The level of a categorical feature in an encoded row, (D,)."""
+    def levels(self, name: str) -> tuple[str, ...]:
+        """The levels of a categorical feature."""
         feature = self._by_name[name]
         if not isinstance(feature, CategoricalFeature):
             raise TypeError(f"{name} is not categorical")
-        start = self.start[name]
-        return feature.levels[int(row[start : start + len(feature.levels)].argmax())]
+        return feature.levels
+
+    def level(self, name: str, row: Matrix) -> str:
+        """The level of a categorical feature in an encoded row, (D,)."""
+        levels, start = self.levels(name), self.start[name]
+        return levels[int(row[start : start + len(levels)].argmax())]
 
     def _ordered(self, i: int, row: Any) -> list[Any]:
         if type(row) is list:

@@ -13,6 +13,7 @@ from tests.artifacts import BINARY, CLASSIFIER, CUBIC, IMAGE, MIXED, ORDINAL, RE
 from tests.service.conftest import Serving
 
 pytestmark = pytest.mark.anyio
+MIXED_ROWS = [[3.0, "red", 1.0, "north"], [3.5, "green", 2.0, "south"], [None, "blue", 1.5, "north"]]
 SMOOTH = (CLASSIFIER, BINARY, CUBIC, ORDINAL, REGRESSION, IMAGE)
 
 
@@ -178,3 +179,34 @@ async def test_a_layer_norm_that_overflows_is_refused_and_never_null(serving: Se
         response = await client.post("/sensitivity", json={"instances": [[0.0]], "include": ["layers"]})
         assert response.status_code == 422, response.text
         assert response.json()["type"].endswith("non-finite-output")
+
+
+@pytest.mark.parametrize(
+    ("bound", "toy", "question"),
+    [
+        ("MAX_ENTRIES", CLASSIFIER, {}),
+        ("MAX_JACOBIAN", CLASSIFIER, {"include": ["jacobian"]}),
+        ("MAX_SWITCHES", MIXED, {}),
+    ],
+)
+async def test_answers_that_would_be_too_large_are_refused_before_any_work(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, bound: str, toy: Toy, question: dict[str, Any]
+) -> None:
+    rows = MIXED_ROWS[:2] if toy is MIXED else toy.rows(2).tolist()
+    ask = {"instances": rows, "model": toy.name, **question}
+    assert (await client.post("/sensitivity", json=ask)).status_code == 200
+    monkeypatch.setattr(f"service.api.sensitivity.{bound}", 3)
+    refused = await client.post("/sensitivity", json=ask)
+    assert refused.status_code == 413
+    assert "fewer rows" in refused.json()["detail"]
+    if bound == "MAX_ENTRIES":
+        assert (await client.post("/sensitivity", json={**ask, "top": 1})).status_code == 200
+
+
+async def test_switches_run_in_pieces_give_the_same_changes(serving: Serving) -> None:
+    question = {"instances": MIXED_ROWS, "model": MIXED.name}
+    answers = []
+    for rows in (1024, 2):
+        async with serving(MIXED, max_batch_rows=rows) as client:
+            answers.append((await client.post("/sensitivity", json=question)).json()["predictions"])
+    assert_same(answers[0], answers[1])

@@ -1,0 +1,46 @@
+"""Ends the reading of bodies that do not arrive in time: one sweep for all of them, instead of a timer for each."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+from service.errors import DeadlineExceeded
+
+SWEEP_SECONDS = 0.25
+
+Body = TypeVar("Body")
+
+
+class BodyDeadlines:
+    """The requests whose bodies are being read, and until when. Belongs to the event loop."""
+
+    def __init__(self) -> None:
+        self._reading: dict[asyncio.Task[Any], float] = {}
+        self._expired: set[asyncio.Task[Any]] = set()
+
+    async def keep(self, reading: Awaitable[Body], deadline: float) -> Body:
+        """Await the reading of a body; raises `DeadlineExceeded` soon after the deadline, by the loop's clock."""
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("bodies are read by tasks")
+        self._reading[task] = deadline
+        try:
+            return await reading
+        except asyncio.CancelledError:
+            if task not in self._expired:
+                raise
+            task.uncancel()
+            raise DeadlineExceeded("the request's time ran out before its body was there", "body") from None
+        finally:
+            self._reading.pop(task, None)
+            self._expired.discard(task)
+
+    async def sweep(self) -> None:
+        """Look for bodies whose time has run out, until cancelled."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            now = asyncio.get_running_loop().time()
+            for task in [task for task, deadline in self._reading.items() if deadline <= now]:
+                self._reading.pop(task)
+                self._expired.add(task)
+                task.cancel()
