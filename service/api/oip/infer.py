@@ -40,7 +40,7 @@ def infer_endpoint(context: Context) -> Endpoint:
             limit = context.settings.max_sensitivity_rows
             raise TooLarge(f"must be at most {limit} rows with the jacobian; send several requests", "inputs")
         share = await served.predict(inputs_of(features, wanted.noise_scale, wanted.observe), deadline)
-        require_finite(share)
+        require_finite(share, "inputs")
         derivatives = await _jacobian(served, features, deadline) if jacobian else None
         part = slice(share.start, share.stop)
         document: dict[str, Any] = {"model_name": served.card.name, "model_version": served.card.version}

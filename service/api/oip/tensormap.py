@@ -83,7 +83,10 @@ def to_matrix(values: Mapping[str, Values], rows: RowEncoder) -> NDArray[np.floa
         count = len(columns[0])
         if any(len(column) != count for column in columns):
             raise InvalidInput("must all have the same number of rows", "inputs")
-        matrix = rows.encode([list(row) for row in zip(*columns, strict=True)])
+        try:
+            matrix = rows.encode([list(row) for row in zip(*columns, strict=True)])
+        except InvalidInput as error:  # the encoder names rows as our own routes do
+            raise InvalidInput(error.detail, (error.place or "").replace("instances", "inputs", 1)) from None
     if count == 0:
         raise InvalidInput("must have at least one row", "inputs")
     rows.require_finite(matrix, "inputs")
