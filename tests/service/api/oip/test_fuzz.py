@@ -20,7 +20,8 @@ pytestmark = pytest.mark.anyio
 TOYS = (CLASSIFIER, ORDINAL, REGRESSION, MIXED, IMAGE)
 ODD = [
     None, True, False, 0, 1, -1, 2, 3, 16, 2**31, 2**32, 2**63, 2**64 - 1, 2**64, -(2**63), 1e39, 0.5, 1e-320, "", "x",
-    "FP32", "BYTES", "INT64", "features", "label", "jacobian", [], [0], [[]], [1, 2], [-1, 2], {}, {"binary_data_size": 8},
+    "FP32", "BYTES", "INT64", "features", "label", "jacobian", [], [0], [[]], [1, 2], [-1, 2], {},
+    {"binary_data_size": 8},
 ]  # fmt: skip
 INTERESTING = (b"\x00", b"\xff", b"\x7f\xc0\x00\x00", struct.pack("<I", 2**32 - 1), b'"', b"{", b"}", b"[", b",", b"\\")
 
@@ -103,15 +104,8 @@ class Fuzzer:
 
     def _length(self, length: int, size: int) -> str:
         rng = self._random
-        numbers = (
-            length + rng.randint(-9, 9),
-            rng.randint(-1, size + 2),
-            0,
-            size,
-            size + 1,
-            2**63,
-            10 ** rng.randint(1, 60),
-        )
+        near = (length + rng.randint(-9, 9), rng.randint(-1, size + 2))
+        numbers = (*near, 0, size, size + 1, 2**63, 10 ** rng.randint(1, 60))
         return rng.choice((str(rng.choice(numbers)), f"{rng.choice(numbers):050}", "", "x", "1.5", "\u00b9", " 7"))
 
 
