@@ -20,7 +20,7 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test test-slow check format format-check lint types train constraints
+.PHONY: help serve bench test test-slow check format format-check lint types train constraints
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ train: $(VENV)/.dev ## train every config in training/configs and publish it as 
 	  if [ -n '$(MNIST)' ] && grep -q '^source *= *"mnist"' "$$config"; then set -- --mnist '$(MNIST)'; fi; \
 	  $(BIN)/python -m training fit "$$config" --models $(MODELS) "$$@" $(ARGS); \
 	done
+
+bench: $(VENV)/.dev ## load the service and other ways of serving side by side; needs wrk and two cores
+	$(BIN)/python -m benchmarks.serving $(ARGS)
 
 # --- Checking ---
 

@@ -1,0 +1,67 @@
+"""`python -m benchmarks.serving.undiagnosed ...`: the service with its diagnostics taken out, to price them.
+
+Same HTTP, same engine, same metrics of requests and runs; but the graph is cut down to scores and probabilities,
+answers are label and probabilities (or the value), and nothing is measured, judged, or entered into a window.
+"""
+
+import sys
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx.utils import Extractor
+
+from service import __main__, app
+from service.artifact.store import StoredVersion, read_artifact
+from service.runtime.graph import Execution, Graph
+from service.runtime.model import Inputs, Model
+from service.served import Costs, ServedModel
+from service.settings import Settings
+
+
+class Plain:
+    """A batch with nothing but its outputs."""
+
+    def __init__(self, model: Model, outputs: dict[str, NDArray[np.float32]]) -> None:
+        self._labels = model.card.labels
+        self.scores = outputs["scores"]
+        self.probabilities = outputs.get("probabilities")
+        self.finite = np.isfinite(self.scores).all(axis=1)
+        self.all_finite = bool(self.finite.all())
+
+    @cached_property
+    def answers(self) -> list[dict[str, Any]]:
+        if self.probabilities is None:
+            return [{"value": value} for value in self.scores[:, 0].tolist()]
+        return [
+            {"label": self._labels[label], "probabilities": dict(zip(self._labels, row, strict=True))}
+            for label, row in zip(self.scores.argmax(axis=1).tolist(), self.probabilities.tolist(), strict=True)
+        ]
+
+
+class PlainModel(Model):
+    """A model that only predicts."""
+
+    def predict(self, inputs: Inputs) -> Any:
+        return Plain(self, self.graphs["model"].run(inputs.features))
+
+
+def open_plain(stored: StoredVersion, settings: Settings, execution: Execution) -> tuple[Model, Costs]:
+    model = PlainModel(read_artifact(stored.path), execution)
+    graph = onnx.load(stored.path / "model.onnx")
+    kept = [output.name for output in graph.graph.output if output.name != "covariance"]
+    plain = Extractor(graph).extract_model(["features"], kept)
+    model.graphs["model"] = Graph(plain.SerializeToString(), "model.onnx", execution)
+    return model, Costs(model)
+
+
+def count_only(self: ServedModel, batch: Plain, rows: int, seconds: float) -> None:
+    self._metrics.count_batch(rows, seconds)
+
+
+if __name__ == "__main__":
+    app._open = open_plain
+    ServedModel._record = count_only  # type: ignore[assignment,method-assign]
+    sys.exit(__main__.main(sys.argv[1:]))

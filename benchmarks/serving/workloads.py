@@ -1,0 +1,67 @@
+"""What is asked: the five workloads, on real rows."""
+
+import gzip
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One kind of load.
+
+    Attributes:
+        name: W1 to W5.
+        model: the shipped model it asks.
+        rows: rows a request.
+        connections: concurrent connections.
+        binary: raw float32 instead of JSON.
+    """
+
+    name: str
+    model: str
+    rows: int
+    connections: int
+    binary: bool = False
+
+    @property
+    def title(self) -> str:
+        """The workload in words."""
+        kind = "binary" if self.binary else "JSON"
+        return f"{self.name}: {self.rows} x {self.matrix().shape[1]}, {kind}, {self.connections} conn."
+
+    def matrix(self) -> NDArray[np.float32]:
+        """The request's rows: real digits, or real aspirates."""
+        return (digits if self.model == "digits" else aspirates)()[: self.rows]
+
+    def instances(self) -> str:
+        """The rows as JSON, written as clients write them."""
+        rows = self.matrix().astype(float).round(6).tolist()
+        return json.dumps([[int(v) if v.is_integer() else v for v in row] for row in rows])
+
+
+WORKLOADS = (
+    Workload("W1", "breast-cancer", 1, 32),
+    Workload("W2", "digits", 1, 32),
+    Workload("W3", "digits", 64, 8),
+    Workload("W4", "breast-cancer", 1, 1),
+    Workload("W5", "digits", 64, 8, binary=True),
+)
+
+
+def digits() -> NDArray[np.float32]:
+    """(10000, 784) the held-out digits."""
+    with gzip.open(ROOT / "tests/data/t10k-images-idx3-ubyte.gz") as file:
+        return np.frombuffer(file.read(), dtype=np.uint8, offset=16).reshape(-1, 784).astype(np.float32)
+
+
+def aspirates() -> NDArray[np.float32]:
+    """(569, 30) scikit-learn's breast cancer rows."""
+    from sklearn.datasets import load_breast_cancer
+
+    return np.asarray(load_breast_cancer().data, dtype=np.float32)
