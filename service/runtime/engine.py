@@ -140,12 +140,18 @@ class Engine(Generic[Work, Result]):
         except asyncio.CancelledError:
             self._drop(request)
             raise
+        finally:
+            del request  # an error's traceback holds this frame, and the request's future the error
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
         # call_soon runs after everything that is ready in this turn: all of that joins the batch.
         if not self._scheduled and not self._busy:
             self._scheduled = True
-            loop.call_soon(self._turn, loop)
+            loop.call_soon(self._gather, loop)
+
+    def _gather(self, loop: asyncio.AbstractEventLoop) -> None:
+        # Once more: what the loop has read from its sockets meanwhile comes along too.
+        loop.call_soon(self._turn, loop)
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
         self._scheduled = False
