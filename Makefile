@@ -20,7 +20,7 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve bench test test-slow check format format-check lint types train constraints
+.PHONY: help serve bench test test-slow test-clients check format format-check lint types train constraints
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,10 +74,22 @@ bench: $(VENV)/.dev ## load the service and other ways of serving side by side; 
 # --- Checking ---
 
 test: $(VENV)/.dev ## install everything and run all tests but the slow ones, with branch coverage
-	$(PYTEST) -m 'not slow' --cov --cov-branch --cov-report=term $(ARGS)
+	$(PYTEST) -m 'not slow and not clients' --cov --cov-branch --cov-report=term $(ARGS)
 
 test-slow: $(VENV)/.dev ## run the tests that take minutes
 	$(PYTEST) -m slow $(ARGS) || [ $$? -eq 5 ] # 5: there is none
+
+# The clients of other servers: each has its own environment, because their dependencies disagree.
+CLIENTS := tritonclient kserve mlserver
+
+.venv-clients/%/.installed: tests/clients/%.txt
+	@echo "Installing $* into .venv-clients/$* ..."
+	$(PYTHON) -m venv .venv-clients/$*
+	.venv-clients/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+test-clients: $(VENV)/.dev $(CLIENTS:%=.venv-clients/%/.installed) ## ask a real server through other servers' clients
+	$(PYTEST) -m clients tests/clients $(ARGS)
 
 # One after the other also under `make -j`: the quick ones answer first.
 check: ## everything that CI checks: format, lint, types, test
