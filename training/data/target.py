@@ -13,6 +13,7 @@ from training.data.errors import DataError
 from training.data.noise import NOISE_SHARE, spacing_problem
 
 MOST_INTEGER_CLASSES = 20  # whole numbers with more distinct values than this are taken as a quantity
+LEAST_STD, MOST_STD = 1e-15, 1e15  # variances, with room on either side, fit in float32
 FOLDS = 5  # out-of-fold scoring needs a row of every class in each
 
 
@@ -61,9 +62,14 @@ def _quantity(read: NumericColumn) -> NDArray[np.float32]:
     values = read.values
     if len(values) < 2 * FOLDS:
         raise DataError(f"target '{read.name}' has {len(values)} rows; a regression needs {2 * FOLDS}")
-    std = float(values.std())
-    if std == 0:
+    if values.min() == values.max():
         raise DataError(f"target '{read.name}' has the same value in every row; there is nothing to predict")
+    std = float(values.std())
+    if not LEAST_STD <= std <= MOST_STD:
+        raise DataError(
+            f"target '{read.name}' has a standard deviation of {std:.3g}, not one from {LEAST_STD:g} to {MOST_STD:g}, "
+            "whose square float32 carries; change the target's unit"
+        )
     if problem := spacing_problem(float(np.abs(values).max()), NOISE_SHARE * std):
         raise DataError(f"target '{read.name}' {problem}")
     return values.astype(np.float32)
