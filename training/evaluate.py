@@ -23,6 +23,10 @@ CHUNK = 1024  # rows at a time, so that memory does not grow with the data
 QUALITY = {
     "accuracy": "share of rows whose label is the most probable one (classification)",
     "log_loss": "mean negative log probability of the true label, in nats (classification)",
+    "majority_share": "share of those rows that the commonest label has, the accuracy of always answering it "
+    "(classification)",
+    "frequency_log_loss": "mean negative log probability of the true label, in nats, where every answer is the labels' "
+    "shares of those rows (classification)",
     "rmse": "root mean squared error, in the target's unit (regression)",
     "mae": "mean absolute error, in the target's unit (regression)",
     "r2": "share of the target's variance that is explained (regression)",
@@ -33,6 +37,9 @@ QUALITY = {
     "input_gradient_norm_tail_ratio": "99th percentile of g over its mean",
 }
 """Every key that a card's `quality` and its baselines' may hold, and what it means."""
+
+GUESSES = {"accuracy": "majority_share", "log_loss": "frequency_log_loss"}
+"""Figures, and what a guess that looks at no feature would reach in their place."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,7 @@ def join(parts: Sequence[Outputs], order: NDArray[np.int64]) -> Outputs:
 
 
 def input_gradient(model: FittedModel, rows: Rows) -> Floats:
-    """(rows,) g(x): Frobenius norm of d probabilities / d standardised features (paper.md, "Our definitions").
+    """(rows,) g(x): Frobenius norm of d probabilities / d standardised features (docs/science.md).
 
     From the output side and with the first weights' QR factor in place of the weights, which has the same norm.
     """
@@ -123,10 +130,13 @@ def quality(task: Task, y: NDArray[np.int64] | NDArray[np.float32], outputs: Out
             "r2": 1 - float(np.sum(error**2)) / spread if spread > 0 else 0.0,
         }
     else:
+        shares = np.unique(y, return_counts=True)[1] / len(y)
         own = scores[np.arange(len(y)), y.astype(np.int64)]
         figures = {
             "accuracy": float(np.mean(scores.argmax(axis=1) == y)),
             "log_loss": float(np.mean(np.logaddexp.reduce(scores, axis=1) - own)),
+            "majority_share": float(shares.max()),
+            "frequency_log_loss": float(-np.sum(shares * np.log(shares))),
         }
     g = outputs.input_gradient
     p99, mean = float(np.percentile(g, 99)), float(np.mean(g))

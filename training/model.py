@@ -25,7 +25,7 @@ class TargetScale:
 class FittedModel:
     """A network and what turns raw features into its inputs, and its outputs into scores.
 
-    Every method computes in float64 and step by step, as the design defines it: nothing is folded together.
+    Every method computes in float64 and step by step, as docs/science.md defines it: nothing is folded together.
     """
 
     task: Task

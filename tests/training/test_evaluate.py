@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn import metrics
+from sklearn.dummy import DummyClassifier
 
 from service.artifact.card import Role
 from training.data.dataset import Rows
@@ -37,6 +38,14 @@ def test_classification_quality_is_scikit_learns(classified: tuple[FittedModel, 
     p = torch.from_numpy(outputs.scores).double().softmax(dim=1).numpy()
     assert found["accuracy"] == pytest.approx(metrics.accuracy_score(given.y, p.argmax(axis=1)))
     assert found["log_loss"] == pytest.approx(metrics.log_loss(given.y, p))
+
+
+def test_the_guesses_are_scikit_learns_dummies(classified: tuple[FittedModel, Rows, Outputs]) -> None:
+    _, given, outputs = classified
+    found = quality("classification", given.y, outputs)
+    dummy = DummyClassifier(strategy="prior").fit(given.x, given.y)
+    assert found["majority_share"] == pytest.approx(dummy.score(given.x, given.y))
+    assert found["frequency_log_loss"] == pytest.approx(metrics.log_loss(given.y, dummy.predict_proba(given.x)))
 
 
 def test_regression_quality_is_scikit_learns(regressor: Exported) -> None:
