@@ -4,6 +4,7 @@
     ├── ConfigError         the configuration or the command line asks for something that does not exist
     ├── DivergenceError     the loss or the network's outputs became infinite or NaN
     ├── CheckpointError     a checkpoint that cannot be resumed from
+    ├── RepositoryError     the model repository cannot be written to
     └── VerificationError   the exported graphs do not say what the network says
 
 Data that cannot be trained on raise `training.data.errors.DataError`.
@@ -24,6 +25,10 @@ class DivergenceError(TrainingError):
 
 class CheckpointError(TrainingError):
     """A checkpoint that is damaged, or of another run."""
+
+
+class RepositoryError(TrainingError):
+    """The model repository cannot be written to."""
 
 
 class VerificationError(TrainingError):

@@ -27,6 +27,7 @@ from training.golden import golden
 from training.losses import task_loss
 from training.model import FittedModel, TargetScale
 from training.nn.network import ChainzRuleNetwork, Network
+from training.repository import reserved
 from training.verify import Verification, verify
 
 FOLDS = 5
@@ -94,15 +95,24 @@ class Run:
         Raises:
             TrainingError: the fit diverged, or the graphs do not follow the network.
             ArtifactError: the service would refuse the artifact.
+            RepositoryError: nothing can be written to `root`; found before anything is fitted.
         """
-        model, epochs, held_out = self.fit_model()
-        baseline = self.evaluate_baseline()
-        graphs = export_graphs(model)
-        sample = self.dataset.test or self.dataset.train
-        verification = verify(model, graphs, sample.x[:VERIFIED_ROWS])
-        describe = self._describe(model, graphs, held_out, baseline)
-        path = publish(root, self.config.name, graphs, describe, accept)
-        return RunReport(describe(path.name), path, epochs, verification)
+        with reserved(root, self.config.name):
+            if not self._resume:
+                self.forget()  # all of it, or a later resumption would meet what another run left
+            model, epochs, held_out = self.fit_model()
+            baseline = self.evaluate_baseline()
+            graphs = export_graphs(model)
+            sample = self.dataset.test or self.dataset.train
+            verification = verify(model, graphs, sample.x[:VERIFIED_ROWS])
+            describe = self._describe(model, graphs, held_out, baseline)
+            path = publish(root, self.config.name, graphs, describe, accept)
+            return RunReport(describe(path.name), path, epochs, verification)
+
+    @property
+    def resumable(self) -> bool:
+        """Whether a checkpoint has been saved."""
+        return any(self._checkpoints.glob("*.pt"))
 
     def forget(self) -> None:
         """Remove the checkpoints, once they are no longer needed."""

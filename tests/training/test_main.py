@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -7,9 +8,9 @@ import pandas as pd
 import pytest
 
 from service.artifact.store import read_artifact
-from training.__main__ import main, summary
+from training.commandline import main, summary
 from training.config import Config
-from training.fit import Fit
+from training.fit import Fit, FitReport
 from training.run import RunReport
 from training.verify import Verification
 
@@ -51,7 +52,8 @@ def test_a_csv_becomes_an_artifact(table: Path, capsys: pytest.CaptureFixture[st
     assert by_name["smoker"].noise == 0  # type: ignore[union-attr]
     assert card.provenance.seed == 7
     printed = capsys.readouterr().out
-    for part in ("accuracy", "volatility", "out/patients/1", "python -m service --models out"):
+    assert "WARNING" not in printed
+    for part in ("accuracy", "majority_share 0.", "volatility", "out/patients/1", "python -m service --models out"):
         assert part in printed
     assert not Path("runs/patients").exists()
 
@@ -64,16 +66,75 @@ def test_a_model_worse_than_the_mean_is_called_so(report: RunReport) -> None:
     assert "WARNING" not in "\n".join(summary(report, Path("models")))
 
 
+@pytest.mark.parametrize(
+    ("accuracy", "log_loss", "warned"),
+    [
+        (0.991, 0.05, ()),
+        (0.99, 0.05, ("majority_share",)),
+        (0.991, 0.06, ("frequency_log_loss",)),
+        (0.44, 0.9, ("majority_share", "frequency_log_loss")),
+    ],
+)
+def test_a_model_no_better_than_a_guess_is_called_so(
+    report: RunReport, accuracy: float, log_loss: float, warned: tuple[str, ...]
+) -> None:
+    guesses = {"majority_share": 0.99, "frequency_log_loss": 0.056}
+    quality = {"accuracy": accuracy, "log_loss": log_loss} | guesses
+    baseline = report.card.baselines[0].model_copy(update={"quality": quality})
+    card = report.card.model_copy(update={"quality": quality, "baselines": (baseline,)})
+    lines = list(summary(replace(report, card=card), Path("models")))
+    assert [line.split()[-1] for line in lines if "WARNING" in line] == list(warned)
+    assert any("accuracy" in line and "majority_share 0.99" in line for line in lines)
+
+
 def test_an_interrupted_run_says_how_to_go_on(
     table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    done, fits = Fit.report, []
+
+    def interrupted(self: Fit) -> FitReport:
+        fits.append(self)
+        if len(fits) == 2:
+            raise KeyboardInterrupt
+        return done(self)
+
+    monkeypatch.setattr(Fit, "report", interrupted)
+    assert main(["fit", "--csv", str(table), *ARGUMENTS]) == 130
+    printed = capsys.readouterr().err
+    assert "the last checkpoint is kept" in printed
+    assert f"python -m training fit --csv {table} --target outcome --name patients --resume" in printed
+    assert list(Path("runs/patients").glob("*.pt"))
+    assert not Path("models/patients").exists()
+
+
+def test_a_run_interrupted_before_its_first_checkpoint_keeps_nothing(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    older = Path("runs/patients/fold-3.pt")  # of another run, which this one does not take up
+    older.parent.mkdir(parents=True)
+    older.touch()
+
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Fit, "epoch", interrupted)
     assert main(["fit", "--csv", str(table), *ARGUMENTS]) == 130
     printed = capsys.readouterr().err
-    assert f"python -m training fit --csv {table} --target outcome --name patients --resume" in printed
+    assert "nothing new to keep" in printed
+    assert "--resume" not in printed
+    assert not older.exists()
+
+
+def test_imports_are_interrupted_quietly(tmp_path: Path) -> None:
+    swallowed = "try:\n    os.kill(os.getpid(), signal.SIGINT)\nexcept KeyboardInterrupt:\n    pass\n"
+    (tmp_path / "torch.py").write_text(f"import os, signal\n{swallowed}")
+    done = subprocess.run(
+        [sys.executable, "-m", "training", "fit"],
+        capture_output=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +149,7 @@ def test_an_interrupted_run_says_how_to_go_on(
         (["fit", "--csv", "patients.csv", *ARGUMENTS, "--noise", "age"], "--noise age: give it as COLUMN=VALUE"),
         (["fit", "--csv", "patients.csv", *ARGUMENTS, "--noise", "agee=1"], "'agee', which is no numeric feature"),
         (["fit", "--csv", "patients.csv", *ARGUMENTS, "--mnist", "x"], "--mnist goes with a configuration"),
-        (["fit", "--csv", "patients.csv", *ARGUMENTS, "--models", "patients.csv"], "patients.csv"),
+        (["fit", "--csv", "patients.csv", *ARGUMENTS, "--models", "patients.csv"], "choose another with --models"),
     ],
 )
 def test_refusals_take_one_line(

@@ -1,0 +1,204 @@
+"""The command line: `python -m training fit ...`. The only file of the package that prints."""
+
+import argparse
+import math
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel
+
+from service.errors import ServiceError
+from training.columns import heavy_tails
+from training.config import Config, make_config, read_config
+from training.data.errors import DataError
+from training.errors import ConfigError, TrainingError
+from training.evaluate import GUESSES, QUALITY
+from training.run import Run, RunReport
+from training.source import load
+
+USAGE, INTERRUPTED = 2, 130
+
+EXAMPLES = """\
+examples:
+  python -m training fit training/configs/breast-cancer.toml
+  python -m training fit training/configs/digits.toml --mnist DIRECTORY
+  python -m training fit --csv patients.csv --target outcome --name triage --noise "blood pressure=5"
+
+Every column's noise is one standard deviation of its measurement error, in the column's own unit. Undeclared, it is a
+tenth of the column's standard deviation (0 for columns of two values). It decides what the service calls stable.
+
+keys of CONFIG (TOML; a key that is not listed is refused):
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code: 0, 2 for usage or data that cannot be used, 130 when interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = parser().parse_args(arguments)
+    # A number of threads of our own: the same figures whatever the machine's core count.
+    torch.set_num_threads(options.threads)
+    try:
+        return _fit(options, arguments)
+    except (TrainingError, DataError, ServiceError) as error:
+        print(f"error: {'; '.join(str(error).splitlines())}", file=sys.stderr)
+        return USAGE
+    except OSError as error:
+        print(f"error: {error.filename or 'file'}: {error.strerror or error}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        print("\ninterrupted; there was nothing new to keep", file=sys.stderr)
+        return INTERRUPTED
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments of `python -m training`."""
+    top = argparse.ArgumentParser(
+        prog="python -m training",
+        description="Train ChainzRule networks and publish them.",
+        epilog="`python -m training fit --help` has examples.",
+    )
+    commands = top.add_subparsers(required=True, metavar="command")
+    fit = commands.add_parser(
+        "fit",
+        help="train a model and publish it as a served artifact",
+        description="Train a ChainzRule network, measure it on rows it has not seen, and publish it to the model\n"
+        "repository as an artifact that the service has already accepted.",
+        epilog=EXAMPLES + "\n".join(_keys(Config)),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    fit.add_argument("config", nargs="?", type=Path, metavar="CONFIG", help="a TOML file, see the keys below")
+    table = fit.add_argument_group("a table instead of CONFIG")
+    table.add_argument("--csv", type=Path, metavar="FILE", help="a .csv or .parquet file with a header")
+    table.add_argument("--target", metavar="COLUMN", help="the column to predict")
+    table.add_argument("--name", metavar="NAME", help="the model's name")
+    table.add_argument("--task", choices=["classification", "regression"], help="guessed from the target when absent")
+    table.add_argument(
+        "--categorical", action="append", default=[], metavar="COLUMN", help="read numbers as categories"
+    )
+    table.add_argument("--numeric", action="append", default=[], metavar="COLUMN", help="read as numbers all the same")
+    table.add_argument("--drop", action="append", default=[], metavar="COLUMN", help="leave a column out")
+    table.add_argument("--drop-unlabelled", action="store_true", help="leave out rows without a target")
+    fit.add_argument("--mnist", type=Path, metavar="DIR", help="MNIST's IDX files; downloaded when absent")
+    fit.add_argument(
+        "--noise", action="append", default=[], metavar="COLUMN=VALUE", help="a column's measurement noise"
+    )
+    fit.add_argument("--seed", type=int, metavar="N", help="overrides the configuration's")
+    fit.add_argument(
+        "--models", type=Path, default=Path("models"), metavar="DIR", help="model repository (%(default)s)"
+    )
+    fit.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="checkpoints (%(default)s)")
+    fit.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    fit.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (%(default)s)")
+    return top
+
+
+def _fit(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+    config = _config(options)
+    dataset, notes = load(config.data, config.seed)
+    for note in (*notes, *heavy_tails(dataset.features)):
+        print(f"note: {note}")
+    checkpoints = options.runs / config.name
+    run = Run(config, dataset, checkpoints, options.resume, progress=True)
+    try:
+        report = run.publish(options.models)
+    except KeyboardInterrupt:
+        if not run.resumable:
+            raise
+        again = [*(part for part in arguments if part != "--resume"), "--resume"]
+        command = shlex.join(["python", "-m", "training", *again])
+        print(f"\ninterrupted; the last checkpoint is kept. Go on from it with:\n  {command}", file=sys.stderr)
+        return INTERRUPTED
+    print("\n".join(summary(report, options.models)))
+    run.forget()
+    return 0
+
+
+def _config(options: argparse.Namespace) -> Config:
+    """The configuration that the arguments ask for."""
+    if options.config and (options.csv or options.target or options.name):
+        raise ConfigError("give either CONFIG, or --csv with --target and --name")
+    values = _from_file(options.config) if options.config else _from_table(options)
+    if options.mnist is not None:
+        if values["data"].get("source") != "mnist":
+            raise ConfigError("--mnist goes with a configuration whose data source is mnist")
+        values["data"]["path"] = options.mnist
+    if options.seed is not None:
+        values["seed"] = options.seed
+    values["noise"] = values.get("noise", {}) | dict(map(_noise, options.noise))
+    return make_config(values, "the command line")
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    return read_config(path).model_dump(exclude_unset=True)
+
+
+def _from_table(options: argparse.Namespace) -> dict[str, Any]:
+    missing = [f"--{name}" for name in ("csv", "target", "name") if getattr(options, name) is None]
+    if missing:
+        raise ConfigError(f"give a CONFIG file, or --csv, --target and --name (missing: {', '.join(missing)})")
+    data = {
+        "source": "table",
+        "path": options.csv,
+        "target": options.target,
+        "task": options.task,
+        "categorical": options.categorical,
+        "numeric": options.numeric,
+        "drop": options.drop,
+        "drop_unlabelled": options.drop_unlabelled,
+    }
+    return {"name": options.name, "data": data}
+
+
+def _noise(argument: str) -> tuple[str, float]:
+    column, _, value = argument.rpartition("=")
+    try:
+        return column, float(value)
+    except ValueError:
+        raise ConfigError(f"--noise {argument}: give it as COLUMN=VALUE with a number in the column's unit") from None
+
+
+def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """One line a configuration key, from the fields' own descriptions."""
+    for name, field in model.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            yield from _keys(section, f"{prefix}{name}.")
+            continue
+        default = None if field.is_required() else field.get_default(call_default_factory=True)
+        shown = "" if default in (None, (), {}, False) else f" [{default}]"
+        yield f"  {prefix + name:<22} {field.description}{shown}"
+
+
+def summary(report: RunReport, models: Path) -> Iterator[str]:
+    """What a run came to, line by line."""
+    card, checked = report.card, report.verification
+    figures, baseline = card.quality, card.baselines[0]
+    how = "out of fold" if card.reference.out_of_fold else "held out"
+    size = f"{card.provenance.parameters:,} parameters, {report.epochs} epochs"
+    yield f"\n{card.name} version {card.version}: {card.task}, {size}"
+    yield f"  on {card.reference.rows:,} rows ({how}), beside a ReLU network of {baseline.parameters:,} parameters:"
+    for key in QUALITY:
+        if key in figures and key not in GUESSES.values():
+            guess = GUESSES.get(key)
+            beside = f"   {guess} {figures[guess]:.4g}" if guess in figures else ""
+            yield f"    {key:<32} {figures[key]:>10.4g}   ReLU {baseline.quality[key]:>10.4g}{beside}"
+    yield from (f"  WARNING: {warning}" for warning in warnings(figures))
+    volatility = card.reference.volatility
+    yield f"  volatility under the declared noise: mean {volatility.mean:.4g}, p99 {volatility.quantiles[99]:.4g}"
+    closeness = f"within {checked.definition:.1g} of float64, {checked.export:.1g} of torch"
+    yield f"  graphs checked on {checked.rows} rows: {closeness}"
+    yield f"  published to {report.path}; serve it with:\n    python -m service --models {models}"
+
+
+def warnings(figures: Mapping[str, float]) -> Iterator[str]:
+    """In what a model of such figures is no better than a guess that looks at no feature."""
+    if figures.get("r2", 0.0) < 0:
+        yield "predicting the mean would be better than this model; see the notes above"
+    if figures.get("accuracy", 1.0) <= figures.get("majority_share", 0.0):
+        yield "always answering the commonest label would be right as often as this model; see majority_share"
+    if figures.get("log_loss", 0.0) >= figures.get("frequency_log_loss", math.inf):
+        yield "the labels' bare frequencies would be better probabilities than this model's; see frequency_log_loss"
