@@ -1,6 +1,7 @@
 """Tensors of the open inference protocol: JSON data or raw little-endian bytes, to numpy arrays and back."""
 
 import math
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,9 +94,14 @@ def text_from_bytes(raw: memoryview, place: str) -> str:
 def to_bytes(values: NDArray[np.float32] | list[str]) -> bytes:
     """A tensor's raw form."""
     if isinstance(values, list):
-        encoded = [value.encode() for value in values]
-        return b"".join(len(text).to_bytes(4, "little") + text for text in encoded)
+        return b"".join(map(_element, values))
     return values.astype("<f4", copy=False).tobytes()
+
+
+@lru_cache(maxsize=4096)  # outputs hold labels and verdicts: few, and again and again
+def _element(text: str) -> bytes:
+    encoded = text.encode()
+    return len(encoded).to_bytes(4, "little") + encoded
 
 
 def _flat(data: Any, shape: tuple[int, ...], place: str) -> list[Any]:
