@@ -11,6 +11,7 @@ from service.errors import InvalidInput
 
 Matrix = NDArray[np.float32]
 _NUMBERS = frozenset((int, float))
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 class RowEncoder:
@@ -64,11 +65,8 @@ class RowEncoder:
             InvalidInput: anything that is not exactly a row of this card.
         """
         if isinstance(instances, np.ndarray):
-            if self._numeric and instances.shape[1] == self.width:
-                with np.errstate(over="ignore"):
-                    matrix = instances.astype(np.float32)
-                self.require_finite(matrix)
-                return matrix
+            if self._numeric and instances.shape[1] == self.width and np.abs(instances).max() <= _FLOAT32_MAX:
+                return instances.astype(np.float32)
             instances = instances.tolist()
         rows = [self._ordered(i, row) for i, row in enumerate(instances)]
         try:
