@@ -20,6 +20,7 @@ from service.errors import ArtifactError
 CARD_FILE = "card.json"
 MAX_CARD_BYTES = 64 * 2**20
 MAX_GRAPH_BYTES = 2**31 - 1  # protobuf's own limit
+Signature = tuple[tuple[str, int, int], ...]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 
@@ -45,8 +46,8 @@ class StoredVersion:
         """The version as a number: versions order as numbers, not as text."""
         return int(self.version)
 
-    def signature(self) -> tuple[tuple[str, int, int], ...]:
-        """Names, sizes and times of the files; changes when a copy that was under way goes on."""
+    def signature(self) -> Signature:
+        """Names, sizes and times of the files; changes when a copy goes on, or when others are put in their place."""
         try:
             entries = sorted(self.path.iterdir())
             stats = [(entry.name, entry.lstat()) for entry in entries]

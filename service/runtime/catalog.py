@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from service.artifact.store import StoredVersion, list_versions
+from service.artifact.store import Signature, StoredVersion, list_versions
 from service.errors import ArtifactError, InvalidInput, NotReady, UnknownModel, UnknownVersion
 
 log = logging.getLogger(__name__)
@@ -31,14 +31,14 @@ class Entry(Generic[Served]):
 
     Attributes:
         stored: where it lies.
-        signature: its files as they were when it was loaded.
+        signature: its files as they were when they were last looked at.
         state: where it stands.
-        reason: why it failed; empty otherwise.
+        reason: why it failed or, once READY, why its changed files are not what is served; empty otherwise.
         served: what answers for it once READY.
     """
 
     stored: StoredVersion
-    signature: tuple[tuple[str, int, int], ...]
+    signature: Signature
     state: State = State.LOADING
     reason: str = ""
     served: Served | None = None
@@ -54,6 +54,7 @@ class Catalog(Generic[Served]):
         keep_versions: int,
         default_model: str | None = None,
         required_models: Sequence[str] = (),
+        retire: Callable[[Served], None] = lambda served: None,
     ) -> None:
         """An empty catalog; `refresh` fills it.
 
@@ -63,12 +64,14 @@ class Catalog(Generic[Served]):
             keep_versions: newest READY versions of a model that stay.
             default_model: answers requests that name no model.
             required_models: the models that `ready` asks for; empty means all.
+            retire: told of what answered for a version that is no longer served.
         """
         self._root = root
         self._load = load
         self._keep = keep_versions
         self._default = default_model
         self._required = required_models
+        self._retire = retire
         self._models: dict[str, dict[str, Entry[Served]]] = {}
         self._unloaded: set[str] = set()
         self._refreshing = asyncio.Lock()
@@ -76,8 +79,8 @@ class Catalog(Generic[Served]):
     async def refresh(self) -> None:
         """Look at the repository: load what is new, forget what is gone or superseded.
 
-        A version that failed is tried again when its files have changed. New versions replace older ones only once they
-        are READY.
+        A version is loaded again when its files have changed. New versions and new files replace what serves only once
+        they are READY.
 
         Raises:
             OSError: the repository itself cannot be listed; the catalog stays as it was.
@@ -88,7 +91,7 @@ class Catalog(Generic[Served]):
             by_name = {name: versions for name, versions in by_name.items() if name not in self._unloaded}
             for name in [name for name in self._models if name not in by_name]:
                 log.info("model removed", extra={"model": name})
-                del self._models[name]
+                self._drop(name, self._models.pop(name))
             for name, versions in by_name.items():
                 await self._follow(name, versions)
 
@@ -101,8 +104,8 @@ class Catalog(Generic[Served]):
             if name not in self._unloaded:
                 self.entries(name)
                 self._unloaded.add(name)
-                del self._models[name]
                 log.info("model unloaded", extra={"model": name})
+                self._drop(name, self._models.pop(name))
 
     async def load(self, name: str) -> None:
         """Bring a model into service, its failed versions once more.
@@ -196,17 +199,38 @@ class Catalog(Generic[Served]):
             if ready == self._keep:
                 break
             entry = known.get(stored.version)
-            if entry is None or (entry.state is State.FAILED and entry.signature != stored.signature()):
-                entry = Entry(stored, stored.signature())
+            signature = await asyncio.to_thread(stored.signature)
+            if entry is not None and entry.state is State.READY:
+                if entry.signature != signature:
+                    await self._renew(entry, signature)
+            elif entry is None or entry.signature != signature:
+                entry = Entry(stored, signature)
                 known[stored.version] = entry
                 self._models[name] = dict(sorted(known.items(), key=lambda item: int(item[0]), reverse=True))
                 known = self._models[name]
                 await self._bring_up(entry)
             kept[stored.version] = entry
             ready += entry.state is State.READY
-        for version in known.keys() - kept.keys():
-            log.info("model version unloaded", extra={"model": name, "version": version})
         self._models[name] = kept
+        self._drop(name, {version: entry for version, entry in known.items() if version not in kept})
+
+    def _drop(self, name: str, entries: dict[str, Entry[Served]]) -> None:
+        for version, entry in entries.items():
+            log.info("model version unloaded", extra={"model": name, "version": version})
+            if entry.served is not None:
+                self._retire(entry.served)
+
+    async def _renew(self, entry: Entry[Served], signature: Signature) -> None:
+        """Load a READY version's changed files; what was loaded serves on until they are READY, if ever."""
+        about = {"model": entry.stored.name, "version": entry.stored.version}
+        log.warning("model version changed on disk, as none should; loading what is there now", extra=about)
+        changed = Entry[Served](entry.stored, signature)
+        await self._bring_up(changed)
+        entry.signature = signature
+        if changed.served is None:
+            entry.reason = f"its files were changed and cannot be served, what was loaded before is: {changed.reason}"
+        else:
+            entry.served, entry.reason = changed.served, ""
 
     async def _bring_up(self, entry: Entry[Served]) -> None:
         about = {"model": entry.stored.name, "version": entry.stored.version}

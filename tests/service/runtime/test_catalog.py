@@ -19,6 +19,7 @@ class Repository:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.loaded: list[str] = []
+        self.retired: list[str] = []
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -43,7 +44,7 @@ class Repository:
         return f"{key} {content}"
 
     def catalog(self, keep: int = 2, default: str | None = None, required: tuple[str, ...] = ()) -> Catalog[str]:
-        return Catalog(self.root, self.load, keep, default, required)
+        return Catalog(self.root, self.load, keep, default, required, self.retired.append)
 
 
 @pytest.fixture
@@ -144,6 +145,70 @@ async def test_a_failed_version_is_tried_again_when_its_files_change(repository:
     await catalog.refresh()
     assert repository.loaded == ["a/1", "a/1"]
     assert catalog.resolve("a", None) == "a/1 mended"
+
+
+async def test_changed_files_of_a_ready_version_take_over_once_they_are_ready(
+    repository: Repository, caplog: pytest.LogCaptureFixture
+) -> None:
+    repository.put("a", "1")
+    catalog = repository.catalog()
+    await catalog.refresh()
+    repository.remove("a", "1")
+    repository.put("a", "1", "another")
+    repository.gate.clear()
+    refreshing = asyncio.create_task(catalog.refresh())
+    while len(repository.loaded) < 2:
+        await asyncio.sleep(0.001)
+    assert states(catalog) == {"a": {"1": "READY"}}
+    assert catalog.resolve("a", "1") == "a/1 ok"
+    repository.gate.set()
+    await refreshing
+    assert catalog.resolve("a", "1") == "a/1 another"
+    assert [record.levelname for record in caplog.records if "changed on disk" in record.message] == ["WARNING"]
+    await catalog.refresh()
+    assert repository.loaded == ["a/1", "a/1"]
+    assert repository.retired == []  # the version is still served
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [("damaged", "model.onnx: is damaged"), ("crash", "unexpected RuntimeError")]
+)
+async def test_changed_files_that_cannot_be_loaded_leave_what_was_loaded(
+    repository: Repository, content: str, reason: str
+) -> None:
+    repository.put("a", "1")
+    catalog = repository.catalog()
+    await catalog.refresh()
+    repository.put("a", "1", content)
+    for _ in range(2):
+        await catalog.refresh()
+    assert repository.loaded == ["a/1", "a/1"]  # not again while the files stay as they are
+    assert catalog.ready()
+    assert catalog.resolve("a", None) == "a/1 ok"
+    entry = catalog.entries("a")["1"]
+    assert entry.state is State.READY
+    assert reason in entry.reason
+    repository.put("a", "1", "mended")
+    await catalog.refresh()
+    assert catalog.resolve("a", None) == "a/1 mended"
+    assert catalog.entries("a")["1"].reason == ""
+
+
+async def test_what_is_no_longer_served_is_told(repository: Repository) -> None:
+    catalog = repository.catalog(keep=1)
+    repository.put("a", "1")
+    repository.put("b", "1")
+    repository.put("c", "1", "damaged")
+    await catalog.refresh()
+    repository.put("a", "2")
+    await catalog.refresh()
+    assert repository.retired == ["a/1 ok"]
+    repository.remove("b")
+    repository.remove("c")
+    await catalog.refresh()
+    assert repository.retired == ["a/1 ok", "b/1 ok"]
+    await catalog.unload("a")
+    assert repository.retired == ["a/1 ok", "b/1 ok", "a/2 ok"]
 
 
 async def test_an_accident_fails_the_version_without_telling_its_text(repository: Repository) -> None:
