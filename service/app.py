@@ -72,6 +72,7 @@ def create_app(settings: Settings) -> Application:
         settings.keep_versions,
         settings.default_model,
         settings.required_models,
+        ServedModel.retire,
     )
     context = Context(settings, catalog, metrics)
     metrics.in_progress.set_function(lambda: context.in_progress)
@@ -80,6 +81,8 @@ def create_app(settings: Settings) -> Application:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await refresh(catalog)
+        if settings.default_model is not None and settings.default_model not in dict(catalog.models()):
+            log.warning("the default model is not in the repository", extra={"model": settings.default_model})
         duties = [
             asyncio.create_task(_follow(catalog, settings.reload_seconds)),
             asyncio.create_task(context.bodies.sweep()),
@@ -96,11 +99,17 @@ def create_app(settings: Settings) -> Application:
         lifespan=lifespan,
         exception_handlers={HTTPException: routing_problem},
         redirect_slashes=False,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
     )
     hot = register(app, context)
     if settings.cors_origins:
         app.add_middleware(
-            CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"]
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["X-Request-ID", "Retry-After", "Inference-Header-Content-Length"],
         )
         hot = HotRoutes({}, {})  # through FastAPI, where the middleware is
     app.context = context
@@ -122,8 +131,12 @@ def _token(settings: Settings) -> bytes | None:
 
 async def _load(stored: StoredVersion, settings: Settings, execution: Execution, metrics: Metrics) -> ServedModel:
     model, costs = await asyncio.to_thread(_open, stored, settings, execution)
-    window = Window(settings.window_rows, settings.window_minimum_rows, model.card.reference)
-    return ServedModel(model, costs, settings.limits, window, metrics.version(stored.name, stored.version))
+    card = model.card
+    window = Window(settings.window_rows, settings.window_minimum_rows, card.reference)
+    counted = metrics.version(
+        card.name, card.version, flips=card.task != "regression", relative=card.reference.volatility.mean > 0
+    )
+    return ServedModel(model, costs, settings.limits, window, counted)
 
 
 def _open(stored: StoredVersion, settings: Settings, execution: Execution) -> tuple[Model, Costs]:

@@ -30,6 +30,53 @@ class Costs:
         self.differentiate: Cost = measure_cost(lambda count: model.differentiate(rows(count)), rows=16)
 
 
+class Record:
+    """Enters a version's runs in its statistics, its window and its metrics."""
+
+    def __init__(self, model: Model, statistics: Statistics, window: Window, metrics: VersionMetrics) -> None:
+        self._card = model.card
+        self._numeric = model.rows.numeric
+        self._statistics = statistics
+        self._window = window
+        self._metrics = metrics
+
+    def __call__(self, batch: Predictions, rows: int, seconds: float) -> None:
+        """Enter one run of so many rows."""
+        batch.seconds = seconds
+        self._statistics.ran(rows, seconds)
+        self._metrics.count_batch(rows, seconds)
+        if not batch.all_finite:
+            self._metrics.nonfinite.inc(rows - int(np.count_nonzero(batch.finite)))
+        counted = batch.inputs.observe & batch.finite
+        count = np.count_nonzero(counted)
+        if count == 0:
+            return
+        observed = slice(None) if count == rows else counted  # all of them as views
+        diagnosis = batch.diagnosis
+        volatility = diagnosis.volatility[observed]
+        gradient_norm = diagnosis.gradient_norm[observed]
+        level = batch.verdicts.level[observed]
+        outside = batch.is_outside[observed]
+        self._window.add(volatility, gradient_norm, level, outside)
+        mean = self._card.reference.volatility.mean
+        self._metrics.count_rows(
+            RowReadings(
+                volatility=volatility,
+                relative=volatility / mean if mean > 0 else None,
+                flip_probability=None if self._card.task == "regression" else diagnosis.flip_probability[observed],
+                gradient_norm=gradient_norm,
+                verdicts=dict(zip(VERDICTS, np.bincount(level, minlength=3).tolist(), strict=True)),
+                out_of_range=self._features_outside(batch.outside[observed]) if outside.any() else {},
+            )
+        )
+
+    def _features_outside(self, outside: NDArray[np.bool_]) -> dict[str, int]:
+        if self._card.layout is not None:
+            return {}
+        counts = outside.sum(axis=0).tolist()
+        return {name: rows for name, rows in zip(self._numeric, counts, strict=True) if rows}
+
+
 class ServedModel:
     """Answers for one model version. Made and used on the event loop."""
 
@@ -40,12 +87,17 @@ class ServedModel:
         self.loaded_at = time.time()
         self.statistics = Statistics()
         self._metrics = metrics
+        # The engine does not know this object: without a cycle it goes as soon as the last request has let go of it.
         self._predictions: Engine[Inputs, Predictions] = Engine(
-            model.predict, _join_inputs, costs.predict, limits, self._record
+            model.predict, _join_inputs, costs.predict, limits, Record(model, self.statistics, window, metrics)
         )
         self._derivatives: Engine[Matrix, Derivatives] = Engine(
             model.differentiate, np.concatenate, costs.differentiate, limits, lambda result, rows, seconds: None
         )
+
+    def retire(self) -> None:
+        """Leave the exposition. Requests under way are answered, and hold what they need until then."""
+        self._metrics.remove()
 
     async def predict(self, inputs: Inputs, deadline: float) -> Share[Predictions]:
         """Predict and measure rows; `deadline` is by the event loop's clock."""
@@ -90,41 +142,6 @@ class ServedModel:
             gradient_tail_ratio=self.window.gradient_tail_ratio(),
             volatility_reference_ratio=self.window.volatility_reference_ratio(),
         )
-
-    def _record(self, batch: Predictions, rows: int, seconds: float) -> None:
-        batch.seconds = seconds
-        self.statistics.ran(rows, seconds)
-        self._metrics.count_batch(rows, seconds)
-        if not batch.all_finite:
-            self._metrics.nonfinite.inc(rows - int(np.count_nonzero(batch.finite)))
-        counted = batch.inputs.observe & batch.finite
-        count = np.count_nonzero(counted)
-        if count == 0:
-            return
-        observed = slice(None) if count == rows else counted  # all of them as views
-        diagnosis = batch.diagnosis
-        volatility = diagnosis.volatility[observed]
-        gradient_norm = diagnosis.gradient_norm[observed]
-        level = batch.verdicts.level[observed]
-        outside = batch.is_outside[observed]
-        self.window.add(volatility, gradient_norm, level, outside)
-        mean = self.card.reference.volatility.mean
-        self._metrics.count_rows(
-            RowReadings(
-                volatility=volatility,
-                relative=volatility / mean if mean > 0 else None,
-                flip_probability=None if self.card.task == "regression" else diagnosis.flip_probability[observed],
-                gradient_norm=gradient_norm,
-                verdicts=dict(zip(VERDICTS, np.bincount(level, minlength=3).tolist(), strict=True)),
-                out_of_range=self._features_outside(batch.outside[observed]) if outside.any() else {},
-            )
-        )
-
-    def _features_outside(self, outside: NDArray[np.bool_]) -> dict[str, int]:
-        if self.card.layout is not None:
-            return {}
-        counts = outside.sum(axis=0).tolist()
-        return {name: rows for name, rows in zip(self.model.rows.numeric, counts, strict=True) if rows}
 
 
 def inputs_of(features: Matrix, noise_scale: float, observe: bool) -> Inputs:

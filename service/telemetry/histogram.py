@@ -64,6 +64,10 @@ class BatchHistogram(Collector):
             bins = self._bins[values] = Bins(self._buckets)
         return bins
 
+    def remove(self, *values: str) -> None:
+        """Forget one label set; its bins, where still held, count for nobody."""
+        self._bins.pop(values, None)
+
     def describe(self) -> Iterable[Metric]:
         """The empty family, by which the registry knows the name."""
         return [HistogramMetricFamily(self._name, self._documentation, labels=self._labels)]

@@ -156,9 +156,16 @@ class Metrics:
         """Read live state at every scrape: the model versions, and the requests waiting by model."""
         self.registry.register(_LiveCollector(versions, queues))
 
-    def version(self, model: str, version: str) -> "VersionMetrics":
-        """The metrics of one model version, with its labels looked up once."""
-        return VersionMetrics(self, model, version)
+    def version(self, model: str, version: str, flips: bool = True, relative: bool = True) -> "VersionMetrics":
+        """The metrics of one model version, with its labels looked up once.
+
+        Args:
+            model: its model.
+            version: its number.
+            flips: whether it has labels, which noise could flip.
+            relative: whether its card has a mean volatility to divide by.
+        """
+        return VersionMetrics(self, (model, version), flips, relative)
 
     def expose(self, accept: str) -> tuple[bytes, str]:
         """The exposition in the format that the scraper accepts, and its content type."""
@@ -169,18 +176,34 @@ class Metrics:
 class VersionMetrics:
     """What is counted for one model version."""
 
-    def __init__(self, metrics: Metrics, model: str, version: str) -> None:
-        labels = (model, version)
+    def __init__(self, metrics: Metrics, labels: tuple[str, str], flips: bool, relative: bool) -> None:
+        self._metrics = metrics
         self._labels = labels
         self._volatility = metrics.volatility.labels(*labels)
-        self._relative = metrics.relative_volatility.labels(*labels)
-        self._flip_probability = metrics.flip_probability.labels(*labels)
+        self._relative = metrics.relative_volatility.labels(*labels) if relative else None
+        self._flip_probability = metrics.flip_probability.labels(*labels) if flips else None
         self._gradient_norm = metrics.gradient_norm.labels(*labels)
         self._predictions = {verdict: metrics.predictions.labels(*labels, verdict) for verdict in VERDICTS}
-        self._out_of_range = metrics.out_of_range
         self.nonfinite = metrics.nonfinite.labels(*labels)
         self._inference_seconds = metrics.inference_seconds.labels(*labels)
         self._batch_rows = metrics.batch_rows.labels(*labels)
+        self._removed = False
+
+    def remove(self) -> None:
+        """Take the version's series out of the exposition; what requests under way still count is lost."""
+        self._removed = True
+        metrics = self._metrics
+        for histogram in (
+            metrics.volatility,
+            metrics.relative_volatility,
+            metrics.flip_probability,
+            metrics.gradient_norm,
+            metrics.inference_seconds,
+            metrics.batch_rows,
+        ):
+            histogram.remove(*self._labels)
+        for counter in (metrics.predictions, metrics.out_of_range, metrics.nonfinite):
+            counter.remove_by_labels(dict(zip(MODEL, self._labels, strict=True)))
 
     def count_batch(self, rows: int, seconds: float) -> None:
         """Count one run."""
@@ -191,15 +214,17 @@ class VersionMetrics:
         """Count the observed rows of a batch."""
         self._volatility.observe(readings.volatility)
         self._gradient_norm.observe(readings.gradient_norm)
-        if readings.relative is not None:
+        if self._relative is not None and readings.relative is not None:
             self._relative.observe(readings.relative)
-        if readings.flip_probability is not None:
+        if self._flip_probability is not None and readings.flip_probability is not None:
             self._flip_probability.observe(readings.flip_probability)
         for verdict, rows in readings.verdicts.items():
             if rows:
                 self._predictions[verdict].inc(rows)
+        if self._removed:  # looking labels up would bring them back
+            return
         for feature, rows in readings.out_of_range.items():
-            self._out_of_range.labels(*self._labels, feature).inc(rows)
+            self._metrics.out_of_range.labels(*self._labels, feature).inc(rows)
 
 
 class _LiveCollector(Collector):

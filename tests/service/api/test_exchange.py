@@ -157,6 +157,8 @@ async def test_listed_origins_may_call(serving: Serving, tmp_path: Path) -> None
         response = await client.post("/predict", json=ROW, headers=token)
         assert response.status_code == 200
         assert response.headers["access-control-allow-origin"] == "http://elsewhere"
+        exposed = {name.strip().lower() for name in response.headers["access-control-expose-headers"].split(",")}
+        assert {"x-request-id", "retry-after", "inference-header-content-length"} <= exposed
         refused = await client.post("/predict", json={}, headers=token)
         assert refused.status_code == 422
         assert refused.headers["access-control-allow-origin"] == "http://elsewhere"

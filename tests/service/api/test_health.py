@@ -113,6 +113,8 @@ async def test_the_documents_answer(client: httpx.AsyncClient) -> None:
     assert "swagger" in (await client.get("/docs")).text.lower()
     document = (await client.get("/openapi.json")).json()
     assert document["info"]["title"] == "ChainzRule"
+    for path in ("/redoc", "/docs/oauth2-redirect"):
+        assert (await client.get(path)).status_code == 404
 
 
 async def test_probes_may_ask_with_head(serving: Serving) -> None:

@@ -39,6 +39,19 @@ def test_label_sets_are_apart() -> None:
     assert registry.get_sample_value("x_count", {"model": "a", "version": "2"}) == 0.0
 
 
+def test_a_removed_label_set_is_gone_and_starts_anew() -> None:
+    registry = CollectorRegistry()
+    histogram = BatchHistogram("x", "about x", ("model", "version"), BUCKETS, registry)
+    held = histogram.labels("a", "1")
+    held.add(1.0)
+    histogram.remove("a", "1")
+    histogram.remove("a", "2")  # was never there
+    held.add(1.0)
+    assert registry.get_sample_value("x_count", {"model": "a", "version": "1"}) is None
+    histogram.labels("a", "1").add(1.0)
+    assert registry.get_sample_value("x_count", {"model": "a", "version": "1"}) == 1.0
+
+
 def test_a_name_can_be_taken_once() -> None:
     registry = CollectorRegistry()
     BatchHistogram("x", "about x", ("model", "version"), BUCKETS, registry)

@@ -213,9 +213,11 @@ async def test_regression_has_no_flips_and_no_reference_of_zero_is_divided_by(se
         for toy in (REGRESSION, SILENT):
             await client.post("/predict", json={"instances": [[1.0, 2.0]], "model": toy.name})
         found = await scrape(client)
-    assert found("prediction_flip_probability_count", **of(REGRESSION)) == 0
+    assert found("prediction_flip_probability_count", **of(REGRESSION)) is None
+    assert found("prediction_flip_probability_count", **of(SILENT)) == 1
     assert found("prediction_volatility_count", **of(REGRESSION)) == 1
-    assert found("prediction_volatility_relative_count", **of(SILENT)) == 0
+    assert found("prediction_volatility_relative_count", **of(REGRESSION)) == 1
+    assert found("prediction_volatility_relative_count", **of(SILENT)) is None
     assert found("prediction_volatility_count", **of(SILENT)) == 1
 
 
@@ -261,7 +263,9 @@ async def test_models_and_their_states(serving: Serving) -> None:
         assert found("model_info", **of(CLASSIFIER), **facts) == 1
         assert len(list(found.labels("model_info"))) == 1
         assert (found("model_loaded_timestamp_seconds", **of(CLASSIFIER)) or 0) > 1.6e9
-        # What goes leaves no gauge behind.
+        # What goes leaves nothing behind.
+        await client.post("/predict", json={"instances": [[1e3, 2.0]]})
+        assert "feature=" in (await scrape(client)).text
         app = client.app  # type: ignore[attr-defined]
         root = app.context.settings.models
         shutil.rmtree(root / "toy" / "2")
@@ -270,8 +274,50 @@ async def test_models_and_their_states(serving: Serving) -> None:
         await app.context.catalog.refresh()
         found = await scrape(client)
         assert {labels["version"] for labels in found.labels("model_state")} == {"2"}
-        assert {labels["version"] for labels in found.labels("gradient_window_samples")} == {"2"}
+        assert {
+            dict(labels)["version"] for _, labels in found.samples if {"model", "version"} <= dict(labels).keys()
+        } == {"2"}
+        assert "feature=" not in found.text
         assert found("model_state", **of(CLASSIFIER, "2"), state="READY") == 1
+
+
+async def test_publications_do_not_make_the_exposition_grow(serving: Serving) -> None:
+    async with serving(CLASSIFIER, keep_versions=1) as client:
+        app = client.app  # type: ignore[attr-defined]
+        lines = []
+        for seed in range(4):
+            await client.post("/predict", json={"instances": [[1e3, 2.0]]})
+            lines.append(len((await scrape(client)).text.splitlines()))
+            replace(CLASSIFIER, seed=seed).publish(app.context.settings.models)
+            await app.context.catalog.refresh()
+    assert lines[1:] == [lines[1]] * 3
+
+
+async def test_a_request_that_outlives_its_version_brings_no_series_back(serving: Serving) -> None:
+    async with serving(SLOW, inline_milliseconds=0) as client:
+        app = client.app  # type: ignore[attr-defined]
+        asked = asyncio.create_task(client.post("/predict", json={"instances": [[5e5, 1e3]]}))
+        await asyncio.sleep(0.1)
+        shutil.rmtree(app.context.settings.models / "slow")
+        await app.context.catalog.refresh()
+        assert not asked.done()
+        assert (await asked).status_code == 200
+        assert 'model="slow"' not in (await scrape(client)).text
+
+
+async def test_replaced_files_go_on_counting(serving: Serving) -> None:
+    async with serving(CLASSIFIER, REGRESSION) as client:
+        app = client.app  # type: ignore[attr-defined]
+        root = app.context.settings.models
+        await client.post("/predict", json={"instances": [[1.0, 2.0]], "model": "toy"})
+        shutil.rmtree(root / "toy")
+        replace(CLASSIFIER, seed=8).publish(root)
+        await app.context.catalog.refresh()
+        await client.post("/predict", json={"instances": [[1.0, 2.0]], "model": "toy"})
+        found = await scrape(client)
+    assert found("prediction_volatility_count", **of(CLASSIFIER)) == 2
+    facts = {labels["sha256"] for labels in found.labels("model_info") if labels["model"] == "toy"}
+    assert facts == {replace(CLASSIFIER, seed=8).card().graphs["model"].sha256}
 
 
 async def test_waiting_requests_are_a_gauge(serving: Serving) -> None:
