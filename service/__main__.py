@@ -12,6 +12,10 @@ from collections.abc import Iterator, Sequence
 # numpy's matrix products here are tiny: threads of its own would only fight with ONNX Runtime's.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+if __name__ == "__main__":
+    # Until the server handles it, a request to look at the repository must not end the process: it looks anyway.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
 import uvicorn
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
@@ -19,7 +23,7 @@ from pydantic_settings import SettingsError
 from service.app import Application, create_app, refresh
 from service.errors import ServiceError
 from service.protocol import BoundedProtocol, sweep
-from service.settings import Settings
+from service.settings import Settings, unknown_variables
 from service.telemetry.logs import configure_logs
 
 log = logging.getLogger("service")
@@ -120,6 +124,23 @@ def _accept_waiting(listener: socket.socket) -> list[socket.socket]:
     return waiting
 
 
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Listen on every address that a host name stands for; raises `OSError` where one cannot be had."""
+    listeners = []
+    with contextlib.ExitStack() as opened:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in dict.fromkeys(found):
+            listener = opened.enter_context(socket.socket(family, kind, protocol))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:  # IPv4 has a socket of its own
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.bind(address)
+            listener.listen()
+            listeners.append(listener)
+        opened.pop_all()
+    return listeners
+
+
 def main(arguments: Sequence[str]) -> int:
     """Serve; returns the exit status: 0 after a clean stop, 2 for settings that cannot work."""
     try:
@@ -139,6 +160,10 @@ def main(arguments: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return 2
     configure_logs(settings.log_level)
+    for name, nearest in unknown_variables(os.environ).items():
+        log.warning(
+            "environment variable passed over: there is no such setting", extra={"variable": name, "nearest": nearest}
+        )
     if not settings.models.is_dir():
         print(f"--models: {settings.models} is not a directory; make one, or train a model into it", file=sys.stderr)
         return 2
@@ -147,7 +172,15 @@ def main(arguments: Sequence[str]) -> int:
     except (ServiceError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
-    server.run()
+    # Before the models are loaded: whether there is an address to serve them on shows at once.
+    try:
+        listeners = listen(settings.host, settings.port)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "no host name"
+        print(f"--host, --port: cannot listen on {settings.host}:{settings.port} ({reason})", file=sys.stderr)
+        return 2
+    log.info("listening", extra={"port": listeners[0].getsockname()[1], "host": settings.host})
+    server.run(listeners)
     return 0 if server.started else 1
 
 

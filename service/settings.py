@@ -1,21 +1,35 @@
-"""Every setting of the service. Each is an environment variable `CHAINZRULE_<NAME>`; the common ones are flags too."""
+"""Every setting of the service. Each is an environment variable `CHAINZRULE_<NAME>` and a flag."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, PlainValidator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.runtime.engine import Limits
 from service.runtime.graph import Device
 from service.stability.verdict import Thresholds
 
+PREFIX = "CHAINZRULE_"
+DAY = 86_400  # seconds; event loops set no timer for very much longer
+ROWS = 10_000_000
 
-def _split(value: object) -> object:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+class Names(tuple[str, ...]):
+    """Names, given separated by commas."""
+
+    def __str__(self) -> str:
+        return ",".join(self) or "none"
 
 
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+def _split(value: Any) -> Names:
+    parts = value.split(",") if isinstance(value, str) else value
+    return Names(part.strip() for part in parts if part.strip())
+
+
+NameList = Annotated[Names, NoDecode, PlainValidator(_split)]
 
 
 class Settings(BaseSettings):
@@ -24,7 +38,9 @@ class Settings(BaseSettings):
     Each option is also an environment variable: --max-rows is CHAINZRULE_MAX_ROWS.
     """
 
-    model_config = SettingsConfigDict(env_prefix="CHAINZRULE_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid", cli_parse_none_str="none"
+    )
 
     models: Path = Field(default=Path("models"), description="the model repository: NAME/VERSION directories")
     host: str = Field(default="127.0.0.1", description="address to listen on")
@@ -38,20 +54,27 @@ class Settings(BaseSettings):
     default_model: str | None = Field(
         default=None, description="the model of requests that name none; else the only one in the repository"
     )
-    required_models: Names = Field(
-        default=(),
+    required_models: NameList = Field(
+        default=Names(),
         description="comma-separated models that must be ready for /readyz; empty means all in the repository",
     )
-    keep_versions: int = Field(default=2, ge=1, description="newest ready versions of a model that stay loaded")
-    reload_seconds: float = Field(
-        default=5.0, ge=0, description="seconds between two looks at the repository; 0 looks only at SIGHUP"
+    keep_versions: int = Field(
+        default=2, ge=1, le=1000, description="newest ready versions of a model that stay loaded"
     )
-    max_body_bytes: int = Field(default=8 * 2**20, ge=1, description="largest request body, also after decompression")
-    max_rows: int = Field(default=4096, ge=1, description="most rows in one prediction request")
-    max_sensitivity_rows: int = Field(default=256, ge=1, description="most rows in one sensitivity request")
+    reload_seconds: float = Field(
+        default=5.0, ge=0, le=DAY, description="seconds between two looks at the repository; 0 looks only at SIGHUP"
+    )
+    max_body_bytes: int = Field(
+        default=8 * 2**20, ge=1, le=2**30, description="largest request body, also after decompression"
+    )
+    max_rows: int = Field(default=4096, ge=1, le=1_000_000, description="most rows in one prediction request")
+    max_sensitivity_rows: int = Field(
+        default=256, ge=1, le=1_000_000, description="most rows in one sensitivity request"
+    )
     request_timeout: float = Field(
         default=30.0,
         gt=0,
+        le=DAY,
         description="seconds after which an unanswered request gets 504; X-Request-Timeout may shorten",
     )
     inline_milliseconds: float = Field(
@@ -59,9 +82,15 @@ class Settings(BaseSettings):
         ge=0,
         description="runs expected to take less run on the event loop; 0 sends all to a worker thread",
     )
-    max_batch_rows: int = Field(default=1024, ge=1, description="rows up to which waiting requests share one run")
-    max_queue_rows: int = Field(default=16384, ge=1, description="rows that may wait for one model; beyond comes 429")
-    window_rows: int = Field(default=10_000, ge=1, description="rows in a model version's rolling stability window")
+    max_batch_rows: int = Field(
+        default=1024, ge=1, le=ROWS, description="rows up to which waiting requests share one run"
+    )
+    max_queue_rows: int = Field(
+        default=16384, ge=1, le=ROWS, description="rows that may wait for one model; beyond comes 429"
+    )
+    window_rows: int = Field(
+        default=10_000, ge=1, le=ROWS, description="rows in a model version's rolling stability window"
+    )
     window_minimum_rows: int = Field(
         default=1_000, ge=1, description="rows the window must hold before ratios are computed from it"
     )
@@ -82,10 +111,13 @@ class Settings(BaseSettings):
         default=2.0, gt=0, description="how many times that percentile makes a regression unstable"
     )
     drain_grace: float = Field(
-        default=5.0, ge=0, description="seconds between turning not ready at SIGTERM and closing the listener"
+        default=5.0, ge=0, le=DAY, description="seconds between turning not ready at SIGTERM and closing the listener"
     )
     shutdown_timeout: int = Field(
-        default=30, ge=1, description="seconds that requests in flight get to finish once the listener is closed"
+        default=30,
+        ge=1,
+        le=DAY,
+        description="seconds that requests in flight get to finish once the listener is closed",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="least severe log level"
@@ -98,13 +130,19 @@ class Settings(BaseSettings):
         description="file whose content is the bearer token that all routes but health and metrics ask for",
     )
     admin: bool = Field(default=False, description="let callers load and unload models under /v2/repository")
-    cors_origins: Names = Field(default=(), description="comma-separated origins that browsers may call from")
+    cors_origins: NameList = Field(default=Names(), description="comma-separated origins that browsers may call from")
     root_path: str = Field(default="", description="path prefix under which a proxy serves the application")
 
     @model_validator(mode="after")
     def _window_can_fill(self) -> Self:
         if self.window_minimum_rows > self.window_rows:
             raise ValueError("window_minimum_rows is more than window_rows: its ratios would never appear")
+        return self
+
+    @model_validator(mode="after")
+    def _elevated_comes_first(self) -> Self:
+        if self.elevated_flip_probability > self.unstable_flip_probability:
+            raise ValueError("elevated_flip_probability is more than unstable_flip_probability: it would never speak")
         return self
 
     @property
@@ -123,3 +161,14 @@ class Settings(BaseSettings):
             regression_unstable_percentile=self.regression_unstable_percentile,
             regression_unstable_factor=self.regression_unstable_factor,
         )
+
+
+def unknown_variables(names: Iterable[str]) -> dict[str, str | None]:
+    """The names of environment variables that look like settings and are none, each with the nearest setting's."""
+    known = [name.upper() for name in Settings.model_fields]
+    found: dict[str, str | None] = {}
+    for name in names:
+        setting = name.upper().removeprefix(PREFIX)
+        if name.upper().startswith(PREFIX) and setting not in known:
+            found[name] = next((PREFIX + near for near in get_close_matches(setting, known, n=1)), None)
+    return found

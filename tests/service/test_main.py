@@ -1,12 +1,14 @@
 """The command line: what ends a start, in one line and with status 2. `test_process.py` has the real process."""
 
+import json
 import logging
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from service.__main__ import main
+from service.__main__ import listen, main
 from service.runtime.graph import Execution, choose_execution
 from tests.artifacts import CLASSIFIER
 
@@ -30,6 +32,11 @@ def _logging_as_it_was() -> Iterator[None]:
         (("--models", "{models}/toy/1/card.json"), "--models: "),
         (("--token-file", "absent"), "--token-file: the file cannot be read"),
         (("--token-file", "/dev/null"), "--token-file: the file is empty"),
+        (("--unstable-flip-probability", "0.001"), "elevated_flip_probability is more than unstable_flip_probability"),
+        (("--window-rows", "10"), "window_minimum_rows is more than window_rows"),
+        (("--host", "192.0.2.1"), "--host, --port: cannot listen on 192.0.2.1:8000 ("),
+        (("--host", "no such host"), "--host, --port: cannot listen on no such host:8000 ("),
+        (("--host", "a" * 100), "--host, --port: cannot listen on aaa"),
     ],
 )
 def test_settings_that_cannot_work_end_with_one_line(
@@ -44,6 +51,35 @@ def test_settings_that_cannot_work_end_with_one_line(
     assert len(own) == 1
     assert own[0].startswith(name)
     assert "s3cret" not in own[0]
+
+
+def test_a_port_in_use_ends_with_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (listener,) = listen("127.0.0.1", 0)
+    with listener:
+        port = listener.getsockname()[1]
+        assert main(["--port", str(port), "--models", str(tmp_path)]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == f"--host, --port: cannot listen on 127.0.0.1:{port} (Address already in use)"
+
+
+def test_a_name_is_listened_on_at_each_of_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{last}", 0)) for last in (1, 2, 2)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **options: found)
+    listeners = listen("both", 0)
+    assert [listener.getsockname()[0] for listener in listeners] == ["127.0.0.1", "127.0.0.2"]
+    for listener in listeners:
+        listener.close()
+
+
+def test_misspelt_variables_are_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHAINZRULE_MAXROWS", "s3cret")
+    assert main(["--models", str(tmp_path / "absent")]) == 2
+    found = json.loads(capsys.readouterr().err.splitlines()[0])
+    assert found["level"] == "WARNING"
+    assert (found["variable"], found["nearest"]) == ("CHAINZRULE_MAXROWS", "CHAINZRULE_MAX_ROWS")
+    assert "s3cret" not in str(found)
 
 
 def test_every_fault_has_its_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,3 +110,6 @@ def test_help_names_the_flags(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     for flag in ("--models", "--host", "--port", "--device", "--max-rows", "--token-file"):
         assert flag in text
+    assert "tuple" not in text
+    assert "null" not in text
+    assert "()" not in text

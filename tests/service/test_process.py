@@ -41,7 +41,8 @@ class Process:
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        found = self.wait_for(r"Uvicorn running on http://127\.0\.0\.1:(\d+)")
+        found = self.wait_for(r'"listening".*"port": (\d+)')
+        self.wait_for("Application startup complete")
         self.port = int(found.group(1))
         self.address = f"http://127.0.0.1:{self.port}"
         self.seconds_to_start = time.monotonic() - begin
@@ -156,8 +157,10 @@ def test_a_setting_that_cannot_work_ends_with_one_line(models: Path) -> None:
 
 def test_a_port_in_use_ends_the_start(models: Path, server: Process) -> None:
     status, text = failed_start("--models", str(models), "--port", str(server.port))
-    assert status != 0
-    assert "address already in use" in text
+    assert status == 2
+    own = [line for line in text.splitlines() if not line.startswith("{")]
+    assert own == [f"--host, --port: cannot listen on 127.0.0.1:{server.port} (Address already in use)"]
+    assert "model version" not in text  # before anything was loaded
     assert server.predict().status_code == 200
 
 
@@ -174,6 +177,32 @@ def test_sighup_reads_the_repository_again(tmp_path: Path) -> None:
         running.signal(signal.SIGHUP)
         running.wait_for('"model version ready".*"version": "2"')
         assert running.predict().json()["version"] == "2"
+
+
+def test_sighup_does_no_harm_at_any_time_of_the_start(models: Path) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "service", "--models", str(models), "--port", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as starting:
+        assert starting.stderr is not None
+        try:
+            for line in starting.stderr:  # the first of what is slow to import
+                if line.rstrip().endswith("uvicorn"):
+                    break
+            seen = ""
+            for line in starting.stderr:
+                starting.send_signal(signal.SIGHUP)
+                seen = line
+                if "startup complete" in line:
+                    break
+            assert "startup complete" in seen
+        finally:
+            starting.kill()
+
+
+def test_a_default_model_that_is_not_there_is_warned_of(models: Path) -> None:
+    with process(models, "--default-model", "absent") as running:
+        found = running.wait_for(".*the default model is not in the repository.*")
+        assert json.loads(found.group())["level"] == "WARNING"
+        assert json.loads(found.group())["model"] == "absent"
 
 
 def test_the_repository_is_followed_without_a_signal(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from service.settings import Settings
+from service.settings import Settings, unknown_variables
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,11 +35,16 @@ def test_defaults() -> None:
 def test_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAINZRULE_MAX_ROWS", "7")
     monkeypatch.setenv("CHAINZRULE_CORS_ORIGINS", "http://a, http://b,")
-    monkeypatch.setenv("CHAINZRULE_REQUIRED_MODELS", "")
     settings = Settings()
     assert settings.max_rows == 7
     assert settings.cors_origins == ("http://a", "http://b")
-    assert settings.required_models == ()
+
+
+@pytest.mark.parametrize("name", list(Settings.model_fields))
+def test_an_empty_variable_is_as_good_as_none(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"CHAINZRULE_{name.upper()}", "")
+    assert Settings() == Settings.model_validate({})
+    assert getattr(Settings(), name) == Settings.model_fields[name].default
 
 
 def test_flags_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +68,10 @@ BAD = [
     ("max_queue_rows", "0"), ("window_rows", "0"), ("window_minimum_rows", "0"), ("unstable_flip_probability", "1.1"),
     ("elevated_flip_probability", "-0.1"), ("elevated_volatility_percentile", "101"),
     ("regression_unstable_factor", "0"), ("drain_grace", "-1"), ("shutdown_timeout", "0"), ("log_level", "loud"),
-    ("access_log", "perhaps"),
+    ("access_log", "perhaps"), ("threads", "257"), ("keep_versions", "1001"), ("reload_seconds", "inf"),
+    ("max_body_bytes", "1073741825"), ("max_rows", "1000001"), ("max_sensitivity_rows", "1000001"),
+    ("request_timeout", "inf"), ("max_batch_rows", "10000001"), ("max_queue_rows", "10000001"),
+    ("window_rows", "10000001"), ("drain_grace", "inf"), ("shutdown_timeout", "86401"),
 ]  # fmt: skip
 
 
@@ -73,6 +81,19 @@ def test_values_that_cannot_work_are_refused(name: str, value: str, monkeypatch:
     with pytest.raises(ValidationError) as caught:
         Settings()
     assert caught.value.errors()[0]["loc"] == (name,)
+
+
+def test_thresholds_in_the_wrong_order_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAINZRULE_UNSTABLE_FLIP_PROBABILITY", "0.005")
+    with pytest.raises(ValidationError, match="elevated_flip_probability is more than unstable_flip_probability"):
+        Settings()
+    monkeypatch.setenv("CHAINZRULE_ELEVATED_FLIP_PROBABILITY", "0.005")
+    assert Settings().thresholds.unstable_flip_probability == 0.005
+
+
+def test_misspelt_variables_are_found_with_the_nearest_setting() -> None:
+    names = ["PATH", "CHAINZRULE_MAXROWS", "chainzrule_max_rows", "CHAINZRULE_MAX_ROWS", "CHAINZRULE_QQQQQQ"]
+    assert unknown_variables(names) == {"CHAINZRULE_MAXROWS": "CHAINZRULE_MAX_ROWS", "CHAINZRULE_QQQQQQ": None}
 
 
 def test_unknown_arguments_are_refused() -> None:
