@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.api.body import parse_json
-from service.artifact.card import ModelCard, NumericFeature
+from service.artifact.card import CategoricalFeature, Feature, ModelCard
 from service.errors import InvalidInput, MalformedRequest, TooLarge
 
 MAX_NOISE_SCALE = 100.0
@@ -104,16 +104,18 @@ def read_query(query: bytes) -> tuple[ModelRequest, str]:
 
 def read_row(text: str, card: ModelCard) -> Any:
     """The row of a query: a JSON list or object, or values separated by commas in the card's order."""
-    if text.lstrip()[:1] in ("[", "{"):
-        return parse_json(text.encode(), "x")
     parts = text.split(",")
     features = list(card.inputs())
+    if text.lstrip()[:1] in ("[", "{"):
+        try:
+            return parse_json(text.encode(), "x")
+        except MalformedRequest:
+            # A level may begin as JSON does; a number cannot.
+            if len(parts) != len(features) or not isinstance(features[0], CategoricalFeature):
+                raise
     if len(parts) != len(features):
         raise InvalidInput(f"has {len(parts)} values where the model takes {len(features)}", "x")
-    return [
-        None if part == "" else _number(part, f"x.{feature.name}") if isinstance(feature, NumericFeature) else part
-        for part, feature in zip(parts, features, strict=True)
-    ]
+    return [_value(part, feature) for part, feature in zip(parts, features, strict=True)]
 
 
 def read_timeout(text: str | None) -> float | None:
@@ -124,6 +126,15 @@ def read_timeout(text: str | None) -> float | None:
     if not 0 < seconds < math.inf:
         raise InvalidInput("must be a positive number of seconds", "X-Request-Timeout")
     return seconds
+
+
+def _value(part: str, feature: Feature) -> str | float | None:
+    if isinstance(feature, CategoricalFeature) and part in feature.levels:  # spaces and all
+        return part
+    part = part.strip()
+    if part == "":
+        return None
+    return part if isinstance(feature, CategoricalFeature) else _number(part, f"x.{feature.name}")
 
 
 def _text(document: Mapping[str, Any], member: str) -> str | None:

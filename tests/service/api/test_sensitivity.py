@@ -9,7 +9,19 @@ import pytest
 
 from service.api.schemas import SensitivityAnswer
 from tests.answers import assert_same
-from tests.artifacts import BINARY, CLASSIFIER, CUBIC, IMAGE, MIXED, ORDINAL, REGRESSION, SILENT, Toy, numeric
+from tests.artifacts import (
+    BINARY,
+    CLASSIFIER,
+    CUBIC,
+    IMAGE,
+    MIXED,
+    ORDINAL,
+    REGRESSION,
+    SILENT,
+    Toy,
+    categorical,
+    numeric,
+)
 from tests.service.conftest import Serving
 
 pytestmark = pytest.mark.anyio
@@ -86,6 +98,45 @@ async def test_get_reads_levels_and_gaps(client: httpx.AsyncClient) -> None:
     posted = await post(client, instances=[[None, "blue", 1.0, "north"]], model="mixed")
     assert await get(client, "model=mixed&x=,blue,1.0,north") == posted
     assert await get(client, "model=mixed&x=" + quote('[null,"blue",1.0,"north"]')) == posted
+
+
+async def test_errors_of_get_name_what_the_query_calls_the_row(client: httpx.AsyncClient) -> None:
+    for query, place in (
+        ("model=bent&x=1e20,0", "x"),  # what the model answers is not finite
+        ("model=mixed&x=1,pink,1,north", "x.colour"),
+        ("model=mixed&x=" + quote('{"age":1,"dose":2,"site":"north"}'), "x.colour"),
+        ("model=mixed&x=" + quote("[1,2,3]"), "x"),
+    ):
+        response = await client.get(f"/sensitivity?{query}")
+        assert (response.status_code, response.json()["place"]) == (422, place)
+
+
+BRACKETS = Toy(name="brackets", features=(categorical("band", "[lo]", "{hi", " wide "), numeric("dose")), seed=9)
+
+
+async def test_get_reads_levels_that_look_like_json_and_passes_over_spaces(serving: Serving) -> None:
+    async with serving(BRACKETS) as client:
+        for text, level in (
+            ("[lo],0.5", "[lo]"),
+            (" [lo] , 0.5 ", "[lo]"),
+            ("{hi,0.5", "{hi"),
+            (" wide ,0.5", " wide "),
+            ('["[lo]",0.5]', "[lo]"),
+            ('{"dose":0.5,"band":"{hi"}', "{hi"),
+        ):
+            assert await get(client, "x=" + quote(text)) == await post(client, instances=[[level, 0.5]])
+        for text, status, place in (
+            ("[xx],0.5", 422, "x.band"),
+            ("wide,0.5", 422, "x.band"),
+            (",0.5", 422, "x.band"),
+            ("[lo],", 422, "x.dose"),
+            ("[lo],0.5,1", 400, "x"),
+            ("[lo", 400, "x"),
+            ('["[lo]"]', 422, "x"),
+            ("[lo],1e999", 422, "x.dose"),
+        ):
+            response = await client.get("/sensitivity?x=" + quote(text))
+            assert (response.status_code, response.json()["place"]) == (status, place), text
 
 
 async def test_switches_are_what_predicting_the_other_level_changes(client: httpx.AsyncClient) -> None:
