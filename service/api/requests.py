@@ -3,8 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import numpy as np
@@ -22,8 +21,7 @@ INCLUDES = ("jacobian", "layers")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
-@dataclass(frozen=True)
-class ModelRequest:
+class ModelRequest(NamedTuple):
     """Rows for a model.
 
     Attributes:
@@ -47,7 +45,7 @@ class ModelRequest:
 
 def read_request(document: Mapping[str, Any], members: tuple[str, ...], max_rows: int) -> ModelRequest:
     """Check a JSON object's members and their kinds; unknown ones are refused."""
-    if not document.keys() <= set(members):
+    if not all(name in members for name in document):
         raise InvalidInput(f"has members this route does not know; it takes {', '.join(members)}", "body")
     instances: Any = document.get("instances")
     if type(instances) not in (list, np.ndarray) or len(instances) == 0:

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from functools import wraps
 from typing import Any
 
 from fastapi import FastAPI
@@ -30,7 +29,6 @@ from service.api.predict import predict_endpoint
 from service.api.problems import is_oip
 from service.api.requests import INCLUDES, MAX_NOISE_SCALE
 from service.api.sensitivity import get_sensitivity_endpoint, post_sensitivity_endpoint
-from service.errors import ServiceError
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ def routes(context: Context) -> list[Route]:
         Route(
             "GET",
             "/sensitivity",
-            _about_x(get_sensitivity_endpoint(context)),
+            get_sensitivity_endpoint(context),
             schemas.SensitivityAnswer,
             None,
             _sensitivity_parameters(version),
@@ -149,21 +147,6 @@ def _for_fastapi(endpoint: Endpoint, context: Context) -> Callable[[Request], Aw
         return await endpoint(Incoming(request.scope, request.receive, context.bodies))
 
     answer.__name__ = endpoint.__name__
-    return answer
-
-
-def _about_x(endpoint: Endpoint) -> Endpoint:
-    """An endpoint whose one row came as the query's `x`: its errors name that place."""
-
-    @wraps(endpoint)
-    async def answer(request: Incoming) -> Response:
-        try:
-            return await endpoint(request)
-        except ServiceError as error:
-            if error.place is not None and error.place.startswith("instances"):
-                error.place = "x" + error.place.removeprefix("instances").removeprefix("[0]")
-            raise
-
     return answer
 
 

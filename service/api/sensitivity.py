@@ -1,7 +1,7 @@
 """`GET /sensitivity` and `POST /sensitivity`: which inputs each prediction hangs on."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from service.api.matrix import MatrixParser
 from service.api.predict import require_finite
 from service.api.requests import SENSITIVITY_MEMBERS, ModelRequest, read_query, read_request, read_row, read_timeout
 from service.artifact.card import CategoricalFeature
-from service.errors import NonFiniteOutput, TooLarge
+from service.errors import NonFiniteOutput, ServiceError, TooLarge
 from service.runtime.engine import Share
 from service.runtime.model import Predictions
 from service.served import ServedModel, inputs_of
@@ -41,8 +41,13 @@ def get_sensitivity_endpoint(context: Context) -> Endpoint:
         deadline = context.deadline(read_timeout(request.header(b"x-request-timeout")))
         wanted, text = read_query(request.scope["query_string"])
         served = context.catalog.resolve(wanted.model, wanted.version)
-        wanted = replace(wanted, instances=[read_row(text, served.card)])
-        return await _answer(context, served, wanted, deadline)
+        wanted = wanted._replace(instances=[read_row(text, served.card)])
+        try:
+            return await _answer(context, served, wanted, deadline)
+        except ServiceError as error:
+            if error.place is not None:  # the row has the query's name here
+                error.place = error.place.replace("instances[0]", "x").replace("instances", "x")
+            raise
 
     return get_sensitivity
 

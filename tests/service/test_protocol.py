@@ -61,7 +61,7 @@ async def closed_within(reader: asyncio.StreamReader, seconds: float) -> bool:
         return await asyncio.wait_for(reader.read(1), seconds) == b""
     except TimeoutError:
         return False
-    except ConnectionResetError:
+    except OSError:
         return True
 
 
