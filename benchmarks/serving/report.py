@@ -42,9 +42,8 @@ def plot(results: dict[str, Any], path: Path) -> None:
             for workload in workloads.values()
         ]
         axes.bar([x + offset * width for x in range(len(heights))], heights, width, label=name)
-    axes.set_xticks(
-        [x + 0.4 - width / 2 for x in range(len(workloads))], [w["title"] for w in workloads.values()], fontsize=7
-    )
+    titles = [workload["title"].replace(": ", "\n").replace(", ", "\n") for workload in workloads.values()]
+    axes.set_xticks([x + 0.4 - width / 2 for x in range(len(workloads))], titles, fontsize=8)
     axes.set_ylabel("requests per second over the echo's")
     axes.legend(fontsize=8)
     figure.savefig(path, dpi=120)
