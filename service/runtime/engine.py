@@ -1,7 +1,7 @@
 """When and in which batch a run happens.
 
 Work that takes well under a millisecond runs on the event loop itself, because handing it to a thread costs more than
-the run; requests that arrive in the same turn of the loop are answered by one run. Larger work goes to the engine's one
+the run; requests that arrive in the same turns of the loop are answered by one run. Larger work goes to the one
 worker thread, which takes whatever has queued while it was busy as its next batch: without a timer, so that nothing
 waits when the engine is idle.
 """

@@ -27,6 +27,18 @@ def random_case(rng: np.random.Generator, task: Task) -> Case:
     return scores.astype(np.float32), factor @ factor.T
 
 
+def reference_of(quantiles: NDArray[np.float64]) -> Reference:
+    volatilities = Distribution(mean=1.0, quantiles=tuple(quantiles.tolist()))
+    return Reference(
+        rows=101,
+        out_of_fold=False,
+        volatility=volatilities,
+        gradient_norm=volatilities,
+        gradient_tail_ratio=1.0,
+        out_of_range_rate=0.0,
+    )
+
+
 @pytest.mark.parametrize("task", ["classification", "ordinal", "regression"])
 def test_a_row_alone_measures_as_it_does_in_a_batch(task: Task) -> None:
     rng = np.random.default_rng(5)
@@ -59,15 +71,7 @@ def test_edges_are_the_same(scores: list[float], covariance: NDArray[np.float64]
 def test_percentiles_are_the_same() -> None:
     rng = np.random.default_rng(6)
     for quantiles in (np.sort(rng.exponential(size=101)), np.repeat([0.0, 1.0, 2.0], [40, 30, 31]), np.zeros(101)):
-        volatilities = Distribution(mean=1.0, quantiles=tuple(quantiles.tolist()))
-        reference = Reference(
-            rows=101,
-            out_of_fold=False,
-            volatility=volatilities,
-            gradient_norm=volatilities,
-            gradient_tail_ratio=1.0,
-            out_of_range_rate=0.0,
-        )
+        reference = reference_of(quantiles)
         for volatility in [*rng.exponential(size=50).tolist(), *quantiles[:3].tolist(), 0.0, 1e9, math.inf]:
             expected = percentile(np.array([volatility]), reference)[0]
             assert percentile_row(volatility, reference) == pytest.approx(expected, abs=1e-12)
@@ -76,15 +80,7 @@ def test_percentiles_are_the_same() -> None:
 @pytest.mark.parametrize("task", ["classification", "ordinal", "regression"])
 def test_verdicts_are_the_same(task: Task) -> None:
     rng = np.random.default_rng(7)
-    volatilities = Distribution(mean=1.0, quantiles=tuple(np.sort(rng.exponential(size=101)).tolist()))
-    reference = Reference(
-        rows=101,
-        out_of_fold=False,
-        volatility=volatilities,
-        gradient_norm=volatilities,
-        gradient_tail_ratio=1.0,
-        out_of_range_rate=0.0,
-    )
+    reference = reference_of(np.sort(rng.exponential(size=101)))
     seen = set()
     for _ in range(300):
         scores, covariance = random_case(rng, task)
