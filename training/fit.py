@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from training.checkpoint import Checkpoint
 from training.config import FitConfig
-from training.dreg import Schedule, dreg
 from training.errors import DivergenceError
 from training.losses import Loss
-from training.nn.jacobian import hidden_weights
-from training.nn.network import Network
+from training.objective import Objective
 
 Batch = tuple[Tensor, Tensor]
 
@@ -31,7 +29,7 @@ class FitReport:
         validation_losses: task loss on the validation rows after every epoch; empty without such rows.
     """
 
-    network: Network
+    network: nn.Module
     best_epoch: int
     losses: tuple[float, ...]
     validation_losses: tuple[float, ...]
@@ -40,14 +38,14 @@ class FitReport:
 class Fit:
     """A network being fitted: everything that a checkpoint must hold, and one epoch's work."""
 
-    def __init__(self, network: Network, loss: Loss, config: FitConfig, penalty: Schedule | None, seed: int) -> None:
+    def __init__(self, network: nn.Module, loss: Loss, config: FitConfig, objective: Objective, seed: int) -> None:
         """Begin a fit.
 
         Args:
             network: freshly initialised; changed in place.
-            loss: the task's loss.
+            loss: the task's loss, which judges the validation rows.
             config: the optimiser's settings.
-            penalty: lambda over training, or None without DREG.
+            objective: what every step lowers on a batch, a function of `network`.
             seed: of the shuffling.
         """
         self.network = network
@@ -56,8 +54,7 @@ class Fit:
         self._best = copy.deepcopy(network.state_dict())
         self._loss = loss
         self._config = config
-        self._penalty = penalty
-        self._weights = hidden_weights(network)
+        self._objective = objective
         self._parameters = list(network.parameters())
         self._optimiser = _adamw(network, config)
         self._shuffle = torch.Generator().manual_seed(seed)
@@ -123,10 +120,7 @@ class Fit:
         """One step of the optimiser; returns the objective that it was taken on."""
         for group in self._optimiser.param_groups:
             group["lr"] = self._config.learning_rate * one_cycle(progress)
-        scores, slopes = self.network.propagate(x)
-        objective = self._loss(scores, y)
-        if self._penalty:
-            objective = objective + self._penalty(progress) * dreg(self._weights, slopes)
+        objective = self._objective(x, y, progress)
         self._optimiser.zero_grad()
         torch.autograd.backward(objective)
         torch.nn.utils.clip_grad_norm_(self._parameters, self._config.clip)
@@ -143,12 +137,12 @@ class Fit:
 
 
 def fit(
-    network: Network,
+    network: nn.Module,
     loss: Loss,
     train: Batch,
     validation: Batch | None,
     config: FitConfig,
-    penalty: Schedule | None,
+    objective: Objective,
     seed: int,
     *,
     stop_after: int | None = None,
@@ -160,11 +154,11 @@ def fit(
 
     Args:
         network: freshly initialised.
-        loss: the task's loss.
+        loss: the task's loss, which judges the validation rows.
         train: (rows, D) standardised features and (rows,) targets.
         validation: rows that early stopping watches, or None to run every epoch.
         config: the optimiser's settings.
-        penalty: lambda over training, or None without DREG.
+        objective: what every step lowers on a batch, a function of `network` (training/objective.py).
         seed: of the shuffling.
         stop_after: end after so many epochs of the same learning-rate schedule.
         checkpoint: where to keep the state, and to take it up from.
@@ -175,7 +169,7 @@ def fit(
         DivergenceError: the loss became infinite or NaN.
         CheckpointError: the checkpoint cannot be resumed from.
     """
-    state = Fit(network, loss, config, penalty, seed)
+    state = Fit(network, loss, config, objective, seed)
     if checkpoint and (saved := checkpoint.load()):
         state.restore(saved)
     last = min(stop_after or config.epochs, config.epochs)
@@ -205,9 +199,9 @@ def _cosine(start: float, end: float, share: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
 
 
-def _adamw(network: Network, config: FitConfig) -> torch.optim.Optimizer:
+def _adamw(network: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
     """AdamW that decays the weight matrices only: biases and polynomials set the function's shape, not its size."""
-    matrices = {id(linear.weight) for linear in network.modules() if isinstance(linear, torch.nn.Linear)}
+    matrices = {id(linear.weight) for linear in network.modules() if isinstance(linear, nn.Linear)}
     groups: dict[bool, list[Tensor]] = {True: [], False: []}
     for parameter in network.parameters():
         groups[id(parameter) in matrices].append(parameter)

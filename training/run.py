@@ -27,6 +27,7 @@ from training.golden import golden
 from training.losses import task_loss
 from training.model import FittedModel, TargetScale
 from training.nn.network import ChainzRuleNetwork, Network
+from training.objective import derivative_controlled
 from training.repository import reserved
 from training.verify import Verification, verify
 
@@ -150,13 +151,15 @@ class Run:
         target = self._target_scale(rows)
         network = make(config.seed)
         kept, watched = (rows, None) if epochs else self._split(rows)
+        loss = task_loss(self.dataset.task)
+        penalty = config.dreg.as_schedule() if isinstance(network, ChainzRuleNetwork) else None
         report = fit(
             network,
-            task_loss(self.dataset.task),
+            loss,
             self._batch(kept, columns, target),
             self._batch(watched, columns, target) if watched else None,
             config.fit,
-            config.dreg.as_schedule() if isinstance(network, ChainzRuleNetwork) else None,
+            derivative_controlled(network, loss, penalty),
             config.seed,
             stop_after=epochs,
             checkpoint=Checkpoint(
@@ -165,7 +168,7 @@ class Run:
             label=f"{config.name} {stage}",
             progress=self._progress,
         )
-        return FittedModel(self.dataset.task, report.network, columns, target), report
+        return FittedModel(self.dataset.task, network, columns, target), report
 
     def _out_of_fold(self, make: Callable[[int], Network], stage: str, predict: Predict) -> tuple[Evaluation, int]:
         """Every row judged by a model that was fitted without it; and the folds' median best epoch."""

@@ -11,6 +11,7 @@ from training.errors import DivergenceError
 from training.fit import Batch, Fit, FitReport, fit, one_cycle
 from training.losses import classification
 from training.nn.network import ChainzRuleNetwork
+from training.objective import derivative_controlled, plain
 
 CONFIG = FitConfig(epochs=6, batch=16)
 
@@ -27,7 +28,15 @@ def network() -> ChainzRuleNetwork:
 
 
 def run(rows: tuple[Batch, Batch], config: FitConfig = CONFIG, seed: int = 3, **options: Any) -> FitReport:
-    return fit(network(), classification, rows[0], rows[1], config, Schedule(0.01, 0.01), seed, **options)
+    return fit_with(Schedule(0.01, 0.01), *rows, config, seed, **options)
+
+
+def fit_with(
+    penalty: Schedule | None, train: Batch, validation: Batch | None, config: FitConfig, seed: int, **options: Any
+) -> FitReport:
+    started = network()
+    objective = derivative_controlled(started, classification, penalty)
+    return fit(started, classification, train, validation, config, objective, seed, **options)
 
 
 def same(a: FitReport, b: FitReport) -> bool:
@@ -83,7 +92,7 @@ def test_stopping_after_an_epoch_keeps_the_learning_rates(rows: tuple[Batch, Bat
 
 
 def test_without_validation_rows_every_epoch_is_run(rows: tuple[Batch, Batch]) -> None:
-    report = fit(network(), classification, rows[0], None, CONFIG, None, 0)
+    report = fit_with(None, rows[0], None, CONFIG, 0)
     assert report.best_epoch == len(report.losses) == CONFIG.epochs
     assert report.validation_losses == ()
 
@@ -92,8 +101,9 @@ def test_the_penalty_flattens_the_network(rows: tuple[Batch, Batch]) -> None:
     config = FitConfig(epochs=30, batch=16, validation=0)
 
     def slope(penalty: Schedule | None) -> float:
-        report = fit(network(), classification, rows[0], None, config, penalty, 0)
+        report = fit_with(penalty, rows[0], None, config, 0)
         with torch.no_grad():
+            assert isinstance(report.network, ChainzRuleNetwork)
             return float(report.network.propagate(rows[0][0]).slopes[0].square().mean())
 
     assert slope(Schedule(1.0, 1.0)) < 0.5 * slope(None)
@@ -103,11 +113,12 @@ def test_a_loss_that_is_not_finite_says_what_to_do(rows: tuple[Batch, Batch]) ->
     x = rows[0][0].clone()
     x[0, 0] = float("inf")
     with pytest.raises(DivergenceError, match=r"the loss became nan: lower fit.learning_rate"):
-        fit(network(), classification, (x, rows[0][1]), None, CONFIG, None, 0)
+        fit_with(None, (x, rows[0][1]), None, CONFIG, 0)
 
 
 def test_only_matrices_decay() -> None:
-    optimiser = Fit(network(), classification, CONFIG, None, 0)._optimiser
+    started = network()
+    optimiser = Fit(started, classification, CONFIG, plain(started, classification), 0)._optimiser
     decayed, kept = optimiser.param_groups
     assert all(parameter.ndim == 2 and len(parameter) != 4 for parameter in decayed["params"])
     assert len(decayed["params"]) == 3
