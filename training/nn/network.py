@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from training.nn.functional import gaussian_moment, hermite_fit
 from training.nn.layers import Layer, PolynomialLayer, ReluLayer
+from training.nn.ordinal import CumulativeLogits
 
 FITTED = 2.0
 SPREAD = 0.7  # MNIST's accuracy is the same from 0.5 to 1; less is safer at depth
@@ -24,13 +25,19 @@ class Propagation(NamedTuple):
     slopes: tuple[Tensor, ...]
 
 
+Output = nn.Linear | CumulativeLogits
+
+
 class Network(nn.Module):
-    """Hidden layers, then a linear layer: scores = W_out h_L + b_out."""
+    """Hidden layers, then a linear layer: scores = W_out h_L + b_out.
+
+    An ordinal network's W_out has one row, which all of its scores share.
+    """
 
     hidden: nn.ModuleList
-    output: nn.Linear
+    output: Output
 
-    def __init__(self, hidden: Sequence[Layer], output: nn.Linear) -> None:
+    def __init__(self, hidden: Sequence[Layer], output: Output) -> None:
         super().__init__()
         self.hidden = nn.ModuleList(hidden)
         self.output = output
@@ -69,11 +76,17 @@ class ChainzRuleNetwork(Network):
     """
 
     def __init__(
-        self, inputs: int, hidden: Sequence[int], scores: int, degree: int, generator: torch.Generator
+        self,
+        inputs: int,
+        hidden: Sequence[int],
+        scores: int,
+        degree: int,
+        generator: torch.Generator,
+        output: type[Output] = nn.Linear,
     ) -> None:
         widths = [inputs, *hidden]
         layers = [PolynomialLayer(fan_in, width, degree) for fan_in, width in zip(widths, hidden, strict=False)]
-        super().__init__(layers, nn.Linear(widths[-1], scores))
+        super().__init__(layers, output(widths[-1], scores))
         start = hermite_fit(gelu, degree, FITTED)
         moment = 1.0
         for layer in layers:
@@ -87,20 +100,29 @@ class ChainzRuleNetwork(Network):
 class ReluNetwork(Network):
     """The same chain with max(z, 0) in place of the polynomials (He's initialisation)."""
 
-    def __init__(self, inputs: int, hidden: Sequence[int], scores: int, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        hidden: Sequence[int],
+        scores: int,
+        generator: torch.Generator,
+        output: type[Output] = nn.Linear,
+    ) -> None:
         widths = [inputs, *hidden]
         layers = [ReluLayer(fan_in, width) for fan_in, width in zip(widths, hidden, strict=False)]
-        super().__init__(layers, nn.Linear(widths[-1], scores))
+        super().__init__(layers, output(widths[-1], scores))
         for number, layer in enumerate(layers):
             _scale(layer.linear, 1.0 if number == 0 else 0.5, generator)
         _scale(self.output, 0.5 if layers else 1.0, generator)
 
 
-def _scale(linear: nn.Linear, moment: float, generator: torch.Generator) -> None:
-    """Weights that multiply the inputs' second moment by 1 / `moment`; bias 0."""
+def _scale(layer: Output, moment: float, generator: torch.Generator) -> None:
+    """Weights that multiply the inputs' second moment by 1 / `moment`; bias 0 (thresholds stay)."""
+    linear = layer.linear if isinstance(layer, CumulativeLogits) else layer
     with torch.no_grad():
         linear.weight.normal_(0.0, (linear.in_features * moment) ** -0.5, generator=generator)
-        linear.bias.zero_()
+        if linear.bias is not None:
+            linear.bias.zero_()
 
 
 def gelu(z: NDArray[np.float64]) -> NDArray[np.float64]:
