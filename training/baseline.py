@@ -4,16 +4,23 @@ import itertools
 from collections.abc import Sequence
 
 import torch
+from torch import nn
 
-from training.nn.network import ReluNetwork
+from training.nn.network import Output, ReluNetwork
+from training.nn.ordinal import CumulativeLogits
 
 TOLERANCE = 0.01  # differences in size below it are not worth an uneven network
 
 
-def relu_network(inputs: int, hidden: Sequence[int], scores: int, parameters: int, seed: int) -> ReluNetwork:
+def relu_network(
+    inputs: int, hidden: Sequence[int], scores: int, parameters: int, seed: int, output: type[Output] = nn.Linear
+) -> ReluNetwork:
     """A ReLU network as deep as `hidden` whose parameter count comes closest to `parameters`."""
-    widths = matching_widths(inputs, hidden, scores, parameters)
-    return ReluNetwork(inputs, widths, scores, torch.Generator().manual_seed(seed))
+    if output is CumulativeLogits:  # one weight vector and a threshold for every score: one bias and some more
+        widths = matching_widths(inputs, hidden, 1, parameters - (scores - 1))
+    else:
+        widths = matching_widths(inputs, hidden, scores, parameters)
+    return ReluNetwork(inputs, widths, scores, torch.Generator().manual_seed(seed), output)
 
 
 def matching_widths(inputs: int, hidden: Sequence[int], scores: int, parameters: int) -> tuple[int, ...]:

@@ -6,11 +6,12 @@ import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from pydantic import BaseModel
 
+from service.artifact.card import Task
 from service.errors import ServiceError
 from training.columns import heavy_tails
 from training.config import Config, make_config, read_config
@@ -75,7 +76,10 @@ def parser() -> argparse.ArgumentParser:
     table.add_argument("--csv", type=Path, metavar="FILE", help="a .csv or .parquet file with a header")
     table.add_argument("--target", metavar="COLUMN", help="the column to predict")
     table.add_argument("--name", metavar="NAME", help="the model's name")
-    table.add_argument("--task", choices=["classification", "regression"], help="guessed from the target when absent")
+    table.add_argument("--task", choices=get_args(Task), help="guessed from the target when absent")
+    table.add_argument(
+        "--levels", nargs="+", default=[], metavar="LEVEL", help="an ordinal target's levels, lowest first"
+    )
     table.add_argument(
         "--categorical", action="append", default=[], metavar="COLUMN", help="read numbers as categories"
     )
@@ -145,6 +149,7 @@ def _from_table(options: argparse.Namespace) -> dict[str, Any]:
         "path": options.csv,
         "target": options.target,
         "task": options.task,
+        "levels": options.levels,
         "categorical": options.categorical,
         "numeric": options.numeric,
         "drop": options.drop,
@@ -198,6 +203,8 @@ def warnings(figures: Mapping[str, float]) -> Iterator[str]:
     """In what a model of such figures is no better than a guess that looks at no feature."""
     if figures.get("r2", 0.0) < 0:
         yield "predicting the mean would be better than this model; see the notes above"
+    if figures.get("mae", 0.0) > figures.get("median_mae", math.inf):
+        yield "always answering the median level would come closer than this model; see median_mae"
     if figures.get("accuracy", 1.0) <= figures.get("majority_share", 0.0):
         yield "always answering the commonest label would be right as often as this model; see majority_share"
     if figures.get("log_loss", 0.0) >= figures.get("frequency_log_loss", math.inf):

@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from service.artifact.card import ModelName
+from service.artifact.card import ModelName, Task
 from training.dreg import Schedule, ScheduleForm
 from training.errors import ConfigError
 from training.nn.layers import MAX_DEGREE
@@ -26,8 +26,11 @@ class DataConfig(_Section):
     path: Path | None = Field(default=None, description="the file of a table, or the directory of MNIST's IDX files")
     target: str | None = Field(default=None, description="table: the column to predict")
     target_unit: str | None = Field(default=None, description="table: the unit of a regression's target")
-    task: Literal["classification", "regression"] | None = Field(
-        default=None, description="table: what to do with the target; read off its values when absent"
+    task: Task | None = Field(
+        default=None, description="table: what to do with the target; read off its values when absent, never as ordinal"
+    )
+    levels: tuple[str, ...] = Field(
+        default=(), description="table: an ordinal target's levels, lowest first; by size when they are numbers"
     )
     categorical: tuple[str, ...] = Field(default=(), description="table: columns of numbers to read as categories")
     numeric: tuple[str, ...] = Field(
@@ -42,6 +45,8 @@ class DataConfig(_Section):
         if self.source == "table":
             if self.path is None or self.target is None:
                 raise ValueError("a table needs path and target")
+            if self.levels and self.task != "ordinal":
+                raise ValueError('levels are those of an ordinal target; give task = "ordinal" with them')
             return self
         if self.path is not None and self.source != "mnist":
             raise ValueError(f"the data set {self.source} has no path")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -15,20 +16,25 @@ from training.errors import DivergenceError
 from training.graphs import PredictionGraph, fold, noise_factor
 from training.model import FittedModel
 from training.nn.jacobian import hidden_weights, output_side
+from training.nn.ordinal import log_likelihood
 
 Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
 
 CHUNK = 1024  # rows at a time, so that memory does not grow with the data
 
 QUALITY = {
-    "accuracy": "share of rows whose label is the most probable one (classification)",
-    "log_loss": "mean negative log probability of the true label, in nats (classification)",
+    "accuracy": "share of rows that get their own label (classification, ordinal)",
+    "quadratic_kappa": "agreement with the true levels beyond chance, misses weighted by their squared distance: 1 is "
+    "perfect, 0 is chance (ordinal)",
+    "log_loss": "mean negative log probability of the true label, in nats (classification, ordinal)",
     "majority_share": "share of those rows that the commonest label has, the accuracy of always answering it "
-    "(classification)",
+    "(classification, ordinal)",
     "frequency_log_loss": "mean negative log probability of the true label, in nats, where every answer is the labels' "
-    "shares of those rows (classification)",
+    "shares of those rows (classification, ordinal)",
     "rmse": "root mean squared error, in the target's unit (regression)",
-    "mae": "mean absolute error, in the target's unit (regression)",
+    "mae": "mean absolute error, in the target's unit (regression) or in levels (ordinal)",
+    "median_mae": "mean absolute error of always answering those rows' median level (ordinal)",
     "r2": "share of the target's variance that is explained (regression)",
     "input_gradient_norm_mean": "mean over the rows of g, the Frobenius norm of d probabilities / d standardised "
     "features (regression: of d output / d standardised features, in the target's unit)",
@@ -38,7 +44,7 @@ QUALITY = {
 }
 """Every key that a card's `quality` and its baselines' may hold, and what it means."""
 
-GUESSES = {"accuracy": "majority_share", "log_loss": "frequency_log_loss"}
+GUESSES = {"accuracy": "majority_share", "log_loss": "frequency_log_loss", "mae": "median_mae"}
 """Figures, and what a guess that looks at no feature would reach in their place."""
 
 
@@ -113,6 +119,8 @@ def input_gradient(model: FittedModel, rows: Rows) -> Floats:
             derivative = output_side(network.output.weight, weights, slopes) @ factor
             if model.task == "classification":
                 derivative = _through_softmax(derivative, scores.softmax(dim=1))
+            elif model.task == "ordinal":
+                derivative = _through_thresholds(derivative, scores)
             norms.append(derivative.flatten(1).double().norm(dim=1).numpy())
     scale = model.target.std if model.task == "regression" else 1.0
     return np.concatenate(norms) * scale
@@ -122,22 +130,11 @@ def quality(task: Task, y: NDArray[np.int64] | NDArray[np.float32], outputs: Out
     """The figures of `QUALITY` that the task has."""
     scores = outputs.scores.astype(np.float64)
     if task == "regression":
-        error, target = scores[:, 0] - y, y.astype(np.float64)
-        spread = float(np.sum((target - target.mean()) ** 2))
-        figures = {
-            "rmse": float(np.sqrt(np.mean(error**2))),
-            "mae": float(np.mean(np.abs(error))),
-            "r2": 1 - float(np.sum(error**2)) / spread if spread > 0 else 0.0,
-        }
+        figures = _of_regression(y.astype(np.float64), scores[:, 0])
+    elif task == "ordinal":
+        figures = _of_levels(y.astype(np.int64), scores)
     else:
-        shares = np.unique(y, return_counts=True)[1] / len(y)
-        own = scores[np.arange(len(y)), y.astype(np.int64)]
-        figures = {
-            "accuracy": float(np.mean(scores.argmax(axis=1) == y)),
-            "log_loss": float(np.mean(np.logaddexp.reduce(scores, axis=1) - own)),
-            "majority_share": float(shares.max()),
-            "frequency_log_loss": float(-np.sum(shares * np.log(shares))),
-        }
+        figures = _of_labels(y.astype(np.int64), scores)
     g = outputs.input_gradient
     p99, mean = float(np.percentile(g, 99)), float(np.mean(g))
     return figures | {
@@ -164,6 +161,47 @@ def reference(task: Task, outputs: Outputs, out_of_fold: bool) -> Reference:
     )
 
 
+def _of_regression(y: Floats, output: Floats) -> dict[str, float]:
+    error = output - y
+    spread = float(np.sum((y - y.mean()) ** 2))
+    return {
+        "rmse": float(np.sqrt(np.mean(error**2))),
+        "mae": float(np.mean(np.abs(error))),
+        "r2": 1 - float(np.sum(error**2)) / spread if spread > 0 else 0.0,
+    }
+
+
+def _of_labels(y: Indices, scores: Floats) -> dict[str, float]:
+    own = scores[np.arange(len(y)), y]
+    return {
+        "accuracy": float(np.mean(scores.argmax(axis=1) == y)),
+        "log_loss": float(np.mean(np.logaddexp.reduce(scores, axis=1) - own)),
+        **_guesses(y),
+    }
+
+
+def _of_levels(y: Indices, scores: Floats) -> dict[str, float]:
+    level = (scores > 0).sum(axis=1)
+    miss = level - y
+    # Chance: levels answered as often, but to rows drawn at random.
+    by_chance = float(
+        np.mean(np.square(level[:, None] - np.unique(y)) @ (np.unique(y, return_counts=True)[1] / len(y)))
+    )
+    return {
+        "accuracy": float(np.mean(miss == 0)),
+        "mae": float(np.mean(np.abs(miss))),
+        "quadratic_kappa": 1 - float(np.mean(miss**2)) / by_chance if by_chance > 0 else 0.0,
+        "log_loss": -float(log_likelihood(torch.from_numpy(scores), torch.from_numpy(y)).mean()),
+        "median_mae": float(np.mean(np.abs(y - np.floor(np.median(y))))),
+        **_guesses(y),
+    }
+
+
+def _guesses(y: Indices) -> dict[str, float]:
+    shares = np.unique(y, return_counts=True)[1] / len(y)
+    return {"majority_share": float(shares.max()), "frequency_log_loss": float(-np.sum(shares * np.log(shares)))}
+
+
 def _distribution(values: Floats) -> Distribution:
     # Sorted once more: interpolation may round two neighbours past each other.
     quantiles = np.sort(np.quantile(values, np.linspace(0, 1, QUANTILES)))
@@ -174,6 +212,12 @@ def _through_softmax(derivative: Tensor, p: Tensor) -> Tensor:
     """(diag(p) - p p^T) times (batch, K, columns) score derivatives."""
     weighted = p.unsqueeze(2) * derivative
     return weighted - p.unsqueeze(2) * weighted.sum(dim=1, keepdim=True)
+
+
+def _through_thresholds(derivative: Tensor, scores: Tensor) -> Tensor:
+    """(batch, 1, columns) derivatives of f to those of the level probabilities, sigmoid(s_k) - sigmoid(s_k+1)."""
+    slopes = scores.sigmoid() * (-scores).sigmoid()
+    return (F.pad(slopes, (1, 0)) - F.pad(slopes, (0, 1))).unsqueeze(2) * derivative
 
 
 def _outside(model: FittedModel, rows: Rows) -> NDArray[np.bool_]:

@@ -6,6 +6,7 @@ into a factor R of at most width x width. The inputs' mean stays a subtraction, 
 cancel badly where a column's mean is large against its spread.
 """
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ from training.model import FittedModel
 from training.nn.functional import polynomial
 from training.nn.jacobian import forward_mode, hidden_weights, output_side
 from training.nn.layers import PolynomialLayer
+from training.nn.ordinal import level_probabilities, level_widths
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,8 @@ class Folded:
         weights: hidden layers' (width, inputs) weights; the first per raw unit.
         biases: hidden layers' (width,) biases.
         coefficients: hidden layers' (degree, width) polynomial coefficients c_1 to c_n.
-        output_weight: (S, width).
-        output_bias: (S,).
+        output_weight: (S, width); ordinal: (1, width), of f alone.
+        output_bias: (S,); ordinal: the thresholds' negatives.
         factor: (first width, rank) R^T with R the QR factor of (W_1 N)^T, so that W_1 N^2 W_1^T = R^T R.
     """
 
@@ -64,12 +66,13 @@ def fold(model: FittedModel) -> Folded:
         biases.append(layer.linear.bias.detach().double() + weight @ constant)
         constant, *rest = layer.coefficients.detach().double()
         coefficients.append(torch.stack(rest))
-    output_weight = network.output.weight.detach().double()
-    output_bias = network.output.bias.detach().double() + output_weight @ constant
+    output = copy.deepcopy(network.output).double().requires_grad_(False)
+    output_weight = output.weight
+    output_bias = output.bias + output_weight @ constant
     if model.task == "regression":
         output_weight = output_weight * model.target.std
         output_bias = output_bias * model.target.std + model.target.mean
-    else:
+    elif model.task == "classification":
         output_weight = output_weight - output_weight.mean(dim=0)
         output_bias = output_bias - output_bias.mean()
     return Folded(
@@ -115,6 +118,8 @@ class Graph(nn.Module):
         self.register_buffer("output_weight", folded.output_weight.float())
         self.register_buffer("output_bias", folded.output_bias.float())
         self.register_buffer("factor", folded.factor.float())
+        self.scores = len(folded.output_bias)
+        self.moves_as_one = len(folded.output_weight) < self.scores
 
     def propagate(self, features: Tensor) -> tuple[Tensor, list[Tensor]]:
         """(batch, S) scores and every hidden layer's (batch, width) slopes."""
@@ -124,20 +129,24 @@ class Graph(nn.Module):
             coefficients = [self.get_buffer(f"coefficient_{number}_{power}") for power in range(1, degree + 1)]
             h, slope = centred_polynomial(z, coefficients)
             slopes.append(slope)
+        if self.moves_as_one:
+            return F.linear(h, self.get_buffer("output_weight")) + self.get_buffer("output_bias"), slopes
         return F.linear(h, self.get_buffer("output_weight"), self.get_buffer("output_bias")), slopes
 
     def first_slopes(self, slopes: list[Tensor]) -> Tensor:
-        """(batch, S, width) d scores / d z_1."""
+        """(batch, S, width) d scores / d z_1; one row for all scores where they move as one."""
         weights = [self.get_buffer(f"weight_{number}") for number in range(self.depth)]
         return output_side(self.get_buffer("output_weight"), weights, slopes)
 
 
 class PredictionGraph(Graph):
-    """features -> scores, probabilities (classification), covariance."""
+    """features -> scores, probabilities (classification and ordinal), covariance."""
 
     def __init__(self, folded: Folded, task: Task) -> None:
         super().__init__(folded)
         self.task = task
+        if task == "ordinal":
+            self.register_buffer("level_widths", level_widths(-folded.output_bias).float())
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
         """The outputs in the order of `output_names`."""
@@ -147,6 +156,9 @@ class PredictionGraph(Graph):
         covariance = noisy @ noisy.transpose(1, 2)
         if self.task == "regression":
             return scores, covariance
+        if self.task == "ordinal":
+            covariance = covariance.expand(-1, self.scores, self.scores)
+            return scores, level_probabilities(scores, self.get_buffer("level_widths")), covariance
         return scores, scores.softmax(dim=1), covariance
 
     @property
@@ -163,7 +175,7 @@ class JacobianGraph(Graph):
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """The Jacobian, and the norm after each layer of the derivative along one noise sigma of every feature."""
         _, slopes = self.propagate(features)
-        first = self.first_slopes(slopes)
+        first = self.first_slopes(slopes).expand(-1, self.scores, -1)
         factor = self.get_buffer("factor")
         later = [self.get_buffer(f"weight_{number}") for number in range(1, self.depth)]
         # The factor stands for W_1 N: same norm, fewer columns. The last layer's derivative is the output side's.

@@ -5,12 +5,18 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from service.artifact.card import Task
 from training.columns import Columns
 from training.nn.jacobian import input_jacobian
-from training.nn.network import Network
+from training.nn.network import Network, Output
+from training.nn.ordinal import CumulativeLogits, level_probabilities, level_widths
+
+
+def last_layer(task: Task) -> type[Output]:
+    """What turns a network's last hidden layer into the task's scores."""
+    return CumulativeLogits if task == "ordinal" else nn.Linear
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class FittedModel:
     target: TargetScale
 
     def scores(self, x: Tensor) -> Tensor:
-        """(rows, S) scores of (rows, D) raw features: centred logits, or the output in the target's unit."""
+        """(rows, S) scores of (rows, D) raw features: centred or cumulative logits, or the output in its unit."""
         mean, std = (torch.from_numpy(values) for values in (self.columns.mean, self.columns.std))
         return self._scored(self._double, (x.double() - mean) / std)
 
@@ -44,7 +50,15 @@ class FittedModel:
         derivative = input_jacobian(self._double, (x.double() - mean) / std) / std
         if self.task == "regression":
             return derivative * self.target.std
+        if isinstance(self._double.output, CumulativeLogits):  # all scores move together
+            return derivative.expand(-1, len(self._double.output.thresholds), -1)
         return derivative - derivative.mean(dim=1, keepdim=True)
+
+    def probabilities(self, x: Tensor) -> Tensor:
+        """(rows, K) of the labels; a regression has none."""
+        if isinstance(self._double.output, CumulativeLogits):
+            return level_probabilities(self.scores(x), level_widths(self._double.output.thresholds))
+        return self.scores(x).softmax(dim=1)
 
     def covariance(self, x: Tensor) -> Tensor:
         """(rows, S, S) first-order covariance J N^2 J^T of the scores under the declared noise."""
@@ -55,6 +69,8 @@ class FittedModel:
         scores: Tensor = network(standardised)
         if self.task == "regression":
             return scores * self.target.std + self.target.mean
+        if self.task == "ordinal":
+            return scores
         # The softmax does not see what all scores share; without it, their covariance needs no more than float32.
         return scores - scores.mean(dim=1, keepdim=True)
 

@@ -25,8 +25,9 @@ from training.export import OPSET, export_graphs
 from training.fit import Batch, FitReport, fit
 from training.golden import golden
 from training.losses import task_loss
-from training.model import FittedModel, TargetScale
+from training.model import FittedModel, TargetScale, last_layer
 from training.nn.network import ChainzRuleNetwork, Network
+from training.nn.ordinal import CumulativeLogits
 from training.objective import derivative_controlled
 from training.repository import reserved
 from training.verify import Verification, verify
@@ -85,7 +86,6 @@ class Run:
         self.config = config
         self.dataset = dataset
         self.columns = Columns.of(self.features, dataset.layout)
-        self.scores = len(dataset.labels) or 1
         self._checkpoints = checkpoints
         self._resume = resume
         self._progress = progress
@@ -137,11 +137,15 @@ class Run:
 
     def _chainzrule(self, seed: int) -> Network:
         network, generator = self.config.network, torch.Generator().manual_seed(seed)
-        return ChainzRuleNetwork(self.columns.width, network.hidden, self.scores, network.degree, generator)
+        output = last_layer(self.dataset.task)
+        return ChainzRuleNetwork(
+            self.columns.width, network.hidden, self.dataset.scores, network.degree, generator, output
+        )
 
     def _relu(self, seed: int) -> Network:
         parameters = self._chainzrule(seed).parameter_count
-        return relu_network(self.columns.width, self.config.network.hidden, self.scores, parameters, seed)
+        hidden, output = self.config.network.hidden, last_layer(self.dataset.task)
+        return relu_network(self.columns.width, hidden, self.dataset.scores, parameters, seed, output)
 
     def _fit(
         self, make: Callable[[int], Network], stage: str, rows: Rows, columns: Columns, epochs: int | None = None
@@ -150,6 +154,8 @@ class Run:
         config = self.config
         target = self._target_scale(rows)
         network = make(config.seed)
+        if isinstance(network.output, CumulativeLogits):
+            network.output.start_from(torch.from_numpy(np.bincount(rows.y, minlength=self.dataset.scores + 1)))
         kept, watched = (rows, None) if epochs else self._split(rows)
         loss = task_loss(self.dataset.task)
         penalty = config.dreg.as_schedule() if isinstance(network, ChainzRuleNetwork) else None

@@ -24,6 +24,7 @@ def load(config: DataConfig, seed: int) -> tuple[Dataset, tuple[str, ...]]:
         read_table(config.path),
         config.target,
         config.task,
+        levels=config.levels,
         categorical=config.categorical,
         numeric=config.numeric,
         drop=config.drop,

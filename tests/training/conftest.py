@@ -8,7 +8,8 @@ with install_import_hook("training.nn", "beartype.beartype"):
     import training.nn.functional
     import training.nn.jacobian
     import training.nn.layers
-    import training.nn.network  # noqa: F401
+    import training.nn.network
+    import training.nn.ordinal  # noqa: F401
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ import torch
 from service.artifact.card import CategoricalFeature, Feature, NumericFeature, Role, Task
 from training.columns import Columns
 from training.export import export_graphs
-from training.model import FittedModel, TargetScale
+from training.model import FittedModel, TargetScale, last_layer
 from training.nn.network import ChainzRuleNetwork
 
 MakeModel = Callable[..., FittedModel]
@@ -52,7 +53,7 @@ def make_model() -> MakeModel:
     ) -> FittedModel:
         columns = Columns.of(FEATURES, None)
         generator = torch.Generator().manual_seed(seed)
-        network = ChainzRuleNetwork(columns.width, hidden, scores, degree, generator)
+        network = ChainzRuleNetwork(columns.width, hidden, scores, degree, generator, last_layer(task))
         with torch.no_grad():
             for parameter in network.parameters():
                 parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
@@ -75,13 +76,20 @@ def regressor(make_model: MakeModel) -> Exported:
 
 
 @pytest.fixture(scope="session")
+def grader(make_model: MakeModel) -> Exported:
+    """An ordinal model of five levels."""
+    model = make_model("ordinal", hidden=(6, 5), scores=4)
+    return model, export_graphs(model)
+
+
+@pytest.fixture(scope="session")
 def linear_classifier(make_model: MakeModel) -> Exported:
     """The smallest network there is: one layer, degree 1, two labels."""
     model = make_model(hidden=(4,), degree=1, scores=2)
     return model, export_graphs(model)
 
 
-@pytest.fixture(scope="session", params=["classifier", "regressor", "linear_classifier"])
+@pytest.fixture(scope="session", params=["classifier", "regressor", "grader", "linear_classifier"])
 def exported(request: pytest.FixtureRequest) -> Exported:
     found: Exported = request.getfixturevalue(request.param)
     return found

@@ -6,12 +6,12 @@ import torch
 from sklearn import metrics
 from sklearn.dummy import DummyClassifier
 
-from service.artifact.card import Role
+from service.artifact.card import Role, Task
 from training.data.dataset import Rows
 from training.errors import DivergenceError
 from training.evaluate import QUALITY, Outputs, input_gradient, join, predict, predict_baseline, quality, reference
 from training.golden import synthetic_rows
-from training.model import FittedModel
+from training.model import FittedModel, last_layer
 from training.nn.network import ReluNetwork
 
 Exported = tuple[FittedModel, dict[Role, bytes]]
@@ -59,6 +59,22 @@ def test_regression_quality_is_scikit_learns(regressor: Exported) -> None:
     assert set(found) <= set(QUALITY)
 
 
+def test_ordinal_quality_is_scikit_learns(grader: Exported) -> None:
+    model = grader[0]
+    given = rows(model)
+    outputs = predict(model, given)
+    found = quality("ordinal", given.y, outputs)
+    p = model.probabilities(torch.from_numpy(given.x)).numpy()
+    levels = (outputs.scores > 0).sum(axis=1)
+    assert len(np.unique(levels)) > 1
+    assert found["accuracy"] == pytest.approx(metrics.accuracy_score(given.y, levels))
+    assert found["mae"] == pytest.approx(metrics.mean_absolute_error(given.y, levels))
+    assert found["quadratic_kappa"] == pytest.approx(metrics.cohen_kappa_score(given.y, levels, weights="quadratic"))
+    assert found["log_loss"] == pytest.approx(metrics.log_loss(given.y, p, labels=range(5)), rel=1e-5)
+    assert found["median_mae"] == pytest.approx(metrics.mean_absolute_error(given.y, np.full(300, np.median(given.y))))
+    assert set(found) <= set(QUALITY)
+
+
 def test_a_target_that_does_not_vary_leaves_nothing_to_explain(regressor: Exported) -> None:
     given = rows(regressor[0])
     still = Rows(given.x, np.full(len(given), -200, dtype=np.float32))
@@ -74,14 +90,23 @@ def test_every_figure_has_a_meaning(classified: tuple[FittedModel, Rows, Outputs
     assert found["input_gradient_norm_max"] == g.max()
 
 
+@pytest.mark.parametrize("task", ["classification", "ordinal"])
 @pytest.mark.parametrize("network", ["chainzrule", "relu"])
-def test_the_input_gradient_norm_is_that_of_the_probabilities(make_model, network: str) -> None:  # type: ignore[no-untyped-def]
-    model = make_model()
+def test_the_input_gradient_norm_is_that_of_the_probabilities(make_model, network: str, task: Task) -> None:  # type: ignore[no-untyped-def]
+    model = make_model(task)
     if network == "relu":
-        model = replace(model, network=ReluNetwork(7, [9, 5], 3, torch.Generator().manual_seed(0)))
+        relu = ReluNetwork(7, [9, 5], 3, torch.Generator().manual_seed(0), last_layer(task))
+        model = replace(model, network=relu)
     given = rows(model, 20)
     x = torch.from_numpy(model.columns.standardise(given.x)).float()
-    jacobian = torch.func.vmap(torch.func.jacrev(lambda row: model.network(row[None])[0].softmax(dim=0)))(x)
+
+    def probabilities(row: torch.Tensor) -> torch.Tensor:
+        scores = model.network(row[None])[0]
+        if task == "classification":
+            return scores.softmax(dim=0)
+        return -torch.cat([torch.ones(1), scores.sigmoid(), torch.zeros(1)]).diff()
+
+    jacobian = torch.func.vmap(torch.func.jacrev(probabilities))(x)
     expected = torch.linalg.vector_norm(jacobian, dim=(1, 2)).detach()
     np.testing.assert_allclose(input_gradient(model, given), expected, rtol=1e-4)
 

@@ -17,7 +17,7 @@ MakeModel = Callable[..., FittedModel]
 
 shapes = st.fixed_dictionaries(
     {
-        "task": st.just("classification"),
+        "task": st.sampled_from(["classification", "ordinal"]),
         "hidden": st.lists(st.integers(1, 9), min_size=1, max_size=4).map(tuple),
         "degree": st.integers(1, 5),
         "scores": st.integers(2, 5),
@@ -51,7 +51,7 @@ def test_folded_graphs_follow_the_definition(make_model: MakeModel, shape: dict[
     x = rows(model)
     found = outputs(model, x)
     assert close(found["scores"], model.scores(x))
-    assert close(found["probabilities"], model.scores(x).softmax(dim=1))
+    assert close(found["probabilities"], model.probabilities(x))
     assert close(found["jacobian"], model.jacobian(x))
     assert close(found["covariance"], model.covariance(x))
 
@@ -66,6 +66,21 @@ def test_a_regression_answers_in_the_targets_unit(make_model: MakeModel) -> None
         assert close(found["scores"], model.network(standardised) * 35.0 - 200.0)
     assert close(found["jacobian"], model.jacobian(x))
     assert close(found["covariance"], model.covariance(x))
+
+
+def test_ordinal_scores_move_as_one(make_model: MakeModel) -> None:
+    model = make_model("ordinal", hidden=(6, 5), scores=4)
+    x = rows(model)
+    found = outputs(model, x)
+    assert found["probabilities"].shape == (5, 5)
+    assert found["jacobian"].shape == (5, 4, 7)
+    assert found["covariance"].shape == (5, 4, 4)
+    for name in ("jacobian", "covariance"):
+        assert bool((found[name] == found[name][:, :1]).all())
+    gaps = found["scores"].diff(dim=1)
+    torch.testing.assert_close(gaps, gaps[:1].expand_as(gaps), rtol=1e-5, atol=1e-6)
+    exceeding = torch.cat([torch.ones(5, 1), found["scores"].sigmoid(), torch.zeros(5, 1)], dim=1)
+    torch.testing.assert_close(found["probabilities"], -exceeding.diff(dim=1), rtol=1e-4, atol=1e-6)
 
 
 def test_the_covariance_is_j_n_squared_j_transposed(make_model: MakeModel) -> None:
@@ -94,8 +109,9 @@ def test_a_large_common_direction_of_the_scores_costs_no_precision(make_model: M
     assert close(found, expected, tolerance)
 
 
-def test_the_last_layers_norm_is_the_covariances_trace(make_model: MakeModel) -> None:
-    model = make_model(hidden=(7, 6, 5))
+@pytest.mark.parametrize("task", ["classification", "ordinal"])
+def test_the_last_layers_norm_is_the_covariances_trace(make_model: MakeModel, task: str) -> None:
+    model = make_model(task, hidden=(7, 6, 5))
     x = rows(model)
     found = outputs(model, x)
     assert found["layer_norms"].shape == (5, 4)

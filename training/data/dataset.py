@@ -48,3 +48,8 @@ class Dataset:
     train: Rows
     test: Rows | None
     fingerprint: str
+
+    @property
+    def scores(self) -> int:
+        """S, what a network answers a row with: a score for each label, for each step between levels, or one."""
+        return {"classification": len(self.labels), "ordinal": len(self.labels) - 1, "regression": 1}[self.task]

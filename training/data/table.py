@@ -26,6 +26,7 @@ def table_dataset(
     target: str,
     task: Task | None = None,
     *,
+    levels: Sequence[str] = (),
     categorical: Collection[str] = (),
     numeric: Collection[str] = (),
     drop: Collection[str] = (),
@@ -43,6 +44,7 @@ def table_dataset(
         frame: (rows, columns).
         target: the column to predict.
         task: inferred from the target where it is None.
+        levels: of an ordinal target, lowest first, where its values have no order of their own.
         categorical: columns to read as levels although they hold numbers.
         numeric: columns to read as numbers although they look like an id or hold booleans.
         drop: columns to leave out.
@@ -70,7 +72,7 @@ def table_dataset(
     if frame.shape[1] < 2:
         raise DataError(f"the table has no column besides the target '{target}'")
 
-    goal = read_target(frame[target], task)
+    goal = read_target(frame[target], task, levels)
     train, test = split_rows(len(frame), goal.y.astype(np.int64) if goal.labels else None, seed)
     columns, features = _features(frame.drop(columns=target), train, set(categorical), set(numeric), units)
     check_float32_spacing(features)

@@ -1,5 +1,6 @@
 """The column to predict: which task it makes, its labels, and what cannot be learnt from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,11 +28,11 @@ class Target:
     note: str
 
 
-def read_target(column: "pd.Series[Any]", task: Task | None = None) -> Target:
+def read_target(column: "pd.Series[Any]", task: Task | None = None, levels: Sequence[str] = ()) -> Target:
     """Read the target, which has no gaps; `task` is inferred where it is None.
 
     Text, booleans, categories and whole numbers of at most 20 distinct values make a classification, other numbers a
-    regression. Nothing is inferred to be ordinal.
+    regression. Nothing is inferred to be ordinal. `levels` orders an ordinal target's labels, lowest first.
 
     Raises:
         DataError: what the column holds does not fit the task, or is too little to learn from.
@@ -46,7 +47,30 @@ def read_target(column: "pd.Series[Any]", task: Task | None = None) -> Target:
             read = read_column(column, "categorical")
     if isinstance(read, NumericColumn):
         return Target("regression", (), _quantity(read), note)
+    if task == "ordinal":
+        read = _ordered(read, levels)
     return Target(task, read.levels, _classes(read, task, inferred=note.endswith("whole numbers")), note)
+
+
+def _ordered(read: CategoricalColumn, levels: Sequence[str]) -> CategoricalColumn:
+    """The labels in the order that was given, or in their own."""
+    if not levels:
+        if not read.ordered:
+            raise DataError(
+                f"target '{read.name}' has labels without an order; name them from low to high (levels), or make them "
+                "whole numbers or an ordered category"
+            )
+        return read
+    if len(set(levels)) != len(levels):
+        raise DataError(f"levels of the target '{read.name}' repeat; name each once, from low to high")
+    for level in read.levels:
+        if level not in levels:
+            raise DataError(f"target '{read.name}' has the label '{level[:40]}', which is none of the levels given")
+    for level in levels:
+        if level not in read.levels:
+            raise DataError(f"level '{level[:40]}' of the target '{read.name}' occurs in no row; leave it out")
+    places = np.array([levels.index(level) for level in read.levels], dtype=np.int64)
+    return CategoricalColumn(read.name, places[read.codes], tuple(levels), ordered=True)
 
 
 def _infer(read: NumericColumn | CategoricalColumn) -> tuple[Task, str]:
@@ -92,8 +116,6 @@ def _classes(read: CategoricalColumn, task: Task, inferred: bool) -> NDArray[np.
             f"target '{name}' has classes of fewer than {FOLDS} rows: {', '.join(rare[:8])}; add rows, merge the "
             f"classes or remove them{remedy}"
         )
-    if task == "ordinal" and not read.ordered:
-        raise DataError(f"target '{name}' has labels without an order; make them whole numbers or an ordered category")
     if task == "ordinal" and len(labels) < 3:
         raise DataError(f"target '{name}' has two labels; an ordinal task needs three, so ask for a classification")
     return read.codes

@@ -65,14 +65,24 @@ class CumulativeLogits(nn.Module):
         return scores
 
 
-def level_probabilities(scores: Float[Tensor, "batch scores"]) -> Float[Tensor, "batch levels"]:
-    """P(level = k) = sigmoid(s_k) - sigmoid(s_k+1), as the product sigmoid(a) sigmoid(-b) (1 - e^(b-a)).
+def level_widths(thresholds: Float[Tensor, " scores"]) -> Float[Tensor, " inner"]:
+    """1 - exp(b_k - b_k+1) of every level between two thresholds: a constant of the layer, exact for narrow levels."""
+    return -torch.expm1(-thresholds.diff())
+
+
+def level_probabilities(
+    scores: Float[Tensor, "batch scores"], widths: Float[Tensor, " inner"]
+) -> Float[Tensor, "batch levels"]:
+    """P(level = k) = sigmoid(s_k) - sigmoid(s_k+1), as the product sigmoid(s_k) sigmoid(-s_k+1) (1 - exp(b_k - b_k+1)).
 
     The product has no cancellation: an unlikely level's probability is as exact as a likely one's.
+
+    Args:
+        scores: s_k = f - b_k.
+        widths: the layer's `level_widths`.
     """
     above, below = scores.sigmoid(), (-scores).sigmoid()
-    middle = above[:, :-1] * below[:, 1:] * -torch.expm1(scores[:, 1:] - scores[:, :-1])
-    return torch.cat([below[:, :1], middle, above[:, -1:]], dim=1)
+    return torch.cat([below[:, :1], above[:, :-1] * below[:, 1:] * widths, above[:, -1:]], dim=1)
 
 
 def log_likelihood(scores: Float[Tensor, "batch scores"], levels: Int[Tensor, " batch"]) -> Float[Tensor, " batch"]:

@@ -108,6 +108,29 @@ def test_the_task_can_be_asked_for():
     assert table_dataset(frame, "size", "ordinal")[0].labels == ("S", "M", "L")
 
 
+def test_text_levels_take_the_order_that_is_given() -> None:
+    frame = pd.DataFrame({"a": np.arange(60.0) % 7, "pain": ["mild", "none", "severe"] * 20})
+    data, _ = table_dataset(frame, "pain", "ordinal", levels=["none", "mild", "severe"])
+    assert data.labels == ("none", "mild", "severe")
+    assert data.train.y[:3].tolist() == [1, 0, 2]
+    assert data.scores == 2
+
+
+@pytest.mark.parametrize(
+    ("levels", "message"),
+    [
+        ([], "name them from low to high"),
+        (["none", "mild"], "'severe', which is none of the levels"),
+        (["none", "mild", "severe", "fatal"], "'fatal' of the target 'pain' occurs in no row"),
+        (["none", "mild", "mild", "severe"], "repeat"),
+    ],
+)
+def test_levels_that_do_not_fit_are_named(levels: list[str], message: str) -> None:
+    frame = pd.DataFrame({"a": np.arange(60.0) % 7, "pain": ["mild", "none", "severe"] * 20})
+    with pytest.raises(DataError, match=message):
+        table_dataset(frame, "pain", "ordinal", levels=levels)
+
+
 def test_gaps():
     frame = people()
     frame.loc[3:7, "age"] = None

@@ -1,10 +1,9 @@
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.nn.ordinal import CumulativeLogits, level_probabilities, log_likelihood
+from training.nn.ordinal import CumulativeLogits, level_probabilities, level_widths, log_likelihood
 
 
 def layer(scores: int = 4, seed: int = 0) -> CumulativeLogits:
@@ -12,6 +11,10 @@ def layer(scores: int = 4, seed: int = 0) -> CumulativeLogits:
     made = CumulativeLogits(3, scores)
     made.start_from(torch.tensor([5.0, 1.0, 20.0, 3.0, 9.0][: scores + 1]))
     return made
+
+
+def probabilities(of: CumulativeLogits, h: torch.Tensor) -> torch.Tensor:
+    return level_probabilities(of(h), level_widths(of.thresholds))
 
 
 def test_scores_are_one_number_less_the_thresholds() -> None:
@@ -34,9 +37,7 @@ def test_they_start_where_zero_means_the_frequencies() -> None:
     counts = torch.tensor([500.0, 100.0, 2000.0, 300.0])
     made = CumulativeLogits(3, 3)
     made.start_from(counts)
-    torch.testing.assert_close(
-        level_probabilities(made(torch.zeros(1, 3)))[0], counts / counts.sum(), rtol=2e-2, atol=1e-3
-    )
+    torch.testing.assert_close(probabilities(made, torch.zeros(1, 3))[0], counts / counts.sum(), rtol=2e-2, atol=1e-3)
 
 
 def test_a_level_without_rows_still_has_a_place() -> None:
@@ -47,26 +48,28 @@ def test_a_level_without_rows_still_has_a_place() -> None:
 
 
 def test_probabilities_are_the_steps_between_the_chances_of_exceeding() -> None:
-    scores = layer()(5 * torch.randn(50, 3)).double()
-    exceeding = torch.cat([torch.ones(50, 1), scores.sigmoid(), torch.zeros(50, 1)], dim=1)
-    found = level_probabilities(scores)
+    made, h = layer().double(), 5 * torch.randn(50, 3).double()
+    exceeding = torch.cat([torch.ones(50, 1), made(h).sigmoid(), torch.zeros(50, 1)], dim=1)
+    found = probabilities(made, h)
     torch.testing.assert_close(found, -exceeding.diff(dim=1))
     torch.testing.assert_close(found.sum(dim=1), torch.ones(50).double())
 
 
 def test_an_unlikely_level_is_as_exact_in_float32() -> None:
     """The plain difference of two sigmoids would be 0 here."""
-    scores = torch.tensor([[30.0, 28.0, 25.0]])
-    exact = level_probabilities(scores.double())
-    assert bool((exact[0, :3] > 0).all())
-    torch.testing.assert_close(level_probabilities(scores).double(), exact, rtol=1e-6, atol=0)
+    made = layer()
+    far = torch.tensor([[30.0]])
+    exact = level_probabilities(far.double() - made.thresholds, level_widths(made.thresholds.double()))
+    found = level_probabilities(far - made.thresholds, level_widths(made.thresholds))
+    assert bool((exact > 0).all())
+    torch.testing.assert_close(found.double(), exact, rtol=1e-5, atol=0)
 
 
 def test_the_log_likelihood_is_the_probabilitys_logarithm() -> None:
-    scores = layer()(2 * torch.randn(50, 3)).double()
+    made, h = layer().double(), 2 * torch.randn(50, 3).double()
     levels = torch.randint(0, 5, (50,))
-    expected = level_probabilities(scores)[torch.arange(50), levels].log()
-    torch.testing.assert_close(log_likelihood(scores, levels), expected)
+    expected = probabilities(made, h)[torch.arange(50), levels].log()
+    torch.testing.assert_close(log_likelihood(made(h), levels), expected)
 
 
 @pytest.mark.parametrize("f", [-1e4, -200.0, 0.0, 200.0, 1e4])
@@ -96,4 +99,4 @@ def test_one_threshold_is_logistic_regression() -> None:
     levels = torch.randint(0, 2, (20,))
     expected = -torch.nn.functional.binary_cross_entropy_with_logits(made(h)[:, 0], levels.float(), reduction="none")
     torch.testing.assert_close(log_likelihood(made(h), levels), expected)
-    np.testing.assert_allclose(level_probabilities(made(h)).sum(dim=1).detach(), 1.0, rtol=1e-6)
+    torch.testing.assert_close(probabilities(made, h)[:, 1], made(h)[:, 0].sigmoid())
