@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.artifact.card import Feature, Layout, NumericFeature
+from training.data.weights import moments
 from training.errors import ConfigError
 
 Floats = NDArray[np.float64]
@@ -56,13 +57,13 @@ class Columns:
         mean, std, low, high, noise = np.array(facts, dtype=np.float64).T
         return cls(mean, std, low, high, noise, tuple(blocks), pooled=layout is not None)
 
-    def of_rows(self, x: NDArray[np.float32]) -> "Columns":
+    def of_rows(self, x: NDArray[np.float32], weights: Floats | None = None) -> "Columns":
         """These columns with the statistics of other rows (a fold's): mean, std, low, high; the noise stays."""
         axis = None if self.pooled else 0
         values = x.astype(np.float64)
         mean, std, low, high = (
-            np.broadcast_to(statistic(values, axis=axis), self.mean.shape)
-            for statistic in (np.mean, np.std, np.min, np.max)
+            np.broadcast_to(statistic, self.mean.shape)
+            for statistic in (*moments(values, weights, axis), values.min(axis=axis), values.max(axis=axis))
         )
         numeric = np.ones(self.width, np.bool_)
         for block in self.blocks:

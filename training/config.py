@@ -12,6 +12,7 @@ from training.dreg import Schedule, ScheduleForm
 from training.errors import ConfigError
 from training.nn.layers import MAX_DEGREE
 
+LBFGS_ROWS = 2000  # a step on all of them takes milliseconds; beyond, AdamW is done sooner
 Source = Literal["mnist", "breast-cancer", "diabetes", "digits8x8", "wine", "table"]
 
 
@@ -88,13 +89,18 @@ class DregConfig(_Section):
 
 
 class FitConfig(_Section):
-    """The optimiser's work: AdamW under a one-cycle learning rate."""
+    """The optimiser's work: AdamW under a one-cycle learning rate, or L-BFGS on all rows at once."""
 
-    epochs: int = Field(default=60, ge=1, description="passes over the rows, at most")
-    batch: int = Field(default=64, ge=1, description="rows a step")
-    learning_rate: float = Field(default=3e-3, gt=0, description="the one-cycle schedule's peak")
-    weight_decay: float = Field(default=1e-2, ge=0, description="AdamW's decay of the weight matrices")
-    clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient of a step")
+    optimiser: Literal["adamw", "lbfgs", "auto"] = Field(
+        default="adamw", description=f"adamw, lbfgs (all rows at once), or auto: lbfgs up to {LBFGS_ROWS:,} rows"
+    )
+    epochs: int = Field(default=60, ge=1, description="passes over the rows, at most; with lbfgs, of five steps each")
+    batch: int = Field(default=64, ge=1, description="adamw: rows a step")
+    learning_rate: float = Field(default=3e-3, gt=0, description="adamw: the one-cycle schedule's peak")
+    weight_decay: float = Field(
+        default=1e-2, ge=0, description="adamw: decay of the weight matrices; lbfgs: factor of half their squared norm"
+    )
+    clip: float = Field(default=1.0, gt=0, description="adamw: largest norm of the gradient of a step")
     validation: float = Field(
         default=0.15,
         ge=0,
@@ -102,6 +108,12 @@ class FitConfig(_Section):
         description="share of the training rows that early stopping watches; 0 runs all epochs",
     )
     patience: int = Field(default=15, ge=1, description="epochs without a better validation loss before stopping")
+
+    def for_rows(self, rows: int) -> "FitConfig":
+        """The same with the optimiser chosen, for so many training rows."""
+        if self.optimiser != "auto":
+            return self
+        return self.model_copy(update={"optimiser": "lbfgs" if rows <= LBFGS_ROWS else "adamw"})
 
 
 class Config(_Section):

@@ -16,6 +16,10 @@ from training.losses import Loss
 from training.objective import Objective
 
 Batch = tuple[Tensor, Tensor]
+Watched = tuple[Tensor, ...]
+
+LBFGS_STEPS = 5  # an epoch
+SETTLED = 1e-7  # L-BFGS is done when an epoch lowers the loss by no more than this share of it
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,15 @@ class FitReport:
 class Fit:
     """A network being fitted: everything that a checkpoint must hold, and one epoch's work."""
 
-    def __init__(self, network: nn.Module, loss: Loss, config: FitConfig, objective: Objective, seed: int) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: Loss,
+        config: FitConfig,
+        objective: Objective,
+        seed: int,
+        weights: Tensor | None = None,
+    ) -> None:
         """Begin a fit.
 
         Args:
@@ -47,6 +59,7 @@ class Fit:
             config: the optimiser's settings.
             objective: what every step lowers on a batch, a function of `network`.
             seed: of the shuffling.
+            weights: of the training rows, their mean 1; None where all rows count alike.
         """
         self.network = network
         self.losses: list[float] = []
@@ -56,25 +69,21 @@ class Fit:
         self._config = config
         self._objective = objective
         self._parameters = list(network.parameters())
-        self._optimiser = _adamw(network, config)
+        self._weights = () if weights is None else (weights,)
+        self._full = config.optimiser == "lbfgs"
+        self._optimiser = _lbfgs(network) if self._full else _adamw(network, config)
         self._shuffle = torch.Generator().manual_seed(seed)
 
-    def epoch(self, train: Batch, validation: Batch | None) -> None:
+    def epoch(self, train: Batch, validation: Watched | None) -> None:
         """Pass over the training rows once, then see whether the network is the best so far.
 
         Raises:
             DivergenceError: the loss became infinite or NaN.
         """
-        x, y = train
-        order = torch.split(torch.randperm(len(x), generator=self._shuffle), self._config.batch)
-        total = torch.zeros(())
-        for number, rows in enumerate(order):
-            progress = (len(self.losses) + number / len(order)) / self._config.epochs
-            total += self._step(x[rows], y[rows], progress) * len(rows)
-        self.losses.append(self._finite(float(total) / len(x)))
+        self.losses.append(self._finite(self._descend(*train) if self._full else self._pass(*train)))
         if validation:
             with torch.no_grad():
-                loss = self._loss(self.network(validation[0]), validation[1])
+                loss = self._loss(self.network(validation[0]), *validation[1:])
             self.validation_losses.append(self._finite(float(loss)))
         if self.best_epoch == len(self.losses):
             self._best = copy.deepcopy(self.network.state_dict())
@@ -88,7 +97,9 @@ class Fit:
 
     @property
     def exhausted(self) -> bool:
-        """Whether the validation loss has not improved for as many epochs as patience allows."""
+        """Whether the validation loss has not improved for as many epochs as patience allows, or nothing moves."""
+        if self._full and len(self.losses) > 1 and math.isclose(*self.losses[-2:], rel_tol=SETTLED):
+            return True
         return len(self.losses) - self.best_epoch >= self._config.patience
 
     def state(self) -> dict[str, Any]:
@@ -116,11 +127,35 @@ class Fit:
         self.network.load_state_dict(self._best)
         return FitReport(self.network, self.best_epoch, tuple(self.losses), tuple(self.validation_losses))
 
-    def _step(self, x: Tensor, y: Tensor, progress: float) -> Tensor:
-        """One step of the optimiser; returns the objective that it was taken on."""
+    def _pass(self, x: Tensor, y: Tensor) -> float:
+        """AdamW's epoch: a step on every batch; returns the rows' mean objective."""
+        order = torch.split(torch.randperm(len(x), generator=self._shuffle), self._config.batch)
+        total = torch.zeros(())
+        for number, rows in enumerate(order):
+            progress = (len(self.losses) + number / len(order)) / self._config.epochs
+            total += self._step(progress, x[rows], y[rows], *(weights[rows] for weights in self._weights)) * len(rows)
+        return float(total) / len(x)
+
+    def _descend(self, x: Tensor, y: Tensor) -> float:
+        """L-BFGS's epoch: a few steps on all rows; returns the objective after them."""
+        progress = len(self.losses) / self._config.epochs
+        matrices = [linear.weight for linear in self.network.modules() if isinstance(linear, nn.Linear)]
+
+        def objective() -> Tensor:
+            decay = torch.stack([weight.square().sum() for weight in matrices]).sum()
+            lowered = self._objective(x, y, progress, *self._weights) + self._config.weight_decay / 2 * decay
+            self._optimiser.zero_grad()
+            torch.autograd.backward(lowered)
+            return lowered
+
+        self._optimiser.step(objective)  # type: ignore[arg-type]
+        return float(objective().detach())
+
+    def _step(self, progress: float, x: Tensor, y: Tensor, *weights: Tensor) -> Tensor:
+        """One step of AdamW; returns the objective that it was taken on."""
         for group in self._optimiser.param_groups:
             group["lr"] = self._config.learning_rate * one_cycle(progress)
-        objective = self._objective(x, y, progress)
+        objective = self._objective(x, y, progress, *weights)
         self._optimiser.zero_grad()
         torch.autograd.backward(objective)
         torch.nn.utils.clip_grad_norm_(self._parameters, self._config.clip)
@@ -140,11 +175,12 @@ def fit(
     network: nn.Module,
     loss: Loss,
     train: Batch,
-    validation: Batch | None,
+    validation: Watched | None,
     config: FitConfig,
     objective: Objective,
     seed: int,
     *,
+    weights: Tensor | None = None,
     stop_after: int | None = None,
     checkpoint: Checkpoint | None = None,
     label: str = "fit",
@@ -156,10 +192,11 @@ def fit(
         network: freshly initialised.
         loss: the task's loss, which judges the validation rows.
         train: (rows, D) standardised features and (rows,) targets.
-        validation: rows that early stopping watches, or None to run every epoch.
+        validation: rows that early stopping watches, with weights where they have some; None runs every epoch.
         config: the optimiser's settings.
         objective: what every step lowers on a batch, a function of `network` (training/objective.py).
         seed: of the shuffling.
+        weights: (rows,) of the training rows, their mean 1; None where all count alike.
         stop_after: end after so many epochs of the same learning-rate schedule.
         checkpoint: where to keep the state, and to take it up from.
         label: what the progress bar calls the fit.
@@ -169,7 +206,8 @@ def fit(
         DivergenceError: the loss became infinite or NaN.
         CheckpointError: the checkpoint cannot be resumed from.
     """
-    state = Fit(network, loss, config, objective, seed)
+    config = config.for_rows(len(train[0]))
+    state = Fit(network, loss, config, objective, seed, weights)
     if checkpoint and (saved := checkpoint.load()):
         state.restore(saved)
     last = min(stop_after or config.epochs, config.epochs)
@@ -197,6 +235,18 @@ def one_cycle(progress: float) -> float:
 
 def _cosine(start: float, end: float, share: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
+
+def _lbfgs(network: nn.Module) -> torch.optim.Optimizer:
+    """L-BFGS with a line search that keeps the strong Wolfe conditions (Nocedal and Wright 2006, chapter 7)."""
+    return torch.optim.LBFGS(
+        network.parameters(),
+        max_iter=LBFGS_STEPS,
+        history_size=20,
+        tolerance_grad=1e-7,
+        tolerance_change=1e-10,
+        line_search_fn="strong_wolfe",
+    )
 
 
 def _adamw(network: nn.Module, config: FitConfig) -> torch.optim.Optimizer:

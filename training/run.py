@@ -14,27 +14,23 @@ from service.artifact.card import Baseline, Feature, GraphFile, ModelCard, Prove
 from service.artifact.store import describe_graph, publish
 from service.runtime.graph import runtime_version
 from service.runtime.selfcheck import accept
-from training.baseline import relu_network
-from training.checkpoint import Checkpoint
 from training.columns import Columns, with_noise
 from training.config import Config
 from training.data.dataset import Dataset, Rows
 from training.data.noise import check_float32_spacing
+from training.data.split import FEWEST_ROWS
 from training.evaluate import Outputs, join, predict, predict_baseline, quality, reference
 from training.export import OPSET, export_graphs
-from training.fit import Batch, FitReport, fit
 from training.golden import golden
-from training.losses import task_loss
-from training.model import FittedModel, TargetScale, last_layer
-from training.nn.network import ChainzRuleNetwork, Network
-from training.nn.ordinal import CumulativeLogits
-from training.objective import derivative_controlled
+from training.model import FittedModel
+from training.recipe import Make, Recipe
 from training.repository import reserved
 from training.verify import Verification, verify
 
 FOLDS = 5
 VERIFIED_ROWS = 64
 
+Fitted = tuple[FittedModel, int]
 Predict = Callable[[FittedModel, Rows], Outputs]
 
 
@@ -67,13 +63,20 @@ class Evaluation:
 class Run:
     """One configuration on one data set."""
 
-    def __init__(self, config: Config, dataset: Dataset, checkpoints: Path, resume: bool, progress: bool) -> None:
+    def __init__(
+        self,
+        config: Config,
+        dataset: Dataset,
+        checkpoints: Path | None = None,
+        resume: bool = False,
+        progress: bool = False,
+    ) -> None:
         """Prepare a run.
 
         Args:
             config: what to do.
             dataset: its rows; their default noise is replaced by the configuration's.
-            checkpoints: the directory that keeps the state of every fit until the run is over.
+            checkpoints: the directory that keeps the state of every fit until the run is over; None keeps none.
             resume: take up fits that an interrupted run left there.
             progress: show progress bars.
 
@@ -88,10 +91,14 @@ class Run:
         self.columns = Columns.of(self.features, dataset.layout)
         self._checkpoints = checkpoints
         self._resume = resume
-        self._progress = progress
+        self._recipe = Recipe(config, dataset, self.columns, checkpoints, resume, progress)
 
-    def publish(self, root: Path) -> RunReport:
+    def publish(self, root: Path, fitted: Fitted | None = None) -> RunReport:
         """Fit, evaluate, export and verify, then write the next version of the model below `root`.
+
+        Args:
+            root: the repository; made if it does not exist.
+            fitted: the model to publish and its epochs, where the recipe has already made it of all the rows.
 
         Raises:
             TrainingError: the fit diverged, or the graphs do not follow the network.
@@ -101,7 +108,7 @@ class Run:
         with reserved(root, self.config.name):
             if not self._resume:
                 self.forget()  # all of it, or a later resumption would meet what another run left
-            model, epochs, held_out = self.fit_model()
+            model, epochs, held_out = self.fit_model(fitted)
             baseline = self.evaluate_baseline()
             graphs = export_graphs(model)
             sample = self.dataset.test or self.dataset.train
@@ -113,81 +120,51 @@ class Run:
     @property
     def resumable(self) -> bool:
         """Whether a checkpoint has been saved."""
-        return any(self._checkpoints.glob("*.pt"))
+        return self._checkpoints is not None and any(self._checkpoints.glob("*.pt"))
 
     def forget(self) -> None:
         """Remove the checkpoints, once they are no longer needed."""
-        shutil.rmtree(self._checkpoints, ignore_errors=True)
+        if self._checkpoints is not None:
+            shutil.rmtree(self._checkpoints, ignore_errors=True)
 
-    def fit_model(self) -> tuple[FittedModel, int, Evaluation]:
+    def fit_model(self, fitted: Fitted | None = None) -> tuple[FittedModel, int, Evaluation]:
         """The model to publish, its epochs, and its figures on held-out rows."""
         if self.dataset.test is not None:
-            model, report = self._fit(self._chainzrule, "fit", self.dataset.train, self.columns)
+            model, report = self._recipe.fit(self._recipe.chainzrule, "fit", self.dataset.train, self.columns)
             return model, report.best_epoch, self._held_out(model, predict)
-        evaluation, epochs = self._out_of_fold(self._chainzrule, "fold", predict)
-        model, _ = self._fit(self._chainzrule, "fit", self.dataset.train, self.columns, epochs=epochs)
+        evaluation, epochs = self._out_of_fold(self._recipe.chainzrule, "fold", predict)
+        if fitted is not None:
+            return *fitted, evaluation
+        model, _ = self._recipe.fit(self._recipe.chainzrule, "fit", self.dataset.train, self.columns, epochs=epochs)
         return model, epochs, evaluation
 
     def evaluate_baseline(self) -> Evaluation:
         """A ReLU network of the same size, by the same recipe without the penalty."""
         if self.dataset.test is not None:
-            model, _ = self._fit(self._relu, "baseline", self.dataset.train, self.columns)
+            model, _ = self._recipe.fit(self._recipe.relu, "baseline", self.dataset.train, self.columns)
             return self._held_out(model, predict_baseline)
-        return self._out_of_fold(self._relu, "baseline-fold", predict_baseline)[0]
+        return self._out_of_fold(self._recipe.relu, "baseline-fold", predict_baseline)[0]
 
-    def _chainzrule(self, seed: int) -> Network:
-        network, generator = self.config.network, torch.Generator().manual_seed(seed)
-        output = last_layer(self.dataset.task)
-        return ChainzRuleNetwork(
-            self.columns.width, network.hidden, self.dataset.scores, network.degree, generator, output
-        )
+    def _out_of_fold(self, make: Make, stage: str, predict: Predict) -> tuple[Evaluation, int]:
+        """Rows judged by models that were fitted without them, and the median of those models' best epochs.
 
-    def _relu(self, seed: int) -> Network:
-        parameters = self._chainzrule(seed).parameter_count
-        hidden, output = self.config.network.hidden, last_layer(self.dataset.task)
-        return relu_network(self.columns.width, hidden, self.dataset.scores, parameters, seed, output)
-
-    def _fit(
-        self, make: Callable[[int], Network], stage: str, rows: Rows, columns: Columns, epochs: int | None = None
-    ) -> tuple[FittedModel, FitReport]:
-        """Fit to `rows`: all of them for `epochs`, or without a given number, early stopping on a share of them."""
-        config = self.config
-        target = self._target_scale(rows)
-        network = make(config.seed)
-        if isinstance(network.output, CumulativeLogits):
-            network.output.start_from(torch.from_numpy(np.bincount(rows.y, minlength=self.dataset.scores + 1)))
-        kept, watched = (rows, None) if epochs else self._split(rows)
-        loss = task_loss(self.dataset.task)
-        penalty = config.dreg.as_schedule() if isinstance(network, ChainzRuleNetwork) else None
-        report = fit(
-            network,
-            loss,
-            self._batch(kept, columns, target),
-            self._batch(watched, columns, target) if watched else None,
-            config.fit,
-            derivative_controlled(network, loss, penalty),
-            config.seed,
-            stop_after=epochs,
-            checkpoint=Checkpoint(
-                self._checkpoints / f"{stage}.pt", f"{config.sha256} {self.dataset.fingerprint} {stage}", self._resume
-            ),
-            label=f"{config.name} {stage}",
-            progress=self._progress,
-        )
-        return FittedModel(self.dataset.task, network, columns, target), report
-
-    def _out_of_fold(self, make: Callable[[int], Network], stage: str, predict: Predict) -> tuple[Evaluation, int]:
-        """Every row judged by a model that was fitted without it; and the folds' median best epoch."""
+        Every row is judged where rows are few; a fifth of them, by one model, where there are enough for a test.
+        """
         rows, parts, epochs = self.dataset.train, [], []
         held = folds(rows.y, FOLDS, self.config.seed, stratified=self.dataset.task != "regression")
+        if len(rows) >= FEWEST_ROWS and self.dataset.layout is None:
+            held = held[:1]
         for number, index in enumerate(held, start=1):
             others = rows.take(np.setdiff1d(np.arange(len(rows)), index))
             # A fold knows nothing of the rows it is judged on, not even their mean or range.
-            model, report = self._fit(make, f"{stage}-{number}", others, self.columns.of_rows(others.x))
+            model, report = self._recipe.fit(
+                make, f"{stage}-{number}", others, self.columns.of_rows(others.x, others.weights)
+            )
             parts.append(predict(model, rows.take(index)))
             epochs.append(report.best_epoch)
-        outputs = join(parts, np.concatenate(held))
-        figures = quality(self.dataset.task, rows.y, outputs)
+        judged = np.concatenate(held)
+        outputs = join(parts, judged)
+        figures = quality(self.dataset.task, rows.y[np.sort(judged)], outputs)
         return Evaluation(figures, outputs, model.network.parameter_count), int(np.median(epochs))
 
     def _held_out(self, model: FittedModel, predict: Predict) -> Evaluation:
@@ -195,26 +172,6 @@ class Run:
         outputs = predict(model, self.dataset.test)
         figures = quality(self.dataset.task, self.dataset.test.y, outputs)
         return Evaluation(figures, outputs, model.network.parameter_count)
-
-    def _split(self, rows: Rows) -> tuple[Rows, Rows | None]:
-        watched = round(self.config.fit.validation * len(rows))
-        if watched == 0:
-            return rows, None
-        order = np.random.default_rng(self.config.seed).permutation(len(rows))
-        return rows.take(order[watched:]), rows.take(order[:watched])
-
-    def _target_scale(self, rows: Rows) -> TargetScale:
-        if self.dataset.task != "regression":
-            return TargetScale()
-        y = rows.y.astype(np.float64)
-        return TargetScale(float(y.mean()), float(y.std()) or 1.0)
-
-    def _batch(self, rows: Rows, columns: Columns, target: TargetScale) -> Batch:
-        x = torch.from_numpy(columns.standardise(rows.x)).float()
-        y = torch.from_numpy(rows.y)
-        if self.dataset.task == "regression":
-            y = ((y.double() - target.mean) / target.std).float()
-        return x, y
 
     def _describe(
         self, model: FittedModel, graphs: dict[Role, bytes], held_out: Evaluation, baseline: Evaluation

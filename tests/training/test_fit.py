@@ -1,3 +1,4 @@
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from training.config import FitConfig
 from training.dreg import Schedule
 from training.errors import DivergenceError
 from training.fit import Batch, Fit, FitReport, fit, one_cycle
-from training.losses import classification
+from training.losses import classification, regression
 from training.nn.network import ChainzRuleNetwork
 from training.objective import derivative_controlled, plain
 
@@ -49,11 +50,13 @@ def test_the_seed_decides_everything(rows: tuple[Batch, Batch]) -> None:
     assert not same(run(rows), run(rows, seed=4))
 
 
+@pytest.mark.parametrize("optimiser", ["adamw", "lbfgs"])
 @pytest.mark.parametrize("after", [1, 4])
 def test_an_interrupted_fit_resumed_is_bit_identical(
-    rows: tuple[Batch, Batch], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+    rows: tuple[Batch, Batch], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int, optimiser: str
 ) -> None:
-    whole = run(rows)
+    config = FitConfig(epochs=6, batch=16, optimiser=optimiser)  # type: ignore[arg-type]
+    whole = run(rows, config)
     done = Fit.epoch
 
     def interrupted(self: Fit, train: Batch, validation: Batch | None) -> None:
@@ -63,9 +66,9 @@ def test_an_interrupted_fit_resumed_is_bit_identical(
 
     monkeypatch.setattr(Fit, "epoch", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run(rows, checkpoint=Checkpoint(tmp_path / "fit.pt", "run", resume=False, interval=0))
+        run(rows, config, checkpoint=Checkpoint(tmp_path / "fit.pt", "run", resume=False, interval=0))
     monkeypatch.undo()
-    resumed = run(rows, checkpoint=Checkpoint(tmp_path / "fit.pt", "run", resume=True, interval=0))
+    resumed = run(rows, config, checkpoint=Checkpoint(tmp_path / "fit.pt", "run", resume=True, interval=0))
     assert same(whole, resumed)
     assert whole.validation_losses == resumed.validation_losses
 
@@ -131,3 +134,14 @@ def test_one_cycle_rises_and_falls() -> None:
     assert one_cycle(0.3) == pytest.approx(1)
     assert one_cycle(1) == pytest.approx(1e-5)
     assert one_cycle(0.1) < one_cycle(0.2) < 1 > one_cycle(0.6) > one_cycle(0.9)
+
+
+def test_lbfgs_stops_where_nothing_moves_any_more() -> None:
+    x = torch.randn(60, 2, generator=torch.Generator().manual_seed(0)).double()
+    y = (x[:, 0] + 0.3 * x[:, 1] ** 2).double()
+    network = ChainzRuleNetwork(2, [4], 1, 3, torch.Generator().manual_seed(1)).double()
+    config = FitConfig(epochs=2000, optimiser="lbfgs", weight_decay=0.01)
+    report = fit(network, regression, (x, y), None, config, plain(network, regression), seed=0)
+    assert len(report.losses) < 1000
+    assert report.losses[-1] < 0.1
+    assert all(later <= earlier for earlier, later in itertools.pairwise(report.losses))

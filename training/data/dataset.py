@@ -15,17 +15,19 @@ class Rows:
     Attributes:
         x: (rows, D) float32: numeric columns in raw units with gaps filled, categorical ones as one-hot blocks.
         y: (rows,) int64 label indices (classification, ordinal), or float32 in the target's unit (regression).
+        weights: (rows,) how often each row counts in training; None where all count once.
     """
 
     x: NDArray[np.float32]
     y: NDArray[np.int64] | NDArray[np.float32]
+    weights: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.x)
 
     def take(self, index: NDArray[np.int64]) -> "Rows":
         """The rows at `index`."""
-        return Rows(self.x[index], self.y[index])
+        return Rows(self.x[index], self.y[index], None if self.weights is None else self.weights[index])
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from service.artifact.card import CategoricalFeature, Feature, NumericFeature
 from training.data.columns import CategoricalColumn, Column, NumericColumn
 from training.data.errors import DataError
 from training.data.noise import default_noise
+from training.data.weights import median, moments
 
 MISSING = "(missing)"  # the level that stands for a gap
 MOST_LEVELS = 64
@@ -17,7 +18,12 @@ _ID_WORDS = {"id", "uuid", "guid", "key"}
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")  # of customer_id, customerId, CustomerID
 
 
-def describe(column: Column, train: NDArray[np.int64], unit: str | None = None) -> Feature:
+def describe(
+    column: Column,
+    train: NDArray[np.int64],
+    unit: str | None = None,
+    weights: NDArray[np.float64] | None = None,
+) -> Feature:
     """Describe a column by the rows to train on; a gap anywhere gives it a `fill`.
 
     Levels are those of the whole column: which there are is no statistic, and the rows of the test must be encodable.
@@ -26,31 +32,32 @@ def describe(column: Column, train: NDArray[np.int64], unit: str | None = None) 
         column: as read.
         train: row indices; mean, std, low, high and fill are theirs alone.
         unit: of a numeric column.
+        weights: of those rows; None where all count once.
 
     Raises:
-        DataError: a constant column, or one of too many levels.
+        DataError: a column of too many levels.
     """
     if isinstance(column, CategoricalColumn):
-        return _describe_levels(column, train)
+        return _describe_levels(column)
     seen = column.values[train]
-    seen = seen[~np.isnan(seen)]
+    known = ~np.isnan(seen)
+    seen = seen[known]
+    weights = None if weights is None else weights[known]
     distinct = len(np.unique(seen))
-    if distinct < 2:
-        raise DataError(f"column '{column.name}' is constant in the rows to train on; drop it")
-    std = float(seen.std())
-    if not np.finfo(np.float32).tiny <= std:
-        raise DataError(f"column '{column.name}' varies by {std:.3g} only, too little for float32; change its unit")
+    mean, std = map(float, moments(seen, weights))
+    if distinct < 2 or not np.finfo(np.float32).tiny <= std:
+        distinct, std = 1, abs(mean) or 1.0  # says nothing, and its weights are 0
     # The range is that of float32 values, as the service will see them; else the extreme rows lie outside by rounding.
     stored = seen.astype(np.float32)
     return NumericFeature(
         name=column.name,
         unit=unit,
-        mean=float(seen.mean()),
+        mean=mean,
         std=std,
         low=float(stored.min()),
         high=float(stored.max()),
         noise=default_noise(std, distinct),
-        fill=float(np.median(seen)) if np.isnan(column.values).any() else None,
+        fill=None if not np.isnan(column.values).any() else median(seen, weights),
     )
 
 
@@ -89,11 +96,27 @@ def refuse_id(column: Column) -> None:
     raise DataError(f"column '{column.name}' {what}; drop it, or name it as numeric if it is a measurement")
 
 
-def _describe_levels(column: CategoricalColumn, train: NDArray[np.int64]) -> CategoricalFeature:
-    gaps = bool((column.codes < 0).any())
-    levels = column.levels if not gaps or MISSING in column.levels else (*column.levels, MISSING)
-    if len(levels) < 2 or len(np.unique(column.codes[train])) < 2:
+def refuse_constant(column: Column, train: NDArray[np.int64]) -> None:
+    """Refuse a column that says nothing.
+
+    Raises:
+        DataError: one value, or none, in the rows to train on, or numbers that float32 cannot tell apart.
+    """
+    if isinstance(column, CategoricalColumn):
+        distinct = len(np.unique(column.codes[train]))
+    else:
+        seen = column.values[train]
+        seen = seen[~np.isnan(seen)]
+        distinct, std = len(np.unique(seen)), float(seen.std()) if len(seen) else 0.0
+        if distinct > 1 and not np.finfo(np.float32).tiny <= std:
+            raise DataError(f"column '{column.name}' varies by {std:.3g} only, too little for float32; change its unit")
+    if distinct < 2:
         raise DataError(f"column '{column.name}' is constant in the rows to train on; drop it")
+
+
+def _describe_levels(column: CategoricalColumn) -> CategoricalFeature:
+    gaps = bool((column.codes < 0).any()) or len(column.levels) < 2
+    levels = column.levels if not gaps or MISSING in column.levels else (*column.levels, MISSING)
     if len(levels) > MOST_LEVELS:
         raise DataError(
             f"column '{column.name}' has {len(levels)} levels; at most {MOST_LEVELS} can be used, so merge or drop it"

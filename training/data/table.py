@@ -11,7 +11,7 @@ from service.artifact.card import Feature, NumericFeature, Task
 from training.data.columns import LONGEST_TEXT, CategoricalColumn, Column, Role, blank_to_gap, read_column
 from training.data.dataset import Dataset, Rows
 from training.data.errors import DataError
-from training.data.features import describe, encode, refuse_id
+from training.data.features import describe, encode, refuse_constant, refuse_id
 from training.data.fingerprint import fingerprint_frame
 from training.data.noise import check_float32_spacing
 from training.data.split import split_rows
@@ -110,6 +110,7 @@ def _features(
             column = read_column(frame[name], role)
             if role != "numeric":
                 refuse_id(column)
+            refuse_constant(column, train)
             features.append(describe(column, train, units.get(name)))
             columns.append(column)
         except DataError as error:

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 BEYOND = 1e30  # the score of exceeding what lies under the lowest level; its negative, of exceeding the highest
+LEAST_SHARE = 1e-3  # of a level, where its threshold starts
 LEAST_GAP = 1e-6  # of two thresholds, in float32 that has to tell them apart
 
 
@@ -48,13 +49,13 @@ class CumulativeLogits(nn.Module):
         return torch.cat([self.first, self.first + F.softplus(self.increments).cumsum(0)])
 
     def start_from(self, counts: Float[Tensor, " levels"]) -> None:
-        """Set the thresholds so that f = 0 means the levels' frequencies; every level counts half a row more.
+        """Set the thresholds so that f = 0 means the levels' shares, and a little for levels that have none.
 
         Args:
             counts: rows of every level, or their weights.
         """
-        shares = (counts.double() + 0.5) / (counts.double() + 0.5).sum()
-        thresholds = torch.logit(shares.cumsum(0)[:-1])
+        shares = counts.double() / counts.double().sum() + LEAST_SHARE
+        thresholds = torch.logit((shares / shares.sum()).cumsum(0)[:-1])
         with torch.no_grad():
             self.first.copy_(thresholds[:1])
             self.increments.copy_(torch.log(torch.expm1(thresholds.diff().clamp_min(LEAST_GAP))))

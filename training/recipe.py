@@ -1,0 +1,145 @@
+"""How a configuration turns rows into a fitted network, standardisation included."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from training.baseline import relu_network
+from training.checkpoint import Checkpoint
+from training.columns import Columns
+from training.config import Config
+from training.data.dataset import Dataset, Rows
+from training.data.weights import moments
+from training.fit import FitReport, fit
+from training.losses import task_loss
+from training.model import FittedModel, TargetScale, last_layer
+from training.nn.network import ChainzRuleNetwork, Network
+from training.nn.ordinal import CumulativeLogits
+from training.objective import derivative_controlled
+
+Make = Callable[[int], Network]
+
+
+class Recipe:
+    """One configuration for the rows of one data set, or for parts of them."""
+
+    def __init__(
+        self,
+        config: Config,
+        dataset: Dataset,
+        columns: Columns,
+        checkpoints: Path | None = None,
+        resume: bool = False,
+        progress: bool = False,
+    ) -> None:
+        """Prepare for a data set.
+
+        Args:
+            config: network, penalty and optimiser; the latter is chosen here, by the whole data set's rows.
+            dataset: says the task and its labels.
+            columns: what the networks take.
+            checkpoints: the directory that keeps the state of every fit; None keeps none.
+            resume: go on from the states found there.
+            progress: show progress bars, where standard error is a terminal.
+        """
+        self._config = config
+        self._settings = config.fit.for_rows(len(dataset.train))
+        self._dataset = dataset
+        self._columns = columns
+        self._checkpoints = checkpoints
+        self._resume = resume
+        self._progress = progress
+
+    def chainzrule(self, seed: int) -> ChainzRuleNetwork:
+        """A network as configured."""
+        network, generator = self._config.network, torch.Generator().manual_seed(seed)
+        width, output = self._columns.width, last_layer(self._dataset.task)
+        return ChainzRuleNetwork(width, network.hidden, self._dataset.scores, network.degree, generator, output)
+
+    def relu(self, seed: int) -> Network:
+        """A ReLU network of the same size."""
+        hidden, output = self._config.network.hidden, last_layer(self._dataset.task)
+        parameters = self.chainzrule(seed).parameter_count
+        return relu_network(self._columns.width, hidden, self._dataset.scores, parameters, seed, output)
+
+    def fit(
+        self, make: Make, stage: str, rows: Rows, columns: Columns, epochs: int | None = None
+    ) -> tuple[FittedModel, FitReport]:
+        """Fit to `rows`: all of them for `epochs`, or without a given number, early stopping on a share of them.
+
+        Args:
+            make: builds the network; a ChainzRule network is fitted with the configured penalty.
+            stage: names the fit, on the progress bar and on disk.
+            rows: raw rows.
+            columns: their statistics.
+            epochs: passes over the rows.
+
+        Raises:
+            DivergenceError: the loss became infinite or NaN.
+            CheckpointError: the checkpoint cannot be resumed from.
+        """
+        config, settings, dataset = self._config, self._settings, self._dataset
+        # A line search compares losses whose difference float32 cannot show.
+        dtype = torch.float64 if settings.optimiser == "lbfgs" else torch.float32
+        target = self._target_scale(rows)
+        network = make(config.seed).to(dtype)
+        kept, watched = (rows, None) if epochs else self._split(rows)
+        x, y, *weights = self._tensors(kept, columns, target, dtype)
+        _start(network, x, y, weights)
+        loss = task_loss(dataset.task)
+        penalty = config.dreg.as_schedule() if isinstance(network, ChainzRuleNetwork) else None
+        checkpoint = self._checkpoints and Checkpoint(
+            self._checkpoints / f"{stage}.pt", f"{config.sha256} {dataset.fingerprint} {stage}", self._resume
+        )
+        report = fit(
+            network,
+            loss,
+            (x, y),
+            self._tensors(watched, columns, target, dtype) if watched else None,
+            settings,
+            derivative_controlled(network, loss, penalty),
+            config.seed,
+            weights=weights[0] if weights else None,
+            stop_after=epochs,
+            checkpoint=checkpoint or None,
+            label=f"{config.name} {stage}",
+            progress=self._progress,
+        )
+        return FittedModel(dataset.task, network.float(), columns, target), report
+
+    def _split(self, rows: Rows) -> tuple[Rows, Rows | None]:
+        watched = round(self._settings.validation * len(rows))
+        if watched == 0:
+            return rows, None
+        order = np.random.default_rng(self._config.seed).permutation(len(rows))
+        return rows.take(order[watched:]), rows.take(order[:watched])
+
+    def _target_scale(self, rows: Rows) -> TargetScale:
+        if self._dataset.task != "regression":
+            return TargetScale()
+        mean, std = moments(rows.y.astype(np.float64), rows.weights)
+        return TargetScale(float(mean), float(std) or 1.0)
+
+    def _tensors(self, rows: Rows, columns: Columns, target: TargetScale, dtype: torch.dtype) -> tuple[Tensor, ...]:
+        """Standardised features, targets, and the rows' weights where they have some, with mean 1."""
+        x = torch.from_numpy(columns.standardise(rows.x)).to(dtype)
+        y = torch.from_numpy(rows.y)
+        if self._dataset.task == "regression":
+            y = ((y.double() - target.mean) / target.std).to(dtype)
+        if rows.weights is None:
+            return x, y
+        return x, y, torch.from_numpy(rows.weights / rows.weights.mean()).to(dtype)
+
+
+def _start(network: Network, x: Tensor, y: Tensor, weights: list[Tensor]) -> None:
+    """What of a network's start depends on the data."""
+    with torch.no_grad():
+        # A column that is constant here teaches its weights nothing: they must not speak where it is not.
+        next(network.layers).weight[:, (x == 0).all(dim=0)] = 0.0
+    if isinstance(network.output, CumulativeLogits):
+        levels = len(network.output.thresholds) + 1
+        counts = torch.bincount(y, weights[0] if weights else None, minlength=levels)
+        network.output.start_from(counts.double())
