@@ -13,6 +13,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from training.nn.fused import LayerPenalty
+
 ScheduleForm = Literal["constant", "linear", "cosine"]
 
 
@@ -48,7 +50,8 @@ def layer_penalty(weight: Tensor, slope: Tensor) -> Tensor:
         weight: (width, inputs).
         slope: (batch, width), p'(z).
     """
-    return (slope.square().mean(0) * weight.square().sum(1)).mean()
+    penalty: Tensor = LayerPenalty.apply(weight, slope)  # type: ignore[no-untyped-call]
+    return penalty
 
 
 def dreg(weights: Sequence[Tensor], slopes: Sequence[Tensor]) -> Tensor:

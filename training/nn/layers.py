@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from training.nn.functional import polynomial
+from training.nn.fused import value_and_slope
 
 MAX_DEGREE = 5
 
@@ -48,7 +48,7 @@ class PolynomialLayer(nn.Module):
         self, h: Float[Tensor, "batch inputs"]
     ) -> tuple[Float[Tensor, "batch width"], Float[Tensor, "batch width"]]:
         """The layer's value p(z) and its slope p'(z) at z = W h + b."""
-        return polynomial(self.linear(h), self.coefficients.unbind())
+        return value_and_slope(self.linear(h), self.coefficients)
 
 
 class ReluLayer(nn.Module):
