@@ -2,7 +2,9 @@
 
 With s the scores of a row and C = J N^2 J^T their first-order covariance under one noise sigma (N: the card's noise of
 every feature), all measures follow without touching the network again. `noise_scale` multiplies the noise, so C by its
-square. All arrays are float64 with the rows first.
+square. Where the artifact also says how the noise shifts the scores' mean, to second order, flip probability and
+volatility are taken around the shifted mean; the shift grows with the noise's square as well. All arrays are float64
+with the rows first.
 """
 
 from collections.abc import Callable
@@ -12,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.artifact.card import Task
+from service.stability import normal_row
 from service.stability.normal import any_negative, tail
 
 Floats = NDArray[np.float64]
@@ -28,8 +31,13 @@ _EXP_LIMIT = 700.0  # just under where exp overflows
 # A margin's variance is a difference of float32 covariances: below this share of them it is rounding, not noise.
 ROUNDING = 5e-7
 
-# Rivals this many sigmas away flip a label with a chance under 1e-15: they are left out of the joint law.
+# Rivals this many sigmas away flip a label with a chance under 1e-15: where even the nearest is, the rest do not count.
 OUT_OF_REACH = 8.0
+
+# Rivals whose squared distance exceeds the nearest's by this much are overtaken 1e-5 as often: not in the joint law.
+NEGLIGIBLE = 23.0
+
+FEW = 16  # rows up to which plain floats are quicker than numpy's calls
 
 
 class Diagnosis(NamedTuple):
@@ -40,7 +48,8 @@ class Diagnosis(NamedTuple):
         value: (rows,) the reported number: the output (regression, in the target's unit), the expected level
             (ordinal), the label's probability (classification).
         volatility: (rows,) standard deviation of `value` under the noise, in its unit.
-        flip_distance: (rows,) noise sigmas to the nearest decision boundary; infinite where no noise moves the label.
+        flip_distance: (rows,) noise sigmas to the nearest decision boundary, to first order; infinite where no noise
+            moves the label.
         flip_probability: (rows,) chance that the noise changes the label; NaN for regression.
         runner_up: (rows,) index of the label that the noise makes most likely instead; -1 for regression.
         gradient_norm: (rows,) root of the trace of C: sensitivity of the scores per noise sigma, whatever noise_scale.
@@ -58,7 +67,11 @@ class Diagnosis(NamedTuple):
 
 
 def diagnose(
-    task: Task, scores: NDArray[np.floating], covariance: NDArray[np.floating], noise_scale: Floats
+    task: Task,
+    scores: NDArray[np.floating],
+    covariance: NDArray[np.floating],
+    noise_scale: Floats,
+    mean_shift: NDArray[np.floating] | None = None,
 ) -> Diagnosis:
     """Measure a batch.
 
@@ -68,16 +81,19 @@ def diagnose(
             regression: the output.
         covariance: (rows, S, S) at one noise sigma.
         noise_scale: (rows,) multiples of the card's noise.
+        mean_shift: (rows, S) what one noise sigma adds to the scores' mean, to second order; None counts as nothing.
     """
     s = scores.astype(np.float64)
     C = covariance.astype(np.float64)
     gradient_norm = np.sqrt(np.maximum(np.einsum("nss->n", C), 0.0))
-    C = C * (noise_scale * noise_scale)[:, None, None]
-    if task == "classification":
-        return (_binary if s.shape[1] == 2 else _classification)(s, C, gradient_norm)
+    if task == "regression":
+        return _regression(s, gradient_norm, noise_scale)
+    square = noise_scale * noise_scale
+    C *= square[:, None, None]
+    centre = s if mean_shift is None else s + mean_shift * square[:, None]
     if task == "ordinal":
-        return _ordinal(s, C, gradient_norm)
-    return _regression(s, gradient_norm, noise_scale)
+        return _ordinal(s, centre, C, gradient_norm)
+    return (_binary if s.shape[1] == 2 else _classification)(s, centre, C, gradient_norm)
 
 
 def _regression(s: Floats, gradient_norm: Floats, noise_scale: Floats) -> Diagnosis:
@@ -94,37 +110,42 @@ def _regression(s: Floats, gradient_norm: Floats, noise_scale: Floats) -> Diagno
     )
 
 
-def _binary(s: Floats, C: Floats, gradient_norm: Floats) -> Diagnosis:
+def _binary(s: Floats, centre: Floats, C: Floats, gradient_norm: Floats) -> Diagnosis:
     """Two labels: everything hangs on the one margin, whose law is exactly normal to first order."""
     difference = s[:, 0] - s[:, 1]
     label = (difference < 0).astype(np.int64)
     margin = np.abs(difference)
+    displaced = np.where(label == 0, 1.0, -1.0) * (centre[:, 0] - centre[:, 1])
     scale = C[:, 0, 0] + C[:, 1, 1]
     variance = scale - 2.0 * C[:, 0, 1]
     sd = np.sqrt(np.where(variance > ROUNDING * scale, variance, 0.0))
-    # The other label's probability, exact where the label's is all but 1; as it is, and at the rule's nodes.
-    odds = np.exp(np.minimum(-(margin[:, None] + sd[:, None] * _NODES_AND_ZERO), _EXP_LIMIT))
+    # The other label's probability, exact where the label's is all but 1; at the rule's nodes, and as it is.
+    points = np.empty((len(s), len(NODES) + 1))
+    points[:, :-1] = displaced[:, None] + sd[:, None] * NODES
+    points[:, -1] = margin
+    odds = np.exp(np.minimum(-points, _EXP_LIMIT))
     other = odds / (1.0 + odds)
     moved, other = other[:, :-1], other[:, -1]
     slope = other * (1.0 - other)
     gradient = np.empty_like(s)
     gradient[:, 0] = np.where(label == 0, slope, -slope)
     gradient[:, 1] = -gradient[:, 0]
-    distance = np.full(len(s), np.inf)
+    distance, reach = np.full((2, len(s)), np.inf)
     np.divide(margin, sd, out=distance, where=sd > 0)
+    np.divide(displaced, sd, out=reach, where=sd > 0)
     return Diagnosis(
         label=label,
         value=1.0 - other,
         volatility=np.sqrt(np.square(moved - (moved @ WEIGHTS)[:, None]) @ WEIGHTS),
         flip_distance=distance,
-        flip_probability=tail(distance),
+        flip_probability=tail(reach),
         runner_up=1 - label,
         gradient_norm=gradient_norm,
         gradient=gradient,
     )
 
 
-def _classification(s: Floats, C: Floats, gradient_norm: Floats) -> Diagnosis:
+def _classification(s: Floats, centre: Floats, C: Floats, gradient_norm: Floats) -> Diagnosis:
     each = np.arange(len(s))
     label = s.argmax(axis=1)  # the lower index where scores tie
     # 1 - p as the sum of the other odds: exact where the softmax is saturated.
@@ -134,21 +155,25 @@ def _classification(s: Floats, C: Floats, gradient_norm: Floats) -> Diagnosis:
     value = 1.0 / (1.0 + others)
     gradient = odds * -(value * value)[:, None]
     gradient[each, label] = others * value * value
-    volatility = _volatility(s, C, gradient, lambda moved: _others(moved, label))
+    volatility = _volatility(centre, C, gradient, lambda moved: _others(moved, label))
 
     margin = s[each, label][:, None] - s
     diagonal = np.einsum("nss->ns", C)
-    own = C[each, label]
-    variance = diagonal[each, label][:, None] + diagonal - 2.0 * own
-    moves = variance > ROUNDING * (diagonal[each, label][:, None] + diagonal)
+    scale = diagonal[each, label][:, None] + diagonal
+    variance = scale - 2.0 * C[each, label]
+    moves = variance > ROUNDING * scale
     sd = np.sqrt(np.where(moves, variance, 1.0))
     distance = np.where(moves, margin / sd, np.inf)
     distance[each, label] = np.inf
     flip_distance = distance.min(axis=1)
-    # Where no noise moves any margin, the runner-up is the next highest score.
-    still = np.where(np.isinf(flip_distance)[:, None], margin, distance)
-    still[each, label] = np.inf
-    runner_up = still.argmin(axis=1)
+    runner_up = distance.argmin(axis=1)
+    if np.isinf(flip_distance).any():
+        # Where no noise moves any margin, the runner-up is the next highest score.
+        margin[each, label] = np.inf
+        runner_up = np.where(np.isinf(flip_distance), margin.argmin(axis=1), runner_up)
+    if centre is not s:
+        margin = centre[each, label][:, None] - centre
+        distance = np.where(np.isinf(distance), np.inf, margin / sd)
     return Diagnosis(
         label=label,
         value=value,
@@ -163,58 +188,70 @@ def _classification(s: Floats, C: Floats, gradient_norm: Floats) -> Diagnosis:
 
 def _flip_probability(margin: Floats, C: Floats, label: Indices, distance: Floats) -> Floats:
     """(rows,) chance that any rival overtakes the label, by the margins' joint normal law."""
-    near = np.sort(distance, axis=1)[:, :2]
+    near = np.partition(distance, 1, axis=1)[:, :2]
     chance = tail(near[:, 0])  # the nearest rival alone: exact for two labels, and where the next is out of reach
-    several = np.flatnonzero(near[:, 1] < OUT_OF_REACH)
+    limit = np.sqrt(np.square(np.clip(near[:, 0], 0.0, OUT_OF_REACH)) + NEGLIGIBLE)
+    several = np.flatnonzero((near[:, 1] < limit) & (near[:, 0] < OUT_OF_REACH))
     if len(several) == 0:
         return chance
-    distance = distance[several]
-    reach = int((distance < OUT_OF_REACH).sum(axis=1).max())
-    rivals = np.argsort(distance, axis=1, kind="stable")[:, :reach]
-    row = np.arange(len(several))[:, None]
-    own = label[several][:, None]
-    C = C[several]
-    means = np.where(np.isinf(distance[row, rivals]), 1.0, margin[several][row, rivals])
-    c_label = C[row, own, rivals]
-    joint = (
-        C[row, own, own][:, :, None]
-        - c_label[:, :, None]
-        - c_label[:, None, :]
-        + C[row[:, :, None], rivals[:, :, None], rivals[:, None, :]]
-    )
-    chance[several] = any_negative(means, joint)
+    rivals = np.argsort(distance[several], axis=1, kind="stable")
+    counts = (distance[several] < limit[several, None]).sum(axis=1)
+    mean, joint = _margins(margin[several], C[several], label[several], rivals[:, : counts.max()])
+    if len(several) > FEW:
+        beyond = np.arange(mean.shape[1]) >= counts[:, None]
+        joint[beyond[:, :, None] | beyond[:, None, :]] = 0.0  # which counts as certain
+        chance[several] = any_negative(mean, joint)
+    else:
+        chance[several] = [
+            normal_row.any_negative(own[:count], [row[:count] for row in law[:count]])
+            for own, law, count in zip(mean.tolist(), joint.tolist(), counts.tolist(), strict=True)
+        ]
     return chance
 
 
-def _ordinal(s: Floats, C: Floats, gradient_norm: Floats) -> Diagnosis:
+def _margins(margin: Floats, C: Floats, label: Indices, rivals: Indices) -> tuple[Floats, Floats]:
+    """Mean (rows, R) and covariance (rows, R, R) of the label's margins over R rivals."""
+    row = np.arange(len(rivals))[:, None]
+    own = label[:, None]
+    c_label = C[row, own, rivals]
+    among = C[row[:, :, None], rivals[:, :, None], rivals[:, None, :]]
+    joint = C[row, own, own][:, :, None] - c_label[:, :, None] - c_label[:, None, :] + among
+    return margin[row, rivals], joint
+
+
+def _ordinal(s: Floats, centre: Floats, C: Floats, gradient_norm: Floats) -> Diagnosis:
     rows, S = s.shape
     each = np.arange(rows)
     label = (s > 0).sum(axis=1)
     p = _sigmoid(s)
     gradient = p * _sigmoid(-s)
-    volatility = _volatility(s, C, gradient, lambda moved: _sigmoid(moved).sum(axis=-1))
+    volatility = _volatility(centre, C, gradient, lambda moved: _sigmoid(moved).sum(axis=-1))
     # The thresholds are fixed: noise moves f, and so all scores, together.
     sd = np.sqrt(np.maximum(C[:, 0, 0], 0.0))
-    below = np.where(label > 0, s[each, np.maximum(label - 1, 0)], np.inf)
-    above = np.where(label < S, -s[each, np.minimum(label, S - 1)], np.inf)
-    moves = sd > 0
-    scale = np.where(moves, sd, 1.0)
-    down = np.where(moves, below / scale, np.inf)
-    up = np.where(moves, above / scale, np.inf)
+
+    def margins(s: Floats) -> tuple[Floats, Floats]:
+        below = np.where(label > 0, s[each, np.maximum(label - 1, 0)], np.inf)
+        return below, np.where(label < S, -s[each, np.minimum(label, S - 1)], np.inf)
+
+    def sigmas(margin: Floats) -> Floats:
+        return np.where(sd > 0, margin / np.where(sd > 0, sd, 1.0), np.inf)
+
+    below, above = margins(s)
+    moved_below, moved_above = (below, above) if centre is s else margins(centre)
     return Diagnosis(
         label=label,
         value=p.sum(axis=1),
         volatility=volatility,
-        flip_distance=np.minimum(down, up),
-        flip_probability=tail(down) + tail(up),
+        flip_distance=np.minimum(sigmas(below), sigmas(above)),
+        flip_probability=tail(sigmas(moved_below)) + tail(sigmas(moved_above)),
         runner_up=np.where(below <= above, label - 1, label + 1),
         gradient_norm=gradient_norm,
         gradient=gradient,
     )
 
 
-def _volatility(s: Floats, C: Floats, gradient: Floats, output: Output) -> Floats:
-    """Standard deviation of `output` along the one direction of score space that moves it, by quadrature.
+def _volatility(centre: Floats, C: Floats, gradient: Floats, output: Output) -> Floats:
+    """Standard deviation of `output` around `centre` along the one direction of score space that moves it.
 
     The output's first-order variation under the noise is g^T C^(1/2) z; the scores' mean displacement given that
     variation is t u with u = C g / sqrt(g^T C g) and t standard normal. Following the output itself along t u, rather
@@ -224,7 +261,7 @@ def _volatility(s: Floats, C: Floats, gradient: Floats, output: Output) -> Float
     variance = np.maximum(np.einsum("ns,ns->n", gradient, Cg), 0.0)
     delta = np.sqrt(variance)
     u: Floats = Cg / np.where(delta > 0, delta, 1.0)[:, None]
-    moved = output(s[:, None, :] + NODES[None, :, None] * u[:, None, :])
+    moved = output(centre[:, None, :] + NODES[None, :, None] * u[:, None, :])
     mean = moved @ WEIGHTS
     return np.asarray(np.where(delta > 0, np.sqrt(np.square(moved - mean[:, None]) @ WEIGHTS), 0.0))
 

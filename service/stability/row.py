@@ -8,12 +8,11 @@ from operator import mul
 from typing import NamedTuple
 
 from service.artifact.card import Task
-from service.stability.measures import NODES, OUT_OF_REACH, ROUNDING, WEIGHTS
+from service.stability.measures import NEGLIGIBLE, NODES, OUT_OF_REACH, ROUNDING, WEIGHTS
+from service.stability.normal_row import any_negative, tail
 
 MAX_SCORES = 16  # beyond, S x S Python products cost more than numpy's calls
 
-_SQRT2 = math.sqrt(2.0)
-_DENSITY = 1.0 / math.sqrt(2.0 * math.pi)
 _NODES, _WEIGHTS = NODES.tolist(), WEIGHTS.tolist()
 
 Row = list[float]
@@ -32,39 +31,39 @@ class RowDiagnosis(NamedTuple):
     gradient: Row
 
 
-def diagnose_row(task: Task, s: Row, C: list[Row], noise_scale: float) -> RowDiagnosis:
-    """Measure one row: s (S,) its scores, C (S, S) their covariance at one noise sigma."""
+def diagnose_row(task: Task, s: Row, C: list[Row], noise_scale: float, mean_shift: Row | None = None) -> RowDiagnosis:
+    """Measure one row: s and mean_shift (S,), C (S, S) at one noise sigma."""
     gradient_norm = math.sqrt(max(sum(row[i] for i, row in enumerate(C)), 0.0))
+    if task == "regression":
+        return RowDiagnosis(0, s[0], gradient_norm * noise_scale, math.inf, math.nan, -1, gradient_norm, [1.0])
     square = noise_scale * noise_scale
-    if task == "classification":
-        return (_binary if len(s) == 2 else _classification)(s, C, square, gradient_norm)
+    centre = s if mean_shift is None else [score + square * move for score, move in zip(s, mean_shift, strict=True)]
     if task == "ordinal":
-        return _ordinal(s, C, square, gradient_norm)
-    return RowDiagnosis(0, s[0], gradient_norm * noise_scale, math.inf, math.nan, -1, gradient_norm, [1.0])
+        return _ordinal(s, centre, C, square, gradient_norm)
+    return (_binary if len(s) == 2 else _classification)(s, centre, C, square, gradient_norm)
 
 
-def _binary(s: Row, C: list[Row], square: float, gradient_norm: float) -> RowDiagnosis:
+def _binary(s: Row, centre: Row, C: list[Row], square: float, gradient_norm: float) -> RowDiagnosis:
     label = 0 if s[0] >= s[1] else 1
-    margin = abs(s[0] - s[1])
+    margin, displaced = s[label] - s[1 - label], centre[label] - centre[1 - label]
     scale = C[0][0] + C[1][1]
     variance = scale - 2.0 * C[0][1]
     sd = math.sqrt(square * variance) if variance > ROUNDING * scale else 0.0
     other = _sigmoid(-margin)
     slope = other * (1.0 - other)
-    distance = margin / sd if sd > 0 else math.inf
     return RowDiagnosis(
         label,
         1.0 - other,
-        _spread([_sigmoid(-margin - node * sd) for node in _NODES]) if sd > 0 else 0.0,
-        distance,
-        tail(distance),
+        _spread([_sigmoid(-displaced - node * sd) for node in _NODES]) if sd > 0 else 0.0,
+        margin / sd if sd > 0 else math.inf,
+        tail(displaced / sd) if sd > 0 else 0.0,
         1 - label,
         gradient_norm,
         [-slope, slope] if label else [slope, -slope],
     )
 
 
-def _classification(s: Row, C: list[Row], square: float, gradient_norm: float) -> RowDiagnosis:
+def _classification(s: Row, centre: Row, C: list[Row], square: float, gradient_norm: float) -> RowDiagnosis:
     top = max(s)
     label = s.index(top)
     odds = [math.exp(score - top) for score in s]
@@ -74,7 +73,7 @@ def _classification(s: Row, C: list[Row], square: float, gradient_norm: float) -
     gradient = [odd * -value * value for odd in odds]
     gradient[label] = others * value * value
 
-    own = C[label]
+    own, middle = C[label], centre[label]
     best, runner_up = math.inf, -1
     rivals: list[tuple[float, int]] = []
     for rival, score in enumerate(s):
@@ -83,26 +82,40 @@ def _classification(s: Row, C: list[Row], square: float, gradient_norm: float) -
         scale = own[label] + C[rival][rival]
         variance = scale - 2.0 * own[rival]
         if variance > ROUNDING * scale and square * variance > 0.0:
-            distance = (top - score) / math.sqrt(square * variance)
+            sd = math.sqrt(square * variance)
+            distance = (top - score) / sd
             if distance < best:
                 best, runner_up = distance, rival
-            if distance < OUT_OF_REACH:
-                rivals.append((distance, rival))
+            rivals.append(((middle - centre[rival]) / sd, rival))
     if runner_up < 0:  # no noise moves any margin: the next highest score
         runner_up = max((rival for rival in range(len(s)) if rival != label), key=s.__getitem__)
     return RowDiagnosis(
         label,
         value,
-        _volatility(s, C, square, gradient, label),
+        _volatility(centre, C, square, gradient, label),
         best,
-        _flip_probability(s, C, square, label, rivals) if len(rivals) > 1 else tail(best),
+        _flip_probability(centre, C, square, label, sorted(rivals)),
         runner_up,
         gradient_norm,
         gradient,
     )
 
 
-def _volatility(s: Row, C: list[Row], square: float, gradient: Row, label: int | None) -> float:
+def _flip_probability(centre: Row, C: list[Row], square: float, label: int, rivals: list[tuple[float, int]]) -> float:
+    """As `measures`: the margins' joint law over the rivals within reach, which come nearest first."""
+    if not rivals:
+        return 0.0
+    nearest = rivals[0][0]
+    limit = math.sqrt(min(max(nearest, 0.0), OUT_OF_REACH) ** 2 + NEGLIGIBLE)
+    order = [rival for distance, rival in rivals if distance < limit]
+    if len(order) < 2 or nearest >= OUT_OF_REACH:
+        return tail(nearest)
+    own = C[label]
+    means = [centre[label] - centre[rival] for rival in order]
+    return any_negative(means, [[square * (own[label] - own[a] - own[b] + C[a][b]) for b in order] for a in order])
+
+
+def _volatility(centre: Row, C: list[Row], square: float, gradient: Row, label: int | None) -> float:
     """As `measures`: the spread along u of all labels but `label`, or for None of the expected level."""
     Cg = [square * sum(map(mul, row, gradient)) for row in C]
     variance = sum(map(mul, gradient, Cg))
@@ -112,7 +125,7 @@ def _volatility(s: Row, C: list[Row], square: float, gradient: Row, label: int |
     u = [change / delta for change in Cg]
     moved = []
     for node in _NODES:
-        shifted = [score + node * change for score, change in zip(s, u, strict=True)]
+        shifted = [score + node * change for score, change in zip(centre, u, strict=True)]
         if label is None:
             moved.append(sum(map(_sigmoid, shifted)))
         else:
@@ -130,55 +143,31 @@ def _spread(moved: Row) -> float:
     return math.sqrt(sum([weight * (output - mean) ** 2 for weight, output in zip(_WEIGHTS, moved, strict=True)]))
 
 
-def _flip_probability(s: Row, C: list[Row], square: float, label: int, rivals: list[tuple[float, int]]) -> float:
-    """As `normal.any_negative`: nearest rival first, each conditioned on not having overtaken the label."""
-    order = [rival for _, rival in sorted(rivals)]
-    own = C[label]
-    means = [s[label] - s[rival] for rival in order]
-    joint = [[square * (own[label] - own[a] - own[b] + C[a][b]) for b in order] for a in order]
-    floors = [1e-12 * joint[a][a] for a in range(len(order))]
-    log_all_positive = 0.0
-    for j, floor in enumerate(floors):
-        variance = joint[j][j]
-        if not variance > floor:
-            continue
-        sd = math.sqrt(variance)
-        t = means[j] / sd
-        negative = tail(t)
-        log_all_positive += math.log1p(-min(negative, 1.0 - 1e-16))
-        hazard = _DENSITY * math.exp(-0.5 * min(abs(t), 40.0) ** 2) / max(1.0 - negative, 1e-300)
-        shrink = hazard * (hazard + t)
-        slopes = [joint[j][k] / sd for k in range(len(order))]
-        for k in range(j + 1, len(order)):
-            means[k] += slopes[k] * hazard
-            for m in range(j + 1, len(order)):
-                joint[k][m] -= shrink * slopes[k] * slopes[m]
-    return -math.expm1(log_all_positive)
-
-
-def _ordinal(s: Row, C: list[Row], square: float, gradient_norm: float) -> RowDiagnosis:
+def _ordinal(s: Row, centre: Row, C: list[Row], square: float, gradient_norm: float) -> RowDiagnosis:
     label = sum(score > 0 for score in s)
     levels = [_sigmoid(score) for score in s]
     gradient = [level * _sigmoid(-score) for level, score in zip(levels, s, strict=True)]
     sd = math.sqrt(max(square * C[0][0], 0.0))
-    below = s[label - 1] if label > 0 else math.inf
-    above = -s[label] if label < len(s) else math.inf
-    down, up = (below / sd, above / sd) if sd > 0 else (math.inf, math.inf)
+    below, above = _edges(s, label)
+    distance, chance = math.inf, 0.0
+    if sd > 0:
+        distance = min(below, above) / sd
+        chance = sum(tail(margin / sd) for margin in _edges(centre, label))
     return RowDiagnosis(
         label,
         sum(levels),
-        _volatility(s, C, square, gradient, None),
-        min(down, up),
-        tail(down) + tail(up),
+        _volatility(centre, C, square, gradient, None),
+        distance,
+        chance,
         label - 1 if below <= above else label + 1,
         gradient_norm,
         gradient,
     )
 
 
-def tail(z: float) -> float:
-    """P(N(0, 1) > z)."""
-    return 0.5 * math.erfc(z / _SQRT2)
+def _edges(s: Row, label: int) -> tuple[float, float]:
+    """How far f lies above the level's lower edge, and under its upper."""
+    return s[label - 1] if label > 0 else math.inf, -s[label] if label < len(s) else math.inf
 
 
 def _sigmoid(x: float) -> float:

@@ -39,14 +39,24 @@ def reference_of(quantiles: NDArray[np.float64]) -> Reference:
     )
 
 
+@pytest.mark.parametrize("shifted", [False, True])
 @pytest.mark.parametrize("task", ["classification", "ordinal", "regression"])
-def test_a_row_alone_measures_as_it_does_in_a_batch(task: Task) -> None:
+def test_a_row_alone_measures_as_it_does_in_a_batch(task: Task, shifted: bool) -> None:
     rng = np.random.default_rng(5)
     for _ in range(400):
         scores, covariance = random_case(rng, task)
         scale = float(10 ** rng.uniform(-1, 1))
-        one = diagnose_row(task, scores.astype(float).tolist(), covariance.astype(float).tolist(), scale)
-        batch = diagnose(task, scores[None], covariance[None], np.array([scale]))
+        shift = rng.normal(size=len(scores)) * 0.1
+        if task == "ordinal":
+            shift[:] = shift[0]
+        one = diagnose_row(
+            task,
+            scores.astype(float).tolist(),
+            covariance.astype(float).tolist(),
+            scale,
+            shift.tolist() if shifted else None,
+        )
+        batch = diagnose(task, scores[None], covariance[None], np.array([scale]), shift[None] if shifted else None)
         for name, expected in batch._asdict().items():
             found = getattr(one, name)
             np.testing.assert_allclose(found, expected[0], rtol=1e-9, atol=1e-12, err_msg=name)
