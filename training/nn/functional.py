@@ -54,6 +54,13 @@ def hermite_fit(
     return torch.from_numpy(powers / spread ** np.arange(degree + 1))
 
 
+def gaussian_mean(coefficients: Float[Tensor, " terms"], spread: float = 1.0) -> float:
+    """E[p(z)] under z ~ N(0, spread^2): what a layer adds to the next one's bias."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(16)
+    values = np.polynomial.polynomial.polyval(spread * nodes, coefficients.numpy())
+    return float(np.average(values, weights=weights))
+
+
 def gaussian_moment(coefficients: Float[Tensor, " terms"], spread: float = 1.0) -> float:
     """E[p(z)^2] under z ~ N(0, spread^2): what keeps the signal's size from layer to layer."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(16)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 
-from training.nn.functional import gaussian_moment, hermite_fit, polynomial
+from training.nn.functional import gaussian_mean, gaussian_moment, hermite_fit, polynomial
 
 
 @given(degree=st.integers(1, 5), seed=st.integers(0, 10**6))
@@ -36,6 +36,11 @@ def test_the_fit_is_the_closest_in_mean_square() -> None:
     nodes, weights = np.polynomial.hermite_e.hermegauss(64)
     expected = np.polynomial.polynomial.polyfit(2 * nodes, np.tanh(2 * nodes), 3, w=np.sqrt(weights))
     np.testing.assert_allclose(hermite_fit(np.tanh, 3, spread=2.0), expected, atol=1e-8)
+
+
+def test_mean() -> None:
+    cubic = torch.tensor([1.0, 2.0, 3.0, 4.0], dtype=torch.float64)
+    assert gaussian_mean(cubic, spread=2.0) == pytest.approx(1 + 3 * 4)
 
 
 def test_moment_of_the_square() -> None:

@@ -1,11 +1,13 @@
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
 from training.config import FitConfig
 from training.dreg import Schedule
 from training.fit import fit
-from training.losses import regression
-from training.nn.network import SPREAD, ChainzRuleNetwork, ReluNetwork
+from training.losses import classification
+from training.nn.network import DEEP_SPREAD, ChainzRuleNetwork, ReluNetwork
+from training.objective import derivative_controlled
 
 
 def network(hidden: tuple[int, ...], degree: int = 3, seed: int = 0) -> ChainzRuleNetwork:
@@ -29,20 +31,26 @@ def test_the_signal_keeps_its_size_to_depth_six(degree: int) -> None:
     with torch.no_grad():
         for layer in start.layers:
             z = layer.linear(x)
-            assert 0.6 < float(z.square().mean()) / SPREAD**2 < 1.6
+            assert 0.6 < float(z.square().mean()) / DEEP_SPREAD**2 < 1.6
             x, _ = layer(x)
 
 
-@pytest.mark.parametrize("degree", [2, 3, 5])
-def test_a_deep_network_trains(degree: int) -> None:
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(600, 5, generator=generator)
-    x[0] = 3.0  # an outlier in every direction at once
-    y = torch.sin(x[:, 0]) + 0.5 * x[:, 1]
-    start = ChainzRuleNetwork(5, [16] * 6, 1, degree, generator)
-    config = FitConfig(epochs=12, batch=32, validation=0)
-    report = fit(start, regression, (x, y), None, config, Schedule(0.01, 0.01), seed=0)
-    assert report.losses[-1] < 0.5 * float(y.var())
+@pytest.mark.parametrize("depth", [1, 3, 6])
+@pytest.mark.parametrize("degree", range(1, 6))
+def test_every_degree_trains_at_every_depth_with_and_without_the_penalty(degree: int, depth: int) -> None:
+    pixels, digits = load_digits(return_X_y=True)
+    x, y = torch.from_numpy((pixels - pixels.mean()) / pixels.std()).float(), torch.from_numpy(digits)
+    config = FitConfig(epochs=6, batch=64, validation=0)
+    for penalty in (None, Schedule(0.1, 0.1)):
+        start = ChainzRuleNetwork(64, [32] * depth, 10, degree, torch.Generator().manual_seed(0))
+        objective = derivative_controlled(start, classification, penalty)
+        report = fit(start, classification, (x[:1400], y[:1400]), None, config, objective, seed=0)
+        assert max(report.losses[1:]) < report.losses[0]
+        assert report.losses[-1] < 0.5 * report.losses[0]
+        with torch.no_grad():
+            scores = start(x[1400:])
+        assert bool(scores.isfinite().all())
+        assert float((scores.argmax(1) == y[1400:]).float().mean()) > 0.8
 
 
 def test_relu_keeps_the_signals_size_too() -> None:
