@@ -54,6 +54,11 @@ def layer_penalty(weight: Tensor, slope: Tensor) -> Tensor:
     return penalty
 
 
+def output_penalty(weight: Tensor) -> Tensor:
+    """The linear last layer's own term, ||W||_F^2 / scores: its slope is 1."""
+    return weight.square().sum(1).mean()
+
+
 def dreg(weights: Sequence[Tensor], slopes: Sequence[Tensor]) -> Tensor:
     """The penalty summed over the hidden layers; to be multiplied by the schedule's factor."""
     return torch.stack([layer_penalty(*layer) for layer in zip(weights, slopes, strict=True)]).sum()

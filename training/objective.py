@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from training.dreg import Schedule, dreg
+from training.dreg import Schedule
 from training.losses import Loss
-from training.nn.jacobian import hidden_weights
 from training.nn.network import Network
+from training.penalty import Penalty
 
 Objective = Callable[..., Tensor]
 """A batch's (rows, D) features and (rows,) targets, and the progress of training from 0 to 1, to a number to lower.
@@ -21,16 +21,14 @@ def plain(network: Callable[[Tensor], Tensor], loss: Loss) -> Objective:
     return lambda x, y, _, weights=None: loss(network(x), y, weights)
 
 
-def derivative_controlled(network: Network, loss: Loss, penalty: Schedule | None) -> Objective:
-    """The task's loss and, where a schedule is given, lambda(progress) times DREG, from one forward pass."""
+def derivative_controlled(network: Network, loss: Loss, penalty: Penalty | Schedule | None) -> Objective:
+    """The task's loss and, where given, DREG, from one forward pass; a schedule alone means the per-layer form."""
     if penalty is None:
         return plain(network, loss)
-    weights = hidden_weights(network)
+    controlled = Penalty(penalty) if isinstance(penalty, Schedule) else penalty
 
     def objective(x: Tensor, y: Tensor, progress: float, rows: Tensor | None = None) -> Tensor:
         scores, slopes = network.propagate(x)
-        if rows is not None:  # the penalty is a mean of squares over the rows
-            slopes = tuple(slope * rows.sqrt().unsqueeze(1) for slope in slopes)
-        return loss(scores, y, rows) + penalty(progress) * dreg(weights, slopes)
+        return loss(scores, y, rows) + controlled(network, slopes, progress, rows)
 
     return objective

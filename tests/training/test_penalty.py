@@ -1,0 +1,133 @@
+import pytest
+import torch
+
+from training.dreg import Schedule, dreg
+from training.losses import classification
+from training.nn.jacobian import hidden_weights, input_jacobian
+from training.nn.network import ChainzRuleNetwork, Network
+from training.nn.ordinal import CumulativeLogits
+from training.objective import derivative_controlled
+from training.penalty import Derivative, Penalty
+
+CONSTANT = Schedule(0.5, 0.5)
+
+
+def build(hidden: tuple[int, ...] = (6, 5, 7), output: type = torch.nn.Linear) -> tuple[Network, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    network = ChainzRuleNetwork(4, hidden, 3, 3, generator, output).double()
+    return network, torch.randn(8, 4, generator=generator, dtype=torch.float64)
+
+
+def accumulated_by_autograd(network: Network, x: torch.Tensor) -> list[float]:
+    """||d h_l / d x||_F^2 / width, mean over the rows, for each hidden layer."""
+
+    def after(count: int, row: torch.Tensor) -> torch.Tensor:
+        h = row[None]
+        for layer in list(network.layers)[:count]:
+            h, _ = layer(h)
+        return h[0]
+
+    found = []
+    for count in range(1, len(network.hidden) + 1):
+        jacobian = torch.stack([torch.func.jacrev(lambda row, count=count: after(count, row))(row) for row in x])
+        found.append(float(jacobian.square().sum() / len(x) / jacobian.shape[1]))
+    return found
+
+
+def test_a_schedule_means_the_per_layer_form() -> None:
+    network, x = build()
+    slopes = network.propagate(x).slopes
+    expected = 0.5 * dreg(hidden_weights(network), slopes)
+    torch.testing.assert_close(Penalty(CONSTANT)(network, slopes, 0.0), expected)
+    y = torch.zeros(len(x), dtype=torch.int64)
+    objective = derivative_controlled(network, classification, CONSTANT)
+    torch.testing.assert_close(objective(x, y, 0.0), classification(network(x), y) + expected)
+
+
+def test_accumulated_terms_are_the_products_norms() -> None:
+    network, x = build()
+    penalty = Penalty(CONSTANT, "accumulated", output=True, exact_width=16)
+    terms = penalty.terms(network, network.propagate(x).slopes, 0.0)
+    output = float(input_jacobian(network, x).detach().square().sum()) / len(x) / 3
+    assert [term.item() for term in terms] == pytest.approx([*accumulated_by_autograd(network, x), output])
+
+
+def test_projections_estimate_the_same_without_bias() -> None:
+    network, x = build()
+    slopes = network.propagate(x).slopes
+    exact = Penalty(CONSTANT, "accumulated", output=True, exact_width=16).terms(network, slopes, 0.0)
+    estimate = Penalty(CONSTANT, "accumulated", output=True, exact_width=0, projections=20_000)
+    for found, expected in zip(estimate.terms(network, slopes, 0.0), exact, strict=True):
+        # 160,000 draws of a square: their mean's standard error is under 1%.
+        assert float(found) == pytest.approx(float(expected), rel=0.04)
+
+
+def test_only_wide_layers_are_estimated() -> None:
+    network, x = build((6, 30, 5))
+    slopes = network.propagate(x).slopes
+    exact = accumulated_by_autograd(network, x)
+    terms = Penalty(CONSTANT, "accumulated", exact_width=8).terms(network, slopes, 0.0)
+    close = [float(term) == pytest.approx(expected) for term, expected in zip(terms, exact, strict=True)]
+    assert close == [True, False, True]
+
+
+def test_directions_follow_seed_and_progress() -> None:
+    network, x = build()
+    slopes = network.propagate(x).slopes
+
+    def value(seed: int, progress: float) -> float:
+        penalty = Penalty(CONSTANT, "accumulated", exact_width=0, seed=seed)
+        return float(penalty(network, slopes, progress))
+
+    assert value(1, 0.5) == value(1, 0.5)
+    assert len({value(1, 0.5), value(2, 0.5), value(1, 0.25)}) == 3
+
+
+@pytest.mark.parametrize("derivative", ["layer", "accumulated"])
+def test_the_output_layer_counts_where_asked(derivative: Derivative) -> None:
+    network, x = build()
+    slopes = network.propagate(x).slopes
+    without = Penalty(CONSTANT, derivative).terms(network, slopes, 0.0)
+    torch.autograd.backward(Penalty(CONSTANT, derivative, output=True)(network, slopes, 0.0))
+    assert len(without) == 3
+    assert network.output.weight.grad is not None
+    assert float(network.output.weight.grad.abs().sum()) > 0
+
+
+def test_the_output_of_ordered_levels_is_one_row() -> None:
+    network, x = build(output=CumulativeLogits)
+    slopes = network.propagate(x).slopes
+    layer, accumulated = (
+        Penalty(CONSTANT, derivative, output=True).terms(network, slopes, 0.0)[-1]
+        for derivative in ("layer", "accumulated")
+    )
+    torch.testing.assert_close(layer, network.output.weight.square().sum())
+    jacobian = input_jacobian(network, x)
+    torch.testing.assert_close(accumulated, jacobian[:, 0].square().sum(1).mean())
+
+
+def test_layers_have_their_own_factors() -> None:
+    network, x = build()
+    slopes = network.propagate(x).slopes
+    terms = Penalty(CONSTANT).terms(network, slopes, 0.0)
+    expected = 0.5 * (2 * terms[0] + 0 * terms[1] + terms[2])
+    torch.testing.assert_close(Penalty(CONSTANT, factors=(2, 0, 1))(network, slopes, 0.0), expected)
+
+
+@pytest.mark.parametrize("derivative", ["layer", "accumulated"])
+def test_a_rows_weight_is_its_repetition(derivative: Derivative) -> None:
+    network, x = build()
+    penalty = Penalty(CONSTANT, derivative, output=True)
+    counts = torch.tensor([1, 3, 0, 2, 1, 1, 0, 4])
+    repeated = penalty(network, network.propagate(x.repeat_interleave(counts, 0)).slopes, 0.0)
+    weights = counts.double() / counts.double().mean()
+    torch.testing.assert_close(penalty(network, network.propagate(x).slopes, 0.0, weights), repeated)
+
+
+@pytest.mark.parametrize("exact_width", [0, 16])
+def test_the_accumulated_penalty_reaches_every_parameter_of_the_hidden_layers(exact_width: int) -> None:
+    network, x = build()
+    penalty = Penalty(CONSTANT, "accumulated", exact_width=exact_width)
+    torch.autograd.backward(penalty(network, network.propagate(x).slopes, 0.0))
+    for layer in network.layers:
+        assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in layer.parameters())

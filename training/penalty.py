@@ -1,0 +1,72 @@
+"""Which derivatives a training run penalises, and how strongly, as one function of a batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from training.accumulated import accumulated_penalties
+from training.dreg import Schedule, layer_penalty, output_penalty
+from training.nn.jacobian import hidden_weights
+from training.nn.network import Network
+
+Derivative = Literal["layer", "accumulated"]
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """lambda(progress) times the sum of the layers' terms, each times its layer's factor.
+
+    Attributes:
+        schedule: lambda over training.
+        derivative: each layer's own Jacobian, or the product of all up to it.
+        output: whether the linear last layer has a term too, after the hidden layers'.
+        factors: what multiplies lambda in each layer, first to last; empty for 1 everywhere.
+        exact_width: accumulated: layers with at most so many neurons are exact.
+        projections: accumulated: random directions a row for the wider ones.
+        seed: of those directions.
+    """
+
+    schedule: Schedule
+    derivative: Derivative = "layer"
+    output: bool = False
+    factors: tuple[float, ...] = ()
+    exact_width: int = 16
+    projections: int = 1
+    seed: int = 0
+
+    def __call__(
+        self, network: Network, slopes: Sequence[Tensor], progress: float, rows: Tensor | None = None
+    ) -> Tensor:
+        """The penalty on a batch.
+
+        Args:
+            network: whose weights count.
+            slopes: the hidden layers' (batch, width) slopes.
+            progress: of training, from 0 to 1.
+            rows: (batch,) weights of the rows, or None where all count alike.
+        """
+        terms = self.terms(network, slopes, progress, rows)
+        factors = self.factors or (1.0,) * len(terms)
+        weighted = [term if factor == 1 else factor * term for factor, term in zip(factors, terms, strict=True)]
+        return self.schedule(progress) * torch.stack(weighted).sum()
+
+    def terms(
+        self, network: Network, slopes: Sequence[Tensor], progress: float, rows: Tensor | None = None
+    ) -> list[Tensor]:
+        """The layers' terms, first to last, without lambda and factors."""
+        weights = hidden_weights(network)
+        if self.derivative == "layer":
+            if rows is not None:  # each term is a mean of squares over the rows
+                slopes = [slope * rows.sqrt().unsqueeze(1) for slope in slopes]
+            terms = [layer_penalty(weight, slope) for weight, slope in zip(weights, slopes, strict=True)]
+            return [*terms, output_penalty(network.output.weight)] if self.output else terms
+        if rows is not None:  # every product has the first layer's slopes in it, once
+            slopes = [slopes[0] * rows.sqrt().unsqueeze(1), *slopes[1:]]
+        if self.output:
+            weights.append(network.output.weight)
+        # A function of the seed and progress alone: a resumed run, and a line search, meet the same directions again.
+        generator = torch.Generator(slopes[0].device).manual_seed(hash((self.seed, progress)))
+        return accumulated_penalties(weights, slopes, self.exact_width, self.projections, generator)
