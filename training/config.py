@@ -11,6 +11,7 @@ from service.artifact.card import ModelName, Task
 from training.dreg import Schedule, ScheduleForm
 from training.errors import ConfigError
 from training.nn.layers import MAX_DEGREE
+from training.penalty import Derivative, Penalty
 
 LBFGS_ROWS = 2000  # a step on all of them takes milliseconds; beyond, AdamW is done sooner
 Source = Literal["mnist", "breast-cancer", "diabetes", "digits8x8", "wine", "table"]
@@ -71,21 +72,55 @@ class NetworkConfig(_Section):
 
 
 class DregConfig(_Section):
-    """The penalty on the layers' derivatives: the factor lambda over training."""
+    """The penalty on derivatives: the factor lambda over training, and which derivatives it is on."""
 
     strength: float = Field(default=0.3, ge=0, description="lambda at the first step; 0 switches the penalty off")
     final: float | None = Field(default=None, ge=0, description="lambda at the last step; `strength` when absent")
     schedule: ScheduleForm = Field(default="constant", description="how lambda moves from `strength` to `final`")
+    derivative: Derivative = Field(
+        default="layer", description="layer: each layer's own Jacobian; accumulated: the product of all up to it"
+    )
+    penalise_output: bool = Field(default=False, description="whether the linear last layer has a term too")
+    layer_factors: tuple[float, ...] = Field(
+        default=(),
+        description="what multiplies lambda in each hidden layer, first to last, then in a penalised last one; all 1 "
+        "when absent",
+    )
+    exact_width: int = Field(
+        default=16, ge=0, le=1024, description="accumulated: layers with at most so many neurons are computed exactly"
+    )
+    projections: int = Field(
+        default=1, ge=1, le=64, description="accumulated: random directions a row that estimate the wider layers"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if (self.schedule == "constant") != (self.final is None):
             raise ValueError("`final` goes with the schedules linear and cosine, and only with them")
+        if self.layer_factors and min(self.layer_factors) < 0:
+            raise ValueError("`layer_factors` must not be negative")
+        surplus = sorted(self.model_fields_set & {"exact_width", "projections"})
+        if surplus and self.derivative == "layer":
+            raise ValueError(f'{", ".join(surplus)} can only be given with derivative = "accumulated"')
         return self
 
     def as_schedule(self) -> Schedule:
         """Lambda as a function of progress."""
         return Schedule(self.strength, self.strength if self.final is None else self.final, self.schedule)
+
+    def as_penalty(self, seed: int) -> Penalty | None:
+        """The penalty, its random directions seeded; None where it is switched off."""
+        if not self.strength and not self.final:
+            return None
+        return Penalty(
+            schedule=self.as_schedule(),
+            derivative=self.derivative,
+            output=self.penalise_output,
+            factors=self.layer_factors,
+            exact_width=self.exact_width,
+            projections=self.projections,
+            seed=seed,
+        )
 
 
 class FitConfig(_Section):
@@ -128,6 +163,13 @@ class Config(_Section):
     noise: dict[str, float] = Field(
         default_factory=dict, description="one standard deviation of measurement noise by column, in the column's unit"
     )
+
+    @model_validator(mode="after")
+    def _a_factor_for_each_layer(self) -> Self:
+        given, layers = len(self.dreg.layer_factors), len(self.network.hidden) + self.dreg.penalise_output
+        if given not in (0, layers):
+            raise ValueError(f"dreg.layer_factors has {given} numbers for {layers} penalised layers")
+        return self
 
     @property
     def sha256(self) -> str:

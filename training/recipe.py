@@ -90,7 +90,7 @@ class Recipe:
         x, y, *weights = self._tensors(kept, columns, target, dtype)
         _start(network, x, y, weights)
         loss = task_loss(dataset.task)
-        penalty = config.dreg.as_schedule() if isinstance(network, ChainzRuleNetwork) else None
+        penalty = config.dreg.as_penalty(config.seed) if isinstance(network, ChainzRuleNetwork) else None
         checkpoint = self._checkpoints and Checkpoint(
             self._checkpoints / f"{stage}.pt", f"{config.sha256} {dataset.fingerprint} {stage}", self._resume
         )

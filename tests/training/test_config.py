@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 
 from training.config import Config, make_config, read_config
+from training.dreg import Schedule
 from training.errors import ConfigError
+from training.penalty import Penalty
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 TABLE = {"name": "m", "data": {"source": "table", "path": "rows.csv", "target": "y"}}
@@ -68,6 +70,29 @@ def test_the_hash_covers_the_recipe_and_not_the_place() -> None:
     elsewhere = make_config(TABLE | {"data": TABLE["data"] | {"path": "copy.csv"}}, "test")  # type: ignore[operator]
     assert config.sha256 == elsewhere.sha256
     assert config.sha256 != make_config(TABLE | {"seed": 2}, "test").sha256
+
+
+def test_the_penalty_that_is_asked_for() -> None:
+    dreg = {"derivative": "accumulated", "penalise_output": True, "layer_factors": [1, 0.5, 0], "projections": 2}
+    penalty = make_config(TABLE | {"dreg": dreg}, "test").dreg.as_penalty(seed=7)
+    assert penalty == Penalty(Schedule(0.3, 0.3), "accumulated", True, (1, 0.5, 0), 16, 2, 7)
+    assert make_config(TABLE | {"dreg": {"strength": 0}}, "test").dreg.as_penalty(seed=7) is None
+
+
+@pytest.mark.parametrize(
+    ("dreg", "message"),
+    [
+        ({"layer_factors": [1.0]}, "dreg.layer_factors has 1 numbers for 2 penalised layers"),
+        ({"layer_factors": [1.0, -1.0]}, "dreg: `layer_factors` must not be negative"),
+        ({"layer_factors": [1.0, 1.0], "penalise_output": True}, "2 numbers for 3 penalised layers"),
+        ({"projections": 2}, "dreg: projections can only be given with"),
+        ({"derivative": "accumulated", "projections": 0}, "dreg.projections"),
+        ({"derivative": "second"}, "dreg.derivative"),
+    ],
+)
+def test_a_penalty_that_makes_no_sense_is_refused(dreg: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make_config(TABLE | {"dreg": dreg}, "test")
 
 
 def test_the_penalty_schedule() -> None:

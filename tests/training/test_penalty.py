@@ -30,7 +30,7 @@ def accumulated_by_autograd(network: Network, x: torch.Tensor) -> list[float]:
     found = []
     for count in range(1, len(network.hidden) + 1):
         jacobian = torch.stack([torch.func.jacrev(lambda row, count=count: after(count, row))(row) for row in x])
-        found.append(float(jacobian.square().sum() / len(x) / jacobian.shape[1]))
+        found.append(jacobian.square().sum().item() / len(x) / jacobian.shape[1])
     return found
 
 
@@ -48,7 +48,7 @@ def test_accumulated_terms_are_the_products_norms() -> None:
     network, x = build()
     penalty = Penalty(CONSTANT, "accumulated", output=True, exact_width=16)
     terms = penalty.terms(network, network.propagate(x).slopes, 0.0)
-    output = float(input_jacobian(network, x).detach().square().sum()) / len(x) / 3
+    output = input_jacobian(network, x).square().sum().item() / len(x) / 3
     assert [term.item() for term in terms] == pytest.approx([*accumulated_by_autograd(network, x), output])
 
 
@@ -59,7 +59,7 @@ def test_projections_estimate_the_same_without_bias() -> None:
     estimate = Penalty(CONSTANT, "accumulated", output=True, exact_width=0, projections=20_000)
     for found, expected in zip(estimate.terms(network, slopes, 0.0), exact, strict=True):
         # 160,000 draws of a square: their mean's standard error is under 1%.
-        assert float(found) == pytest.approx(float(expected), rel=0.04)
+        assert found.item() == pytest.approx(expected.item(), rel=0.04)
 
 
 def test_only_wide_layers_are_estimated() -> None:
@@ -67,7 +67,7 @@ def test_only_wide_layers_are_estimated() -> None:
     slopes = network.propagate(x).slopes
     exact = accumulated_by_autograd(network, x)
     terms = Penalty(CONSTANT, "accumulated", exact_width=8).terms(network, slopes, 0.0)
-    close = [float(term) == pytest.approx(expected) for term, expected in zip(terms, exact, strict=True)]
+    close = [term.item() == pytest.approx(expected) for term, expected in zip(terms, exact, strict=True)]
     assert close == [True, False, True]
 
 
@@ -77,7 +77,7 @@ def test_directions_follow_seed_and_progress() -> None:
 
     def value(seed: int, progress: float) -> float:
         penalty = Penalty(CONSTANT, "accumulated", exact_width=0, seed=seed)
-        return float(penalty(network, slopes, progress))
+        return penalty(network, slopes, progress).item()
 
     assert value(1, 0.5) == value(1, 0.5)
     assert len({value(1, 0.5), value(2, 0.5), value(1, 0.25)}) == 3
@@ -91,7 +91,7 @@ def test_the_output_layer_counts_where_asked(derivative: Derivative) -> None:
     torch.autograd.backward(Penalty(CONSTANT, derivative, output=True)(network, slopes, 0.0))
     assert len(without) == 3
     assert network.output.weight.grad is not None
-    assert float(network.output.weight.grad.abs().sum()) > 0
+    assert network.output.weight.grad.abs().sum().item() > 0
 
 
 def test_the_output_of_ordered_levels_is_one_row() -> None:

@@ -75,9 +75,9 @@ class ChainzRuleNetwork(Network):
     Its polynomials start as those closest to a smooth activation under N(0, FITTED^2), and its weights are scaled so
     that pre-activations have the standard deviation SPREAD in every layer, where polynomials are tame.
 
-    With more than SHALLOW hidden layers they start at DEEP_SPREAD, and with mean 0: what a mean adds is the same for all
-    rows, layer after layer, until little of the scale is left for what tells rows apart. Degree 5 and depth 6 diverged
-    without that. Shallow networks keep the mean: there it harms nothing, and MNIST's accuracy is a little better.
+    With more than SHALLOW hidden layers they start at DEEP_SPREAD, and with mean 0: what a mean adds is the same for
+    all rows, layer after layer, until little of the scale is left for what tells rows apart. Degree 5 and depth 6
+    diverged without that. Shallow networks keep the mean: it harms nothing, and MNIST's accuracy is a little better.
     """
 
     def __init__(
