@@ -14,7 +14,7 @@ from training.nn.layers import MAX_DEGREE
 from training.penalty import Derivative, Penalty
 
 LBFGS_ROWS = 2000  # a step on all of them takes milliseconds; beyond, AdamW is done sooner
-Source = Literal["mnist", "breast-cancer", "diabetes", "digits8x8", "wine", "table"]
+Source = Literal["mnist", "breast-cancer", "diabetes", "digits8x8", "wine", "table", "arrays"]
 
 
 class _Section(BaseModel):
@@ -99,6 +99,8 @@ class DregConfig(_Section):
             raise ValueError("`final` goes with the schedules linear and cosine, and only with them")
         if self.layer_factors and min(self.layer_factors) < 0:
             raise ValueError("`layer_factors` must not be negative")
+        if self.layer_factors and max(self.layer_factors) == 0:
+            raise ValueError("some of `layer_factors` must be above 0; `strength = 0` switches the penalty off")
         surplus = sorted(self.model_fields_set & {"exact_width", "projections"})
         if surplus and self.derivative == "layer":
             raise ValueError(f'{", ".join(surplus)} can only be given with derivative = "accumulated"')

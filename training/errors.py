@@ -15,7 +15,7 @@ class TrainingError(Exception):
     """Base of the tree; the message says what is wrong and what to do next."""
 
 
-class ConfigError(TrainingError):
+class ConfigError(TrainingError, ValueError):
     """The configuration or the command line asks for something that does not exist."""
 
 

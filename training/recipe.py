@@ -88,7 +88,8 @@ class Recipe:
         network = make(config.seed).to(dtype)
         kept, watched = (rows, None) if epochs else self._split(rows)
         x, y, *weights = self._tensors(kept, columns, target, dtype)
-        _start(network, x, y, weights)
+        still = torch.zeros(columns.width, dtype=torch.bool) if columns.pooled else (x == x[0]).all(dim=0)
+        _start(network, still, y, weights)
         loss = task_loss(dataset.task)
         penalty = config.dreg.as_penalty(config.seed) if isinstance(network, ChainzRuleNetwork) else None
         checkpoint = self._checkpoints and Checkpoint(
@@ -108,6 +109,7 @@ class Recipe:
             label=f"{config.name} {stage}",
             progress=self._progress,
         )
+        _silence(network, still, x[0])
         return FittedModel(dataset.task, network.float(), columns, target), report
 
     def _split(self, rows: Rows) -> tuple[Rows, Rows | None]:
@@ -134,12 +136,22 @@ class Recipe:
         return x, y, torch.from_numpy(rows.weights / rows.weights.mean()).to(dtype)
 
 
-def _start(network: Network, x: Tensor, y: Tensor, weights: list[Tensor]) -> None:
-    """What of a network's start depends on the data."""
+def _start(network: Network, still: Tensor, y: Tensor, weights: list[Tensor]) -> None:
+    """What of a network's start depends on the data; `still` says which columns are constant."""
     with torch.no_grad():
-        # A column that is constant here teaches its weights nothing: they must not speak where it is not.
-        next(network.layers).weight[:, (x == 0).all(dim=0)] = 0.0
+        next(network.layers).weight[:, still] = 0.0
     if isinstance(network.output, CumulativeLogits):
         levels = len(network.output.thresholds) + 1
         counts = torch.bincount(y, weights[0] if weights else None, minlength=levels)
         network.output.start_from(counts.double())
+
+
+def _silence(network: Network, still: Tensor, row: Tensor) -> None:
+    """Columns that were constant have taught their weights nothing: these must not speak where the columns are not.
+
+    What they said, the same in every row, goes into the bias.
+    """
+    first = next(network.layers).linear
+    with torch.no_grad():
+        first.bias.add_(first.weight[:, still] @ row[still])
+        first.weight[:, still] = 0.0

@@ -6,6 +6,7 @@ from training.data.dataset import Dataset
 from training.data.mnist import load_mnist
 from training.data.table import table_dataset
 from training.data.tablefile import read_table
+from training.errors import ConfigError
 
 
 def load(config: DataConfig, seed: int) -> tuple[Dataset, tuple[str, ...]]:
@@ -13,7 +14,12 @@ def load(config: DataConfig, seed: int) -> tuple[Dataset, tuple[str, ...]]:
 
     Raises:
         DataError: it cannot be read, or cannot be trained on.
+        ConfigError: it asks for rows that only an estimator has.
     """
+    if config.source == "arrays":
+        raise ConfigError(
+            "data.source is `arrays` only for rows that an estimator was given; name a file or a data set"
+        )
     if config.source == "mnist":
         return load_mnist(config.path), ()
     if config.source != "table":

@@ -46,10 +46,13 @@ def read_target(column: "pd.Series[Any]", task: Task | None = None, levels: Sequ
         if task == "classification":
             read = read_column(column, "categorical")
     if isinstance(read, NumericColumn):
-        return Target("regression", (), _quantity(read), note)
+        check_quantity(read.name, read.values)
+        return Target("regression", (), read.values.astype(np.float32), note)
     if task == "ordinal":
         read = _ordered(read, levels)
-    return Target(task, read.levels, _classes(read, task, inferred=note.endswith("whole numbers")), note)
+    remedy = "; if it is a quantity, ask for a regression" if note.endswith("whole numbers") else ""
+    check_labels(read.name, task, read.levels, read.codes, remedy)
+    return Target(task, read.levels, read.codes, note)
 
 
 def _ordered(read: CategoricalColumn, levels: Sequence[str]) -> CategoricalColumn:
@@ -82,26 +85,20 @@ def _infer(read: NumericColumn | CategoricalColumn) -> tuple[Task, str]:
     return "regression", f"holds {len(distinct)} distinct numbers"
 
 
-def _quantity(read: NumericColumn) -> NDArray[np.float32]:
-    values = read.values
-    if len(values) < 2 * FOLDS:
-        raise DataError(f"target '{read.name}' has {len(values)} rows; a regression needs {2 * FOLDS}")
-    if values.min() == values.max():
-        raise DataError(f"target '{read.name}' has the same value in every row; there is nothing to predict")
-    std = float(values.std())
-    if not LEAST_STD <= std <= MOST_STD:
-        raise DataError(
-            f"target '{read.name}' has a standard deviation of {std:.3g}, not one from {LEAST_STD:g} to {MOST_STD:g}, "
-            "whose square float32 carries; change the target's unit"
-        )
-    if problem := spacing_problem(float(np.abs(values).max()), NOISE_SHARE * std):
-        raise DataError(f"target '{read.name}' {problem}")
-    return values.astype(np.float32)
+def check_labels(name: str, task: Task, labels: tuple[str, ...], codes: NDArray[np.int64], remedy: str = "") -> None:
+    """Refuse labels that cannot be told apart, or not be judged out of fold.
 
+    Args:
+        name: the target's.
+        task: classification or ordinal.
+        labels: what the codes stand for.
+        codes: (rows,) label indices.
+        remedy: what else could be done, said where there are too many labels for the rows.
 
-def _classes(read: CategoricalColumn, task: Task, inferred: bool) -> NDArray[np.int64]:
-    name, labels, rows = read.name, read.levels, len(read.codes)
-    remedy = "; if it is a quantity, ask for a regression" if inferred else ""
+    Raises:
+        DataError: one label only, more than the card admits, or fewer than five rows of one.
+    """
+    rows = len(codes)
     if len(labels) < 2:
         raise DataError(f"target '{name}' has one class only ('{labels[0]}'); there is nothing to predict")
     if len(labels) > MAX_SCORES:
@@ -110,7 +107,7 @@ def _classes(read: CategoricalColumn, task: Task, inferred: bool) -> NDArray[np.
         raise DataError(
             f"target '{name}' has {rows} rows for {len(labels)} classes; each class needs {FOLDS} rows{remedy}"
         )
-    counts = np.bincount(read.codes, minlength=len(labels))
+    counts = np.bincount(codes, minlength=len(labels))
     if rare := [f"'{label}' ({count})" for label, count in zip(labels, counts, strict=True) if count < FOLDS]:
         raise DataError(
             f"target '{name}' has classes of fewer than {FOLDS} rows: {', '.join(rare[:8])}; add rows, merge the "
@@ -118,4 +115,23 @@ def _classes(read: CategoricalColumn, task: Task, inferred: bool) -> NDArray[np.
         )
     if task == "ordinal" and len(labels) < 3:
         raise DataError(f"target '{name}' has two labels; an ordinal task needs three, so ask for a classification")
-    return read.codes
+
+
+def check_quantity(name: str, values: NDArray[np.floating]) -> None:
+    """Refuse numbers that cannot be learnt or not be judged out of fold.
+
+    Raises:
+        DataError: too few, all the same, or beyond what float32 carries.
+    """
+    if len(values) < 2 * FOLDS:
+        raise DataError(f"target '{name}' has {len(values)} rows; a regression needs {2 * FOLDS}")
+    if values.min() == values.max():
+        raise DataError(f"target '{name}' has the same value in every row; there is nothing to predict")
+    std = float(values.std(dtype=np.float64))
+    if not LEAST_STD <= std <= MOST_STD:
+        raise DataError(
+            f"target '{name}' has a standard deviation of {std:.3g}, not one from {LEAST_STD:g} to {MOST_STD:g}, "
+            "whose square float32 carries; change the target's unit"
+        )
+    if problem := spacing_problem(float(np.abs(values).max()), NOISE_SHARE * std):
+        raise DataError(f"target '{name}' {problem}")

@@ -1,0 +1,109 @@
+"""Features as callers in Python hold them, a matrix or a table: read for a fit, and encoded for a fitted model."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from service.artifact.card import CategoricalFeature, Feature, NumericFeature
+from training.data.columns import (
+    FLOAT32_LIMIT,
+    CategoricalColumn,
+    Column,
+    NumericColumn,
+    Role,
+    blank_to_gap,
+    read_column,
+)
+from training.data.errors import DataError
+from training.data.features import encode, refuse_id
+
+
+def matrix_columns(matrix: NDArray[np.float64], names: Sequence[str]) -> list[Column]:
+    """The columns of a matrix, all of them numbers, with NaN for gaps.
+
+    Raises:
+        DataError: numbers beyond float32.
+    """
+    if (np.abs(matrix[~np.isnan(matrix)]) > FLOAT32_LIMIT).any():
+        raise DataError("X holds infinity or a value too large for float32; rescale the column")
+    return [NumericColumn(name, matrix[:, place]) for place, name in enumerate(names)]
+
+
+def table_columns(frame: pd.DataFrame, categorical: Collection[str], numeric: Collection[str]) -> list[Column]:
+    """The columns of a table to fit to, as `training.data.table` reads them.
+
+    Args:
+        frame: (rows, columns).
+        categorical: columns to read as levels although they hold numbers.
+        numeric: columns to read as numbers although they look like an id or hold booleans.
+
+    Raises:
+        DataError: names every column that cannot be used, one a line, with what to do.
+    """
+    known = [str(name) for name in frame.columns]
+    for option, names in (("categorical", categorical), ("numeric", numeric)):
+        if unknown := sorted(set(names) - set(known)):
+            raise DataError(f"{option}: no column is named '{unknown[0]}'; there are {', '.join(known[:20])}")
+    columns, problems = [], []
+    for name, values in zip(known, _series(frame), strict=True):
+        role: Role = "categorical" if name in categorical else "numeric" if name in numeric else "auto"
+        try:
+            column = read_column(values.rename(name), role)
+            if role != "numeric":
+                refuse_id(column)
+            columns.append(column)
+        except DataError as error:
+            problems.append(str(error))
+    if problems:
+        raise DataError("\n".join(problems))
+    return columns
+
+
+def encode_columns(columns: Sequence[Column], features: Sequence[Feature]) -> NDArray[np.float32]:
+    """(rows, D) float32 as the graphs take it: raw units, gaps filled, one-hot blocks.
+
+    Raises:
+        DataError: a gap where training saw none, or a level that it did not see.
+    """
+    for column, feature in zip(columns, features, strict=True):
+        if isinstance(column, NumericColumn):
+            gaps, unknown = bool(np.isnan(column.values).any()), []
+        else:
+            assert isinstance(feature, CategoricalFeature)
+            gaps = bool((column.codes < 0).any())
+            unknown = [level for level in column.levels if level not in feature.levels]
+        if gaps and feature.fill is None:
+            raise DataError(f"column '{column.name}' has gaps (NaN), and there were none in training; fill them")
+        if unknown:
+            raise DataError(f"column '{column.name}' holds '{unknown[0][:40]}', a level that was not in training")
+    return np.hstack([encode(column, feature) for column, feature in zip(columns, features, strict=True)])
+
+
+def rows_of(frame: pd.DataFrame, features: Sequence[Feature]) -> NDArray[np.float32]:
+    """(rows, D) a table's rows for a model of these features, whose columns it has in that order.
+
+    Raises:
+        DataError: a column that is not of its feature's kind, an unexpected gap, an unknown level.
+    """
+    columns: list[Column] = []
+    for feature, values in zip(features, _series(frame), strict=True):
+        if values.isna().all():
+            columns.append(_empty(feature, len(values)))
+        else:
+            role: Role = "numeric" if isinstance(feature, NumericFeature) else "categorical"
+            columns.append(read_column(values.rename(feature.name), role))
+    return encode_columns(columns, features)
+
+
+def _series(frame: pd.DataFrame) -> list["pd.Series[Any]"]:
+    return [blank_to_gap(frame.iloc[:, place].reset_index(drop=True)) for place in range(frame.shape[1])]
+
+
+def _empty(feature: Feature, rows: int) -> Column:
+    """A column of gaps alone, which says nothing of its kind."""
+    if isinstance(feature, NumericFeature):
+        return NumericColumn(feature.name, np.full(rows, np.nan))
+    return CategoricalColumn(feature.name, np.full(rows, -1, np.int64), (), ordered=False)
