@@ -55,12 +55,14 @@ class Outputs:
     Attributes:
         scores: (rows, S) float32.
         covariance: (rows, S, S) float32, under one noise sigma; None for a network that is only compared with.
+        mean_shift: (rows, S) float32, what one noise sigma adds to the scores' mean; None where there are no labels.
         input_gradient: (rows,) g, the input-gradient norm.
         out_of_range: (rows,) whether a feature lies outside what training saw.
     """
 
     scores: NDArray[np.float32]
     covariance: NDArray[np.float32] | None
+    mean_shift: NDArray[np.float32] | None
     input_gradient: Floats
     out_of_range: NDArray[np.bool_]
 
@@ -72,13 +74,20 @@ def predict(model: FittedModel, rows: Rows) -> Outputs:
         DivergenceError: an output is infinite or NaN.
     """
     graph = PredictionGraph(fold(model), model.task).requires_grad_(False)
-    scores, covariances = [], []
-    for chunk in torch.split(torch.from_numpy(rows.x), CHUNK):
-        outputs = graph(chunk)
-        scores.append(outputs[0].numpy())
-        covariances.append(outputs[-1].numpy())
+    chunks = [graph(chunk) for chunk in torch.split(torch.from_numpy(rows.x), CHUNK)]
+    found = {
+        name: np.concatenate([chunk[place].numpy() for chunk in chunks])
+        for place, name in enumerate(graph.output_names)
+        if name != "probabilities"
+    }
     return _checked(
-        Outputs(np.concatenate(scores), np.concatenate(covariances), input_gradient(model, rows), _outside(model, rows))
+        Outputs(
+            scores=found["scores"],
+            covariance=found["covariance"],
+            mean_shift=found.get("mean_shift"),
+            input_gradient=input_gradient(model, rows),
+            out_of_range=_outside(model, rows),
+        )
     )
 
 
@@ -89,16 +98,18 @@ def predict_baseline(model: FittedModel, rows: Rows) -> Outputs:
         DivergenceError: an output is infinite or NaN.
     """
     scores = torch.cat([model.scores(chunk) for chunk in torch.split(torch.from_numpy(rows.x), CHUNK)])
-    return _checked(Outputs(scores.float().numpy(), None, input_gradient(model, rows), _outside(model, rows)))
+    return _checked(Outputs(scores.float().numpy(), None, None, input_gradient(model, rows), _outside(model, rows)))
 
 
 def join(parts: Sequence[Outputs], order: NDArray[np.int64]) -> Outputs:
     """Outputs of several models on different rows, put at the rows' places: `order` holds those, part after part."""
     place = np.argsort(order)
     covariances = [part.covariance for part in parts if part.covariance is not None]
+    shifts = [part.mean_shift for part in parts if part.mean_shift is not None]
     return Outputs(
         scores=np.concatenate([part.scores for part in parts])[place],
         covariance=np.concatenate(covariances)[place] if covariances else None,
+        mean_shift=np.concatenate(shifts)[place] if shifts else None,
         input_gradient=np.concatenate([part.input_gradient for part in parts])[place],
         out_of_range=np.concatenate([part.out_of_range for part in parts])[place],
     )
@@ -148,7 +159,7 @@ def quality(task: Task, y: NDArray[np.int64] | NDArray[np.float32], outputs: Out
 def reference(task: Task, outputs: Outputs, out_of_fold: bool) -> Reference:
     """The card's stability reference, by the same computation as the service's live figures."""
     assert outputs.covariance is not None
-    diagnosis = diagnose(task, outputs.scores, outputs.covariance, np.ones(len(outputs.scores)))
+    diagnosis = diagnose(task, outputs.scores, outputs.covariance, np.ones(len(outputs.scores)), outputs.mean_shift)
     norm = diagnosis.gradient_norm
     mean = float(np.mean(norm))
     return Reference(
@@ -225,8 +236,8 @@ def _outside(model: FittedModel, rows: Rows) -> NDArray[np.bool_]:
 
 
 def _checked(outputs: Outputs) -> Outputs:
-    covariance = 0.0 if outputs.covariance is None else outputs.covariance
-    if not all(np.isfinite(part).all() for part in (outputs.scores, outputs.input_gradient, covariance)):
+    parts = (outputs.scores, outputs.input_gradient, outputs.covariance, outputs.mean_shift)
+    if not all(np.isfinite(part).all() for part in parts if part is not None):
         raise DivergenceError(
             "the network's outputs on held-out rows are not all finite: the polynomials explode there; raise "
             "dreg.strength, lower network.degree, or look for outliers in the data"

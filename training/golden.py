@@ -19,11 +19,13 @@ def golden(model: FittedModel, seed: int) -> Golden:
     """
     features = synthetic_rows(model.columns, ROWS, seed)
     x = torch.from_numpy(features)
+    shift = model.mean_shift(x)
     return Golden(
         features=_tensor(features),
         scores=_tensor(model.scores(x).numpy()),
         covariance=_tensor(model.covariance(x).numpy()),
         jacobian=_tensor(model.jacobian(x).numpy()),
+        mean_shift=None if shift is None else _tensor(shift.numpy()),
     )
 
 

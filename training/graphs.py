@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from service.artifact.card import Task
+from training.meanshift import NoisyLayer, half_curvature_coefficients, leading_directions, mean_shift
 from training.model import FittedModel
 from training.nn.functional import polynomial
 from training.nn.jacobian import forward_mode, hidden_weights, output_side
@@ -35,6 +36,8 @@ class Folded:
         output_weight: (S, width); ordinal: (1, width), of f alone.
         output_bias: (S,); ordinal: the thresholds' negatives.
         factor: (first width, rank) R^T with R the QR factor of (W_1 N)^T, so that W_1 N^2 W_1^T = R^T R.
+        leading: (directions, first width) that covariance's leading directions.
+        rest: (first width,) the variance that they leave.
     """
 
     offset: Tensor
@@ -44,6 +47,8 @@ class Folded:
     output_weight: Tensor
     output_bias: Tensor
     factor: Tensor
+    leading: Tensor
+    rest: Tensor
 
 
 def fold(model: FittedModel) -> Folded:
@@ -64,8 +69,8 @@ def fold(model: FittedModel) -> Folded:
         if not isinstance(layer, PolynomialLayer):
             raise TypeError("only polynomial layers have the closed form that the graphs are made of")
         biases.append(layer.linear.bias.detach().double() + weight @ constant)
-        constant, *rest = layer.coefficients.detach().double()
-        coefficients.append(torch.stack(rest))
+        constant, *others = layer.coefficients.detach().double()
+        coefficients.append(torch.stack(others))
     output = copy.deepcopy(network.output).double().requires_grad_(False)
     output_weight = output.weight
     output_bias = output.bias + output_weight @ constant
@@ -75,6 +80,8 @@ def fold(model: FittedModel) -> Folded:
     elif model.task == "classification":
         output_weight = output_weight - output_weight.mean(dim=0)
         output_bias = output_bias - output_bias.mean()
+    factor = noise_factor(weights[0], noise)
+    leading, rest = leading_directions(factor)
     return Folded(
         offset=offset[:1] if bool((offset == offset[0]).all()) else offset,
         weights=tuple(weights),
@@ -82,7 +89,9 @@ def fold(model: FittedModel) -> Folded:
         coefficients=tuple(coefficients),
         output_weight=output_weight,
         output_bias=output_bias,
-        factor=noise_factor(weights[0], noise),
+        factor=factor,
+        leading=leading,
+        rest=rest,
     )
 
 
@@ -121,17 +130,25 @@ class Graph(nn.Module):
         self.scores = len(folded.output_bias)
         self.moves_as_one = len(folded.output_weight) < self.scores
 
-    def propagate(self, features: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """(batch, S) scores and every hidden layer's (batch, width) slopes."""
-        h, slopes = features - self.get_buffer("offset"), []
-        for number, degree in enumerate(self.degrees):
+    def propagate(self, features: Tensor) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """(batch, S) scores and every hidden layer's (batch, width) slopes and pre-activations."""
+        h, slopes, before = features - self.get_buffer("offset"), [], []
+        for number in range(self.depth):
             z = F.linear(h, self.get_buffer(f"weight_{number}"), self.get_buffer(f"bias_{number}"))
-            coefficients = [self.get_buffer(f"coefficient_{number}_{power}") for power in range(1, degree + 1)]
-            h, slope = centred_polynomial(z, coefficients)
+            h, slope = centred_polynomial(z, self.coefficients(number))
             slopes.append(slope)
+            before.append(z)
         if self.moves_as_one:
-            return F.linear(h, self.get_buffer("output_weight")) + self.get_buffer("output_bias"), slopes
-        return F.linear(h, self.get_buffer("output_weight"), self.get_buffer("output_bias")), slopes
+            return F.linear(h, self.get_buffer("output_weight")) + self.get_buffer("output_bias"), slopes, before
+        return F.linear(h, self.get_buffer("output_weight"), self.get_buffer("output_bias")), slopes, before
+
+    def coefficients(self, number: int) -> list[Tensor]:
+        """A hidden layer's c_1 to c_n."""
+        return [self.get_buffer(f"coefficient_{number}_{power}") for power in range(1, self.degrees[number] + 1)]
+
+    def later_weights(self) -> list[Tensor]:
+        """The hidden layers' weights but the first's."""
+        return [self.get_buffer(f"weight_{number}") for number in range(1, self.depth)]
 
     def first_slopes(self, slopes: list[Tensor]) -> Tensor:
         """(batch, S, width) d scores / d z_1; one row for all scores where they move as one."""
@@ -140,17 +157,26 @@ class Graph(nn.Module):
 
 
 class PredictionGraph(Graph):
-    """features -> scores, probabilities (classification and ordinal), covariance."""
+    """features -> scores, covariance; with labels also probabilities and mean_shift."""
 
     def __init__(self, folded: Folded, task: Task) -> None:
         super().__init__(folded)
         self.task = task
+        self.leading, self.rest = folded.leading.float(), folded.rest.float()
+        self.layers = [
+            NoisyLayer(
+                weight=self.get_buffer(f"weight_{number}"),
+                squares=folded.weights[number].square().float(),
+                curvature=half_curvature_coefficients([row.float() for row in folded.coefficients[number]]),
+            )
+            for number in range(self.depth)
+        ]
         if task == "ordinal":
             self.register_buffer("level_widths", level_widths(-folded.output_bias).float())
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
         """The outputs in the order of `output_names`."""
-        scores, slopes = self.propagate(features)
+        scores, slopes, before = self.propagate(features)
         # In factored form the covariance keeps non-negative variances however alike its entries are.
         noisy = self.first_slopes(slopes) @ self.get_buffer("factor")
         covariance = noisy @ noisy.transpose(1, 2)
@@ -158,13 +184,21 @@ class PredictionGraph(Graph):
             return scores, covariance
         if self.task == "ordinal":
             covariance = covariance.expand(-1, self.scores, self.scores)
-            return scores, level_probabilities(scores, self.get_buffer("level_widths")), covariance
-        return scores, scores.softmax(dim=1), covariance
+            shift = self._mean_shift(slopes, before).expand(-1, self.scores)
+            return scores, level_probabilities(scores, self.get_buffer("level_widths")), covariance, shift
+        return scores, scores.softmax(dim=1), covariance, self._mean_shift(slopes, before)
+
+    def _mean_shift(self, slopes: list[Tensor], before: list[Tensor]) -> Tensor:
+        """(batch, S) what one noise sigma adds to the scores' mean; one number for all scores that move as one."""
+        hidden = mean_shift(self.leading, self.rest, self.layers, before, slopes)
+        return F.linear(hidden, self.get_buffer("output_weight"))
 
     @property
     def output_names(self) -> list[str]:
         """The graph's outputs, in order."""
-        return ["scores", "covariance"] if self.task == "regression" else ["scores", "probabilities", "covariance"]
+        if self.task == "regression":
+            return ["scores", "covariance"]
+        return ["scores", "probabilities", "covariance", "mean_shift"]
 
 
 class JacobianGraph(Graph):
@@ -174,10 +208,10 @@ class JacobianGraph(Graph):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """The Jacobian, and the norm after each layer of the derivative along one noise sigma of every feature."""
-        _, slopes = self.propagate(features)
+        _, slopes, _ = self.propagate(features)
         first = self.first_slopes(slopes).expand(-1, self.scores, -1)
         factor = self.get_buffer("factor")
-        later = [self.get_buffer(f"weight_{number}") for number in range(1, self.depth)]
+        later = self.later_weights()
         # The factor stands for W_1 N: same norm, fewer columns. The last layer's derivative is the output side's.
         start = slopes[0].unsqueeze(-1) * factor
         derivatives = [start, *forward_mode(start, later, slopes[1:]), first @ factor]

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from service.artifact.card import Task
 from training.columns import Columns
+from training.meanshift import NoisyLayer, half_curvature_coefficients, leading_directions, mean_shift
 from training.nn.jacobian import input_jacobian
+from training.nn.layers import PolynomialLayer
 from training.nn.network import Network, Output
 from training.nn.ordinal import CumulativeLogits, level_probabilities, level_widths
 
@@ -64,6 +66,28 @@ class FittedModel:
         """(rows, S, S) first-order covariance J N^2 J^T of the scores under the declared noise."""
         noisy = self.jacobian(x) * torch.from_numpy(self.columns.noise)
         return noisy @ noisy.transpose(1, 2)
+
+    def mean_shift(self, x: Tensor) -> Tensor | None:
+        """(rows, S) what one noise sigma adds to the scores' mean, to second order; None for a regression."""
+        if self.task == "regression":
+            return None
+        network, columns = self._double, self.columns
+        mean, std, noise = (torch.from_numpy(values) for values in (columns.mean, columns.std, columns.noise))
+        h = (x.double() - mean) / std
+        layers, before, slopes = [], [], []
+        for layer in network.layers:
+            if not isinstance(layer, PolynomialLayer):
+                raise TypeError("only polynomial layers have a second derivative")
+            curvature = half_curvature_coefficients(list(layer.coefficients[1:]))
+            layers.append(NoisyLayer(layer.weight, layer.weight.square(), curvature))
+            before.append(layer.linear(h))
+            h, slope = layer(h)
+            slopes.append(slope)
+        leading, rest = leading_directions(layers[0].weight * (noise / std))
+        shift = mean_shift(leading, rest, layers, before, slopes) @ network.output.weight.T
+        if isinstance(network.output, CumulativeLogits):
+            return shift.expand(-1, len(network.output.thresholds))
+        return shift - shift.mean(dim=1, keepdim=True)
 
     def _scored(self, network: Network, standardised: Tensor) -> Tensor:
         scores: Tensor = network(standardised)

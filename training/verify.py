@@ -47,8 +47,9 @@ def verify(model: FittedModel, graphs: Mapping[Role, bytes], features: NDArray[n
         found |= Graph(content, f"{role}.onnx", Execution("cpu", threads=1)).run(features)
     scores, jacobian = model.scores(x), model.jacobian(x)
     definition = {"scores": scores, "covariance": model.covariance(x), "jacobian": jacobian}
-    if model.task != "regression":
-        definition["probabilities"] = model.probabilities(x)
+    shift = model.mean_shift(x)
+    if shift is not None:
+        definition |= {"probabilities": model.probabilities(x), "mean_shift": shift}
 
     autograd = _check("jacobian", "autograd", jacobian.numpy(), autograd_jacobian(model, x), AUTOGRAD_TOLERANCE)
     against_definition = [

@@ -119,6 +119,7 @@ class Golden(CardModel):
     scores: Tensor = Field(description="(rows, S)")
     covariance: Tensor = Field(description="(rows, S, S)")
     jacobian: Tensor = Field(description="(rows, S, D)")
+    mean_shift: Tensor | None = Field(default=None, description="(rows, S), where the model graph has that output")
 
 
 class Distribution(CardModel):
@@ -207,6 +208,8 @@ class ModelCard(CardModel):
             "covariance": (rows, self.scores, self.scores),
             "jacobian": (rows, self.scores, self.width),
         }
+        if self.golden.mean_shift is not None:
+            expected["mean_shift"] = (rows, self.scores)
         for part, shape in expected.items():
             if rows < 1 or getattr(self.golden, part).shape != shape:
                 raise ValueError(f"golden {part} must have shape {shape} with at least one row")

@@ -53,6 +53,7 @@ class Predictions:
         scores: (rows, S) float32.
         probabilities: (rows, K) float32; None for regression.
         covariance: (rows, S, S) float32, at one noise sigma.
+        mean_shift: (rows, S) float32, what one noise sigma adds to the scores' mean; None where the graph has none.
         all_finite: whether all outputs are.
         finite: (rows,) whether all of the row's outputs are finite; the measures of other rows mean nothing.
         outside: (rows, numeric features) which features lie outside the range seen in training.
@@ -73,6 +74,7 @@ class Predictions:
         self.scores = outputs["scores"]
         self.probabilities = outputs.get("probabilities")
         self.covariance = outputs["covariance"]
+        self.mean_shift = outputs.get("mean_shift")
         self.outside: Mask = model.rows.outside(inputs.features)
         self.is_outside: Mask = np.asarray(self.outside.any(axis=1))
         if len(self.scores) == 1 and self.scores.shape[1] <= MAX_SCORES:
@@ -84,27 +86,31 @@ class Predictions:
         return len(self.scores)
 
     def _measure_batch(self, card: ModelCard, thresholds: Thresholds) -> None:
-        self.finite: Mask = np.asarray(
-            np.isfinite(self.covariance).all(axis=(1, 2)) & np.isfinite(self.scores).all(axis=1)
-        )
+        scores, covariance, mean_shift = self.scores, self.covariance, self.mean_shift
+        finite = np.isfinite(covariance).all(axis=(1, 2)) & np.isfinite(scores).all(axis=1)
+        if mean_shift is not None:
+            finite &= np.isfinite(mean_shift).all(axis=1)
+        self.finite: Mask = np.asarray(finite)
         self.all_finite = bool(self.finite.all())
-        scores, covariance = self.scores, self.covariance
         if not self.all_finite:
             # Measured as zeros, so that one bad row raises no warning over a batch it shares with others.
             scores = np.where(self.finite[:, None], scores, 0.0)
             covariance = np.where(self.finite[:, None, None], covariance, 0.0)
-        self.diagnosis: Diagnosis = diagnose(card.task, scores, covariance, self.inputs.noise_scale)
+            if mean_shift is not None:
+                mean_shift = np.where(self.finite[:, None], mean_shift, 0.0)
+        self.diagnosis: Diagnosis = diagnose(card.task, scores, covariance, self.inputs.noise_scale, mean_shift)
         self.verdicts: Verdicts = judge(card.task, self.diagnosis, self.is_outside, card.reference, thresholds)
         self.percentile = percentile(self.diagnosis.volatility, card.reference)
 
     def _measure_row(self, card: ModelCard, thresholds: Thresholds) -> None:
         s, C = self.scores[0].tolist(), self.covariance[0].tolist()
+        shift = None if self.mean_shift is None else self.mean_shift[0].tolist()
         # Finite float32 values cannot overflow a float64 sum.
-        self.all_finite = math.isfinite(sum(s) + sum(map(sum, C)))
+        self.all_finite = math.isfinite(sum(s) + sum(map(sum, C)) + sum(shift or ()))
         self.finite = np.array([self.all_finite])
         if not self.all_finite:
-            s, C = [0.0] * len(s), [[0.0] * len(s)] * len(s)
-        row = diagnose_row(card.task, s, C, self.inputs.noise_scale.item())
+            s, C, shift = [0.0] * len(s), [[0.0] * len(s)] * len(s), None
+        row = diagnose_row(card.task, s, C, self.inputs.noise_scale.item(), shift)
         self.diagnosis = Diagnosis(*(np.array([value]) for value in row))
         self.verdicts = judge_row(card.task, row, self.is_outside.item(), card.reference, thresholds)
         self.percentile = np.array([percentile_row(row.volatility, card.reference)])

@@ -48,6 +48,8 @@ def _expected_outputs(card: ModelCard) -> dict[Role, dict[str, tuple[int, ...]]]
     outputs: dict[str, tuple[int, ...]] = {"scores": (S,), "covariance": (S, S)}
     if card.labels:
         outputs["probabilities"] = (len(card.labels),)
+    if card.golden.mean_shift is not None:
+        outputs["mean_shift"] = (S,)
     return {"model": outputs, "jacobian": {"jacobian": (S, D), "layer_norms": (-1,)}}
 
 
@@ -78,6 +80,8 @@ def _check_golden(model: Model) -> None:
         "covariance": predictions.covariance,
         "jacobian": model.differentiate(features).jacobian,
     }
+    if predictions.mean_shift is not None:
+        found["mean_shift"] = predictions.mean_shift
     for name, values in found.items():
         graph = model.graphs["jacobian" if name == "jacobian" else "model"]
         expected = _array(getattr(golden, name))
