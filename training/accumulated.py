@@ -23,36 +23,44 @@ from training.nn.jacobian import output_side
 
 
 def accumulated_penalties(
-    weights: Sequence[Tensor], slopes: Sequence[Tensor], exact_width: int, projections: int, generator: torch.Generator
+    weights: Sequence[Tensor],
+    slopes: Sequence[Tensor],
+    layers: Sequence[int],
+    exact_width: int,
+    projections: int,
+    generator: torch.Generator,
 ) -> list[Tensor]:
-    """One term a layer, first to last, differentiable.
+    """One term for each of `layers`, in their order.
 
     Args:
         weights: the layers' (width, inputs) weights, first to last; the linear last layer's too where it counts.
         slopes: their (batch, width) slopes; the linear last layer has none, and may be left out.
+        layers: the wanted ones' places in `weights`, rising.
         exact_width: layers with at most so many rows are exact.
         projections: directions a row of the batch for the wider ones.
         generator: draws the directions, on the slopes' device.
     """
     first = slopes[0]
-    wide = [number for number, weight in enumerate(weights) if number and len(weight) > exact_width]
+    wide = [number for number in layers if number and len(weights[number]) > exact_width]
     estimates: dict[int, Tensor] = {}
     if wide:
         deepest = wide[-1] + 1
         start = signs((len(first), projections, weights[0].shape[1]), first, generator)
         moved = propagate_directions(start, weights[:deepest], slopes[:deepest])
         estimates = {number: moved[number].square().mean(1) for number in wide}
-    gram = weights[0] @ weights[0].T if len(wide) < len(weights) - 1 else None
-    terms = [layer_penalty(weights[0], first)]
-    for number, weight in enumerate(weights[1:], start=1):
-        if number in estimates:
+    exact = [number for number in layers if number and number not in estimates]
+    gram = weights[0] @ weights[0].T if exact else weights[0]
+    terms = []
+    for number in layers:
+        if number == 0:
+            terms.append(layer_penalty(weights[0], first))
+        elif number in estimates:
             terms.append(estimates[number].mean())
-            continue
-        assert gram is not None
-        rows = output_side(weight, weights[:number], slopes[:number])
-        if number < len(slopes):
-            rows = rows * slopes[number].unsqueeze(2)
-        terms.append(((rows @ gram) * rows).sum() / (len(first) * len(weight)))
+        else:
+            rows = output_side(weights[number], weights[:number], slopes[:number])
+            if number < len(slopes):
+                rows = rows * slopes[number].unsqueeze(2)
+            terms.append(((rows @ gram) * rows).sum() / (len(first) * len(weights[number])))
     return terms
 
 

@@ -87,7 +87,7 @@ class DregConfig(_Section):
         "when absent",
     )
     exact_width: int = Field(
-        default=16, ge=0, le=1024, description="accumulated: layers with at most so many neurons are computed exactly"
+        default=4, ge=0, le=1024, description="accumulated: layers with at most so many neurons are computed exactly"
     )
     projections: int = Field(
         default=1, ge=1, le=64, description="accumulated: random directions a row that estimate the wider layers"

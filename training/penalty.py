@@ -23,7 +23,8 @@ class Penalty:
         schedule: lambda over training.
         derivative: each layer's own Jacobian, or the product of all up to it.
         output: whether the linear last layer has a term too, after the hidden layers'.
-        factors: what multiplies lambda in each layer, first to last; empty for 1 everywhere.
+        factors: what multiplies lambda in each layer, first to last; 0 spares a layer its work, empty means 1
+            everywhere.
         exact_width: accumulated: layers with at most so many neurons are exact.
         projections: accumulated: random directions a row for the wider ones.
         seed: of those directions.
@@ -33,7 +34,7 @@ class Penalty:
     derivative: Derivative = "layer"
     output: bool = False
     factors: tuple[float, ...] = ()
-    exact_width: int = 16
+    exact_width: int = 4
     projections: int = 1
     seed: int = 0
 
@@ -49,24 +50,30 @@ class Penalty:
             rows: (batch,) weights of the rows, or None where all count alike.
         """
         terms = self.terms(network, slopes, progress, rows)
-        factors = self.factors or (1.0,) * len(terms)
-        weighted = [term if factor == 1 else factor * term for factor, term in zip(factors, terms, strict=True)]
+        factors = [factor for factor in self.factors if factor] or [1.0] * len(terms)
+        weighted = [factor * term for factor, term in zip(factors, terms, strict=True)]
         return self.schedule(progress) * torch.stack(weighted).sum()
 
     def terms(
         self, network: Network, slopes: Sequence[Tensor], progress: float, rows: Tensor | None = None
     ) -> list[Tensor]:
-        """The layers' terms, first to last, without lambda and factors."""
+        """The terms of the layers whose factor is not 0, first to last, without lambda and factors."""
         weights = hidden_weights(network)
+        if self.output:
+            weights.append(network.output.weight)
+        factors = self.factors or (1.0,) * len(weights)
+        layers = [number for number, (_, factor) in enumerate(zip(weights, factors, strict=True)) if factor]
         if self.derivative == "layer":
             if rows is not None:  # each term is a mean of squares over the rows
                 slopes = [slope * rows.sqrt().unsqueeze(1) for slope in slopes]
-            terms = [layer_penalty(weight, slope) for weight, slope in zip(weights, slopes, strict=True)]
-            return [*terms, output_penalty(network.output.weight)] if self.output else terms
+            return [
+                layer_penalty(weights[number], slopes[number])
+                if number < len(slopes)
+                else output_penalty(weights[number])
+                for number in layers
+            ]
         if rows is not None:  # every product has the first layer's slopes in it, once
             slopes = [slopes[0] * rows.sqrt().unsqueeze(1), *slopes[1:]]
-        if self.output:
-            weights.append(network.output.weight)
         # A function of the seed and progress alone: a resumed run, and a line search, meet the same directions again.
         generator = torch.Generator(slopes[0].device).manual_seed(hash((self.seed, progress)))
-        return accumulated_penalties(weights, slopes, self.exact_width, self.projections, generator)
+        return accumulated_penalties(weights, slopes, layers, self.exact_width, self.projections, generator)

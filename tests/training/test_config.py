@@ -75,7 +75,7 @@ def test_the_hash_covers_the_recipe_and_not_the_place() -> None:
 def test_the_penalty_that_is_asked_for() -> None:
     dreg = {"derivative": "accumulated", "penalise_output": True, "layer_factors": [1, 0.5, 0], "projections": 2}
     penalty = make_config(TABLE | {"dreg": dreg}, "test").dreg.as_penalty(seed=7)
-    assert penalty == Penalty(Schedule(0.3, 0.3), "accumulated", True, (1, 0.5, 0), 16, 2, 7)
+    assert penalty == Penalty(Schedule(0.3, 0.3), "accumulated", True, (1, 0.5, 0), 4, 2, 7)
     assert make_config(TABLE | {"dreg": {"strength": 0}}, "test").dreg.as_penalty(seed=7) is None
 
 
@@ -85,6 +85,7 @@ def test_the_penalty_that_is_asked_for() -> None:
         ({"layer_factors": [1.0]}, "dreg.layer_factors has 1 numbers for 2 penalised layers"),
         ({"layer_factors": [1.0, -1.0]}, "dreg: `layer_factors` must not be negative"),
         ({"layer_factors": [1.0, 1.0], "penalise_output": True}, "2 numbers for 3 penalised layers"),
+        ({"layer_factors": [0.0, 0.0]}, "dreg: some of `layer_factors` must be above 0"),
         ({"projections": 2}, "dreg: projections can only be given with"),
         ({"derivative": "accumulated", "projections": 0}, "dreg.projections"),
         ({"derivative": "second"}, "dreg.derivative"),

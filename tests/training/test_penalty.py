@@ -114,10 +114,17 @@ def test_layers_have_their_own_factors() -> None:
     torch.testing.assert_close(Penalty(CONSTANT, factors=(2, 0, 1))(network, slopes, 0.0), expected)
 
 
+def test_the_networks_jacobian_alone() -> None:
+    network, x = build()
+    penalty = Penalty(CONSTANT, "accumulated", output=True, factors=(0, 0, 0, 2), exact_width=3)
+    expected = 0.5 * 2 * input_jacobian(network, x).square().sum() / len(x) / 3
+    torch.testing.assert_close(penalty(network, network.propagate(x).slopes, 0.0), expected)
+
+
 @pytest.mark.parametrize("derivative", ["layer", "accumulated"])
 def test_a_rows_weight_is_its_repetition(derivative: Derivative) -> None:
     network, x = build()
-    penalty = Penalty(CONSTANT, derivative, output=True)
+    penalty = Penalty(CONSTANT, derivative, output=True, exact_width=16)  # every row would draw its own directions
     counts = torch.tensor([1, 3, 0, 2, 1, 1, 0, 4])
     repeated = penalty(network, network.propagate(x.repeat_interleave(counts, 0)).slopes, 0.0)
     weights = counts.double() / counts.double().mean()
