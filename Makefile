@@ -20,10 +20,10 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve bench test test-slow test-clients check format format-check lint types train constraints
+.PHONY: help serve bench bench-training test test-slow test-clients check format format-check lint types train constraints
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "Variables: HOST=$(HOST) PORT=$(PORT) MODELS=$(MODELS) PYTHON=$(PYTHON) MNIST=$(MNIST) ARGS="
 
 # --- Environments. A stamp says what is installed; it is older than pyproject.toml when that has changed. ---
@@ -70,6 +70,9 @@ train: $(VENV)/.dev ## train every config in training/configs and publish it as 
 
 bench: $(VENV)/.dev ## load the service and other ways of serving side by side; needs wrk and two cores
 	$(BIN)/python -m benchmarks.serving $(ARGS)
+
+bench-training: $(VENV)/.dev ## time training steps with and without derivative penalties, side by side
+	$(BIN)/python -m benchmarks.training $(ARGS)
 
 # --- Checking ---
 

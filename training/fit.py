@@ -133,7 +133,7 @@ class Fit:
         total = torch.zeros(())
         for number, rows in enumerate(order):
             progress = (len(self.losses) + number / len(order)) / self._config.epochs
-            total += self._step(progress, x[rows], y[rows], *(weights[rows] for weights in self._weights)) * len(rows)
+            total += self.step(progress, x[rows], y[rows], *(weights[rows] for weights in self._weights)) * len(rows)
         return float(total) / len(x)
 
     def _descend(self, x: Tensor, y: Tensor) -> float:
@@ -151,7 +151,7 @@ class Fit:
         self._optimiser.step(objective)  # type: ignore[arg-type]
         return float(objective().detach())
 
-    def _step(self, progress: float, x: Tensor, y: Tensor, *weights: Tensor) -> Tensor:
+    def step(self, progress: float, x: Tensor, y: Tensor, *weights: Tensor) -> Tensor:
         """One step of AdamW; returns the objective that it was taken on."""
         for group in self._optimiser.param_groups:
             group["lr"] = self._config.learning_rate * one_cycle(progress)

@@ -1,0 +1,74 @@
+"""The training steps that are compared: the same loop, optimiser and batch, on networks of the same width."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from training.config import FitConfig
+from training.dreg import Schedule
+from training.fairfight.penalties import input_gradient_penalty
+from training.fit import Fit
+from training.losses import classification
+from training.nn.network import ChainzRuleNetwork
+from training.objective import derivative_controlled, plain
+from training.penalty import Penalty
+
+STRENGTH = Schedule(0.1, 0.1)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The networks, and the rows of a step."""
+
+    inputs: int = 784
+    hidden: tuple[int, ...] = (256, 256)
+    scores: int = 10
+    degree: int = 3
+    batch: int = 256
+
+
+Step = Callable[[Tensor, Tensor], object]
+
+
+def steps(shape: Shape, device: torch.device) -> dict[str, Step]:
+    """Every contender's step on a batch of features and labels; the first is what the others are compared with."""
+    depth = len(shape.hidden)
+    only_output = (0.0,) * depth + (1.0,)
+    penalties: dict[str, Penalty | None] = {
+        "ChainzRule": None,
+        "ChainzRule, DREG per layer": Penalty(STRENGTH),
+        "ChainzRule, DREG accumulated, projected": Penalty(STRENGTH, "accumulated", exact_width=0),
+        "ChainzRule, DREG on the network's Jacobian, projected": Penalty(
+            STRENGTH, "accumulated", output=True, factors=only_output, exact_width=0
+        ),
+        "ChainzRule, DREG on the network's Jacobian, exact": Penalty(
+            STRENGTH, "accumulated", output=True, factors=only_output, exact_width=shape.scores
+        ),
+    }
+    relu, penalised = _relu(shape).to(device), _relu(shape).to(device)
+    made = {
+        "ReLU": _fit(relu, plain(relu, classification)),
+        "ReLU, input-gradient penalty": _fit(penalised, input_gradient_penalty(penalised, classification, 0.01)),
+    }
+    for name, penalty in penalties.items():
+        generator = torch.Generator().manual_seed(0)
+        network = ChainzRuleNetwork(shape.inputs, shape.hidden, shape.scores, shape.degree, generator).to(device)
+        made[name] = _fit(network, derivative_controlled(network, classification, penalty))
+    return made
+
+
+def _relu(shape: Shape) -> nn.Sequential:
+    """Without anything that a plain ReLU network does not need: no slopes."""
+    torch.manual_seed(0)
+    widths = [shape.inputs, *shape.hidden]
+    layers: list[nn.Module] = []
+    for fan_in, width in zip(widths, shape.hidden, strict=False):
+        layers += [nn.Linear(fan_in, width), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(widths[-1], shape.scores))
+
+
+def _fit(network: nn.Module, objective: Callable[..., Tensor]) -> Step:
+    state = Fit(network, classification, FitConfig(), objective, seed=0)
+    return lambda x, y: state.step(0.5, x, y)
