@@ -191,10 +191,9 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
     def _read(self, X: Any) -> list[Column]:
         """The columns to fit to; sets `n_features_in_` and `feature_names_in_`."""
         if isinstance(X, pd.DataFrame):
+            columns = table_columns(X, self.categorical, self.numeric)
             validate_data(self, X, skip_check_array=True)
-            if X.empty:
-                raise ValueError(f"Found array with {X.shape[0]} sample(s) and {X.shape[1]} feature(s); X is empty")
-            return table_columns(X, self.categorical, self.numeric)
+            return columns
         if self.categorical or self.numeric:
             raise ValueError("categorical and numeric name a DataFrame's columns, and X is none")
         matrix = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")

@@ -143,6 +143,18 @@ def test_columns_that_cannot_be_learnt_from_are_named_before_training(
         model.fit(X.assign(**change), y)
 
 
+def test_two_columns_of_one_name_are_refused(patients: pd.DataFrame) -> None:
+    with pytest.raises(DataError, match="'age' occurs more than once"):
+        ChainzRuleClassifier(**SMALL).fit(patients[["age", "age"]], patients["outcome"])
+
+
+def test_a_category_needs_a_table(patients: pd.DataFrame) -> None:
+    model, X, y = of_task(ChainzRuleClassifier, patients, epochs=1)
+    model.fit(X, y)
+    with pytest.warns(UserWarning, match="feature names"), pytest.raises(DataError, match="give X as a DataFrame"):
+        outputs(model, np.ones((2, 3)))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -3,6 +3,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -157,6 +158,30 @@ def test_refusals_take_one_line(
 ) -> None:
     monkeypatch.setattr("training.run.Run.fit_model", None)  # nothing is trained before everything is checked
     assert message in error_of(arguments, capsys)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"outcome": "sick"}, "target 'outcome' has one class only"),
+        ({"outcome": [f"course {row % 50}" for row in range(240)]}, "240 rows for 50 classes; each class needs 5"),
+        ({"ward": 3, "floor": "x"}, "column 'ward' is constant in the rows to train on; drop it; column 'floor' is"),
+        ({"age": [*[50.0] * 239, float("inf")]}, "'age' holds 1 numbers that are infinite (the first in row 240)"),
+        ({"number": range(240)}, "column 'number' counts the rows"),
+        ({"patient_id": [37 * row % 240 for row in range(240)]}, "'patient_id' has another whole number in every row"),
+        ({"code": [f"p{row}" for row in range(240)]}, "column 'code' has another text in every row, like an id"),
+    ],
+)
+def test_bad_data_is_refused_before_training(
+    table: Path,
+    change: dict[str, Any],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pd.read_csv(table).assign(**change).to_csv(table, index=False)
+    monkeypatch.setattr("training.run.Run.fit_model", None)
+    assert message in error_of(["fit", "--csv", str(table), *ARGUMENTS], capsys)
 
 
 def test_mnist_from_a_directory_without_its_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,6 @@
 """Features as callers in Python hold them, a matrix or a table: read for a fit, and encoded for a fitted model."""
 
 from collections.abc import Collection, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +18,7 @@ from training.data.columns import (
 )
 from training.data.errors import DataError
 from training.data.features import encode, refuse_id
+from training.data.table import named
 
 
 def matrix_columns(matrix: NDArray[np.float64], names: Sequence[str]) -> list[Column]:
@@ -43,15 +43,16 @@ def table_columns(frame: pd.DataFrame, categorical: Collection[str], numeric: Co
     Raises:
         DataError: names every column that cannot be used, one a line, with what to do.
     """
-    known = [str(name) for name in frame.columns]
+    frame = named(frame)
+    known = list(frame.columns)
     for option, names in (("categorical", categorical), ("numeric", numeric)):
         if unknown := sorted(set(names) - set(known)):
             raise DataError(f"{option}: no column is named '{unknown[0]}'; there are {', '.join(known[:20])}")
     columns, problems = [], []
-    for name, values in zip(known, _series(frame), strict=True):
+    for name in known:
         role: Role = "categorical" if name in categorical else "numeric" if name in numeric else "auto"
         try:
-            column = read_column(values.rename(name), role)
+            column = read_column(frame[name], role)
             if role != "numeric":
                 refuse_id(column)
             columns.append(column)
@@ -70,6 +71,8 @@ def encode_columns(columns: Sequence[Column], features: Sequence[Feature]) -> ND
     """
     for column, feature in zip(columns, features, strict=True):
         if isinstance(column, NumericColumn):
+            if isinstance(feature, CategoricalFeature):
+                raise DataError(f"column '{column.name}' is a category; give X as a DataFrame, as in training")
             gaps, unknown = bool(np.isnan(column.values).any()), []
         else:
             assert isinstance(feature, CategoricalFeature)
@@ -89,17 +92,14 @@ def rows_of(frame: pd.DataFrame, features: Sequence[Feature]) -> NDArray[np.floa
         DataError: a column that is not of its feature's kind, an unexpected gap, an unknown level.
     """
     columns: list[Column] = []
-    for feature, values in zip(features, _series(frame), strict=True):
+    for place, feature in enumerate(features):
+        values = blank_to_gap(frame.iloc[:, place].reset_index(drop=True))
         if values.isna().all():
             columns.append(_empty(feature, len(values)))
         else:
             role: Role = "numeric" if isinstance(feature, NumericFeature) else "categorical"
             columns.append(read_column(values.rename(feature.name), role))
     return encode_columns(columns, features)
-
-
-def _series(frame: pd.DataFrame) -> list["pd.Series[Any]"]:
-    return [blank_to_gap(frame.iloc[:, place].reset_index(drop=True)) for place in range(frame.shape[1])]
 
 
 def _empty(feature: Feature, rows: int) -> Column:

@@ -59,7 +59,7 @@ def table_dataset(
     Raises:
         DataError: names every column that cannot be used, one a line, with what to do.
     """
-    frame = _named(frame)
+    frame = named(frame)
     units = units or {}
     for option, names in (("target", [target]), ("categorical", categorical), ("numeric", numeric), ("drop", drop)):
         _check_names(option, names, frame)
@@ -120,8 +120,12 @@ def _features(
     return columns, features
 
 
-def _named(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with text for column names, rows counted from 0 and gaps in place of empty text."""
+def named(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with text for column names, rows counted from 0 and gaps in place of empty text.
+
+    Raises:
+        DataError: no rows, or a column name that is empty, too long or not the only one.
+    """
     if frame.empty:
         raise DataError("the table has no rows")
     names = [str(name) for name in frame.columns]
