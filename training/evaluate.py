@@ -13,7 +13,7 @@ from service.artifact.card import QUANTILES, Distribution, Reference, Task
 from service.stability.measures import diagnose
 from training.data.dataset import Rows
 from training.errors import DivergenceError
-from training.graphs import PredictionGraph, fold, noise_factor
+from training.graphs import JacobianGraph, PredictionGraph, fold, noise_factor
 from training.model import FittedModel
 from training.nn.jacobian import hidden_weights, output_side
 from training.nn.ordinal import log_likelihood
@@ -56,6 +56,8 @@ class Outputs:
         scores: (rows, S) float32.
         covariance: (rows, S, S) float32, under one noise sigma; None for a network that is only compared with.
         mean_shift: (rows, S) float32, what one noise sigma adds to the scores' mean; None where there are no labels.
+        layer_norms: (rows, hidden layers + 1) norm of the derivative after each layer under one noise sigma; None as
+            for the covariance.
         input_gradient: (rows,) g, the input-gradient norm.
         out_of_range: (rows,) whether a feature lies outside what training saw.
     """
@@ -63,6 +65,7 @@ class Outputs:
     scores: NDArray[np.float32]
     covariance: NDArray[np.float32] | None
     mean_shift: NDArray[np.float32] | None
+    layer_norms: NDArray[np.float32] | None
     input_gradient: Floats
     out_of_range: NDArray[np.bool_]
 
@@ -73,8 +76,10 @@ def predict(model: FittedModel, rows: Rows) -> Outputs:
     Raises:
         DivergenceError: an output is infinite or NaN.
     """
-    graph = PredictionGraph(fold(model), model.task).requires_grad_(False)
-    chunks = [graph(chunk) for chunk in torch.split(torch.from_numpy(rows.x), CHUNK)]
+    folded, parts = fold(model), torch.split(torch.from_numpy(rows.x), CHUNK)
+    graph = PredictionGraph(folded, model.task).requires_grad_(False)
+    jacobian = JacobianGraph(folded).requires_grad_(False)
+    chunks = [graph(chunk) for chunk in parts]
     found = {
         name: np.concatenate([chunk[place].numpy() for chunk in chunks])
         for place, name in enumerate(graph.output_names)
@@ -85,6 +90,7 @@ def predict(model: FittedModel, rows: Rows) -> Outputs:
             scores=found["scores"],
             covariance=found["covariance"],
             mean_shift=found.get("mean_shift"),
+            layer_norms=np.concatenate([jacobian.layer_norms(chunk).numpy() for chunk in parts]),
             input_gradient=input_gradient(model, rows),
             out_of_range=_outside(model, rows),
         )
@@ -98,7 +104,9 @@ def predict_baseline(model: FittedModel, rows: Rows) -> Outputs:
         DivergenceError: an output is infinite or NaN.
     """
     scores = torch.cat([model.scores(chunk) for chunk in torch.split(torch.from_numpy(rows.x), CHUNK)])
-    return _checked(Outputs(scores.float().numpy(), None, None, input_gradient(model, rows), _outside(model, rows)))
+    return _checked(
+        Outputs(scores.float().numpy(), None, None, None, input_gradient(model, rows), _outside(model, rows))
+    )
 
 
 def join(parts: Sequence[Outputs], order: NDArray[np.int64]) -> Outputs:
@@ -106,10 +114,12 @@ def join(parts: Sequence[Outputs], order: NDArray[np.int64]) -> Outputs:
     place = np.argsort(order)
     covariances = [part.covariance for part in parts if part.covariance is not None]
     shifts = [part.mean_shift for part in parts if part.mean_shift is not None]
+    norms = [part.layer_norms for part in parts if part.layer_norms is not None]
     return Outputs(
         scores=np.concatenate([part.scores for part in parts])[place],
         covariance=np.concatenate(covariances)[place] if covariances else None,
         mean_shift=np.concatenate(shifts)[place] if shifts else None,
+        layer_norms=np.concatenate(norms)[place] if norms else None,
         input_gradient=np.concatenate([part.input_gradient for part in parts])[place],
         out_of_range=np.concatenate([part.out_of_range for part in parts])[place],
     )
@@ -167,6 +177,7 @@ def reference(task: Task, outputs: Outputs, out_of_fold: bool) -> Reference:
         out_of_fold=out_of_fold,
         volatility=_distribution(diagnosis.volatility),
         gradient_norm=_distribution(norm),
+        layer_norms=None if outputs.layer_norms is None else tuple(map(_distribution, outputs.layer_norms.T)),
         gradient_tail_ratio=float(np.percentile(norm, 99)) / mean if mean > 0 else 1.0,
         out_of_range_rate=float(np.mean(outputs.out_of_range)),
     )
@@ -213,9 +224,9 @@ def _guesses(y: Indices) -> dict[str, float]:
     return {"majority_share": float(shares.max()), "frequency_log_loss": float(-np.sum(shares * np.log(shares)))}
 
 
-def _distribution(values: Floats) -> Distribution:
+def _distribution(values: NDArray[np.floating]) -> Distribution:
     # Sorted once more: interpolation may round two neighbours past each other.
-    quantiles = np.sort(np.quantile(values, np.linspace(0, 1, QUANTILES)))
+    quantiles = np.sort(np.quantile(values.astype(np.float64), np.linspace(0, 1, QUANTILES)))
     return Distribution(mean=float(np.mean(values)), quantiles=tuple(quantiles.tolist()))
 
 
@@ -236,7 +247,7 @@ def _outside(model: FittedModel, rows: Rows) -> NDArray[np.bool_]:
 
 
 def _checked(outputs: Outputs) -> Outputs:
-    parts = (outputs.scores, outputs.input_gradient, outputs.covariance, outputs.mean_shift)
+    parts = (outputs.scores, outputs.input_gradient, outputs.covariance, outputs.mean_shift, outputs.layer_norms)
     if not all(np.isfinite(part).all() for part in parts if part is not None):
         raise DivergenceError(
             "the network's outputs on held-out rows are not all finite: the polynomials explode there; raise "

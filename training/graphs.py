@@ -210,13 +210,19 @@ class JacobianGraph(Graph):
         """The Jacobian, and the norm after each layer of the derivative along one noise sigma of every feature."""
         _, slopes, _ = self.propagate(features)
         first = self.first_slopes(slopes).expand(-1, self.scores, -1)
-        factor = self.get_buffer("factor")
-        later = self.later_weights()
+        return first @ self.get_buffer("weight_0"), self._norms(slopes, first)
+
+    def layer_norms(self, features: Tensor) -> Tensor:
+        """The second output alone."""
+        _, slopes, _ = self.propagate(features)
+        return self._norms(slopes, self.first_slopes(slopes).expand(-1, self.scores, -1))
+
+    def _norms(self, slopes: list[Tensor], first: Tensor) -> Tensor:
         # The factor stands for W_1 N: same norm, fewer columns. The last layer's derivative is the output side's.
+        factor = self.get_buffer("factor")
         start = slopes[0].unsqueeze(-1) * factor
-        derivatives = [start, *forward_mode(start, later, slopes[1:]), first @ factor]
-        norms = [torch.linalg.vector_norm(derivative, dim=(1, 2)) for derivative in derivatives]
-        return first @ self.get_buffer("weight_0"), torch.stack(norms, dim=1)
+        derivatives = [start, *forward_mode(start, self.later_weights(), slopes[1:]), first @ factor]
+        return torch.stack([torch.linalg.vector_norm(derivative, dim=(1, 2)) for derivative in derivatives], dim=1)
 
 
 def centred_polynomial(z: Tensor, coefficients: list[Tensor]) -> tuple[Tensor, Tensor]:

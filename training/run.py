@@ -3,7 +3,7 @@
 import platform
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from service.artifact.card import Baseline, Feature, GraphFile, ModelCard, Prove
 from service.artifact.store import describe_graph, publish
 from service.runtime.graph import runtime_version
 from service.runtime.selfcheck import accept
+from training.calibration import MAX_ROWS, Trial, calibration, try_model
 from training.columns import Columns, with_noise
 from training.config import Config
 from training.data.dataset import Dataset, Rows
@@ -58,6 +59,7 @@ class Evaluation:
     quality: dict[str, float]
     outputs: Outputs
     parameters: int
+    trials: tuple[Trial, ...] = ()
 
 
 class Run:
@@ -131,7 +133,8 @@ class Run:
         """The model to publish, its epochs, and its figures on held-out rows."""
         if self.dataset.test is not None:
             model, report = self._recipe.fit(self._recipe.chainzrule, "fit", self.dataset.train, self.columns)
-            return model, report.best_epoch, self._held_out(model, predict)
+            trial = try_model(model, self.dataset.test, MAX_ROWS, self.config.seed)
+            return model, report.best_epoch, replace(self._held_out(model, predict), trials=(trial,))
         evaluation, epochs = self._out_of_fold(self._recipe.chainzrule, "fold", predict)
         if fitted is not None:
             return *fitted, evaluation
@@ -150,7 +153,7 @@ class Run:
 
         Every row is judged where rows are few; a fifth of them, by one model, where there are enough for a test.
         """
-        rows, parts, epochs = self.dataset.train, [], []
+        rows, parts, trials, epochs = self.dataset.train, [], [], []
         held = folds(rows.y, FOLDS, self.config.seed, stratified=self.dataset.task != "regression")
         if len(rows) >= FEWEST_ROWS and self.dataset.layout is None:
             held = held[:1]
@@ -161,11 +164,14 @@ class Run:
                 make, f"{stage}-{number}", others, self.columns.of_rows(others.x, others.weights)
             )
             parts.append(predict(model, rows.take(index)))
+            if make == self._recipe.chainzrule:
+                trials.append(try_model(model, rows.take(index), MAX_ROWS // len(held), self.config.seed + number))
             epochs.append(report.best_epoch)
         judged = np.concatenate(held)
         outputs = join(parts, judged)
         figures = quality(self.dataset.task, rows.y[np.sort(judged)], outputs)
-        return Evaluation(figures, outputs, model.network.parameter_count), int(np.median(epochs))
+        evaluation = Evaluation(figures, outputs, model.network.parameter_count, tuple(trials))
+        return evaluation, int(np.median(epochs))
 
     def _held_out(self, model: FittedModel, predict: Predict) -> Evaluation:
         assert self.dataset.test is not None
@@ -180,6 +186,7 @@ class Run:
         config, dataset = self.config, self.dataset
         files: dict[Role, GraphFile] = {role: describe_graph(content, OPSET) for role, content in graphs.items()}
         stability: Reference = reference(dataset.task, held_out.outputs, out_of_fold=dataset.test is None)
+        truth = calibration(dataset.task, held_out.trials, config.seed)
         expected = golden(model, config.seed)
         provenance = Provenance(
             config_sha256=config.sha256,
@@ -208,6 +215,7 @@ class Run:
                 labels=dataset.labels,
                 graphs=files,
                 reference=stability,
+                calibration=truth,
                 quality=held_out.quality,
                 baselines=(Baseline(method="relu", parameters=baseline.parameters, quality=baseline.quality),),
                 golden=expected,

@@ -142,8 +142,49 @@ class Reference(CardModel):
     out_of_fold: bool = Field(description="rows scored by models fitted without them, where data are few")
     volatility: Distribution
     gradient_norm: Distribution
+    layer_norms: tuple[Distribution, ...] | None = Field(
+        default=None, description="norm of the derivative after each layer, per noise sigma; the last is gradient_norm"
+    )
     gradient_tail_ratio: float = Field(ge=0)
     out_of_range_rate: float = Field(ge=0, le=1, description="share of rows with a feature outside its range")
+
+
+class ReliabilityBin(CardModel):
+    """Rows whose stated flip probability lies in the same fifteenth of 0 to 1."""
+
+    rows: int = Field(ge=1)
+    stated: float = Field(ge=0, le=1, description="their mean flip probability")
+    seen: float = Field(ge=0, le=1, description="how often their labels really changed")
+
+
+class NoiseCalibration(CardModel):
+    """The measures at one noise scale against draws; what is about labels is null for a regression."""
+
+    noise_scale: float = Field(gt=0)
+    volatility_rows: int = Field(ge=0, description="rows that move enough to compare: classification, by over 0.01")
+    volatility_ratio: tuple[float, float, float] | None = Field(
+        default=None, description="5th, 50th and 95th percentile over those rows of volatility over the draws' spread"
+    )
+    flip_rate: float | None = Field(default=None, description="share of the draws that changed the label")
+    calibration_error: float | None = Field(default=None, description="expected calibration error, 15 equal bins")
+    brier_skill: float | None = Field(default=None, description="of the rows' chances, against always their mean")
+    uncertain_rows: int | None = Field(default=None, description="rows that really flip in 2% to 98% of the draws")
+    uncertain_error: float | None = Field(default=None, description="mean absolute error of the chance on those")
+    auroc: float | None = Field(default=None, description="which rows flip in at least 5% of the draws")
+    auroc_softmax: float | None = Field(default=None, description="the same by the largest probability alone")
+    auroc_draws: float | None = Field(default=None, description="which single draws flip")
+    auroc_draws_softmax: float | None = Field(default=None, description="the same by the largest probability alone")
+    auroc_draws_best: float | None = Field(default=None, description="the same by the rows' own shares of flips")
+    reliability: tuple[ReliabilityBin, ...] = ()
+
+
+class Calibration(CardModel):
+    """How true the stability measures are: held-out rows, run again with drawn noise."""
+
+    rows: int = Field(ge=1)
+    draws: int = Field(ge=2, description="a row")
+    seed: int
+    noise_scales: tuple[NoiseCalibration, ...]
 
 
 class Baseline(CardModel):
@@ -180,6 +221,7 @@ class ModelCard(CardModel):
     labels: tuple[Label, ...] = ()
     graphs: dict[Role, GraphFile]
     reference: Reference
+    calibration: Calibration | None = None
     quality: dict[str, float]
     baselines: tuple[Baseline, ...] = ()
     golden: Golden

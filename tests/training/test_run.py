@@ -58,6 +58,13 @@ def test_the_card_tells_the_run(report: RunReport) -> None:
     assert card.labels == ("sick", "well")
     assert card.quality["accuracy"] > 0.8
     assert card.reference.rows == card.provenance.training_rows == 200
+    assert card.calibration is not None
+    assert (card.calibration.rows, card.calibration.draws) == (200, 200)  # out of fold, every row once
+    first = card.calibration.noise_scales[0]
+    assert first.calibration_error is not None
+    assert first.calibration_error < 0.02
+    assert card.reference.layer_norms is not None
+    assert card.reference.layer_norms[-1].mean == pytest.approx(card.reference.gradient_norm.mean, rel=1e-4)
     assert card.reference.out_of_fold
     assert card.features[0].noise == 0.5  # type: ignore[union-attr]
     (baseline,) = card.baselines
