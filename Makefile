@@ -20,7 +20,7 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve bench bench-training test test-slow test-clients check format format-check lint types train constraints
+.PHONY: help serve bench bench-training bench-calibration test test-slow test-clients check format format-check lint types train constraints
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ train: $(VENV)/.dev ## train every config in training/configs and publish it as 
 
 bench: $(VENV)/.dev ## load the service and other ways of serving side by side; needs wrk and two cores
 	$(BIN)/python -m benchmarks.serving $(ARGS)
+
+bench-calibration: $(VENV)/.dev ## run rows with drawn noise, and compare with their stated stability; --fit in ARGS adds networks
+	$(BIN)/python -m benchmarks.calibration $(if $(MNIST),--mnist '$(MNIST)') $(ARGS)
 
 bench-training: $(VENV)/.dev ## time training steps with and without derivative penalties, side by side
 	$(BIN)/python -m benchmarks.training $(ARGS)

@@ -1,0 +1,104 @@
+"""What is tried: shipped artifacts through ONNX Runtime, and networks fitted here, ChainzRule and ReLU of one size."""
+
+import gzip
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from service.artifact.card import Task
+from service.artifact.store import list_versions, read_artifact
+from service.runtime.graph import Execution
+from service.runtime.model import Model
+from training.calibration import Trial, network_scores, sample, simulate
+from training.columns import Columns, with_noise
+from training.config import Config
+from training.data.bundled import bundled_dataset
+from training.data.dataset import Dataset, Rows
+from training.evaluate import predict
+from training.model import FittedModel
+from training.recipe import Recipe
+from training.run import FOLDS, folds
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network by one way of measuring it.
+
+    Attributes:
+        model: the shipped model's or the configuration's name.
+        network: which network, and how it is measured.
+        task: what its scores mean.
+        trial: its rows, and what noise did to them.
+    """
+
+    model: str
+    network: str
+    task: Task
+    trial: Trial
+
+
+def shipped(model: str, rows: int, draws: int, seed: int) -> Iterator[Subject]:
+    """The newest version in the repository, through the very graphs that are served."""
+    newest = max(
+        (version for version in list_versions(ROOT / "models") if version.name == model),
+        key=lambda version: int(version.version),
+    )
+    served = Model(read_artifact(newest.path), Execution("cpu", threads=1))
+    task, x = served.card.task, _rows(model)
+    x = x[sample(len(x), x.shape[1], rows, seed)]
+
+    def scores(features: NDArray[np.float32]) -> NDArray[np.floating]:
+        return served.graphs["model"].run(features)["scores"]
+
+    flips, spread = simulate(task, scores, x, served.rows.noise, seed, draws)
+    found = served.graphs["model"].run(x)
+    trial = Trial(found["scores"], found["covariance"], found.get("mean_shift"), flips, spread)
+    yield from _orders(model, f"shipped, version {newest.version}", task, trial)
+
+
+def fitted(config: Config, dataset: Dataset, rows: int, draws: int, seed: int) -> Iterator[Subject]:
+    """A ChainzRule and a ReLU network of one size, by one recipe, on rows that neither was fitted to."""
+    columns = Columns.of(with_noise(dataset.features, config.noise), dataset.layout)
+    train, test = dataset.train, dataset.test
+    if test is None:
+        held = folds(train.y, FOLDS, config.seed, stratified=dataset.task != "regression")[0]
+        train, test = train.take(np.setdiff1d(np.arange(len(train)), held)), train.take(held)
+        columns = columns.of_rows(train.x)
+    test = test.take(sample(len(test), columns.width, rows, seed))
+    recipe = Recipe(config, replace(dataset, train=train, test=test), columns)
+    smooth, _ = recipe.fit(recipe.chainzrule, "chainzrule", train, columns)
+    outputs = predict(smooth, test)
+    assert outputs.covariance is not None
+    trial = Trial(outputs.scores, outputs.covariance, outputs.mean_shift, *_simulated(smooth, test, draws, seed))
+    yield from _orders(config.name, "ChainzRule", dataset.task, trial)
+    piecewise, _ = recipe.fit(recipe.relu, "relu", train, columns)
+    x = torch.from_numpy(test.x)
+    covariance = np.concatenate([piecewise.covariance(part).numpy() for part in torch.split(x, 256)])
+    trial = Trial(piecewise.scores(x).numpy(), covariance, None, *_simulated(piecewise, test, draws, seed))
+    yield Subject(config.name, "ReLU, first order", dataset.task, trial)
+
+
+def _orders(model: str, network: str, task: Task, trial: Trial) -> Iterator[Subject]:
+    yield Subject(model, f"{network}, first order", task, replace(trial, mean_shift=None))
+    if trial.mean_shift is not None:
+        yield Subject(model, f"{network}, second order", task, trial)
+
+
+def _simulated(
+    model: FittedModel, rows: Rows, draws: int, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return simulate(model.task, network_scores(model), rows.x, model.columns.noise, seed, draws)
+
+
+def _rows(model: str) -> NDArray[np.float32]:
+    """The digits' held-out rows; for the small tables all rows, of which none was kept apart."""
+    if model == "digits":
+        with gzip.open(ROOT / "tests/data/t10k-images-idx3-ubyte.gz") as file:
+            return np.frombuffer(file.read(), dtype=np.uint8, offset=16).reshape(-1, 784).astype(np.float32)
+    return bundled_dataset(model, seed=1).train.x
