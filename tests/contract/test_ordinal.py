@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,6 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from service.artifact.store import read_artifact
+from service.runtime.graph import Execution
+from service.runtime.model import Model
 from tests.processes import service
 from training.commandline import main
 
@@ -32,7 +36,8 @@ def table() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def server(table: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def models(table: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository that the command line has published to."""
     folder = tmp_path_factory.mktemp("ordinal")
     table.to_csv(folder / "courses.csv", index=False)
     data = ["--csv", str(folder / "courses.csv"), "--target", "course", "--name", "courses"]
@@ -40,7 +45,12 @@ def server(table: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Ite
     noise = [f"--noise={column}={value}" for column, value in NOISE.items()]
     places = ["--models", str(folder / "models"), "--runs", str(folder / "runs")]
     assert main(["fit", *data, *task, *noise, *places]) == 0
-    with service(folder / "models") as (address, _):
+    return folder / "models"
+
+
+@pytest.fixture(scope="module")
+def server(models: Path) -> Iterator[str]:
+    with service(models) as (address, _):
         yield address
 
 
@@ -86,8 +96,8 @@ def test_label_and_value_follow_from_the_probabilities(answers: list[dict[str, A
         assert answer["label"] == LEVELS[sum(chance > 0.5 for chance in exceeding)]
 
 
-def test_flips_follow_from_scores_and_covariance(
-    server: str, instances: list[dict[str, Any]], answers: list[dict[str, Any]]
+def test_flips_follow_from_scores_shift_and_covariance(
+    server: str, models: Path, instances: list[dict[str, Any]], answers: list[dict[str, Any]]
 ) -> None:
     whole = [row for row in range(len(instances)) if None not in instances[row].values()]
     inputs = [
@@ -106,14 +116,18 @@ def test_flips_follow_from_scores_and_covariance(
     assert answer.status_code == 200, answer.text
     outputs = {output["name"]: np.reshape(output["data"], output["shape"]) for output in answer.json()["outputs"]}
     assert outputs["scores"].shape == (len(whole), 3)
-    for row, s, C, J in zip(whole, outputs["scores"], outputs["covariance"], outputs["jacobian"], strict=True):
+    loaded = Model(read_artifact(models / "courses" / "1"), Execution("cpu", threads=1))
+    shifts = loaded.graphs["model"].run(loaded.rows.encode([instances[row] for row in whole]))["mean_shift"]
+    assert (shifts == shifts[:, :1]).all()
+    parts = (outputs["scores"], outputs["covariance"], outputs["jacobian"], shifts)
+    for row, s, C, J, shift in zip(whole, *parts, strict=True):
         stability = answers[row]["stability"]
         sd = math.sqrt(C[0, 0])
         assert (C[0, 0] == C).all()
         noisy = J[0, :2] * np.array([NOISE["age"], NOISE["dose"]])
         assert sd == pytest.approx(np.linalg.norm(noisy), rel=1e-3)
         assert stability["flip_distance"] == pytest.approx(np.abs(s).min() / sd, rel=1e-3)
-        chance = sum(math.erfc(abs(edge) / sd / math.sqrt(2)) / 2 for edge in neighbours(s))
+        chance = sum(math.erfc(margin / sd / math.sqrt(2)) / 2 for margin in margins(s, s + shift))
         assert stability["flip_probability"] == pytest.approx(chance, rel=1e-3, abs=1e-9)
         assert stability["gradient_norm"] == pytest.approx(sd * math.sqrt(3), rel=1e-3)
     for name in ("value", "flip_probability", "volatility"):
@@ -122,10 +136,10 @@ def test_flips_follow_from_scores_and_covariance(
     assert outputs["label"][:, 0].tolist() == [answers[row]["label"] for row in whole]
 
 
-def neighbours(s: np.ndarray) -> list[float]:
-    """The scores next to the label's two sides."""
+def margins(s: np.ndarray, centre: np.ndarray) -> list[float]:
+    """How far `centre` lies from the thresholds on the two sides of the label that the scores say."""
     level = int((s > 0).sum())
-    return [*s[max(level - 1, 0) : level], *s[level : level + 1]]
+    return [*centre[max(level - 1, 0) : level], *-centre[level : level + 1]]
 
 
 def test_volatility_and_flips_are_what_noise_really_makes(
