@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ class Costs:
 
         self.predict: Cost = measure_cost(lambda count: model.predict(_unobserved(rows(count))).answers)
         self.differentiate: Cost = measure_cost(lambda count: model.differentiate(rows(count)), rows=16)
+        self.score: Cost = measure_cost(lambda count: model.score(rows(count)))
 
 
 class Record:
@@ -94,6 +96,15 @@ class ServedModel:
         self._derivatives: Engine[Matrix, Derivatives] = Engine(
             model.differentiate, np.concatenate, costs.differentiate, limits, lambda result, rows, seconds: None
         )
+        # Never on the event loop, however small the batch: there are many of them, and others wait.
+        self._samples: Engine[Matrix, Matrix] = Engine(
+            model.score,
+            np.concatenate,
+            costs.score,
+            replace(limits, inline_seconds=0.0),
+            lambda result, rows, seconds: None,
+        )
+        self.sampling_cost = costs.score
 
     def retire(self) -> None:
         """Leave the exposition. Requests under way are answered, and hold what they need until then."""
@@ -119,10 +130,14 @@ class ServedModel:
         """The scores' Jacobian and the layers' derivative norms."""
         return await self._derivatives.submit(features, len(features), deadline)
 
+    async def sample(self, features: Matrix, deadline: float) -> Share[Matrix]:
+        """The scores of drawn rows; measured, judged and entered nowhere."""
+        return await self._samples.submit(features, len(features), deadline)
+
     @property
     def queue_depth(self) -> int:
         """Requests that wait for this version."""
-        return self._predictions.depth + self._derivatives.depth
+        return self._predictions.depth + self._derivatives.depth + self._samples.depth
 
     def reading(self) -> VersionReading:
         """The version's live metrics."""

@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     max_sensitivity_rows: int = Field(
         default=256, ge=1, le=1_000_000, description="most rows in one sensitivity request"
     )
+    max_draws: int = Field(
+        default=100_000, ge=0, le=ROWS, description="most draws in one Monte-Carlo request, over all of its rows"
+    )
     request_timeout: float = Field(
         default=30.0,
         gt=0,

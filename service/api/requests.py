@@ -16,8 +16,11 @@ from service.errors import InvalidInput, MalformedRequest, TooLarge
 MAX_NOISE_SCALE = 100.0
 MAX_QUERY_BYTES = 64 * 2**10
 PREDICT_MEMBERS = ("instances", "model", "version", "noise_scale", "observe")
-SENSITIVITY_MEMBERS = ("instances", "model", "version", "noise_scale", "top", "include")
+SENSITIVITY_MEMBERS = ("instances", "model", "version", "noise_scale", "top", "include", "method", "draws", "seed")
 INCLUDES = ("jacobian", "layers")
+METHODS = ("analytic", "monte_carlo")
+DEFAULT_DRAWS = 1000
+MAX_SEED = 2**32 - 1
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -32,6 +35,8 @@ class ModelRequest(NamedTuple):
         observe: whether the rows enter metrics and window.
         top: how many sensitivities to list; None for all.
         include: what else to answer, of `INCLUDES`.
+        draws: of the noise for every row, by Monte-Carlo; 0 for the closed form alone.
+        seed: of the draws.
     """
 
     instances: list[Any] | NDArray[np.float64]
@@ -41,6 +46,8 @@ class ModelRequest(NamedTuple):
     observe: bool = True
     top: int | None = None
     include: frozenset[str] = frozenset()
+    draws: int = 0
+    seed: int = 0
 
 
 def read_request(document: Mapping[str, Any], members: tuple[str, ...], max_rows: int) -> ModelRequest:
@@ -66,6 +73,8 @@ def read_request(document: Mapping[str, Any], members: tuple[str, ...], max_rows
         observe=observe,
         top=_top(document.get("top")),
         include=frozenset(include),
+        draws=_draws(document),
+        seed=_whole(document.get("seed", 0), "seed", 0, MAX_SEED),
     )
 
 
@@ -151,6 +160,24 @@ def _noise_scale(value: Any) -> float:
 def _top(value: Any) -> int | None:
     if value is not None and (type(value) is not int or value < 1):
         raise InvalidInput("must be a whole number of at least 1", "top")
+    return value
+
+
+def _draws(document: Mapping[str, Any]) -> int:
+    method = document.get("method", "analytic")
+    if type(method) is not str or method not in METHODS:
+        raise InvalidInput(f"must be one of {', '.join(METHODS)}", "method")
+    if method == "monte_carlo":
+        return _whole(document.get("draws", DEFAULT_DRAWS), "draws", 2, 2**31)
+    other = next((member for member in ("draws", "seed") if member in document), None)
+    if other is not None:
+        raise InvalidInput('goes with "method": "monte_carlo" only', other)
+    return 0
+
+
+def _whole(value: Any, place: str, low: int, high: int) -> int:
+    if type(value) is not int or not low <= value <= high:
+        raise InvalidInput(f"must be a whole number from {low} to {high}", place)
     return value
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.api.requests import MAX_NOISE_SCALE
+from service.api.requests import DEFAULT_DRAWS, MAX_NOISE_SCALE, MAX_SEED
 
 
 class Schema(BaseModel):
@@ -37,6 +37,9 @@ class SensitivityQuestion(Schema):
     noise_scale: float = Field(default=1.0, gt=0, le=MAX_NOISE_SCALE)
     top: int | None = Field(default=None, ge=1, description="list only the strongest features")
     include: list[Literal["jacobian", "layers"]] = []
+    method: Literal["analytic", "monte_carlo"] = Field(default="analytic", description="monte_carlo also draws noise")
+    draws: int = Field(default=DEFAULT_DRAWS, ge=2, description="monte_carlo: draws of the noise a row")
+    seed: int = Field(default=0, ge=0, le=MAX_SEED, description="monte_carlo: of the draws")
 
 
 class Stability(Schema):
@@ -114,6 +117,17 @@ class CategoricalSensitivity(Schema):
     switch: dict[str, float] = Field(description="change of the output at every other level")
 
 
+class MonteCarlo(Schema):
+    """The stability measures by drawing the noise, each with its 95% confidence interval."""
+
+    draws: int
+    seed: int
+    volatility: float = Field(ge=0, description="standard deviation of the reported output over the draws")
+    volatility_interval: tuple[float, float]
+    flip_probability: float | None = Field(default=None, ge=0, le=1, description="share of draws that change the label")
+    flip_probability_interval: tuple[float, float] | None = Field(default=None, description="Wilson's")
+
+
 class Explained(Schema):
     """What sensitivity adds to a row's answer."""
 
@@ -121,6 +135,7 @@ class Explained(Schema):
     sensitivities: list[NumericSensitivity | CategoricalSensitivity] = Field(description="strongest first")
     jacobian: list[list[float]] | None = Field(default=None, description="d scores / d columns, in raw units")
     layer_norms: list[float] | None = Field(default=None, description="derivative norm after each layer, per sigma")
+    monte_carlo: MonteCarlo | None = Field(default=None, description="by method monte_carlo")
 
 
 class ExplainedClassified(Explained, Classified):

@@ -16,6 +16,7 @@ from service.api.incoming import Answer, Incoming
 from service.api.matrix import MatrixParser
 from service.api.predict import require_finite
 from service.api.requests import SENSITIVITY_MEMBERS, ModelRequest, read_query, read_request, read_row, read_timeout
+from service.api.sampling import check_draws, sample
 from service.artifact.card import CategoricalFeature
 from service.errors import NonFiniteOutput, ServiceError, TooLarge
 from service.runtime.engine import Share
@@ -73,6 +74,7 @@ class _Explanation:
 
     Attributes:
         switches: by categorical feature, (rows, levels) change of the reported output at each level.
+        draws: each row's measures by Monte-Carlo; empty where nobody asked.
     """
 
     served: ServedModel
@@ -83,6 +85,7 @@ class _Explanation:
     layer_norms: Matrix
     sensitivity: Sensitivity
     switches: dict[str, Floats]
+    draws: list[dict[str, Any]]
 
     def content(self) -> bytes:
         """The answer's body."""
@@ -114,6 +117,8 @@ class _Explanation:
             "method": self.served.card.method,
             "sensitivities": [self._entry(row, names[position]) for position in order],
         }
+        if self.draws:
+            answer["monte_carlo"] = self.draws[row]
         if "jacobian" in self.wanted.include:
             answer["jacobian"] = np.ascontiguousarray(self.jacobian[row])
         if "layers" in self.wanted.include:
@@ -145,6 +150,9 @@ class _Explanation:
 
 async def _answer(context: Context, served: ServedModel, wanted: ModelRequest, deadline: float) -> Response:
     _check_size(served, wanted)
+    if wanted.draws:
+        seconds = deadline - asyncio.get_running_loop().time()
+        check_draws(served, len(wanted.instances), wanted.draws, context.settings.max_draws, seconds)
     features = served.model.rows.encode(wanted.instances)
     base = await served.predict(inputs_of(features, wanted.noise_scale, observe=False), deadline)
     require_finite(base)
@@ -174,6 +182,11 @@ async def _answer(context: Context, served: ServedModel, wanted: ModelRequest, d
             for feature in served.card.features
             if isinstance(feature, CategoricalFeature)
         },
+        await sample(
+            served, features, base.result.scores[part], wanted.noise_scale, wanted.draws, wanted.seed, deadline
+        )
+        if wanted.draws
+        else [],
     )
     if len(features) * len(served.model.rows.names) <= INLINE_ENTRIES and not wanted.include:
         return Answer(explanation.content())

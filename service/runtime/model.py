@@ -181,6 +181,10 @@ class Model:
         """Run the model graph and measure."""
         return Predictions(self, inputs, self.graphs["model"].run(inputs.features), self._thresholds)
 
+    def score(self, features: Floats) -> Floats:
+        """Run the model graph for its scores alone; measures nothing."""
+        return self.graphs["model"].run(features)["scores"]
+
     def differentiate(self, features: Floats) -> Derivatives:
         """Run the Jacobian graph."""
         outputs = self.graphs["jacobian"].run(features)
