@@ -166,14 +166,14 @@ def _outputs(task: Task, scores: Floats, label: NDArray[np.int64]) -> Floats:
     """(rows,) the reported output; for classification the probability of `label`."""
     if task == "classification":
         return np.asarray(_softmax(scores)[np.arange(len(scores)), label])
-    return np.asarray((1.0 / (1.0 + np.exp(-scores))).sum(axis=1)) if task == "ordinal" else scores[:, 0]
+    return np.asarray(np.exp(-np.logaddexp(0.0, -scores)).sum(axis=1)) if task == "ordinal" else scores[:, 0]
 
 
 def _confidence(task: Task, scores: Floats) -> Floats:
     """(rows,) the largest probability: what most services have to go by."""
     if task == "classification":
         return np.asarray(_softmax(scores).max(axis=1))
-    exceeded = 1.0 / (1.0 + np.exp(-scores))
+    exceeded = np.exp(-np.logaddexp(0.0, -scores))
     edge = np.ones((len(scores), 1))
     return np.asarray((-np.diff(np.concatenate([edge, exceeded, 0.0 * edge], axis=1), axis=1)).max(axis=1))
 
