@@ -1,4 +1,4 @@
-"""The command line: `python -m training fit ...`. The only file of the package that prints."""
+"""The command line: `python -m training fit ...` and `compare ...`. Nothing else of the package prints."""
 
 import argparse
 import math
@@ -18,6 +18,7 @@ from training.config import Config, make_config, read_config
 from training.data.errors import DataError
 from training.errors import ConfigError, TrainingError
 from training.evaluate import GUESSES, QUALITY
+from training.fairfight import command as fairfight
 from training.run import Run, RunReport
 from training.source import load
 
@@ -41,8 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parser().parse_args(arguments)
     # A number of threads of our own: the same figures whatever the machine's core count.
-    torch.set_num_threads(options.threads)
+    torch.set_num_threads(getattr(options, "threads", 1))
     try:
+        if options.command == "compare":
+            return fairfight.run(options)
         return _fit(options, arguments)
     except (TrainingError, DataError, ServiceError) as error:
         print(f"error: {'; '.join(str(error).splitlines())}", file=sys.stderr)
@@ -62,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
         description="Train ChainzRule networks and publish them.",
         epilog="`python -m training fit --help` has examples.",
     )
-    commands = top.add_subparsers(required=True, metavar="command")
+    commands = top.add_subparsers(dest="command", required=True, metavar="command")
     fit = commands.add_parser(
         "fit",
         help="train a model and publish it as a served artifact",
@@ -97,6 +100,7 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="checkpoints (%(default)s)")
     fit.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     fit.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (%(default)s)")
+    fairfight.add_to(commands)
     return top
 
 

@@ -1,0 +1,42 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from training.commandline import main
+from training.fairfight.race import Results
+
+
+def test_a_comparison_writes_its_report_and_takes_up_its_results(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["compare", "--quick", "--problems", "breast-cancer", "--methods", "chainzrule,relu,linear"]
+    arguments += ["--results", str(tmp_path), "--workers", "1"]
+    assert main(arguments) == 0
+    entries = json.loads((tmp_path / "summary.json").read_text())
+    assert {entry["method"] for entry in entries} == {"chainzrule", "relu", "linear"}
+    assert all(entry["score_mean"] > 0.85 and entry["metric"] == "accuracy" for entry in entries)
+    assert "ChainzRule is the best" in (tmp_path / "report.md").read_text()
+    assert (tmp_path / "plots" / "breast-cancer.svg").stat().st_size > 1000
+    before = (tmp_path / "results" / "breast-cancer.jsonl").read_bytes()
+    with (tmp_path / "results" / "breast-cancer.jsonl").open("a") as stream:
+        stream.write('{"cut off')
+    assert main(arguments) == 0  # nothing is left to run
+    assert (tmp_path / "results" / "breast-cancer.jsonl").read_bytes().startswith(before)
+    assert len(Results(tmp_path / "results").by_key) == before.count(b"\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["--problems", "mars"], "no problem is named 'mars'"), (["--methods", "magic"], "no method is named 'magic'")],
+)
+def test_unknown_names_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert main(["compare", "--results", str(tmp_path), *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_named_problem_without_its_files_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "--results", str(tmp_path), "--problems", "pima", "--data", str(tmp_path)]) == 2
+    assert "pima.csv" in capsys.readouterr().err

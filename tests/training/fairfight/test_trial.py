@@ -1,0 +1,51 @@
+from dataclasses import replace
+
+import pytest
+
+from training.fairfight import classical
+from training.fairfight.methods import METHODS
+from training.fairfight.plan import choose, final, quickened, tuning
+from training.fairfight.trial import run
+
+
+@pytest.mark.parametrize("method", [*METHODS, *classical.METHODS])
+def test_every_method_learns_a_table_and_is_measured(method: str) -> None:
+    settings = tuning("breast-cancer", method, "table")[4].settings
+    trial = replace(final("breast-cancer", method, settings)[0], epochs=15, seed=1)
+    result = run(trial, None)
+    figures = result["figures"]
+    assert figures["score"] > 0.8
+    assert 0 <= figures["corrupted"] <= 1
+    if method != "boosting":
+        assert 0 < figures["peak_p99"] <= figures["peak_max"]
+        assert figures["attacked"] <= figures["score"] + 0.02
+    assert result["seconds"] > 0
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name not in ("kan", "ode")])
+def test_rivals_have_the_same_size(method: str) -> None:
+    trial = replace(final("breast-cancer", method, METHODS[method].grids["table"][0])[-1], epochs=1)
+    assert run(trial, None)["parameters"] == pytest.approx(
+        run(replace(trial, method="chainzrule"), None)["parameters"], rel=0.02
+    )
+
+
+def test_the_same_trial_gives_the_same_figures() -> None:
+    trial = replace(tuning("waves", "chainzrule", "function")[0], epochs=1)
+    assert run(trial, None)["figures"] == run(trial, None)["figures"]
+    assert trial.key != replace(trial, seed=1).key
+
+
+def test_the_steadiest_of_the_good_settings_is_chosen() -> None:
+    trials = tuning("breast-cancer", "relu", "table")[:3]
+    figures = [(0.980, 2.0), (0.9795, 1.0), (0.97, 0.1)]
+    results = {
+        trial.key: {"figures": {"score": score, "peak_p99": peak}}
+        for trial, (score, peak) in zip(trials, figures, strict=True)
+    }
+    assert choose(trials, results, "accuracy") == trials[1].settings
+
+
+def test_the_quick_plan_is_a_small_part_of_the_whole() -> None:
+    whole = tuning("waves", "relu", "function") + final("waves", "relu", METHODS["relu"].grids["function"][0])
+    assert 0 < len(quickened(whole)) < len(whole) / 2

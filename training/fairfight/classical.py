@@ -1,0 +1,94 @@
+"""What practitioners would try first on a table: a linear model, and boosted trees."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.linear_model import LogisticRegression, Ridge
+from torch import Tensor, nn
+
+from training.fairfight.measure import corruptions, gradient_norms, measure, score
+from training.fairfight.problems import Problem
+
+if TYPE_CHECKING:
+    from training.fairfight.methods import Settings
+    from training.fairfight.trial import Stage
+
+METHODS: Mapping[str, str] = {"linear": "Logistic or ridge regression", "boosting": "Histogram gradient boosting"}
+
+PENALTIES = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0, 1e3, 1e4)
+"""The nine settings of the linear model: the factor of its squared weights."""
+
+BOOSTS: Sequence[tuple[float, int]] = [(rate, leaves) for rate in (0.03, 0.1, 0.3) for leaves in (7, 15, 31)]
+"""The nine settings of the trees: learning rate, leaves of a tree."""
+
+
+def run(method: str, settings: "Settings", problem: Problem, stage: "Stage", seed: int) -> dict[str, Any]:
+    """Fit and measure, as `trial.run` does for networks; trees have no derivative."""
+    x, y = (part.numpy() for part in (problem.train if stage == "tune" else problem.everything))
+    started = time.process_time()
+    if method == "linear":
+        network, parameters = _linear(x, y, settings.strength, problem)
+    else:
+        network, parameters = _trees(x, y, settings, problem, seed)
+    result = {"parameters": parameters, "seconds": time.process_time() - started}
+    if method == "linear":
+        if stage == "test":
+            return result | {"figures": asdict(measure(network, problem))}
+        g, _ = gradient_norms(network, problem.validation[0], problem.task)
+        peaks = {"peak_p99": float(np.percentile(g, 99)), "peak_max": float(g.max())}
+        return result | {"figures": {"score": score(network, problem.validation, problem.task)} | peaks}
+    if stage == "tune":
+        return result | {"figures": {"score": score(network, problem.validation, problem.task)}}
+    x_test, y_test = problem.test
+    noisy = x_test + 0.5 * torch.randn(x_test.shape, generator=torch.Generator().manual_seed(0))
+    figures = {
+        "score": score(network, problem.test, problem.task),
+        "noisy": score(network, (noisy, y_test), problem.task),
+        "corrupted": float(
+            np.mean([score(network, (bad, y_test), problem.task) for bad in corruptions(problem, x_test)])
+        ),
+    }
+    return result | {"figures": figures}
+
+
+def _linear(x: Any, y: Any, strength: float, problem: Problem) -> tuple[nn.Linear, int]:
+    linear = nn.Linear(problem.inputs, problem.scores)
+    if problem.task == "regression":
+        model = Ridge(alpha=strength * len(x)).fit(x, y)
+        weight, bias = model.coef_[None], np.atleast_1d(model.intercept_)
+    else:
+        model = LogisticRegression(C=1 / (strength * len(x)), max_iter=2000).fit(x, y)
+        weight, bias = model.coef_, model.intercept_
+        if len(weight) == 1:  # two classes share one score
+            weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+    with torch.no_grad():
+        linear.weight.copy_(torch.from_numpy(weight))
+        linear.bias.copy_(torch.from_numpy(bias))
+    return linear.requires_grad_(False), model.coef_.size + np.size(model.intercept_)
+
+
+def _trees(x: Any, y: Any, settings: "Settings", problem: Problem, seed: int) -> tuple[Any, int]:
+    leaves = round(settings.strength)
+    if problem.task == "regression":
+        model = HistGradientBoostingRegressor(
+            learning_rate=settings.learning_rate, max_leaf_nodes=leaves, random_state=seed, early_stopping=True
+        ).fit(x, y)
+
+        def predict(rows: Tensor) -> Tensor:
+            return torch.from_numpy(model.predict(rows.numpy())).float()[:, None]
+    else:
+        model = HistGradientBoostingClassifier(
+            learning_rate=settings.learning_rate, max_leaf_nodes=leaves, random_state=seed, early_stopping=True
+        ).fit(x, y)
+
+        def predict(rows: Tensor) -> Tensor:
+            return torch.from_numpy(model.predict_proba(rows.numpy())).float()
+
+    # Two numbers a split (feature, threshold), one a leaf.
+    nodes = sum(3 * tree.get_n_leaf_nodes() - 2 for stage in model._predictors for tree in stage)
+    return predict, nodes

@@ -1,0 +1,138 @@
+"""What is measured of a fitted network on rows it has not seen; the same for every method, by automatic derivatives."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from service.artifact.card import Task
+from training.fairfight.problems import Problem
+from training.fit import Batch
+from training.losses import task_loss
+
+Network = Callable[[Tensor], Tensor]
+
+CHUNK = 500
+ATTACKED_ROWS = 1000
+ATTACK = 0.1  # largest change of a feature, in its standard deviations (on MNIST 0.03 of the grey scale)
+ATTACK_STEPS = 10
+NOISE = 0.5  # standard deviation of Gaussian noise, in the features' standard deviations
+
+METRICS: Mapping[Task, str] = {"classification": "accuracy", "regression": "rmse", "ordinal": "accuracy"}
+"""What `score` is, by task: an accuracy from 0 to 1, or the root mean squared error in the target's deviations."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One fitted network's figures on test rows.
+
+    Attributes:
+        score: accuracy, or root mean squared error (`METRICS`).
+        peak_p99: 99th percentile of g, the norm of d probabilities (or output) / d standardised features.
+        peak_max: its largest value.
+        tail_ratio: 99th percentile over mean of the norm of d scores / d standardised features.
+        noisy: score under Gaussian noise.
+        corrupted: mean score under the corruptions of the problem's kind.
+        attacked: score under projected gradient descent, on the first rows.
+    """
+
+    score: float
+    peak_p99: float
+    peak_max: float
+    tail_ratio: float
+    noisy: float
+    corrupted: float
+    attacked: float
+
+
+def measure(network: Network, problem: Problem) -> Figures:
+    """All figures on the problem's test rows."""
+    x, y = problem.test
+    g, of_scores = gradient_norms(network, x, problem.task)
+    noise = torch.Generator().manual_seed(0)
+    noisy = x + NOISE * torch.randn(x.shape, generator=noise)
+    attacked = x[:ATTACKED_ROWS], y[:ATTACKED_ROWS]
+    return Figures(
+        score=score(network, (x, y), problem.task),
+        peak_p99=float(np.percentile(g, 99)),
+        peak_max=float(g.max()),
+        tail_ratio=float(np.percentile(of_scores, 99) / max(of_scores.mean(), 1e-12)),
+        noisy=score(network, (noisy, y), problem.task),
+        corrupted=float(np.mean([score(network, (bad, y), problem.task) for bad in corruptions(problem, x)])),
+        attacked=score(network, (attack(network, attacked, problem.task), attacked[1]), problem.task),
+    )
+
+
+def score(network: Network, batch: Batch, task: Task) -> float:
+    """Accuracy, or root mean squared error."""
+    x, y = batch
+    with torch.no_grad():
+        scores = torch.cat([network(chunk) for chunk in torch.split(x, 10 * CHUNK)])
+    if task == "regression":
+        return float((scores.squeeze(1) - y).square().mean().sqrt())
+    labels = scores.argmax(dim=1) if task == "classification" else (scores > 0).sum(dim=1)
+    return float((labels == y).double().mean())
+
+
+def gradient_norms(network: Network, x: Tensor, task: Task) -> tuple[np.ndarray, np.ndarray]:
+    """(rows,) norms of d probabilities / d x (regression: d output / d x), and of d scores / d x."""
+    norms, of_scores = [], []
+    for chunk in torch.split(x, CHUNK):
+        chunk = chunk.detach().requires_grad_()
+        scores = network(chunk)
+        columns = scores.shape[1]
+        rows = [torch.autograd.grad(scores[:, k].sum(), chunk, retain_graph=k + 1 < columns)[0] for k in range(columns)]
+        jacobian = torch.stack(rows, dim=1)
+        of_scores.append(jacobian.flatten(1).double().norm(dim=1))
+        norms.append((through(scores.detach(), jacobian, task)).flatten(1).double().norm(dim=1))
+    return torch.cat(norms).numpy(), torch.cat(of_scores).numpy()
+
+
+def through(scores: Tensor, jacobian: Tensor, task: Task) -> Tensor:
+    """D probabilities / d x from (rows, S) scores and their (rows, S, D) Jacobian; a regression's own Jacobian."""
+    if task == "regression":
+        return jacobian
+    if task == "ordinal":  # P(level > k) = sigmoid(s_k); a level's probability is the difference of two of them
+        above = scores.sigmoid()
+        slopes = (above * (1 - above)).unsqueeze(2) * jacobian
+        return F.pad(slopes, (0, 0, 1, 0)) - F.pad(slopes, (0, 0, 0, 1))
+    p = scores.softmax(dim=1).unsqueeze(2)
+    weighted = p * jacobian
+    return weighted - p * weighted.sum(dim=1, keepdim=True)
+
+
+def attack(network: Network, batch: Batch, task: Task) -> Tensor:
+    """Features moved by at most ATTACK each so that the loss grows: projected gradient ascent (Madry et al. 2018)."""
+    x, y = batch
+    loss, moved = task_loss(task), x.clone()
+    for _ in range(ATTACK_STEPS):
+        moved = moved.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(loss(network(moved), y), moved)
+        step = moved.detach() + 2.5 * ATTACK / ATTACK_STEPS * gradient.sign()
+        moved = torch.clamp(step, x - ATTACK, x + ATTACK)
+    return moved.detach()
+
+
+def corruptions(problem: Problem, x: Tensor) -> list[Tensor]:
+    """The test features under each of the corruptions that the kind of problem meets in use."""
+    generator = torch.Generator().manual_seed(1)
+    if problem.kind != "image":
+        lost = torch.rand(x.shape, generator=generator) < 0.1
+        drift = x + 0.5 * torch.randn(x.shape[1], generator=generator)
+        return [
+            x.masked_fill(lost, 0.0),
+            drift,
+        ]  # a tenth of the values missing; every sensor drifted by its own amount
+    side = problem.side
+    images = x.view(-1, 1, side, side)
+    blurred = F.avg_pool2d(images, 3, stride=1, padding=1, count_include_pad=False)
+    faint = images.amin() + 0.4 * (images - images.amin())
+    shifted = torch.roll(images, (1, 1), dims=(2, 3))
+    covered = images.clone()
+    start = side // 2 - side // 8
+    covered[..., start : start + side // 4, : side // 4] = images.amin()
+    speckled = torch.where(torch.rand(images.shape, generator=generator) < 0.05, images.amax(), images)
+    return [corrupted.flatten(1) for corrupted in (blurred, faint, shifted, covered, speckled)]

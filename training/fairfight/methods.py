@@ -1,0 +1,230 @@
+"""The methods that are compared: how each builds its network, what it lowers, and the settings it may choose from.
+
+Every method chooses from nine settings, on the validation rows of one size, by the same rule (plan.py).
+"""
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import get_args
+
+import torch
+from torch import Tensor, nn
+
+from service.artifact.card import Task
+from training.baseline import matching_widths, relu_network
+from training.dreg import Schedule
+from training.fairfight.penalties import input_gradient_penalty, jacobian_penalty
+from training.fairfight.problems import Kind, Problem
+from training.fairfight.rivals import NeuralOde, kolmogorov_arnold, perceptron, spectrally_normalised
+from training.fisher import fisher_penalty
+from training.losses import Loss, task_loss
+from training.nn.jacobian import hidden_weights
+from training.nn.network import ChainzRuleNetwork, Network, ReluNetwork
+from training.objective import Objective, derivative_controlled, plain
+
+TASKS: tuple[Task, ...] = get_args(Task)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a method may choose.
+
+    Attributes:
+        learning_rate: the one-cycle schedule's peak.
+        weight_decay: AdamW's, on weight matrices.
+        strength: the factor of the method's own penalty, where it has one.
+        degree: of the polynomials, where there are any.
+    """
+
+    learning_rate: float
+    weight_decay: float = 0.01
+    strength: float = 0.0
+    degree: int = 3
+
+
+Build = Callable[[Problem, Sequence[int], Settings, int], nn.Module]
+MakeObjective = Callable[[nn.Module, Loss, Settings], Objective]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to train a network.
+
+    Attributes:
+        title: as the report calls it.
+        build: makes the network of about as many parameters as a ChainzRule network of the given widths, from a seed.
+        objective: what its training lowers.
+        grids: nine settings for every kind of problem.
+        slow: trained on fewer rows and seeds where the problem is large.
+        curve: whether it is measured at every size, or at two.
+    """
+
+    title: str
+    build: Build
+    objective: MakeObjective
+    grids: Mapping[Kind, Sequence[Settings]]
+    slow: bool = False
+    curve: bool = False
+
+
+def chainzrule(problem: Problem, hidden: Sequence[int], settings: Settings, seed: int) -> ChainzRuleNetwork:
+    """The paper's network."""
+    generator = torch.Generator().manual_seed(seed)
+    return ChainzRuleNetwork(problem.inputs, hidden, problem.scores, settings.degree, generator)
+
+
+def size(problem: Problem, hidden: Sequence[int], degree: int = 3) -> int:
+    """Parameters of a ChainzRule network of these widths: what every rival of that size is matched to."""
+    widths = [problem.inputs, *hidden, problem.scores]
+    linear = sum((fan_in + 1) * fan_out for fan_in, fan_out in itertools.pairwise(widths))
+    return linear + (degree + 1) * sum(hidden)
+
+
+def _perceptron(
+    activation: Callable[[], nn.Module], problem: Problem, hidden: Sequence[int], settings: Settings, seed: int
+) -> nn.Sequential:
+    torch.manual_seed(seed)
+    widths = matching_widths(problem.inputs, hidden, problem.scores, size(problem, hidden))
+    return perceptron(problem.inputs, widths, problem.scores, activation, gain=2.0)
+
+
+def _relu_chain(problem: Problem, hidden: Sequence[int], settings: Settings, seed: int) -> ReluNetwork:
+    """ReLU layers that know their slopes, as the penalties in closed form need them."""
+    return relu_network(problem.inputs, hidden, problem.scores, size(problem, hidden), seed)
+
+
+def _spectral(problem: Problem, hidden: Sequence[int], settings: Settings, seed: int) -> nn.Module:
+    return spectrally_normalised(_perceptron(nn.ReLU, problem, hidden, settings, seed))
+
+
+def _splines(problem: Problem, hidden: Sequence[int], settings: Settings, seed: int) -> nn.Module:
+    """One hidden layer of splines: an edge has nine parameters, so the layers are narrow."""
+    torch.manual_seed(seed)
+    wanted = size(problem, hidden)
+    width = max(1, round(wanted / (9 * (problem.inputs + problem.scores) + 1)))
+    return kolmogorov_arnold(problem.inputs, [width], problem.scores)
+
+
+def _ode(problem: Problem, hidden: Sequence[int], settings: Settings, seed: int) -> nn.Module:
+    torch.manual_seed(seed)
+    state = hidden[0]
+    fixed = (problem.inputs + 1) * state + (state + 1) * problem.scores + state
+    width = max(4, round((size(problem, hidden) - fixed) / (2 * state + 1)))
+    return NeuralOde(problem.inputs, state, width, problem.scores)
+
+
+def _plain(network: nn.Module, loss: Loss, _: Settings) -> Objective:
+    return plain(network, loss)
+
+
+def _layers(network: nn.Module, loss: Loss, settings: Settings) -> Objective:
+    assert isinstance(network, Network)
+    strength = settings.strength
+    return derivative_controlled(network, loss, Schedule(strength, strength) if strength else None)
+
+
+def _fisher(network: nn.Module, loss: Loss, settings: Settings) -> Objective:
+    """DREG on the accumulated Jacobian; the same closed form serves polynomial and ReLU layers."""
+    assert isinstance(network, Network)
+    weights, strength = hidden_weights(network), settings.strength
+    task = next(task for task in TASKS if task_loss(task) is loss)
+
+    def objective(x: Tensor, y: Tensor, _: float) -> Tensor:
+        scores, slopes = network.propagate(x)
+        return loss(scores, y) + strength * fisher_penalty(task, scores, network.output.weight, weights, slopes)
+
+    return objective
+
+
+def _input_gradient(network: nn.Module, loss: Loss, settings: Settings) -> Objective:
+    return input_gradient_penalty(network, loss, settings.strength)
+
+
+def _jacobian(network: nn.Module, loss: Loss, settings: Settings) -> Objective:
+    return jacobian_penalty(network, loss, settings.strength)
+
+
+RATES = (1e-3, 3e-3, 1e-2)
+FAST_RATES = (3e-3, 1e-2, 3e-2)  # functions without noise are fitted best by long steps first
+
+
+def _decays(*decays: float, degrees: Sequence[int] = (3,)) -> Mapping[Kind, Sequence[Settings]]:
+    """Learning rates beside weight decays; on functions without noise, where no decay is best, beside fewer of them."""
+    usual = [Settings(rate, decay) for rate in RATES for decay in decays]
+    exact = [Settings(rate, 0.0, degree=degree) for rate in FAST_RATES for degree in degrees]
+    few = [Settings(rate, decay) for rate in FAST_RATES for decay in decays]
+    return {"image": usual, "table": usual, "text": usual, "function": exact if len(degrees) > 1 else few}
+
+
+def _strengths(
+    decay: float, strengths: Mapping[Kind, Sequence[float]], degrees: Sequence[int] = (3,)
+) -> Mapping[Kind, Sequence[Settings]]:
+    """Learning rates beside the penalty's strengths; on functions beside the degree, if there is a choice."""
+    grids = {
+        kind: [Settings(rate, decay, strength) for rate in RATES for strength in choices]
+        for kind, choices in strengths.items()
+    }
+    weakest = strengths["function"]
+    grids["function"] = [
+        Settings(rate, 0.0, strength, degree)
+        for rate in FAST_RATES
+        for strength, degree in (zip(weakest, degrees, strict=True) if len(degrees) > 1 else ((s, 3) for s in weakest))
+    ]
+    return grids
+
+
+_LAYERS: Mapping[Kind, Sequence[float]] = {
+    "image": (0.03, 0.1, 0.3),
+    "table": (0.03, 0.3, 1.0),
+    "text": (0.03, 0.1, 0.3),
+    "function": (1e-7, 1e-7, 1e-6),
+}
+_FISHER: Mapping[Kind, Sequence[float]] = {
+    "image": (0.3, 0.7, 1.0),
+    "table": (0.1, 0.3, 1.0),
+    "text": (0.1, 0.3, 1.0),
+    "function": (1e-8, 1e-8, 1e-6),
+}
+_GRADIENT: Mapping[Kind, Sequence[float]] = {
+    "image": (0.1, 1.0, 3.0),
+    "table": (0.1, 1.0, 3.0),
+    "text": (0.1, 1.0, 3.0),
+    "function": (1e-4, 1e-2, 1.0),
+}
+_JACOBIAN: Mapping[Kind, Sequence[float]] = {
+    "image": (0.003, 0.01, 0.03),
+    "table": (0.003, 0.01, 0.1),
+    "text": (0.003, 0.01, 0.1),
+    "function": (1e-8, 1e-6, 1e-4),
+}
+
+METHODS: Mapping[str, Method] = {
+    "chainzrule": Method(
+        "ChainzRule, DREG on the accumulated Jacobian",
+        chainzrule,
+        _fisher,
+        _strengths(0.1, _FISHER, degrees=(3, 5, 5)),
+        curve=True,
+    ),
+    "chainzrule-layers": Method(
+        "ChainzRule, DREG per layer", chainzrule, _layers, _strengths(0.1, _LAYERS, degrees=(3, 5, 5)), curve=True
+    ),
+    "chainzrule-free": Method(
+        "ChainzRule without DREG", chainzrule, _layers, _decays(0.0, 0.01, 0.1, degrees=(3, 4, 5)), curve=True
+    ),
+    "relu": Method("ReLU", partial(_perceptron, nn.ReLU), _plain, _decays(0.0, 0.01, 0.3), curve=True),
+    "gelu": Method("GELU", partial(_perceptron, nn.GELU), _plain, _decays(0.0, 0.01, 0.3), curve=True),
+    "silu": Method("SiLU", partial(_perceptron, nn.SiLU), _plain, _decays(0.0, 0.01, 0.3)),
+    "relu-fisher": Method("ReLU, the same accumulated penalty", _relu_chain, _fisher, _strengths(0.1, _FISHER)),
+    "relu-layers": Method("ReLU, DREG per layer", _relu_chain, _layers, _strengths(0.1, _LAYERS)),
+    "spectral": Method("ReLU, spectral normalisation", _spectral, _plain, _decays(0.0, 0.01, 0.3)),
+    "input-gradient": Method(
+        "ReLU, input-gradient penalty", partial(_perceptron, nn.ReLU), _input_gradient, _strengths(0.1, _GRADIENT)
+    ),
+    "jacobian": Method("ReLU, Jacobian penalty", partial(_perceptron, nn.ReLU), _jacobian, _strengths(0.1, _JACOBIAN)),
+    "kan": Method("Kolmogorov-Arnold", _splines, _plain, _decays(0.0, 0.01, 0.3), slow=True),
+    "ode": Method("Neural ODE", _ode, _plain, _decays(0.0, 0.01, 0.3), slow=True),
+}
+"""Every method that is trained by gradient steps, ours first."""

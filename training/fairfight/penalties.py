@@ -1,0 +1,38 @@
+"""The rivals' penalties on derivatives. Both need a second backward pass through the first."""
+
+import torch
+from torch import Tensor, nn
+
+from training.losses import Loss
+from training.objective import Objective
+
+
+def input_gradient_penalty(network: nn.Module, loss: Loss, strength: float) -> Objective:
+    """The loss plus `strength` times the mean squared norm of d loss / d features (Drucker and LeCun 1992)."""
+
+    def objective(x: Tensor, y: Tensor, _: float) -> Tensor:
+        x = x.detach().requires_grad_()
+        value = loss(network(x), y)
+        (gradient,) = torch.autograd.grad(value, x, create_graph=True)
+        # The loss is a mean: times the rows, each row has its own gradient.
+        total: Tensor = value + strength * len(x) * gradient.square().sum()
+        return total
+
+    return objective
+
+
+def jacobian_penalty(network: nn.Module, loss: Loss, strength: float) -> Objective:
+    """The loss plus `strength` / 2 times the mean of ||d scores / d features||_F^2, along one random direction.
+
+    With v uniform on the unit sphere of the S scores, S E||v^T J||^2 = ||J||_F^2 (Hoffman, Roberts and Yaida 2019).
+    """
+
+    def objective(x: Tensor, y: Tensor, _: float) -> Tensor:
+        x = x.detach().requires_grad_()
+        scores = network(x)
+        directions = nn.functional.normalize(torch.randn_like(scores), dim=1)
+        (product,) = torch.autograd.grad(scores, x, directions, create_graph=True)
+        norm: Tensor = scores.shape[1] * product.square().sum() / len(x)
+        return loss(scores, y) + strength / 2 * norm
+
+    return objective

@@ -1,0 +1,158 @@
+"""Which trials are run: nine settings of every method at one size, then the chosen setting at every size and seed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from training.fairfight import classical
+from training.fairfight.methods import METHODS, Settings
+from training.fairfight.trial import Trial
+
+Widths = tuple[int, ...]
+
+SEEDS = (1, 2, 3, 4, 5)
+SLOW_SEEDS = (1, 2, 3)
+CLOSE = {"accuracy": 0.001, "rmse": 0.02}
+"""Settings that score this close to the best one (accuracy: absolute; error: relative) are taken for as good."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What every method gets on one problem.
+
+    Attributes:
+        sizes: widths of the ChainzRule networks whose parameters the others match, small to large.
+        tuned: the size that settings are chosen at.
+        two: the sizes of methods without a curve.
+        epochs: passes over the rows.
+        batch: rows a step.
+        slow_rows: training rows of the slow methods; 0 for all.
+        metric: what `score` is.
+        classical: whether the table methods take part.
+    """
+
+    sizes: Sequence[Widths]
+    tuned: Widths
+    two: Sequence[Widths]
+    epochs: int
+    batch: int
+    metric: str
+    slow_rows: int = 0
+    classical: bool = False
+
+
+def _square(*widths: int) -> list[Widths]:
+    return [(width, width) for width in widths]
+
+
+_FUNCTION = Budget(_square(8, 16, 32, 64, 128, 256), (32, 32), _square(32, 64), 60, 128, "rmse", slow_rows=0)
+_SMALL = Budget(_square(4, 8, 16, 32, 64, 128), (16, 16), _square(16, 64), 60, 32, "accuracy", classical=True)
+_IMAGES = Budget(_square(16, 32, 64, 96, 128, 256), (64, 64), _square(32, 128), 15, 256, "accuracy", slow_rows=10_000)
+
+BUDGETS: Mapping[str, Budget] = {
+    "friedman": _FUNCTION,
+    "cubic": _FUNCTION,
+    "waves": _FUNCTION,
+    "breast-cancer": _SMALL,
+    "diabetes": Budget(_SMALL.sizes, (16, 16), _SMALL.two, 60, 32, "rmse", classical=True),
+    "pima": _SMALL,
+    "mnist": _IMAGES,
+    "fashion-mnist": _IMAGES,
+    "credit-default": Budget(
+        _square(4, 8, 16, 32, 64, 128), (32, 32), _square(16, 64), 15, 256, "accuracy", 10_000, True
+    ),
+}
+
+
+def grid(method: str, problem: str, kind: str) -> list[Settings]:
+    """The nine settings that a method may choose from."""
+    if method == "linear":
+        return [Settings(0.0, 0.0, penalty) for penalty in classical.PENALTIES]
+    if method == "boosting":
+        return [Settings(rate, 0.0, leaves) for rate, leaves in classical.BOOSTS]
+    return list(METHODS[method].grids[kind])  # type: ignore[index]
+
+
+def methods(problem: str) -> list[str]:
+    """The methods that take part in a problem."""
+    return [*METHODS, *(classical.METHODS if BUDGETS[problem].classical else ())]
+
+
+def tuning(problem: str, method: str, kind: str) -> list[Trial]:
+    """The trials that a method's setting is chosen from."""
+    budget = BUDGETS[problem]
+    return [_trial(problem, method, budget.tuned, settings, 0, "tune") for settings in grid(method, problem, kind)]
+
+
+def choose(trials: Sequence[Trial], results: Mapping[str, Mapping[str, Any]], metric: str) -> Settings:
+    """The setting with the smallest peak among those that score as well as the best; the same rule for every method.
+
+    A practitioner who cares for stability chooses like this; one who does not loses nothing by it.
+    """
+    if not trials:
+        raise ValueError("a method without trials has no settings to choose from")
+    scored = [(trial.settings, results[trial.key]["figures"]) for trial in trials]
+    finite = [(settings, figures) for settings, figures in scored if figures and figures["score"] == figures["score"]]
+    if not finite:
+        return trials[0].settings
+    if metric == "rmse":
+        limit = (1 + CLOSE["rmse"]) * min(figures["score"] for _, figures in finite)
+        good = [pair for pair in finite if pair[1]["score"] <= limit]
+    else:
+        limit = max(figures["score"] for _, figures in finite) - CLOSE["accuracy"]
+        good = [pair for pair in finite if pair[1]["score"] >= limit]
+    if "peak_p99" in good[0][1]:
+        return min(good, key=lambda pair: pair[1]["peak_p99"])[0]
+    best = min if metric == "rmse" else max
+    return best(good, key=lambda pair: pair[1]["score"])[0]
+
+
+def final(problem: str, method: str, settings: Settings) -> list[Trial]:
+    """The trials that the report is made of."""
+    budget = BUDGETS[problem]
+    if method in classical.METHODS:
+        return [_trial(problem, method, (), settings, seed, "test") for seed in SEEDS]
+    chosen = METHODS[method]
+    sizes = budget.sizes if chosen.curve else budget.two
+    seeds = SLOW_SEEDS if chosen.slow and budget.slow_rows else SEEDS
+    return [_trial(problem, method, hidden, settings, seed, "test") for hidden in sizes for seed in seeds]
+
+
+def portraits(problem: str, method: str, settings: Settings) -> list[Trial]:
+    """The trial whose derivatives the plots show: one network of the size that settings were chosen at."""
+    if method not in METHODS or not METHODS[method].curve:
+        return []
+    return [_trial(problem, method, BUDGETS[problem].tuned, settings, 1, "portrait")]
+
+
+QUICK_METHODS = ("chainzrule", "relu", "gelu", "linear")
+QUICK_SEEDS = SEEDS[:3]
+QUICK_EPOCHS = 10
+
+
+def quickened(trials: Sequence[Trial]) -> list[Trial]:
+    """The plan's quick form: few methods and seeds, every third setting, every second size, ten epochs."""
+    kept = [trial for trial in trials if trial.method in QUICK_METHODS and trial.seed in (0, *QUICK_SEEDS)]
+    tuned = [trial for trial in kept if trial.stage == "tune"][::3]
+    other = [
+        trial
+        for trial in kept
+        if trial.stage != "tune" and (not trial.hidden or trial.hidden in BUDGETS[trial.problem].sizes[:5:2])
+    ]
+    return [replace(trial, epochs=min(trial.epochs, QUICK_EPOCHS)) for trial in (*tuned, *other)]
+
+
+def _trial(problem: str, method: str, hidden: Widths, settings: Settings, seed: int, stage: Any) -> Trial:
+    budget = BUDGETS[problem]
+    slow = method in METHODS and METHODS[method].slow
+    return Trial(
+        problem,
+        method,
+        hidden,
+        settings,
+        budget.epochs,
+        budget.batch,
+        seed,
+        stage,
+        budget.slow_rows if slow else 0,
+    )

@@ -1,0 +1,196 @@
+"""The problems that methods are compared on: rows split in three and standardised, as every method sees them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from service.artifact.card import Task
+from training.columns import Columns
+from training.data.bundled import bundled_dataset
+from training.data.dataset import Dataset, Rows
+from training.data.errors import DataError
+from training.data.mnist import fetch_mnist, load_idx
+from training.data.table import table_dataset
+from training.data.tablefile import read_table
+from training.fairfight.functions import FUNCTIONS, sample
+from training.fit import Batch
+
+Kind = Literal["image", "table", "function", "text"]
+
+FUNCTION_ROWS = (8000, 2000, 10000)  # training, validation, test
+TEST_SHARE, VALIDATION_SHARE = 0.2, 0.2
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A task, split.
+
+    Attributes:
+        name: as the report and the command line call it.
+        kind: what the rows are, which decides how they are corrupted.
+        task: what is predicted.
+        scores: classes of a classification, levels of an ordinal task, 1 for a regression.
+        train: standardised (rows, D) features and (rows,) targets; a regression's targets are standardised too.
+        validation: rows that settings are chosen on; a chosen setting is then fitted to `train` and these together.
+        test: rows that the report speaks of.
+        side: an image's height and width; 0 else.
+        unit: a regression's standard deviation: errors times it are in the target's own unit.
+    """
+
+    name: str
+    kind: Kind
+    task: Task
+    scores: int
+    train: Batch
+    validation: Batch
+    test: Batch
+    side: int = 0
+    unit: float = 1.0
+
+    @property
+    def inputs(self) -> int:
+        """D, the columns."""
+        return self.train[0].shape[1]
+
+    @property
+    def everything(self) -> Batch:
+        """The rows to fit a chosen setting to: training and validation rows."""
+        return tuple(torch.cat(parts) for parts in zip(self.train, self.validation, strict=True))  # type: ignore[return-value]
+
+    def subset(self, rows: int) -> "Problem":
+        """The same with the first `rows` training rows and a fifth as many for validation, for slow methods."""
+        x, y = self.train
+        held, labels = self.validation
+        watched = rows // 5
+        return Problem(
+            self.name,
+            self.kind,
+            self.task,
+            self.scores,
+            (x[:rows], y[:rows]),
+            (held[:watched], labels[:watched]),
+            self.test,
+            self.side,
+            self.unit,
+        )
+
+
+def load(name: str, data: Path | None, seed: int) -> Problem:
+    """A problem by its name.
+
+    Args:
+        name: one of `PROBLEMS`.
+        data: the folder in which problems that no package carries are looked for (docs/science.md names the files).
+        seed: of the split, where the problem has no test rows of its own.
+
+    Raises:
+        DataError: no such problem, or its files are not in `data`.
+    """
+    if name not in PROBLEMS:
+        raise DataError(f"no problem is named '{name}'; there are {', '.join(PROBLEMS)}")
+    return PROBLEMS[name](name, data, seed)
+
+
+def _function(name: str, _data: Path | None, seed: int) -> Problem:
+    drawn = [sample(name, rows, 1000 * seed + part) for part, rows in enumerate(FUNCTION_ROWS)]
+    mean, std = float(drawn[0][1].mean()), float(drawn[0][1].std())
+    # Evenly spread over [-1, 1], whose standard deviation is 3^-1/2.
+    train, validation, test = (_tensors(x * 3**0.5, (y - mean) / std) for x, y in drawn)
+    return Problem(name, "function", "regression", 1, train, validation, test)
+
+
+def _images(name: str, data: Path | None, _seed: int) -> Problem:
+    folder = data / name if data else None
+    if folder is None or not folder.is_dir():
+        if name != "mnist":
+            raise DataError(f"{name}: put its four IDX files into a folder '{name}' of the data folder (--data)")
+        folder = fetch_mnist()
+    dataset = load_idx(folder)
+    assert dataset.test is not None
+    order = np.random.default_rng(0).permutation(len(dataset.train))
+    rows = dataset.train.take(order[10_000:]), dataset.train.take(order[:10_000]), dataset.test
+    assert dataset.layout is not None
+    return _standardised(name, "image", dataset, rows, side=dataset.layout.height)
+
+
+def _bundled(name: str, _data: Path | None, seed: int) -> Problem:
+    return _table(name, bundled_dataset(name), seed)
+
+
+def _pima(name: str, data: Path | None, seed: int) -> Problem:
+    columns = ["pregnancies", "glucose", "pressure", "triceps", "insulin", "bmi", "pedigree", "age", "diabetes"]
+    path = _file(name, data, "pima.csv")
+    frame = read_table(path)
+    if list(frame.columns) != columns:
+        raise DataError(f"{path}: the columns must be {', '.join(columns)}")
+    return _table(name, table_dataset(frame, "diabetes", "classification")[0], seed)
+
+
+def _credit_default(name: str, data: Path | None, seed: int) -> Problem:
+    frame = read_table(_file(name, data, "UCI_Credit_Card.csv"))
+    for column in frame.columns:  # amounts of money reach 50 standard deviations; their logarithms do not
+        if column.startswith(("LIMIT_BAL", "BILL_AMT", "PAY_AMT")):
+            frame[column] = np.sign(frame[column]) * np.log1p(frame[column].abs())
+    dataset, _ = table_dataset(frame, "default-payment-next-month", "classification", drop=["ID"], seed=seed)
+    return _table(name, dataset, seed)
+
+
+def _table(name: str, dataset: Dataset, seed: int) -> Problem:
+    """A table split anew with every seed: what differs between splits is what a small table's figures are worth."""
+    rows = dataset.train
+    if dataset.test is not None:
+        rows = Rows(np.concatenate([rows.x, dataset.test.x]), np.concatenate([rows.y, dataset.test.y]))
+    order = np.random.default_rng(seed).permutation(len(rows))
+    test = round(TEST_SHARE * len(rows))
+    watched = test + round(VALIDATION_SHARE * (len(rows) - test))
+    parts = rows.take(order[watched:]), rows.take(order[test:watched]), rows.take(order[:test])
+    return _standardised(name, "table", dataset, parts)
+
+
+def _standardised(name: str, kind: Kind, dataset: Dataset, rows: tuple[Rows, Rows, Rows], side: int = 0) -> Problem:
+    columns = Columns.of(dataset.features, dataset.layout).of_rows(rows[0].x)
+    unit, mean = 1.0, 0.0
+    if dataset.task == "regression":
+        mean, unit = float(rows[0].y.mean()), float(rows[0].y.std())
+    train, validation, test = (
+        _tensors(columns.standardise(part.x), (part.y - mean) / unit if dataset.task == "regression" else part.y)
+        for part in rows
+    )
+    return Problem(name, kind, dataset.task, len(dataset.labels) or 1, train, validation, test, side, unit)
+
+
+def _tensors(x: NDArray[np.floating], y: NDArray[np.generic]) -> Batch:
+    labels = torch.from_numpy(np.ascontiguousarray(y))
+    return torch.from_numpy(x).float(), labels.float() if labels.is_floating_point() else labels.long()
+
+
+def _file(name: str, data: Path | None, file: str) -> Path:
+    if data is None or not (path := data / file).is_file():
+        raise DataError(f"{name}: put {file} into the data folder (--data); docs/science.md says where it comes from")
+    return path
+
+
+Load = Callable[[str, Path | None, int], Problem]
+
+PROBLEMS: Mapping[str, Load] = {
+    **dict.fromkeys(FUNCTIONS, _function),
+    "breast-cancer": _bundled,
+    "diabetes": _bundled,
+    "pima": _pima,
+    "mnist": _images,
+    "fashion-mnist": _images,
+    "credit-default": _credit_default,
+}
+"""Every problem, the cheap and telling ones first."""
+
+KINDS: Mapping[str, Kind] = {
+    **dict.fromkeys(FUNCTIONS, "function"),
+    **dict.fromkeys(("breast-cancer", "diabetes", "pima", "credit-default"), "table"),
+    **dict.fromkeys(("mnist", "fashion-mnist"), "image"),
+}
+"""What each problem's rows are."""

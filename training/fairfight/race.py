@@ -1,0 +1,67 @@
+"""Trials run in parallel processes, each result kept as soon as it is there, so that an interruption costs little."""
+
+import json
+import multiprocessing
+import os
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from training.fairfight.trial import Trial, cost, run
+
+
+class Results:
+    """Results by trial, in one file of JSON lines a problem; lines that cannot be read are left out and replaced."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read what the folder holds."""
+        self._folder = folder
+        self._found: dict[str, dict[str, Any]] = {}
+        for path in sorted(folder.glob("*.jsonl")):
+            for line in path.read_text(encoding="utf-8").splitlines():
+                try:
+                    entry = json.loads(line)
+                except json.JSONDecodeError:  # the last line of a run that was cut off
+                    continue
+                self._found[entry["key"]] = entry
+
+    @property
+    def by_key(self) -> Mapping[str, Mapping[str, Any]]:
+        """Every result with its trial, by the trial's key."""
+        return self._found
+
+    def add(self, trial: Trial, result: Mapping[str, Any]) -> None:
+        """Keep a result, on disk at once."""
+        entry = {"key": trial.key, "trial": asdict(trial), **result}
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / f"{trial.problem}.jsonl").open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(entry) + "\n")
+        self._found[trial.key] = entry
+
+
+def race(trials: Iterable[Trial], results: Results, data: Path | None, workers: int, bar: "tqdm[Any]") -> None:
+    """Run the trials that have no result yet."""
+    wanted = list(dict.fromkeys(trials))
+    missing = [trial for trial in wanted if trial.key not in results.by_key]
+    bar.update(sum(cost(trial) for trial in wanted if trial.key in results.by_key))
+    if not missing:
+        return
+    # Fresh processes: a fork would inherit this one's threads, and torch does not survive that.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_alone) as pool:
+        running = {pool.submit(run, trial, data): trial for trial in missing}
+        for future in as_completed(running):
+            trial = running[future]
+            results.add(trial, future.result())
+            bar.update(cost(trial))
+
+
+def _alone() -> None:
+    """One thread a process: more would only wait for each other."""
+    os.nice(5)
+    torch.set_num_threads(1)

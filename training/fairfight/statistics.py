@@ -1,0 +1,120 @@
+"""The comparison's statistics: paired tests with Holm's correction, and parameter ratios at equal score."""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Curve = Sequence[tuple[int, Sequence[float]]]
+"""Points of increasing size: parameters, and one score a seed."""
+
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times more parameters a rival needs for a score.
+
+    Attributes:
+        level: the score.
+        value: the rival's parameters over ours.
+        low: 2.5% quantile over resampled seeds; None where a resampled curve of ours never reaches the level.
+        high: 97.5% quantile, likewise.
+        bound: `=` where both curves cross the level; `>=` where our smallest network is already better.
+    """
+
+    level: float
+    value: float
+    low: float | None
+    high: float | None
+    bound: str
+
+
+def paired_p(ours: Mapping[int, float], theirs: Mapping[int, float]) -> float | None:
+    """Two-sided p of a paired t-test over the seeds that both have; None for fewer than three, or without spread."""
+    seeds = sorted(set(ours) & set(theirs))
+    differences = np.array([ours[seed] - theirs[seed] for seed in seeds])
+    if len(seeds) < 3 or np.ptp(differences) == 0:
+        return None
+    return float(stats.ttest_1samp(differences, 0.0).pvalue)
+
+
+def holm(values: Sequence[float | None]) -> list[float | None]:
+    """Holm's step-down correction of several p values; None stays None."""
+    order = sorted((value, index) for index, value in enumerate(values) if value is not None)
+    corrected: list[float | None] = [None] * len(values)
+    largest = 0.0
+    for rank, (value, index) in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - rank) * value))
+        corrected[index] = largest
+    return corrected
+
+
+def iso_ratio(ours: Curve, theirs: Curve, level: float, higher_is_better: bool) -> Ratio | None:
+    """The ratio of the parameters at which the two curves reach `level`, with its bootstrap interval over seeds.
+
+    A curve is made monotone first (what a smaller network reaches, a larger one counts as reaching) and read between
+    its points linearly in the logarithm of the parameters and, for errors, of the score. None where a curve never gets
+    there.
+    """
+    value, bound = _ratio(_means(ours), _means(theirs), level, higher_is_better)
+    if value is None:
+        return None
+    random = np.random.default_rng(0)
+    drawn = [
+        _ratio(_resampled(ours, random), _resampled(theirs, random), level, higher_is_better)[0]
+        for _ in range(RESAMPLES)
+    ]
+    found = [ratio for ratio in drawn if ratio is not None]
+    # A resampled rival that misses the level needs more than its largest network: the upper end is then open.
+    enough = len(found) >= 0.975 * RESAMPLES
+    low = float(np.quantile(found, 0.025)) if len(found) > RESAMPLES / 2 else None
+    return Ratio(level, value, low, float(np.quantile(found, 0.975)) if enough else None, bound)
+
+
+def parameters_at(curve: Sequence[tuple[int, float]], level: float, higher_is_better: bool) -> float | None:
+    """Parameters at which a curve of means reaches a score; the smallest network's where that is already better."""
+    sign = 1.0 if higher_is_better else -1.0
+    scale = (lambda score: score) if higher_is_better else (lambda score: math.log(max(score, 1e-300)))
+    best, points = -math.inf, []
+    for parameters, score in sorted(curve):
+        best = max(best, sign * scale(score))
+        points.append((math.log(parameters), best))
+    wanted = sign * scale(level)
+    if points[0][1] >= wanted:
+        return math.exp(points[0][0])
+    for (size, below), (larger, above) in itertools.pairwise(points):
+        if above >= wanted:
+            return math.exp(size + (larger - size) * (wanted - below) / (above - below))
+    return None
+
+
+def _ratio(
+    ours: Sequence[tuple[int, float]], theirs: Sequence[tuple[int, float]], level: float, higher_is_better: bool
+) -> tuple[float | None, str]:
+    needed = parameters_at(ours, level, higher_is_better)
+    rivals = parameters_at(theirs, level, higher_is_better)
+    if needed is None or rivals is None:
+        return None, "="
+    return rivals / needed, ">=" if needed == math.exp(math.log(min(ours)[0])) else "="
+
+
+def _means(curve: Curve) -> list[tuple[int, float]]:
+    return [(parameters, float(np.mean(scores))) for parameters, scores in curve]
+
+
+def _resampled(curve: Curve, random: np.random.Generator) -> list[tuple[int, float]]:
+    return [(parameters, float(np.mean(_drawn(scores, random)))) for parameters, scores in curve]
+
+
+def _drawn(scores: Sequence[float], random: np.random.Generator) -> NDArray[np.float64]:
+    return np.asarray(scores)[random.integers(len(scores), size=len(scores))]
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    """The geometric mean of positive numbers."""
+    return float(np.exp(np.mean(np.log(values))))

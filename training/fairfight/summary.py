@@ -1,0 +1,98 @@
+"""The results, one entry for every problem, method and size: what the report and its plots are made from."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from training.fairfight.plan import BUDGETS
+
+Entry = dict[str, Any]
+
+MEANS = ("peak_p99", "peak_max", "tail_ratio", "noisy", "corrupted", "attacked")
+
+
+@dataclass(frozen=True)
+class Group:
+    """The runs of one method at one size.
+
+    Attributes:
+        problem: its name.
+        method: its name.
+        hidden: widths of the ChainzRule network of that size.
+        config: the setting, epochs, batch and rows.
+        runs: results by seed; a fit that diverged has `figures` None.
+    """
+
+    problem: str
+    method: str
+    hidden: tuple[int, ...]
+    config: dict[str, Any]
+    runs: Mapping[int, Mapping[str, Any]]
+
+    @property
+    def parameters(self) -> int:
+        """Of its networks; trees differ from seed to seed."""
+        return round(float(np.mean([run["parameters"] for run in self.runs.values()])))
+
+    @property
+    def scores(self) -> dict[int, float]:
+        """By seed; a fit that diverged is left out and counted by the report."""
+        return self.figure("score")
+
+    @property
+    def diverged(self) -> int:
+        """Fits that ended in infinite or missing numbers."""
+        return sum(run["figures"] is None for run in self.runs.values())
+
+    def figure(self, name: str) -> dict[int, float]:
+        """One figure by seed, where it was measured."""
+        return {
+            seed: run["figures"][name]
+            for seed, run in sorted(self.runs.items())
+            if run["figures"] and name in run["figures"]
+        }
+
+
+def groups(results: Iterable[Mapping[str, Any]]) -> list[Group]:
+    """The test runs by problem, method and size, in the plan's order."""
+    found: dict[tuple[str, str, tuple[int, ...], str], dict[int, Mapping[str, Any]]] = defaultdict(dict)
+    configs: dict[tuple[str, str, tuple[int, ...], str], dict[str, Any]] = {}
+    for result in results:
+        trial = result["trial"]
+        if trial["stage"] != "test":
+            continue
+        config = {key: trial[key] for key in ("settings", "epochs", "batch", "rows")}
+        key = (trial["problem"], trial["method"], tuple(trial["hidden"]), repr(config))
+        found[key][trial["seed"]] = result
+        configs[key] = config
+    order = {name: number for number, name in enumerate(BUDGETS)}
+    made = [Group(key[0], key[1], key[2], configs[key], runs) for key, runs in found.items()]
+    return sorted(made, key=lambda group: (order.get(group.problem, 99), group.hidden))
+
+
+def summary(made: Iterable[Group]) -> list[Entry]:
+    """One flat entry for every group, as `summary.json` has them."""
+    return [_entry(group) for group in made]
+
+
+def _entry(group: Group) -> Entry:
+    scores = list(group.scores.values())
+    entry: Entry = {
+        "dataset": group.problem,
+        "method": group.method,
+        "parameters": group.parameters,
+        "seeds": len(group.runs),
+        "diverged": group.diverged,
+        "metric": BUDGETS[group.problem].metric,
+        "score_mean": float(np.mean(scores)) if scores else None,
+        "score_std": float(np.std(scores, ddof=1)) if len(scores) > 1 else None,
+    }
+    for name in MEANS:
+        values = list(group.figure(name).values())
+        entry[f"{name}_mean"] = float(np.mean(values)) if values else None
+    entry["seconds_mean"] = float(np.mean([run["seconds"] for run in group.runs.values()]))
+    entry["config"] = {"hidden": list(group.hidden), **group.config}
+    return entry

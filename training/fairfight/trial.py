@@ -1,0 +1,125 @@
+"""One network trained and measured: the unit that is planned, cached by its hash, and run in a process of its own."""
+
+import hashlib
+import json
+import time
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from training.config import FitConfig
+from training.errors import DivergenceError
+from training.fairfight import classical
+from training.fairfight.measure import gradient_norms, measure, score
+from training.fairfight.methods import METHODS, Settings
+from training.fairfight.portrait import portrait
+from training.fairfight.problems import Problem, load
+from training.fit import fit
+from training.losses import task_loss
+
+REVISION = 1  # of the procedure: what is cached under another is measured anew
+TUNED_ROWS = 2000  # validation rows whose derivatives are looked at
+
+Stage = Literal["tune", "test", "portrait"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What to train and where to look.
+
+    Attributes:
+        problem: by its name.
+        method: by its name.
+        hidden: widths of the ChainzRule network whose size the method is to match.
+        settings: learning rate and so on.
+        epochs: passes over the rows.
+        batch: rows a step.
+        seed: of the initialisation, the shuffling and, where there is one, the split.
+        stage: `tune` fits to the training rows and scores on the validation rows, `test` fits to both and scores on the
+            test rows, `portrait` as well, for the plots: how derivatives are spread and how they grow by layer.
+        rows: only so many training rows; 0 for all.
+    """
+
+    problem: str
+    method: str
+    hidden: tuple[int, ...]
+    settings: Settings
+    epochs: int
+    batch: int
+    seed: int
+    stage: Stage
+    rows: int = 0
+
+    @property
+    def key(self) -> str:
+        """Hash of all of it and of the procedure's revision."""
+        content = json.dumps([REVISION, asdict(self)], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:20]
+
+
+def run(trial: Trial, data: Path | None) -> dict[str, Any]:
+    """Train and measure; the figures as JSON has them.
+
+    Returns:
+        `parameters`, `seconds` of one core's time for the training, and `figures`: those of `Figures`, for the stage
+        `tune` only the score and the peak on validation rows. A fit that diverged has `figures` None.
+    """
+    problem = _problem(trial.problem, data, _split_seed(trial))
+    if trial.rows:
+        problem = problem.subset(trial.rows)
+    if trial.method in classical.METHODS:
+        return classical.run(trial.method, trial.settings, problem, trial.stage, trial.seed)
+    method = METHODS[trial.method]
+    network = method.build(problem, trial.hidden, trial.settings, trial.seed)
+    loss = task_loss(problem.task)
+    config = FitConfig(
+        epochs=trial.epochs,
+        batch=trial.batch,
+        learning_rate=trial.settings.learning_rate,
+        weight_decay=trial.settings.weight_decay,
+        validation=0,
+    )
+    rows = problem.train if trial.stage == "tune" else problem.everything
+    torch.manual_seed(trial.seed)  # of penalties that draw directions
+    started = time.process_time()
+    result: dict[str, Any] = {"parameters": sum(parameter.numel() for parameter in network.parameters())}
+    try:
+        fit(network, loss, rows, None, config, method.objective(network, loss, trial.settings), trial.seed)
+    except DivergenceError:
+        return result | {"seconds": time.process_time() - started, "figures": None}
+    result["seconds"] = time.process_time() - started
+    network.eval().requires_grad_(False)
+    if trial.stage == "test":
+        return result | {"figures": asdict(measure(network, problem))}
+    if trial.stage == "portrait":
+        return result | {"figures": portrait(network, problem)}
+    g, _ = gradient_norms(network, problem.validation[0][:TUNED_ROWS], problem.task)
+    figures = {
+        "score": score(network, problem.validation, problem.task),
+        "peak_p99": float(np.percentile(g, 99)),
+        "peak_max": float(g.max()),
+    }
+    return result | {"figures": figures}
+
+
+def cost(trial: Trial) -> float:
+    """About how long a trial takes, in arbitrary units, for the estimate of the time left."""
+    rows = {"mnist": 60_000, "fashion-mnist": 60_000, "credit-default": 24_000}.get(trial.problem, 8_000)
+    rows = trial.rows or rows
+    inputs = 784 if rows == 60_000 else 30
+    width = trial.hidden[0] if trial.hidden else 1
+    slow = 6.0 if trial.method in METHODS and METHODS[trial.method].slow else 1.5
+    return slow * trial.epochs * rows * (inputs * width + width**2 + 20_000) + 1e9
+
+
+def _split_seed(trial: Trial) -> int:
+    return 0 if trial.stage == "tune" else trial.seed
+
+
+@lru_cache(maxsize=2)
+def _problem(name: str, data: Path | None, seed: int) -> Problem:
+    return load(name, data, seed if name not in ("mnist", "fashion-mnist") else 0)
