@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from service.runtime.engine import Cost, Engine, Limits, Share, measure_cost
 from service.runtime.model import Derivatives, Inputs, Model, Predictions
 from service.runtime.selfcheck import golden_features
+from service.stability.constraints import Constraints, Declared
 from service.stability.verdict import VERDICTS
 from service.stability.window import Window
 from service.telemetry.metrics import RowReadings, VersionMetrics, VersionReading
@@ -89,6 +90,8 @@ class ServedModel:
         self.loaded_at = time.time()
         self.statistics = Statistics()
         self._metrics = metrics
+        self.constraints = Constraints(model.card)
+        metrics.count_violations(dict.fromkeys((declared.feature for declared in self.constraints.declared), 0))
         # The engine does not know this object: without a cycle it goes as soon as the last request has let go of it.
         self._predictions: Engine[Inputs, Predictions] = Engine(
             model.predict, _join_inputs, costs.predict, limits, Record(model, self.statistics, window, metrics)
@@ -129,6 +132,15 @@ class ServedModel:
     async def differentiate(self, features: Matrix, deadline: float) -> Share[Derivatives]:
         """The scores' Jacobian and the layers' derivative norms."""
         return await self._derivatives.submit(features, len(features), deadline)
+
+    def violations(self, jacobian: NDArray[np.float32]) -> list[list[Declared]]:
+        """Each row's broken constraints, counted; (rows, S, D) its derivatives."""
+        declared = self.constraints.declared
+        violated = self.constraints.violated(jacobian)
+        self._metrics.count_violations(
+            {one.feature: int(rows) for one, rows in zip(declared, violated.sum(axis=0), strict=True)}
+        )
+        return [[one for one, broken in zip(declared, row, strict=True) if broken] for row in violated.tolist()]
 
     async def sample(self, features: Matrix, deadline: float) -> Share[Matrix]:
         """The scores of drawn rows; measured, judged and entered nowhere."""

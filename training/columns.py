@@ -107,6 +107,34 @@ def with_noise(features: Sequence[Feature], overrides: Mapping[str, float]) -> t
     )
 
 
+def with_constraints(features: Sequence[Feature], declared: Mapping[str, str], labels: int) -> tuple[Feature, ...]:
+    """The features with the effects that the user declares them to have.
+
+    Args:
+        features: the card's, of a table.
+        declared: `increasing` or `decreasing` by feature.
+        labels: how many labels a classification has; 0 for other tasks.
+
+    Raises:
+        ConfigError: a name that is no numeric feature, or a task without one thing to rise or fall.
+    """
+    numeric = {feature.name for feature in features if isinstance(feature, NumericFeature)}
+    for name in declared:
+        if name not in numeric:
+            known = ", ".join(sorted(numeric)) or "none"
+            raise ConfigError(
+                f"a constraint is given for '{name}', which is no numeric feature; numeric features are: {known}"
+            )
+    if declared and labels > 2:
+        raise ConfigError(
+            f"constraints say what the value or the second of two labels does; {labels} labels have no such direction"
+        )
+    return tuple(
+        feature.model_copy(update={"monotone": declared[feature.name]}) if feature.name in declared else feature
+        for feature in features
+    )
+
+
 def heavy_tails(features: Sequence[Feature]) -> tuple[str, ...]:
     """A note for every numeric feature whose extreme values a polynomial network will make too much of."""
     notes = []

@@ -3,7 +3,7 @@
 import hashlib
 import tomllib
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -166,6 +166,12 @@ class Config(_Section):
         default_factory=dict, description="one standard deviation of measurement noise by column, in the column's unit"
     )
 
+    constraints: dict[str, Literal["increasing", "decreasing"]] = Field(
+        default_factory=dict,
+        description="by column, what the value, or the second of two labels' probability, must do as the column rises: "
+        "increasing or decreasing; declared in the card and watched, not enforced",
+    )
+
     @model_validator(mode="after")
     def _a_factor_for_each_layer(self) -> Self:
         given, layers = len(self.dreg.layer_factors), len(self.network.hidden) + self.dreg.penalise_output
@@ -176,7 +182,10 @@ class Config(_Section):
     @property
     def sha256(self) -> str:
         """Hash of everything that shapes the model; not of where the data lie, which their own hash covers."""
-        return hashlib.sha256(self.model_dump_json(exclude={"data": {"path"}}).encode()).hexdigest()
+        left_out: dict[str, Any] = {"data": {"path"}}
+        if not self.constraints:  # as before there were any
+            left_out["constraints"] = True
+        return hashlib.sha256(self.model_dump_json(exclude=left_out).encode()).hexdigest()
 
 
 def read_config(path: Path) -> Config:

@@ -15,11 +15,12 @@ from service.artifact.store import describe_graph, publish
 from service.runtime.graph import runtime_version
 from service.runtime.selfcheck import accept
 from training.calibration import MAX_ROWS, Trial, calibration, try_model
-from training.columns import Columns, with_noise
+from training.columns import Columns, with_constraints, with_noise
 from training.config import Config
 from training.data.dataset import Dataset, Rows
 from training.data.noise import check_float32_spacing
 from training.data.split import FEWEST_ROWS
+from training.errors import ConfigError
 from training.evaluate import Outputs, join, predict, predict_baseline, quality, reference
 from training.export import OPSET, export_graphs
 from training.golden import golden
@@ -83,10 +84,14 @@ class Run:
             progress: show progress bars.
 
         Raises:
-            ConfigError: the configuration's noise does not fit the features.
+            ConfigError: the configuration's noise or constraints do not fit the features.
             DataError: float32 is too coarse for a column at its noise.
         """
-        self.features: tuple[Feature, ...] = with_noise(dataset.features, config.noise)
+        noisy = with_noise(dataset.features, config.noise)
+        if config.constraints and dataset.layout is not None:
+            raise ConfigError("constraints are of a table's columns; an image has none")
+        labels = len(dataset.labels) if dataset.task == "classification" else 0
+        self.features: tuple[Feature, ...] = with_constraints(noisy, config.constraints, labels)
         check_float32_spacing(self.features)
         self.config = config
         self.dataset = dataset

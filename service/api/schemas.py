@@ -117,6 +117,22 @@ class CategoricalSensitivity(Schema):
     switch: dict[str, float] = Field(description="change of the output at every other level")
 
 
+class Violation(Schema):
+    """A declared monotone effect that the model breaks."""
+
+    feature: str
+    declared: Literal["increasing", "decreasing"]
+
+
+class LayerReference(Schema):
+    """The derivative norm after a layer on the card's held-out rows."""
+
+    mean: float
+    p50: float
+    p90: float
+    p99: float
+
+
 class MonteCarlo(Schema):
     """The stability measures by drawing the noise, each with its 95% confidence interval."""
 
@@ -135,6 +151,12 @@ class Explained(Schema):
     sensitivities: list[NumericSensitivity | CategoricalSensitivity] = Field(description="strongest first")
     jacobian: list[list[float]] | None = Field(default=None, description="d scores / d columns, in raw units")
     layer_norms: list[float] | None = Field(default=None, description="derivative norm after each layer, per sigma")
+    layer_percentiles: list[float] | None = Field(
+        default=None, description="where each norm lies among the card's held-out rows"
+    )
+    violations: list[Violation] | None = Field(
+        default=None, description="declared effects that the model breaks at this row, where the card declares any"
+    )
     monte_carlo: MonteCarlo | None = Field(default=None, description="by method monte_carlo")
 
 
@@ -165,6 +187,7 @@ class SensitivityAnswer(Schema):
     predictions: list[ExplainedClassified | ExplainedGraded | ExplainedEstimated]
     jacobian_axes: JacobianAxes | None = None
     layers: list[str] | None = None
+    layer_reference: list[LayerReference] | None = Field(default=None, description="in the order of layers")
 
 
 class Problem(Schema):

@@ -22,7 +22,9 @@ from service.errors import NonFiniteOutput, ServiceError, TooLarge
 from service.runtime.engine import Share
 from service.runtime.model import Predictions
 from service.served import ServedModel, inputs_of
+from service.stability.constraints import Declared
 from service.stability.sensitivity import Sensitivity, sensitivity
+from service.stability.verdict import percentile_among
 
 Matrix = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -74,6 +76,7 @@ class _Explanation:
 
     Attributes:
         switches: by categorical feature, (rows, levels) change of the reported output at each level.
+        violations: each row's broken constraints.
         draws: each row's measures by Monte-Carlo; empty where nobody asked.
     """
 
@@ -85,6 +88,7 @@ class _Explanation:
     layer_norms: Matrix
     sensitivity: Sensitivity
     switches: dict[str, Floats]
+    violations: list[list[Declared]]
     draws: list[dict[str, Any]]
 
     def content(self) -> bytes:
@@ -99,6 +103,11 @@ class _Explanation:
             content["jacobian_axes"] = {"scores": card.score_names(), "columns": rows.column_names}
         if "layers" in self.wanted.include:
             content["layers"] = [*(f"hidden_{n + 1}" for n in range(self.layer_norms.shape[1] - 1)), "scores"]
+            if card.reference.layer_norms is not None:
+                content["layer_reference"] = [
+                    {"mean": layer.mean, **{f"p{q}": layer.quantiles[q] for q in (50, 90, 99)}}
+                    for layer in card.reference.layer_norms
+                ]
         return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
 
     def _order(self) -> NDArray[np.int64]:
@@ -117,12 +126,22 @@ class _Explanation:
             "method": self.served.card.method,
             "sensitivities": [self._entry(row, names[position]) for position in order],
         }
+        if self.served.constraints.declared:
+            answer["violations"] = [
+                {"feature": broken.feature, "declared": broken.direction} for broken in self.violations[row]
+            ]
         if self.draws:
             answer["monte_carlo"] = self.draws[row]
         if "jacobian" in self.wanted.include:
             answer["jacobian"] = np.ascontiguousarray(self.jacobian[row])
         if "layers" in self.wanted.include:
-            answer["layer_norms"] = np.ascontiguousarray(self.layer_norms[row])
+            norms, reference = self.layer_norms[row], self.served.card.reference.layer_norms
+            answer["layer_norms"] = np.ascontiguousarray(norms)
+            if reference is not None:
+                answer["layer_percentiles"] = [
+                    percentile_among(norm, layer.quantiles)
+                    for norm, layer in zip(norms.tolist(), reference, strict=True)
+                ]
         return answer
 
     def _entry(self, row: int, name: str) -> dict[str, Any]:
@@ -182,6 +201,7 @@ async def _answer(context: Context, served: ServedModel, wanted: ModelRequest, d
             for feature in served.card.features
             if isinstance(feature, CategoricalFeature)
         },
+        served.violations(jacobian) if served.constraints.declared else [],
         await sample(
             served, features, base.result.scores[part], wanted.noise_scale, wanted.draws, wanted.seed, deadline
         )

@@ -44,6 +44,10 @@ class NumericFeature(CardModel):
     high: float = Field(description="largest value seen in training")
     noise: float = Field(ge=0, description="one standard deviation of measurement noise, in the feature's unit")
     fill: float | None = Field(default=None, description="stands in for a gap; absent where training saw none")
+    monotone: Literal["increasing", "decreasing"] | None = Field(
+        default=None,
+        description="what the value, or the second of two labels' probability, is declared to do as the feature rises",
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -255,6 +259,13 @@ class ModelCard(CardModel):
         for part, shape in expected.items():
             if rows < 1 or getattr(self.golden, part).shape != shape:
                 raise ValueError(f"golden {part} must have shape {shape} with at least one row")
+        return self
+
+    @model_validator(mode="after")
+    def _directed(self) -> Self:
+        declared = any(isinstance(feature, NumericFeature) and feature.monotone for feature in self.features)
+        if declared and (self.layout or (self.task == "classification" and len(self.labels) > 2)):
+            raise ValueError("a monotone effect is one on a value, or on the second of two labels; images have none")
         return self
 
     @property

@@ -43,14 +43,15 @@ def golden_features(card: ModelCard) -> NDArray[np.float32]:
 
 
 def _expected_outputs(card: ModelCard) -> dict[Role, dict[str, tuple[int, ...]]]:
-    """Outputs by graph, with their shapes behind the batch dimension; layer_norms has any length."""
+    """Outputs by graph, with their shapes behind the batch dimension; layer_norms any where the card has none."""
     S, D = card.scores, card.width
     outputs: dict[str, tuple[int, ...]] = {"scores": (S,), "covariance": (S, S)}
     if card.labels:
         outputs["probabilities"] = (len(card.labels),)
     if card.golden.mean_shift is not None:
         outputs["mean_shift"] = (S,)
-    return {"model": outputs, "jacobian": {"jacobian": (S, D), "layer_norms": (-1,)}}
+    layers = -1 if card.reference.layer_norms is None else len(card.reference.layer_norms)
+    return {"model": outputs, "jacobian": {"jacobian": (S, D), "layer_norms": (layers,)}}
 
 
 def _check_signature(graph: Graph, width: int, outputs: dict[str, tuple[int, ...]]) -> None:

@@ -107,17 +107,21 @@ def judge_row(
 
 def percentile_row(volatility: float, reference: Reference) -> float:
     """`percentile` for one row."""
-    quantiles = reference.volatility.quantiles
-    low, high = bisect_left(quantiles, volatility), bisect_right(quantiles, volatility)
+    return percentile_among(volatility, reference.volatility.quantiles)
+
+
+def percentile_among(value: float, quantiles: tuple[float, ...]) -> float:
+    """Where a value lies among the 0th to 100th percentiles of others, 0 to 100."""
+    low, high = bisect_left(quantiles, value), bisect_right(quantiles, value)
     last = len(quantiles) - 1
-    if volatility > quantiles[last]:
+    if value > quantiles[last]:
         return 100.0
     if high > low:
         return (low + high - 1) / 2.0
     inner = min(max(low, 1), last)
     below, above = quantiles[inner - 1], quantiles[inner]
     width = above - below if above > below else 1.0
-    return inner - 1 + min(max((volatility - below) / width, 0.0), 1.0)
+    return inner - 1 + min(max((value - below) / width, 0.0), 1.0)
 
 
 @lru_cache(maxsize=64)

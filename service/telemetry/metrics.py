@@ -110,6 +110,12 @@ class Metrics:
             (*MODEL, "feature"),
             registry=registry,
         )
+        self.violations = Counter(
+            "chainzrule_constraint_violations_total",
+            "Rows explained by /sensitivity at which the model breaks this feature's declared monotone effect.",
+            (*MODEL, "feature"),
+            registry=registry,
+        )
         self.nonfinite = Counter(
             "chainzrule_nonfinite_outputs_total",
             "Rows for which the model answered NaN or infinity; they are refused.",
@@ -202,7 +208,7 @@ class VersionMetrics:
             metrics.batch_rows,
         ):
             histogram.remove(*self._labels)
-        for counter in (metrics.predictions, metrics.out_of_range, metrics.nonfinite):
+        for counter in (metrics.predictions, metrics.out_of_range, metrics.violations, metrics.nonfinite):
             counter.remove_by_labels(dict(zip(MODEL, self._labels, strict=True)))
 
     def count_batch(self, rows: int, seconds: float) -> None:
@@ -225,6 +231,13 @@ class VersionMetrics:
             return
         for feature, rows in readings.out_of_range.items():
             self._metrics.out_of_range.labels(*self._labels, feature).inc(rows)
+
+    def count_violations(self, rows: dict[str, int]) -> None:
+        """Count the explained rows that break each declared effect; a 0 shows that the effect is watched."""
+        if self._removed:
+            return
+        for feature, count in rows.items():
+            self._metrics.violations.labels(*self._labels, feature).inc(count)
 
 
 class _LiveCollector(Collector):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from service.artifact.card import Feature, Layout, NumericFeature
-from training.columns import Columns, heavy_tails, with_noise
+from service.artifact.card import CategoricalFeature, Feature, Layout, NumericFeature
+from training.columns import Columns, heavy_tails, with_constraints, with_noise
 from training.errors import ConfigError
 
 
@@ -79,3 +79,18 @@ def test_a_heavy_tail_is_noted(features: tuple[Feature, ...]) -> None:
     income = NumericFeature(name="income", mean=1e3, std=1e2, low=0, high=4e3, noise=10)
     (note,) = heavy_tails([*features, income])
     assert note.startswith("column 'income' reaches 30 standard deviations")
+
+
+def test_constraints_are_declared_of_numeric_features_alone() -> None:
+    features = (
+        NumericFeature(name="age", mean=0, std=1, low=-1, high=1, noise=0.1),
+        CategoricalFeature(name="c", levels=("a", "b")),
+    )
+    found = with_constraints(features, {"age": "decreasing"}, labels=2)
+    assert isinstance(found[0], NumericFeature)
+    assert found[0].monotone == "decreasing"
+    assert with_constraints(features, {}, labels=5) == features
+    with pytest.raises(ConfigError, match="'c', which is no numeric feature; numeric features are: age"):
+        with_constraints(features, {"c": "increasing"}, labels=2)
+    with pytest.raises(ConfigError, match="3 labels have no such direction"):
+        with_constraints(features, {"age": "increasing"}, labels=3)

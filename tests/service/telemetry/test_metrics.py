@@ -32,6 +32,7 @@ EXPECTED = {
     "prediction_volatility_reference_ratio": ("gauge", {"model", "version"}),
     "gradient_window_samples": ("gauge", {"model", "version"}),
     "out_of_range_features": ("counter", {"model", "version", "feature"}),
+    "constraint_violations": ("counter", {"model", "version", "feature"}),
     "nonfinite_outputs": ("counter", {"model", "version"}),
     "request_duration_seconds": ("histogram", {"route", "method", "code"}),
     "inference_duration_seconds": ("histogram", {"model", "version"}),
