@@ -15,7 +15,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from service.telemetry.metrics import Metrics
-from tests.artifacts import BINARY, CLASSIFIER, CUBIC, IMAGE, REGRESSION, SILENT, SLOW, Toy
+from tests.artifacts import BINARY, CLASSIFIER, CUBIC, IMAGE, REGRESSION, SILENT, SLOW, Toy, numeric
 from tests.service.conftest import Serving
 
 pytestmark = pytest.mark.anyio
@@ -89,7 +89,8 @@ async def traffic(client: httpx.AsyncClient) -> None:
     await client.get("/nowhere")
 
 
-MODELS = (CLASSIFIER, BINARY, REGRESSION, CUBIC, IMAGE)
+WATCHED = Toy(task="regression", name="watched", features=(numeric("rises", monotone="increasing"),), seed=2)
+MODELS = (CLASSIFIER, BINARY, REGRESSION, CUBIC, IMAGE, WATCHED)
 
 
 async def test_every_metric_is_there_with_its_kind_and_labels(serving: Serving) -> None:
