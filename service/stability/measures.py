@@ -84,12 +84,12 @@ def diagnose(
         mean_shift: (rows, S) what one noise sigma adds to the scores' mean, to second order; None counts as nothing.
     """
     s = scores.astype(np.float64)
-    C = covariance.astype(np.float64)
-    gradient_norm = np.sqrt(np.maximum(np.einsum("nss->n", C), 0.0))
+    square = noise_scale * noise_scale
+    C = covariance * square[:, None, None]
+    trace = covariance.trace(axis1=1, axis2=2, dtype=np.float64)
+    gradient_norm = np.sqrt(np.maximum(trace, 0.0))
     if task == "regression":
         return _regression(s, gradient_norm, noise_scale)
-    square = noise_scale * noise_scale
-    C *= square[:, None, None]
     centre = s if mean_shift is None else s + mean_shift * square[:, None]
     if task == "ordinal":
         return _ordinal(s, centre, C, gradient_norm)
@@ -148,42 +148,57 @@ def _binary(s: Floats, centre: Floats, C: Floats, gradient_norm: Floats) -> Diag
 def _classification(s: Floats, centre: Floats, C: Floats, gradient_norm: Floats) -> Diagnosis:
     each = np.arange(len(s))
     label = s.argmax(axis=1)  # the lower index where scores tie
+    margin = _margins_of(s, label)
     # 1 - p as the sum of the other odds: exact where the softmax is saturated.
-    odds = np.exp(s - s[each, label][:, None])
-    odds[each, label] = 0.0
+    odds = np.exp(-margin)
     others = odds.sum(axis=1)
     value = 1.0 / (1.0 + others)
     gradient = odds * -(value * value)[:, None]
     gradient[each, label] = others * value * value
-    volatility = _volatility(centre, C, gradient, lambda moved: _others(moved, label))
 
-    margin = s[each, label][:, None] - s
-    diagonal = np.einsum("nss->ns", C)
-    scale = diagonal[each, label][:, None] + diagonal
-    variance = scale - 2.0 * C[each, label]
+    diagonal = C.diagonal(axis1=1, axis2=2)
+    own = C[each, label]
+    scale = diagonal + own[each, label][:, None]
+    variance = scale - 2.0 * own
     moves = variance > ROUNDING * scale
     sd = np.sqrt(np.where(moves, variance, 1.0))
     distance = np.where(moves, margin / sd, np.inf)
-    distance[each, label] = np.inf
-    flip_distance = distance.min(axis=1)
     runner_up = distance.argmin(axis=1)
+    flip_distance = distance[each, runner_up]
     if np.isinf(flip_distance).any():
         # Where no noise moves any margin, the runner-up is the next highest score.
-        margin[each, label] = np.inf
         runner_up = np.where(np.isinf(flip_distance), margin.argmin(axis=1), runner_up)
     if centre is not s:
-        margin = centre[each, label][:, None] - centre
-        distance = np.where(np.isinf(distance), np.inf, margin / sd)
+        margin = _margins_of(centre, label)
+        distance = np.where(moves, margin / sd, np.inf)
     return Diagnosis(
         label=label,
         value=value,
-        volatility=volatility,
+        volatility=_probability_spread(margin, C, gradient, label),
         flip_distance=flip_distance,
         flip_probability=_flip_probability(margin, C, label, distance),
         runner_up=runner_up,
         gradient_norm=gradient_norm,
         gradient=gradient,
     )
+
+
+def _margins_of(s: Floats, label: Indices) -> Floats:
+    """(rows, S) how far the label is ahead of each score; infinitely of itself."""
+    each = np.arange(len(s))
+    margin: Floats = s[each, label][:, None] - s
+    margin[each, label] = np.inf
+    return margin
+
+
+def _probability_spread(margin: Floats, C: Floats, gradient: Floats, label: Indices) -> Floats:
+    """As `_volatility`, of the label's probability: by the other labels' share, which is exact where it is tiny."""
+    delta, u = _direction(C, gradient)
+    ahead = u[np.arange(len(u)), label][:, None] - u
+    # Scores first: sums over them are then sums of whole arrays.
+    moved = margin.T[:, :, None] + ahead.T[:, :, None] * NODES
+    others = np.exp(np.minimum(-moved, _EXP_LIMIT)).sum(axis=0)
+    return _spread(others / (1.0 + others), delta)
 
 
 def _flip_probability(margin: Floats, C: Floats, label: Indices, distance: Floats) -> Floats:
@@ -257,24 +272,21 @@ def _volatility(centre: Floats, C: Floats, gradient: Floats, output: Output) -> 
     variation is t u with u = C g / sqrt(g^T C g) and t standard normal. Following the output itself along t u, rather
     than its tangent, keeps the measure true when the noise is not small.
     """
-    Cg = np.einsum("nst,nt->ns", C, gradient)
-    variance = np.maximum(np.einsum("ns,ns->n", gradient, Cg), 0.0)
-    delta = np.sqrt(variance)
-    u: Floats = Cg / np.where(delta > 0, delta, 1.0)[:, None]
-    moved = output(centre[:, None, :] + NODES[None, :, None] * u[:, None, :])
+    delta, u = _direction(C, gradient)
+    return _spread(output(centre[:, None, :] + NODES[None, :, None] * u[:, None, :]), delta)
+
+
+def _direction(C: Floats, gradient: Floats) -> tuple[Floats, Floats]:
+    """(rows,) delta = sqrt(g^T C g), and (rows, S) u."""
+    Cg = (C @ gradient[:, :, None])[:, :, 0]
+    delta = np.sqrt(np.maximum(np.einsum("ns,ns->n", gradient, Cg), 0.0))
+    return delta, Cg / np.where(delta > 0, delta, 1.0)[:, None]
+
+
+def _spread(moved: Floats, delta: Floats) -> Floats:
+    """(rows,) standard deviation of outputs at the rule's nodes, (rows, nodes); 0 where nothing moves them."""
     mean = moved @ WEIGHTS
     return np.asarray(np.where(delta > 0, np.sqrt(np.square(moved - mean[:, None]) @ WEIGHTS), 0.0))
-
-
-def _others(s: Floats, label: Indices) -> Floats:
-    """(rows, nodes) probability of all labels but `label`, without cancellation when that is tiny."""
-    each = np.arange(len(s))[:, None]
-    node = np.arange(s.shape[1])[None, :]
-    odds = np.exp(s - s.max(axis=2, keepdims=True))
-    total = odds.sum(axis=2)
-    odds[each, node, label[:, None]] = 0.0
-    others: Floats = odds.sum(axis=2) / total
-    return others
 
 
 def _sigmoid(x: Floats) -> Floats:
