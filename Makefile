@@ -20,7 +20,7 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve bench bench-training bench-calibration test test-slow test-clients check format format-check lint types train constraints
+.PHONY: help serve bench bench-training bench-calibration bench-saliency test test-slow test-clients check format format-check lint types train constraints
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +76,14 @@ bench-calibration: $(VENV)/.dev ## run rows with drawn noise, and compare with t
 
 bench-training: $(VENV)/.dev ## time training steps with and without derivative penalties, side by side
 	$(BIN)/python -m benchmarks.training $(ARGS)
+
+# Captum is no dependency of the product: it lies in a folder of its own, and what it needs is there for training.
+.venv-saliency/.installed: benchmarks/saliency/captum.txt | $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .venv-saliency -r $<
+	@touch $@
+
+bench-saliency: $(VENV)/.dev .venv-saliency/.installed ## time full Jacobians beside Captum's Saliency on the same network
+	PYTHONPATH=.venv-saliency $(BIN)/python -m benchmarks.saliency $(ARGS)
 
 # --- Checking ---
 

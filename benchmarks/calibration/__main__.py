@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.calibration import laws
 from benchmarks.calibration.report import plot, table
 from benchmarks.calibration.subjects import Subject, fitted, shipped
 from training.calibration import DRAWS, MAX_ROWS, calibration
@@ -53,11 +54,13 @@ def main() -> int:
         found.append({"model": subject.model, "network": subject.network, "calibration": truth.model_dump()})
         print(f"{subject.model}: {subject.network}", file=sys.stderr)
     results = {"rows": arguments.rows, "draws": arguments.draws, "seed": arguments.seed, "subjects": found}
+    results["laws"] = laws.measure(arguments.seed)
+    report = f"{table(results)}\n\n{laws.table(results['laws'])}\n"
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / "calibration.json").write_text(json.dumps(results, indent=1) + "\n")
-    (arguments.output / "calibration.md").write_text(table(results) + "\n")
+    (arguments.output / "calibration.md").write_text(report)
     plot(results, arguments.output / "calibration.png")
-    print(table(results))
+    print(report)
     return 0
 
 
