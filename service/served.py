@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.runtime.engine import Cost, Engine, Limits, Share, measure_cost
-from service.runtime.model import Derivatives, Inputs, Model, Predictions
+from service.runtime.model import Inputs, Model, Predictions
 from service.runtime.selfcheck import golden_features
 from service.stability.constraints import Constraints, Declared
 from service.stability.verdict import VERDICTS
@@ -30,6 +30,7 @@ class Costs:
 
         self.predict: Cost = measure_cost(lambda count: model.predict(_unobserved(rows(count))).answers)
         self.differentiate: Cost = measure_cost(lambda count: model.differentiate(rows(count)), rows=16)
+        self.layer_norms: Cost = measure_cost(lambda count: model.layer_norms(rows(count)), rows=16)
         self.score: Cost = measure_cost(lambda count: model.score(rows(count)))
 
 
@@ -96,8 +97,11 @@ class ServedModel:
         self._predictions: Engine[Inputs, Predictions] = Engine(
             model.predict, _join_inputs, costs.predict, limits, Record(model, self.statistics, window, metrics)
         )
-        self._derivatives: Engine[Matrix, Derivatives] = Engine(
+        self._derivatives: Engine[Matrix, Matrix] = Engine(
             model.differentiate, np.concatenate, costs.differentiate, limits, lambda result, rows, seconds: None
+        )
+        self._layers: Engine[Matrix, Matrix] = Engine(
+            model.layer_norms, np.concatenate, costs.layer_norms, limits, lambda result, rows, seconds: None
         )
         # Never on the event loop, however small the batch: there are many of them, and others wait.
         self._samples: Engine[Matrix, Matrix] = Engine(
@@ -129,9 +133,15 @@ class ServedModel:
             self.statistics.failed(seconds)
         return share
 
-    async def differentiate(self, features: Matrix, deadline: float) -> Share[Derivatives]:
-        """The scores' Jacobian and the layers' derivative norms."""
-        return await self._derivatives.submit(features, len(features), deadline)
+    async def differentiate(self, features: Matrix, deadline: float) -> Matrix:
+        """(rows, S, D) the scores' Jacobian in raw units."""
+        share = await self._derivatives.submit(features, len(features), deadline)
+        return share.result[share.start : share.stop]
+
+    async def layer_norms(self, features: Matrix, deadline: float) -> Matrix:
+        """(rows, L) the derivative's norm after each layer, per noise sigma."""
+        share = await self._layers.submit(features, len(features), deadline)
+        return share.result[share.start : share.stop]
 
     def violations(self, jacobian: NDArray[np.float32]) -> list[list[Declared]]:
         """Each row's broken constraints, counted; (rows, S, D) its derivatives."""
@@ -142,14 +152,15 @@ class ServedModel:
         )
         return [[one for one, broken in zip(declared, row, strict=True) if broken] for row in violated.tolist()]
 
-    async def sample(self, features: Matrix, deadline: float) -> Share[Matrix]:
-        """The scores of drawn rows; measured, judged and entered nowhere."""
-        return await self._samples.submit(features, len(features), deadline)
+    async def sample(self, features: Matrix, deadline: float) -> Matrix:
+        """(rows, S) the scores of drawn rows; measured, judged and entered nowhere."""
+        share = await self._samples.submit(features, len(features), deadline)
+        return share.result[share.start : share.stop]
 
     @property
     def queue_depth(self) -> int:
         """Requests that wait for this version."""
-        return self._predictions.depth + self._derivatives.depth + self._samples.depth
+        return sum(engine.depth for engine in (self._predictions, self._derivatives, self._layers, self._samples))
 
     def reading(self) -> VersionReading:
         """The version's live metrics."""

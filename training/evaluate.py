@@ -13,7 +13,7 @@ from service.artifact.card import QUANTILES, Distribution, Reference, Task
 from service.stability.measures import diagnose
 from training.data.dataset import Rows
 from training.errors import DivergenceError
-from training.graphs import JacobianGraph, PredictionGraph, fold, noise_factor
+from training.graphs import LayersGraph, PredictionGraph, fold, noise_factor
 from training.model import FittedModel
 from training.nn.jacobian import hidden_weights, output_side
 from training.nn.ordinal import log_likelihood
@@ -78,7 +78,7 @@ def predict(model: FittedModel, rows: Rows) -> Outputs:
     """
     folded, parts = fold(model), torch.split(torch.from_numpy(rows.x), CHUNK)
     graph = PredictionGraph(folded, model.task).requires_grad_(False)
-    jacobian = JacobianGraph(folded).requires_grad_(False)
+    layers = LayersGraph(folded).requires_grad_(False)
     chunks = [graph(chunk) for chunk in parts]
     found = {
         name: np.concatenate([chunk[place].numpy() for chunk in chunks])
@@ -90,7 +90,7 @@ def predict(model: FittedModel, rows: Rows) -> Outputs:
             scores=found["scores"],
             covariance=found["covariance"],
             mean_shift=found.get("mean_shift"),
-            layer_norms=np.concatenate([jacobian.layer_norms(chunk).numpy() for chunk in parts]),
+            layer_norms=np.concatenate([layers(chunk)[0].numpy() for chunk in parts]),
             input_gradient=input_gradient(model, rows),
             out_of_range=_outside(model, rows),
         )

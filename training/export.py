@@ -10,21 +10,21 @@ import torch
 from torch import nn
 
 from service.artifact.card import Role
-from training.graphs import JacobianGraph, PredictionGraph, fold
+from training.graphs import JacobianGraph, LayersGraph, PredictionGraph, fold
 from training.model import FittedModel
 
 OPSET = 20
 
 
 def export_graphs(model: FittedModel) -> dict[Role, bytes]:
-    """Both graphs of an artifact; the same weights give the same bytes."""
+    """The graphs of an artifact; the same weights give the same bytes."""
     folded = fold(model)
-    prediction = PredictionGraph(folded, model.task)
-    jacobian = JacobianGraph(folded)
+    prediction, jacobian, layers = PredictionGraph(folded, model.task), JacobianGraph(folded), LayersGraph(folded)
     width = model.columns.width
     return {
         "model": to_onnx(prediction, width, prediction.output_names),
         "jacobian": to_onnx(jacobian, width, jacobian.output_names),
+        "layers": to_onnx(layers, width, layers.output_names),
     }
 
 

@@ -1,4 +1,4 @@
-"""The two computations an artifact carries, as modules of plain tensors with all constants folded in float64.
+"""The computations an artifact carries, as modules of plain tensors with all constants folded in float64.
 
 What could be done once is done here: the inputs' standard deviation goes into the first weights, every polynomial's
 constant into the next bias, the softmax's common direction and the target's unit into the output layer, and the noise
@@ -112,7 +112,7 @@ def noise_factor(weight: Tensor, noise: Tensor) -> Tensor:
 
 
 class Graph(nn.Module):
-    """The forward pass that both graphs share, on folded constants."""
+    """The forward pass that all graphs share, on folded constants."""
 
     def __init__(self, folded: Folded) -> None:
         super().__init__()
@@ -202,27 +202,32 @@ class PredictionGraph(Graph):
 
 
 class JacobianGraph(Graph):
-    """features -> jacobian (batch, S, D) in raw units, layer_norms (batch, hidden layers + 1)."""
+    """features -> jacobian (batch, S, D) in raw units."""
 
-    output_names = ("jacobian", "layer_norms")
+    output_names = ("jacobian",)
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """The Jacobian, and the norm after each layer of the derivative along one noise sigma of every feature."""
+    def forward(self, features: Tensor) -> tuple[Tensor]:
+        """The Jacobian, from the output side."""
         _, slopes, _ = self.propagate(features)
         first = self.first_slopes(slopes).expand(-1, self.scores, -1)
-        return first @ self.get_buffer("weight_0"), self._norms(slopes, first)
+        return (first @ self.get_buffer("weight_0"),)
 
-    def layer_norms(self, features: Tensor) -> Tensor:
-        """The second output alone."""
+
+class LayersGraph(Graph):
+    """features -> layer_norms (batch, hidden layers + 1)."""
+
+    output_names = ("layer_norms",)
+
+    def forward(self, features: Tensor) -> tuple[Tensor]:
+        """The norm after each layer of the derivative along one noise sigma of every feature."""
         _, slopes, _ = self.propagate(features)
-        return self._norms(slopes, self.first_slopes(slopes).expand(-1, self.scores, -1))
-
-    def _norms(self, slopes: list[Tensor], first: Tensor) -> Tensor:
-        # The factor stands for W_1 N: same norm, fewer columns. The last layer's derivative is the output side's.
         factor = self.get_buffer("factor")
+        # The factor stands for W_1 N: same norm, fewer columns. The last layer's derivative is the output side's.
         start = slopes[0].unsqueeze(-1) * factor
-        derivatives = [start, *forward_mode(start, self.later_weights(), slopes[1:]), first @ factor]
-        return torch.stack([torch.linalg.vector_norm(derivative, dim=(1, 2)) for derivative in derivatives], dim=1)
+        last = self.first_slopes(slopes).expand(-1, self.scores, -1) @ factor
+        derivatives = [start, *forward_mode(start, self.later_weights(), slopes[1:]), last]
+        norms = [torch.linalg.vector_norm(derivative, dim=(1, 2)) for derivative in derivatives]
+        return (torch.stack(norms, dim=1),)
 
 
 def centred_polynomial(z: Tensor, coefficients: list[Tensor]) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from service.artifact.card import Role
 from service.runtime.graph import Execution, Graph
 from training.errors import VerificationError
-from training.graphs import JacobianGraph, PredictionGraph, fold
+from training.graphs import JacobianGraph, LayersGraph, PredictionGraph, fold
 from training.model import FittedModel
 
 AUTOGRAD_TOLERANCE = 1e-8  # closed form against autograd, both in float64
@@ -96,12 +96,11 @@ def difference(found: NDArray[np.floating], expected: NDArray[np.floating]) -> f
 
 def _torch(model: FittedModel, x: Tensor) -> dict[str, Tensor]:
     folded = fold(model)
-    prediction = PredictionGraph(folded, model.task)
-    jacobian = JacobianGraph(folded)
+    outputs: dict[str, Tensor] = {}
     with torch.no_grad():
-        return dict(zip(prediction.output_names, prediction(x), strict=True)) | dict(
-            zip(jacobian.output_names, jacobian(x), strict=True)
-        )
+        for graph in (PredictionGraph(folded, model.task), JacobianGraph(folded), LayersGraph(folded)):
+            outputs |= zip(graph.output_names, graph(x), strict=True)
+    return outputs
 
 
 def _check(name: str, against: str, found: NDArray[np.floating], expected: Tensor, tolerance: float) -> float:

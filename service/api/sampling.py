@@ -52,10 +52,9 @@ async def sample(
         while tally.draws < draws:
             noisy = await asyncio.to_thread(_draw, random, row, noise, min(size, draws - tally.draws))
             moved = await served.sample(noisy, deadline)
-            part = moved.result[moved.start : moved.stop]
-            if not np.isfinite(part).all():
+            if not np.isfinite(moved).all():
                 raise NonFiniteOutput("the model's answer to a draw is not finite; lower noise_scale", "instances")
-            tally.add(part)
+            tally.add(moved)
         answer = {"draws": draws, "seed": seed, **_named("volatility", tally.volatility())}
         if card.task != "regression":
             answer |= _named("flip_probability", tally.flip_probability())

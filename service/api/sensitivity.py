@@ -175,9 +175,11 @@ async def _answer(context: Context, served: ServedModel, wanted: ModelRequest, d
     features = served.model.rows.encode(wanted.instances)
     base = await served.predict(inputs_of(features, wanted.noise_scale, observe=False), deadline)
     require_finite(base)
-    derivatives = await served.differentiate(features, deadline)
-    jacobian = derivatives.result.jacobian[derivatives.start : derivatives.stop]
-    layer_norms = derivatives.result.layer_norms[derivatives.start : derivatives.stop]
+    jacobian = await served.differentiate(features, deadline)
+    # Without the layers, nothing: they cost more than all the rest.
+    layer_norms = jacobian[:, :0, 0]
+    if "layers" in wanted.include:
+        layer_norms = await served.layer_norms(features, deadline)
     if not (np.isfinite(jacobian).all() and np.isfinite(layer_norms).all()):
         raise NonFiniteOutput(
             "the derivatives are not finite; a row may lie far outside the training range", "instances"

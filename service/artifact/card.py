@@ -18,7 +18,7 @@ SCHEMA_VERSION: Literal[1] = 1
 MAX_SCORES = 64
 QUANTILES = 101  # the minimum, the percentiles 1 to 99 and the maximum
 
-Role = Literal["model", "jacobian"]
+Role = Literal["model", "jacobian", "layers"]
 Task = Literal["classification", "regression", "ordinal"]
 ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 ModelVersion = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,8}$")]
@@ -245,8 +245,8 @@ class ModelCard(CardModel):
             raise ValueError(f"a {self.task} card cannot have {len(self.labels)} labels")
         if self.scores > MAX_SCORES:
             raise ValueError(f"more than {MAX_SCORES} scores")
-        if set(self.graphs) != {"model", "jacobian"}:
-            raise ValueError("graphs must be exactly model and jacobian")
+        if not {"model", "jacobian"} <= set(self.graphs):
+            raise ValueError("graphs must hold model and jacobian")
         rows = self.golden.features.shape[0] if self.golden.features.shape else 0
         expected = {
             "features": (rows, self.width),

@@ -1,4 +1,4 @@
-"""The model repository on disk: `<root>/<name>/<version>/{card.json, model.onnx, jacobian.onnx}`.
+"""The model repository on disk: `<root>/<name>/<version>/{card.json, model.onnx, jacobian.onnx, ...}`.
 
 A version directory is written once and never changed. Reading takes every file's bytes once, so that what was hashed is
 what is loaded.

@@ -34,18 +34,6 @@ class Inputs(NamedTuple):
     observe: NDArray[np.bool_]
 
 
-class Derivatives(NamedTuple):
-    """Derivatives of a batch.
-
-    Attributes:
-        jacobian: (rows, S, D) derivative of the scores with respect to the features in raw units.
-        layer_norms: (rows, L) Frobenius norm of the derivative after each layer, per noise sigma.
-    """
-
-    jacobian: Floats
-    layer_norms: Floats
-
-
 class Predictions:
     """A diagnosed batch. Arrays have the rows first.
 
@@ -185,7 +173,10 @@ class Model:
         """Run the model graph for its scores alone; measures nothing."""
         return self.graphs["model"].run(features)["scores"]
 
-    def differentiate(self, features: Floats) -> Derivatives:
-        """Run the Jacobian graph."""
-        outputs = self.graphs["jacobian"].run(features)
-        return Derivatives(outputs["jacobian"], outputs["layer_norms"])
+    def differentiate(self, features: Floats) -> Floats:
+        """(rows, S, D) derivative of the scores with respect to the features in raw units."""
+        return self.graphs["jacobian"].run(features)["jacobian"]
+
+    def layer_norms(self, features: Floats) -> Floats:
+        """(rows, L) Frobenius norm of the derivative after each layer, per noise sigma."""
+        return self.graphs["layers" if "layers" in self.graphs else "jacobian"].run(features)["layer_norms"]

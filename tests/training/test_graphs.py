@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.golden import synthetic_rows
-from training.graphs import JacobianGraph, PredictionGraph, fold, noise_factor
+from training.graphs import JacobianGraph, LayersGraph, PredictionGraph, fold, noise_factor
 from training.model import FittedModel
 from training.nn.network import ReluNetwork
 
@@ -27,12 +27,13 @@ shapes = st.fixed_dictionaries(
 
 
 def outputs(model: FittedModel, x: torch.Tensor) -> dict[str, torch.Tensor]:
-    """All outputs of the two graphs, in the precision of `x`."""
+    """All outputs of the graphs, in the precision of `x`."""
     folded = fold(model)
-    prediction, jacobian = PredictionGraph(folded, model.task), JacobianGraph(folded)
+    found: dict[str, torch.Tensor] = {}
     with torch.no_grad():
-        found = dict(zip(prediction.output_names, prediction(x), strict=True))
-        return found | dict(zip(jacobian.output_names, jacobian(x), strict=True))
+        for graph in (PredictionGraph(folded, model.task), JacobianGraph(folded), LayersGraph(folded)):
+            found |= zip(graph.output_names, graph(x), strict=True)
+    return found
 
 
 def rows(model: FittedModel, count: int = 5) -> torch.Tensor:

@@ -50,7 +50,12 @@ def test_what_is_published_is_what_the_service_reads(report: RunReport) -> None:
     artifact = read_artifact(report.path)
     assert artifact.card == report.card
     assert report.path.name == report.card.version == "1"
-    assert {entry.name for entry in report.path.iterdir()} == {"card.json", "model.onnx", "jacobian.onnx"}
+    assert {entry.name for entry in report.path.iterdir()} == {
+        "card.json",
+        "model.onnx",
+        "jacobian.onnx",
+        "layers.onnx",
+    }
 
 
 def test_the_card_tells_the_run(report: RunReport) -> None:

@@ -59,8 +59,7 @@ def infer_endpoint(context: Context) -> Endpoint:
 
 
 async def _jacobian(served: ServedModel, features: NDArray[np.float32], deadline: float) -> NDArray[np.float32]:
-    share = await served.differentiate(features, deadline)
-    jacobian = share.result.jacobian[share.start : share.stop]
+    jacobian = await served.differentiate(features, deadline)
     if not np.isfinite(jacobian).all():
         raise NonFiniteOutput("the derivatives are not finite; a row may lie far outside the training range", "inputs")
     return jacobian

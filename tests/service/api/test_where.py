@@ -5,10 +5,13 @@ from typing import Any
 
 import httpx
 import numpy as np
+import onnx
 import pytest
+from onnx.utils import Extractor
 
 from service.api.schemas import SensitivityAnswer
 from service.artifact.card import Distribution, Reference
+from tests.answers import assert_same
 from tests.artifacts import CLASSIFIER, CUBIC, Toy, numeric
 from tests.service.conftest import Serving
 
@@ -53,6 +56,29 @@ async def test_a_card_without_layers_answers_norms_alone(client: httpx.AsyncClie
     assert "layer_reference" not in answer
     assert "layer_percentiles" not in answer["predictions"][0]
     assert "violations" not in answer["predictions"][0]
+
+
+def extracted(toy: Toy, *outputs: str) -> bytes:
+    """The toy's Jacobian graph cut down to some of its outputs."""
+    graph = Extractor(onnx.load_from_string(toy.graphs["jacobian"])).extract_model(["features"], list(outputs))
+    content: bytes = graph.SerializeToString()
+    return content
+
+
+async def test_layers_may_have_a_graph_of_their_own(serving: Serving, client: httpx.AsyncClient) -> None:
+    split = CLASSIFIER.with_graph("jacobian", extracted(CLASSIFIER, "jacobian"))
+    split = split.with_graph("layers", extracted(CLASSIFIER, "layer_norms"))
+    question = {"instances": CLASSIFIER.rows(3).tolist(), "include": ["layers", "jacobian"]}
+    async with serving(split) as other:
+        assert_same(await ask(other, **question), await ask(client, **question))
+        plain = await ask(other, instances=CLASSIFIER.rows(3).tolist())
+        assert_same(plain, await ask(client, instances=CLASSIFIER.rows(3).tolist()))
+
+
+async def test_a_layers_graph_must_answer_layers_alone(serving: Serving) -> None:
+    async with serving(CLASSIFIER.with_graph("layers", CLASSIFIER.graphs["jacobian"])) as client:
+        reason = (await client.get("/readyz")).json()["models"]["toy"]["1"]["reason"]
+        assert "jacobian.onnx: must have exactly the outputs jacobian" in reason
 
 
 async def test_a_graph_with_other_layers_than_the_card_is_not_served(serving: Serving) -> None:
