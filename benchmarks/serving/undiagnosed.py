@@ -51,7 +51,7 @@ class PlainModel(Model):
 def open_plain(stored: StoredVersion, settings: Settings, execution: Execution) -> tuple[Model, Costs]:
     model = PlainModel(read_artifact(stored.path), execution)
     graph = onnx.load(stored.path / "model.onnx")
-    kept = [output.name for output in graph.graph.output if output.name != "covariance"]
+    kept = [output.name for output in graph.graph.output if output.name in ("scores", "probabilities")]
     plain = Extractor(graph).extract_model(["features"], kept)
     model.graphs["model"] = Graph(plain.SerializeToString(), "model.onnx", execution)
     return model, Costs(model)

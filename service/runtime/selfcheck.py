@@ -51,7 +51,9 @@ def _expected_outputs(card: ModelCard) -> dict[Role, dict[str, tuple[int, ...]]]
     if card.golden.mean_shift is not None:
         outputs["mean_shift"] = (S,)
     jacobian: dict[str, tuple[int, ...]] = {"jacobian": (S, D)}
-    layers = {"layer_norms": (-1 if card.reference.layer_norms is None else len(card.reference.layer_norms),)}
+    layers: dict[str, tuple[int, ...]] = {
+        "layer_norms": (-1 if card.reference.layer_norms is None else len(card.reference.layer_norms),)
+    }
     if "layers" in card.graphs:
         return {"model": outputs, "jacobian": jacobian, "layers": layers}
     return {"model": outputs, "jacobian": jacobian | layers}
