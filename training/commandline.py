@@ -11,7 +11,7 @@ from typing import Any, get_args
 import torch
 from pydantic import BaseModel
 
-from service.artifact.card import Task
+from service.artifact.card import NoiseCalibration, Task
 from service.errors import ServiceError
 from training.columns import heavy_tails
 from training.config import Config, make_config, read_config
@@ -198,9 +198,23 @@ def summary(report: RunReport, models: Path) -> Iterator[str]:
     yield from (f"  WARNING: {warning}" for warning in warnings(figures))
     volatility = card.reference.volatility
     yield f"  volatility under the declared noise: mean {volatility.mean:.4g}, p99 {volatility.quantiles[99]:.4g}"
+    if card.calibration is not None:
+        yield from map(_calibrated, card.calibration.noise_scales)
     closeness = f"within {checked.definition:.1g} of float64, {checked.export:.1g} of torch"
     yield f"  graphs checked on {checked.rows} rows: {closeness}"
     yield f"  published to {report.path}; serve it with:\n    python -m service --models {models}"
+
+
+def _calibrated(level: NoiseCalibration) -> str:
+    """How true the measures were at one noise scale, over the rows that were run again with drawn noise."""
+    found = []
+    if level.volatility_ratio is not None:
+        found.append(f"volatility {level.volatility_ratio[1]:.2f} times the draws' own (median)")
+    if level.calibration_error is not None:
+        found.append(f"flip probability off by {level.calibration_error:.2g}")
+    return (
+        f"    against drawn noise, scale {level.noise_scale:g}: {', '.join(found) or 'nothing moves enough to compare'}"
+    )
 
 
 def warnings(figures: Mapping[str, float]) -> Iterator[str]:

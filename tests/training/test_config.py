@@ -103,3 +103,12 @@ def test_the_penalty_schedule() -> None:
     ).dreg.as_schedule()
     assert (constant(0), constant(1)) == (0.2, 0.2)
     assert (falling(0), falling(1)) == (0.2, 0)
+
+
+def test_constraints_are_part_of_what_shapes_the_card_and_none_leave_the_hash_alone() -> None:
+    base = {"name": "t", "data": {"source": "diabetes"}}
+    plain, empty = make_config(base, "test"), make_config(base | {"constraints": {}}, "test")
+    declared = make_config(base | {"constraints": {"bmi": "increasing"}}, "test")
+    assert plain.sha256 == empty.sha256 != declared.sha256
+    with pytest.raises(ConfigError, match=r"constraints\.bmi"):
+        make_config(base | {"constraints": {"bmi": "up"}}, "test")

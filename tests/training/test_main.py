@@ -53,6 +53,8 @@ def test_a_csv_becomes_an_artifact(table: Path, capsys: pytest.CaptureFixture[st
     assert by_name["smoker"].noise == 0  # type: ignore[union-attr]
     assert card.provenance.seed == 7
     printed = capsys.readouterr().out
+    assert "against drawn noise, scale 1: volatility " in printed
+    assert ", flip probability off by 0.0" in printed
     assert "WARNING" not in printed
     for part in ("accuracy", "majority_share 0.", "volatility", "out/patients/1", "python -m service --models out"):
         assert part in printed

@@ -186,3 +186,13 @@ def test_cards_hold_synthetic_rows_only(table: pd.DataFrame, report: RunReport) 
     golden = np.frombuffer(card.golden.features.raw, dtype="<f4").reshape(card.golden.features.shape)
     ages = set(table["age"].astype(np.float32))
     assert not ages & set(golden[:, 0])
+
+
+def test_declared_effects_come_into_the_card(table: pd.DataFrame, tmp_path: Path) -> None:
+    report = prepare(table, tmp_path, constraints={"age": "increasing"}, fit={"epochs": 2, "batch": 64}).publish(
+        tmp_path / "models"
+    )
+    age = next(feature for feature in report.card.features if feature.name == "age")
+    assert getattr(age, "monotone", None) == "increasing"
+    with pytest.raises(ConfigError, match="'colour', which is no numeric feature"):
+        prepare(table, tmp_path, constraints={"colour": "increasing"})
