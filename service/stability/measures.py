@@ -37,7 +37,7 @@ OUT_OF_REACH = 8.0
 # Rivals whose squared distance exceeds the nearest's by this much are overtaken 1e-5 as often: not in the joint law.
 NEGLIGIBLE = 23.0
 
-FEW = 16  # rows up to which plain floats are quicker than numpy's calls
+FEW = 24  # rows times rivals, up to which plain floats are quicker than numpy's calls
 
 
 class Diagnosis(NamedTuple):
@@ -212,7 +212,7 @@ def _flip_probability(margin: Floats, C: Floats, label: Indices, distance: Float
     rivals = np.argsort(distance[several], axis=1, kind="stable")
     counts = (distance[several] < limit[several, None]).sum(axis=1)
     mean, joint = _margins(margin[several], C[several], label[several], rivals[:, : counts.max()])
-    if len(several) > FEW:
+    if len(several) * counts.max() > FEW:
         beyond = np.arange(mean.shape[1]) >= counts[:, None]
         joint[beyond[:, :, None] | beyond[:, None, :]] = 0.0  # which counts as certain
         chance[several] = any_negative(mean, joint)
