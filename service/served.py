@@ -11,9 +11,9 @@ from service.runtime.engine import Cost, Engine, Limits, Share, measure_cost
 from service.runtime.model import Inputs, Model, Predictions
 from service.runtime.selfcheck import golden_features
 from service.stability.constraints import Constraints, Declared
-from service.stability.verdict import VERDICTS
+from service.stability.verdict import VERDICTS, reference_unstable_share
 from service.stability.window import Window
-from service.telemetry.metrics import RowReadings, VersionMetrics, VersionReading
+from service.telemetry.metrics import ReferenceReading, RowReadings, VersionMetrics, VersionReading
 from service.telemetry.statistics import Statistics
 
 Matrix = NDArray[np.float32]
@@ -71,6 +71,7 @@ class Record:
                 gradient_norm=gradient_norm,
                 verdicts=dict(zip(VERDICTS, np.bincount(level, minlength=3).tolist(), strict=True)),
                 out_of_range=self._features_outside(batch.outside[observed]) if outside.any() else {},
+                outside=int(np.count_nonzero(outside)),
             )
         )
 
@@ -91,6 +92,7 @@ class ServedModel:
         self.loaded_at = time.time()
         self.statistics = Statistics()
         self._metrics = metrics
+        self._reference = reference_reading(model)
         self.constraints = Constraints(model.card)
         metrics.count_violations(dict.fromkeys((declared.feature for declared in self.constraints.declared), 0))
         # The engine does not know this object: without a cycle it goes as soon as the last request has let go of it.
@@ -179,7 +181,19 @@ class ServedModel:
             window_samples=self.window.samples,
             gradient_tail_ratio=self.window.gradient_tail_ratio(),
             volatility_reference_ratio=self.window.volatility_reference_ratio(),
+            reference=self._reference,
         )
+
+
+def reference_reading(model: Model) -> ReferenceReading:
+    """The card's reference as it is exported; the share of unstable rows is by the service's thresholds."""
+    reference = model.card.reference
+    return ReferenceReading(
+        volatility={str(percent): reference.volatility.quantiles[percent] for percent in (50, 90, 99)},
+        gradient_tail_ratio=reference.gradient_tail_ratio,
+        out_of_range_ratio=reference.out_of_range_rate,
+        unstable_ratio=reference_unstable_share(model.card.task, reference, model.thresholds),
+    )
 
 
 def inputs_of(features: Matrix, noise_scale: float, observe: bool) -> Inputs:

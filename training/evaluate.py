@@ -177,6 +177,7 @@ def reference(task: Task, outputs: Outputs, out_of_fold: bool) -> Reference:
         out_of_fold=out_of_fold,
         volatility=_distribution(diagnosis.volatility),
         gradient_norm=_distribution(norm),
+        flip_probability=None if task == "regression" else _distribution(diagnosis.flip_probability),
         layer_norms=None if outputs.layer_norms is None else tuple(map(_distribution, outputs.layer_norms.T)),
         gradient_tail_ratio=float(np.percentile(norm, 99)) / mean if mean > 0 else 1.0,
         out_of_range_rate=float(np.mean(outputs.out_of_range)),

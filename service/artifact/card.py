@@ -146,6 +146,9 @@ class Reference(CardModel):
     out_of_fold: bool = Field(description="rows scored by models fitted without them, where data are few")
     volatility: Distribution
     gradient_norm: Distribution
+    flip_probability: Distribution | None = Field(
+        default=None, description="chance that the noise changes the label; absent for a regression"
+    )
     layer_norms: tuple[Distribution, ...] | None = Field(
         default=None, description="norm of the derivative after each layer, per noise sigma; the last is gradient_norm"
     )

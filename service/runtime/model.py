@@ -163,11 +163,11 @@ class Model:
         self.graphs: dict[Role, Graph] = {
             role: Graph(content, graph_file(role), execution) for role, content in artifact.graphs.items()
         }
-        self._thresholds = thresholds or Thresholds()
+        self.thresholds = thresholds or Thresholds()
 
     def predict(self, inputs: Inputs) -> Predictions:
         """Run the model graph and measure."""
-        return Predictions(self, inputs, self.graphs["model"].run(inputs.features), self._thresholds)
+        return Predictions(self, inputs, self.graphs["model"].run(inputs.features), self.thresholds)
 
     def score(self, features: Floats) -> Floats:
         """Run the model graph for its scores alone; measures nothing."""

@@ -69,6 +69,20 @@ def judge(
     return Verdicts(level, flip, volatile, outside)
 
 
+def reference_unstable_share(task: Task, reference: Reference, thresholds: Thresholds) -> float | None:
+    """Share of the card's held-out rows that are unstable by these thresholds, to within a percent.
+
+    None where the card does not say how likely its rows flip.
+    """
+    if task == "regression":
+        quantiles = reference.volatility.quantiles
+        limit = thresholds.regression_unstable_factor * quantiles[thresholds.regression_unstable_percentile]
+        return 1.0 - percentile_among(limit, quantiles) / 100.0
+    if reference.flip_probability is None:
+        return None
+    return 1.0 - percentile_among(thresholds.unstable_flip_probability, reference.flip_probability.quantiles) / 100.0
+
+
 def percentile(volatility: NDArray[np.float64], reference: Reference) -> NDArray[np.float64]:
     """(rows,) where each volatility lies among the card's held-out rows, 0 to 100."""
     quantiles, distinct = _as_array(reference.volatility.quantiles)

@@ -39,6 +39,16 @@ ROWS_BUCKETS = tuple(float(2**power) for power in range(13))
 
 
 @dataclass(frozen=True)
+class ReferenceReading:
+    """What live traffic is compared with, from the card; None is left out of the exposition."""
+
+    volatility: dict[str, float]  # by percentile
+    gradient_tail_ratio: float
+    out_of_range_ratio: float
+    unstable_ratio: float | None
+
+
+@dataclass(frozen=True)
 class VersionReading:
     """A model version at the moment of a scrape; None is left out of the exposition."""
 
@@ -50,6 +60,7 @@ class VersionReading:
     window_samples: int | None = None
     gradient_tail_ratio: float | None = None
     volatility_reference_ratio: float | None = None
+    reference: ReferenceReading | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,7 @@ class RowReadings:
     gradient_norm: NDArray[np.float64]
     verdicts: dict[str, int]
     out_of_range: dict[str, int]
+    outside: int
 
 
 class Metrics:
@@ -108,6 +120,12 @@ class Metrics:
             "chainzrule_out_of_range_features_total",
             "Observed rows in which this feature lay outside the range seen in training (tables only).",
             (*MODEL, "feature"),
+            registry=registry,
+        )
+        self.outside = Counter(
+            "chainzrule_out_of_range_rows_total",
+            "Observed rows in which any feature lay outside the range seen in training.",
+            MODEL,
             registry=registry,
         )
         self.violations = Counter(
@@ -191,6 +209,7 @@ class VersionMetrics:
         self._gradient_norm = metrics.gradient_norm.labels(*labels)
         self._predictions = {verdict: metrics.predictions.labels(*labels, verdict) for verdict in VERDICTS}
         self.nonfinite = metrics.nonfinite.labels(*labels)
+        self._outside = metrics.outside.labels(*labels)
         self._inference_seconds = metrics.inference_seconds.labels(*labels)
         self._batch_rows = metrics.batch_rows.labels(*labels)
         self._removed = False
@@ -208,7 +227,13 @@ class VersionMetrics:
             metrics.batch_rows,
         ):
             histogram.remove(*self._labels)
-        for counter in (metrics.predictions, metrics.out_of_range, metrics.violations, metrics.nonfinite):
+        for counter in (
+            metrics.predictions,
+            metrics.out_of_range,
+            metrics.outside,
+            metrics.violations,
+            metrics.nonfinite,
+        ):
             counter.remove_by_labels(dict(zip(MODEL, self._labels, strict=True)))
 
     def count_batch(self, rows: int, seconds: float) -> None:
@@ -227,6 +252,8 @@ class VersionMetrics:
         for verdict, rows in readings.verdicts.items():
             if rows:
                 self._predictions[verdict].inc(rows)
+        if readings.outside:
+            self._outside.inc(readings.outside)
         if self._removed:  # looking labels up would bring them back
             return
         for feature, rows in readings.out_of_range.items():
@@ -265,9 +292,22 @@ class _LiveCollector(Collector):
                 value = getattr(reading, name)
                 if value is not None:
                     gauges[name].add_metric(labels, float(value))
+            if reading.reference is not None:
+                self._add_reference(gauges, labels, reading.reference)
         for model, depth in self._queues():
             gauges["queue_depth"].add_metric((model,), float(depth))
         return [*gauges.values(), info]
+
+    @staticmethod
+    def _add_reference(
+        gauges: dict[str, GaugeMetricFamily], labels: tuple[str, str], reference: ReferenceReading
+    ) -> None:
+        for percentile, volatility in reference.volatility.items():
+            gauges["reference_volatility"].add_metric((*labels, percentile), volatility)
+        for name in ("gradient_tail_ratio", "out_of_range_ratio", "unstable_ratio"):
+            value = getattr(reference, name)
+            if value is not None:
+                gauges[f"reference_{name}"].add_metric(labels, value)
 
     @staticmethod
     def _families() -> tuple[dict[str, GaugeMetricFamily], InfoMetricFamily]:
@@ -284,6 +324,23 @@ class _LiveCollector(Collector):
                 "Mean prediction volatility in the rolling window over the model card's; absent while it fills.",
             ),
             "window_samples": gauge("gradient_window_samples", "Rows in the rolling window."),
+            "reference_volatility": gauge(
+                "reference_prediction_volatility",
+                "Percentiles of the prediction volatility over the model card's held-out rows.",
+                (*MODEL, "percentile"),
+            ),
+            "reference_gradient_tail_ratio": gauge(
+                "reference_gradient_tail_ratio",
+                "99th percentile over mean of the input gradient norm, over the model card's held-out rows.",
+            ),
+            "reference_out_of_range_ratio": gauge(
+                "reference_out_of_range_ratio",
+                "Share of the model card's held-out rows in which any feature lay outside the range seen in training.",
+            ),
+            "reference_unstable_ratio": gauge(
+                "reference_unstable_ratio",
+                "Share of the model card's held-out rows that are unstable by this service's thresholds.",
+            ),
             "queue_depth": gauge("queue_depth", "Requests that wait for a model.", ("model",)),
             "state": gauge("model_state", "1 for the state that a model version is in.", (*MODEL, "state")),
             "loaded_timestamp": gauge(

@@ -57,7 +57,7 @@ def exported() -> dict[str, set[str]]:
     version = metrics.version("model", "1")
     version.count_batch(1, 0.001)
     one = np.ones(1)
-    version.count_rows(RowReadings(one, one, one, one, {"stable": 1}, {"feature": 1}))
+    version.count_rows(RowReadings(one, one, one, one, {"stable": 1}, {"feature": 1}, outside=1))
     metrics.request_seconds.labels("/predict", "POST", "200").add(0.001)
     metrics.rejected.labels("queue-full").inc()
     text = metrics.expose("text/plain")[0].decode()

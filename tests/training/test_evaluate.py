@@ -128,12 +128,15 @@ def test_the_reference_describes_what_the_service_would_measure(classified: tupl
     assert found.gradient_norm.quantiles[100] == pytest.approx(norm.max(), rel=1e-4)
     assert found.gradient_tail_ratio == pytest.approx(np.percentile(norm, 99) / norm.mean(), rel=1e-4)
     assert 0 < found.volatility.quantiles[50] < 0.5
+    assert found.flip_probability is not None
+    assert 0 <= found.flip_probability.quantiles[50] <= found.flip_probability.quantiles[100] < 1
     assert found.out_of_range_rate == 0
 
 
 def test_a_regressions_volatility_is_its_gradient_norm(regressor: Exported) -> None:
     found = reference("regression", predict(regressor[0], rows(regressor[0])), out_of_fold=True)
     assert found.volatility == found.gradient_norm
+    assert found.flip_probability is None
     assert found.out_of_fold
 
 

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from service.artifact.card import Distribution, Reference, Task
 from service.stability.measures import Diagnosis
-from service.stability.verdict import Thresholds, Verdicts, judge, percentile
+from service.stability.verdict import Thresholds, Verdicts, judge, percentile, reference_unstable_share
 
 TINY = 1e-9
 
@@ -157,3 +157,15 @@ def test_percentiles_rise_with_the_volatility() -> None:
     found = at(np.linspace(-1, 10, 1000).tolist(), quantiles)
     assert (np.diff(found) >= 0).all()
     assert (found[0], found[-1]) == (0.0, 100.0)
+
+
+def test_the_unstable_share_of_the_cards_rows_follows_the_thresholds() -> None:
+    flips = Distribution(mean=0.02, quantiles=(*[0.0] * 81, *(n / 100 for n in range(20))))
+    card = HUNDRED.model_copy(update={"flip_probability": flips})
+    assert reference_unstable_share("classification", HUNDRED, Thresholds()) is None
+    assert reference_unstable_share("classification", card, Thresholds()) == pytest.approx(0.14)
+    loose = Thresholds(unstable_flip_probability=0.5)
+    assert reference_unstable_share("classification", card, loose) == 0
+    assert reference_unstable_share("regression", HUNDRED, Thresholds()) == 0
+    half = Thresholds(regression_unstable_percentile=40, regression_unstable_factor=1.5)
+    assert reference_unstable_share("regression", HUNDRED, half) == pytest.approx(0.4)

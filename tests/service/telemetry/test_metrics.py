@@ -32,6 +32,11 @@ EXPECTED = {
     "prediction_volatility_reference_ratio": ("gauge", {"model", "version"}),
     "gradient_window_samples": ("gauge", {"model", "version"}),
     "out_of_range_features": ("counter", {"model", "version", "feature"}),
+    "out_of_range_rows": ("counter", {"model", "version"}),
+    "reference_prediction_volatility": ("gauge", {"model", "version", "percentile"}),
+    "reference_gradient_tail_ratio": ("gauge", {"model", "version"}),
+    "reference_out_of_range_ratio": ("gauge", {"model", "version"}),
+    "reference_unstable_ratio": ("gauge", {"model", "version"}),
     "constraint_violations": ("counter", {"model", "version", "feature"}),
     "nonfinite_outputs": ("counter", {"model", "version"}),
     "request_duration_seconds": ("histogram", {"route", "method", "code"}),
@@ -151,6 +156,7 @@ async def test_the_numbers_after_known_traffic(serving: Serving) -> None:
         assert (found("predictions_total", **of(CLASSIFIER), verdict=verdict) or 0) == verdicts.count(verdict)
     assert found("out_of_range_features_total", **of(CLASSIFIER), feature="height") == 1
     assert found("out_of_range_features_total", **of(CLASSIFIER), feature="weight") == 1
+    assert found("out_of_range_rows_total", **of(CLASSIFIER)) == 1
     assert found("gradient_window_samples", **of(CLASSIFIER)) == 10
     assert found("gradient_tail_ratio", **of(CLASSIFIER)) == pytest.approx(np.quantile(norms, 0.99) / norms.mean())
     ratio = found("prediction_volatility_reference_ratio", **of(CLASSIFIER))
@@ -164,6 +170,20 @@ async def test_the_numbers_after_known_traffic(serving: Serving) -> None:
     assert found("draining") == 0
     assert found("queue_depth", model="toy") == 0
     assert found("nonfinite_outputs_total", **of(CLASSIFIER)) == 0
+
+
+async def test_the_cards_reference_is_exported(serving: Serving) -> None:
+    async with serving(CLASSIFIER, REGRESSION) as client:
+        found = await scrape(client)
+    for toy in (CLASSIFIER, REGRESSION):
+        reference = toy.card().reference
+        for percent in (50, 90, 99):
+            value = found("reference_prediction_volatility", **of(toy), percentile=str(percent))
+            assert value == pytest.approx(reference.volatility.quantiles[percent])
+        assert found("reference_gradient_tail_ratio", **of(toy)) == reference.gradient_tail_ratio
+        assert found("reference_out_of_range_ratio", **of(toy)) == reference.out_of_range_rate
+    assert found("reference_unstable_ratio", **of(CLASSIFIER)) is None  # its card does not tell
+    assert found("reference_unstable_ratio", **of(REGRESSION)) == 0
 
 
 async def test_requests_of_one_turn_are_one_batch(serving: Serving) -> None:
