@@ -2,7 +2,7 @@
 """DREG on the accumulated Jacobian: how far the inputs move each layer, not only the layer before (docs/science.md).
 
 With A_l = J_l ... J_1 = d h_l / d x, layer l's term is the batch mean of ||A_l||_F^2, divided by the layer's width: the
-mean squared gradient of its neurons in the standardised features. Layer 1's is that of `layer_penalty`. Further ones
+mean squared gradient of its neurons in the standardised features. Layer 1's is that of `dreg`. Further ones
 are exact where they have few rows, from the output side:
 
     ||A_l||_F^2 = tr(M G M^T),    M = d h_l / d z_1,    G = W_1 W_1^T.
@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from training.dreg import layer_penalty
+from training.dreg import dreg
 from training.nn.jacobian import output_side
 
 
@@ -53,7 +53,7 @@ def accumulated_penalties(
     terms = []
     for number in layers:
         if number == 0:
-            terms.append(layer_penalty(weights[0], first))
+            terms.append(dreg(weights[:1], [first]))
         elif number in estimates:
             terms.append(estimates[number].mean())
         else:

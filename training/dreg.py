@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor
 
-from training.nn.fused import LayerPenalty
+from training.nn.fused import LayerPenalties
 
 ScheduleForm = Literal["constant", "linear", "cosine"]
 
@@ -43,22 +42,14 @@ class Schedule:
                 return self.end + (self.start - self.end) * (1 + math.cos(math.pi * progress)) / 2
 
 
-def layer_penalty(weight: Tensor, slope: Tensor) -> Tensor:
-    """Mean over the batch of ||diag(slope) weight||_F^2 / width.
+def dreg(weights: Sequence[Tensor], slopes: Sequence[Tensor], factors: Sequence[float] | None = None) -> Tensor:
+    """The penalty summed over layers: the batch mean of ||diag(slope) weight||_F^2 / width, each times its factor.
 
     Args:
-        weight: (width, inputs).
-        slope: (batch, width), p'(z).
+        weights: the layers' (width, inputs).
+        slopes: their (batch, width) p'(z); a single row of ones for a linear layer.
+        factors: lambda of each layer; 1 when absent.
     """
-    penalty: Tensor = LayerPenalty.apply(weight, slope)  # type: ignore[no-untyped-call]
+    factors = (1.0,) * len(weights) if factors is None else factors
+    penalty: Tensor = LayerPenalties.apply(factors, *weights, *slopes)  # type: ignore[no-untyped-call]
     return penalty
-
-
-def output_penalty(weight: Tensor) -> Tensor:
-    """The linear last layer's own term, ||W||_F^2 / scores: its slope is 1."""
-    return weight.square().sum(1).mean()
-
-
-def dreg(weights: Sequence[Tensor], slopes: Sequence[Tensor]) -> Tensor:
-    """The penalty summed over the hidden layers; to be multiplied by the schedule's factor."""
-    return torch.stack([layer_penalty(*layer) for layer in zip(weights, slopes, strict=True)]).sum()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from training.accumulated import accumulated_penalties
-from training.dreg import Schedule, layer_penalty, output_penalty
+from training.dreg import Schedule, dreg
 from training.nn.jacobian import hidden_weights
 from training.nn.network import Network
 
@@ -49,31 +49,21 @@ class Penalty:
             progress: of training, from 0 to 1.
             rows: (batch,) weights of the rows, or None where all count alike.
         """
-        terms = self.terms(network, slopes, progress, rows)
-        factors = [factor for factor in self.factors if factor] or [1.0] * len(terms)
-        weighted = [factor * term for factor, term in zip(factors, terms, strict=True)]
-        return self.schedule(progress) * torch.stack(weighted).sum()
-
-    def terms(
-        self, network: Network, slopes: Sequence[Tensor], progress: float, rows: Tensor | None = None
-    ) -> list[Tensor]:
-        """The terms of the layers whose factor is not 0, first to last, without lambda and factors."""
         weights = hidden_weights(network)
         if self.output:
             weights.append(network.output.weight)
-        factors = self.factors or (1.0,) * len(weights)
+        strength, factors = self.schedule(progress), self.factors or (1.0,) * len(weights)
         layers = [number for number, (_, factor) in enumerate(zip(weights, factors, strict=True)) if factor]
+        scales = [strength * factors[number] for number in layers]
         if self.derivative == "layer":
             if rows is not None:  # each term is a mean of squares over the rows
                 slopes = [slope * rows.sqrt().unsqueeze(1) for slope in slopes]
-            return [
-                layer_penalty(weights[number], slopes[number])
-                if number < len(slopes)
-                else output_penalty(weights[number])
-                for number in layers
-            ]
+            if self.output:
+                slopes = [*slopes, weights[-1].new_ones(1, len(weights[-1]))]  # a linear layer's slope
+            return dreg([weights[number] for number in layers], [slopes[number] for number in layers], scales)
         if rows is not None:  # every product has the first layer's slopes in it, once
             slopes = [slopes[0] * rows.sqrt().unsqueeze(1), *slopes[1:]]
         # A function of the seed and progress alone: a resumed run, and a line search, meet the same directions again.
         generator = torch.Generator(slopes[0].device).manual_seed(hash((self.seed, progress)))
-        return accumulated_penalties(weights, slopes, layers, self.exact_width, self.projections, generator)
+        terms = accumulated_penalties(weights, slopes, layers, self.exact_width, self.projections, generator)
+        return torch.stack([scale * term for scale, term in zip(scales, terms, strict=True)]).sum()

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from training.dreg import Schedule, dreg, layer_penalty
+from training.dreg import Schedule, dreg
 from training.nn.jacobian import hidden_weights
 from training.nn.network import ChainzRuleNetwork
 
@@ -11,7 +11,8 @@ def test_a_layers_penalty_is_its_jacobians_mean_squared_norm() -> None:
     weight, slope = torch.randn(5, 4, generator=generator), torch.randn(7, 5, generator=generator)
     jacobians = torch.diag_embed(slope) @ weight
     expected = jacobians.square().sum(dim=(1, 2)).mean() / 5
-    torch.testing.assert_close(layer_penalty(weight, slope), expected)
+    torch.testing.assert_close(dreg([weight], [slope]), expected)
+    torch.testing.assert_close(dreg([weight], [slope], [0.3]), 0.3 * expected)
 
 
 def test_the_penalty_is_the_sum_over_hidden_layers_and_reaches_every_parameter_of_theirs() -> None:
@@ -19,7 +20,7 @@ def test_the_penalty_is_the_sum_over_hidden_layers_and_reaches_every_parameter_o
     slopes = network.propagate(torch.randn(8, 4, generator=torch.Generator().manual_seed(1))).slopes
     weights = hidden_weights(network)
     penalty = dreg(weights, slopes)
-    torch.testing.assert_close(penalty, layer_penalty(weights[0], slopes[0]) + layer_penalty(weights[1], slopes[1]))
+    torch.testing.assert_close(penalty, dreg(weights[:1], slopes[:1]) + dreg(weights[1:], slopes[1:]))
     penalty.backward()  # type: ignore[no-untyped-call]
     for layer in network.layers:
         assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in layer.parameters())

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -16,6 +18,14 @@ def build(hidden: tuple[int, ...] = (6, 5, 7), output: type = torch.nn.Linear) -
     generator = torch.Generator().manual_seed(0)
     network = ChainzRuleNetwork(4, hidden, 3, 3, generator, output).double()
     return network, torch.randn(8, 4, generator=generator, dtype=torch.float64)
+
+
+def terms(penalty: Penalty, network: Network, slopes: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
+    """Each layer's term by itself, without lambda: the penalty with a factor for that layer only."""
+    count = len(slopes) + penalty.output
+    alone = [tuple(float(number == chosen) for number in range(count)) for chosen in range(count)]
+    penalties = [replace(penalty, factors=factors) for factors in alone]
+    return [each(network, slopes, 0.0) / penalty.schedule(0.0) for each in penalties]
 
 
 def accumulated_by_autograd(network: Network, x: torch.Tensor) -> list[float]:
@@ -47,17 +57,17 @@ def test_a_schedule_means_the_per_layer_form() -> None:
 def test_accumulated_terms_are_the_products_norms() -> None:
     network, x = build()
     penalty = Penalty(CONSTANT, "accumulated", output=True, exact_width=16)
-    terms = penalty.terms(network, network.propagate(x).slopes, 0.0)
+    found = terms(penalty, network, network.propagate(x).slopes)
     output = input_jacobian(network, x).square().sum().item() / len(x) / 3
-    assert [term.item() for term in terms] == pytest.approx([*accumulated_by_autograd(network, x), output])
+    assert [term.item() for term in found] == pytest.approx([*accumulated_by_autograd(network, x), output])
 
 
 def test_projections_estimate_the_same_without_bias() -> None:
     network, x = build()
     slopes = network.propagate(x).slopes
-    exact = Penalty(CONSTANT, "accumulated", output=True, exact_width=16).terms(network, slopes, 0.0)
-    estimate = Penalty(CONSTANT, "accumulated", output=True, exact_width=0, projections=20_000)
-    for found, expected in zip(estimate.terms(network, slopes, 0.0), exact, strict=True):
+    exact = terms(Penalty(CONSTANT, "accumulated", output=True, exact_width=16), network, slopes)
+    estimate = terms(Penalty(CONSTANT, "accumulated", output=True, exact_width=0, projections=20_000), network, slopes)
+    for found, expected in zip(estimate, exact, strict=True):
         # 160,000 draws of a square: their mean's standard error is under 1%.
         assert found.item() == pytest.approx(expected.item(), rel=0.04)
 
@@ -66,8 +76,8 @@ def test_only_wide_layers_are_estimated() -> None:
     network, x = build((6, 30, 5))
     slopes = network.propagate(x).slopes
     exact = accumulated_by_autograd(network, x)
-    terms = Penalty(CONSTANT, "accumulated", exact_width=8).terms(network, slopes, 0.0)
-    close = [term.item() == pytest.approx(expected) for term, expected in zip(terms, exact, strict=True)]
+    found = terms(Penalty(CONSTANT, "accumulated", exact_width=8), network, slopes)
+    close = [term.item() == pytest.approx(expected) for term, expected in zip(found, exact, strict=True)]
     assert close == [True, False, True]
 
 
@@ -87,9 +97,9 @@ def test_directions_follow_seed_and_progress() -> None:
 def test_the_output_layer_counts_where_asked(derivative: Derivative) -> None:
     network, x = build()
     slopes = network.propagate(x).slopes
-    without = Penalty(CONSTANT, derivative).terms(network, slopes, 0.0)
+    torch.autograd.backward(Penalty(CONSTANT, derivative)(network, slopes, 0.0), retain_graph=True)
+    assert network.output.weight.grad is None
     torch.autograd.backward(Penalty(CONSTANT, derivative, output=True)(network, slopes, 0.0))
-    assert len(without) == 3
     assert network.output.weight.grad is not None
     assert network.output.weight.grad.abs().sum().item() > 0
 
@@ -98,7 +108,7 @@ def test_the_output_of_ordered_levels_is_one_row() -> None:
     network, x = build(output=CumulativeLogits)
     slopes = network.propagate(x).slopes
     layer, accumulated = (
-        Penalty(CONSTANT, derivative, output=True).terms(network, slopes, 0.0)[-1]
+        terms(Penalty(CONSTANT, derivative, output=True), network, slopes)[-1]
         for derivative in ("layer", "accumulated")
     )
     torch.testing.assert_close(layer, network.output.weight.square().sum())
@@ -109,8 +119,8 @@ def test_the_output_of_ordered_levels_is_one_row() -> None:
 def test_layers_have_their_own_factors() -> None:
     network, x = build()
     slopes = network.propagate(x).slopes
-    terms = Penalty(CONSTANT).terms(network, slopes, 0.0)
-    expected = 0.5 * (2 * terms[0] + 0 * terms[1] + terms[2])
+    alone = terms(Penalty(CONSTANT), network, slopes)
+    expected = 0.5 * (2 * alone[0] + 0 * alone[1] + alone[2])
     torch.testing.assert_close(Penalty(CONSTANT, factors=(2, 0, 1))(network, slopes, 0.0), expected)
 
 

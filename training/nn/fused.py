@@ -1,23 +1,24 @@
 # ruff: noqa: F722 -- jaxtyping's shape strings are not forward references
 """What autograd would make of the polynomial and its penalty, written by hand: fewer passes over (batch, width) arrays.
 
-Both backward passes are themselves differentiable, so that penalties on gradients and `torch.func` work through them.
+Both backward passes are themselves differentiable, so that penalties on gradients work through them.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from training.nn.functional import polynomial
+
 
 class ValueAndSlope(torch.autograd.Function):
     """`polynomial` with the reverse of its Horner recursion as its backward pass."""
 
-    generate_vmap_rule = True
-
     @staticmethod
-    def forward(z: Tensor, coefficients: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, z: Tensor, coefficients: Tensor) -> tuple[Tensor, Tensor]:
         """(batch, width) pre-activations and (terms, width) coefficients to value and slope."""
         *lower, leading = coefficients.unbind()
         # The recursion v <- v z + c, s <- s z + v, as in `polynomial`, a pass over the array for each.
@@ -25,13 +26,9 @@ class ValueAndSlope(torch.autograd.Function):
         while lower:
             slope = torch.addcmul(value, slope, z)
             value = torch.addcmul(lower.pop(), value, z)
-        return value, slope
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: tuple[Tensor, Tensor]) -> None:
-        """Keep z, the coefficients and the slope."""
-        ctx.save_for_backward(*inputs, output[1])
+        ctx.save_for_backward(z, coefficients, slope)
         ctx.set_materialize_grads(False)
+        return value, slope
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -61,7 +58,12 @@ def value_and_slope(
     z: Float[Tensor, "batch width"], coefficients: Float[Tensor, "terms width"]
 ) -> tuple[Float[Tensor, "batch width"], Float[Tensor, "batch width"]]:
     """p(z) and p'(z) for training; row k of `coefficients` holds every neuron's c_k."""
-    value, slope = ValueAndSlope.apply(z, coefficients)  # type: ignore[no-untyped-call]
+    try:
+        value, slope = ValueAndSlope.apply(z, coefficients)  # type: ignore[no-untyped-call]
+    except RuntimeError:
+        # torch.func's transforms refuse it. The form of Function that they take costs twice the overhead a call, and a
+        # Jacobian that they make of the plain operations is one that the backward pass above had no part in.
+        return polynomial(z, coefficients.unbind())
     return value, slope
 
 
@@ -74,25 +76,41 @@ def curvature(z: Float[Tensor, "batch width"], coefficients: Float[Tensor, "term
     return second
 
 
-class LayerPenalty(torch.autograd.Function):
-    """mean_i(E_b[slope_bi^2] ||w_i||^2); its backward pass needs no more than the two factors of width i again."""
+class LayerPenalties(torch.autograd.Function):
+    """Sum over layers of factor mean_i(E_b[slope_bi^2] ||w_i||^2), one node of the graph for all of them.
+
+    Its backward pass needs no more than each layer's two factors of width i again.
+    """
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, slope: Tensor) -> Tensor:
-        """(width, inputs) weight and (batch, width) slope to a number."""
-        ctx.save_for_backward(weight, slope)
-        ctx.norms, ctx.squares = _factors(weight, slope)
-        penalty: Tensor = ctx.norms.dot(ctx.squares) / len(weight)
-        return penalty
+    def forward(ctx: Any, factors: Sequence[float], *tensors: Tensor) -> Tensor:
+        """One factor a layer, their (width, inputs) weights, then their (batch, width) slopes, to a number."""
+        ctx.save_for_backward(*tensors)
+        ctx.factors, ctx.squares = factors, [_squares(*layer) for layer in _layers(factors, tensors)]
+        terms = [
+            norms.dot(means).mul_(factor / len(norms))
+            for factor, (norms, means) in zip(factors, ctx.squares, strict=True)
+        ]
+        return torch.stack(terms).sum() if len(terms) > 1 else terms[0]
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        """Gradients of weight and slope."""
-        weight, slope = ctx.saved_tensors
-        norms, squares = _factors(weight, slope) if torch.is_grad_enabled() else (ctx.norms, ctx.squares)
-        share = 2 * gradient / len(weight)
-        return weight * (share * squares).unsqueeze(1), slope * (share / len(slope) * norms)
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of the weights and of the slopes."""
+        layers, squares = _layers(ctx.factors, ctx.saved_tensors), ctx.squares
+        if torch.is_grad_enabled():  # a gradient of this gradient goes through them
+            squares = [_squares(*layer) for layer in layers]
+        weights, slopes = [], []
+        for factor, (weight, slope), (norms, means) in zip(ctx.factors, layers, squares, strict=True):
+            share = gradient * (2 * factor / len(weight))
+            weights.append(weight * (share * means).unsqueeze(1))
+            slopes.append(slope * (share / len(slope) * norms))
+        return None, *weights, *slopes
 
 
-def _factors(weight: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
+def _layers(factors: Sequence[float], tensors: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    return list(zip(tensors[: len(factors)], tensors[len(factors) :], strict=True))
+
+
+def _squares(weight: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
+    """(width,) ||w_i||^2 and E_b[slope_bi^2]."""
     return torch.linalg.vector_norm(weight, dim=1).square(), slope.square().mean(0)

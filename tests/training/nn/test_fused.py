@@ -3,7 +3,7 @@ import torch
 from torch.autograd import gradcheck, gradgradcheck
 
 from training.nn.functional import polynomial
-from training.nn.fused import LayerPenalty, value_and_slope
+from training.nn.fused import LayerPenalties, value_and_slope
 
 
 def tensors(degree: int, dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, torch.Tensor]:
@@ -40,7 +40,7 @@ def test_float32_values_and_gradients_are_those_of_the_plain_polynomial(degree: 
     torch.testing.assert_close(gradients(*fused), gradients(value, slope), rtol=1e-5, atol=1e-4)
 
 
-def test_rows_can_be_mapped_and_differentiated_together() -> None:
+def test_transforms_differentiate_the_plain_operations() -> None:
     z, coefficients = (tensor.detach() for tensor in tensors(3))
 
     def slopes(row: torch.Tensor) -> torch.Tensor:
@@ -50,11 +50,18 @@ def test_rows_can_be_mapped_and_differentiated_together() -> None:
     torch.testing.assert_close(jacobians, torch.diag_embed(value_and_slope(z, coefficients)[1]))
 
 
-def test_the_penaltys_backward_is_its_derivative_and_has_one_itself() -> None:
+def test_the_penalties_backward_is_their_derivative_and_has_one_itself() -> None:
     generator = torch.Generator().manual_seed(0)
-    weight = torch.randn(4, 3, generator=generator, dtype=torch.float64).requires_grad_()
-    slope = torch.randn(5, 4, generator=generator, dtype=torch.float64).requires_grad_()
-    assert gradcheck(LayerPenalty.apply, (weight, slope))
-    assert gradgradcheck(LayerPenalty.apply, (weight, slope))
-    expected = (slope.square().mean(0) * weight.square().sum(1)).mean()
-    torch.testing.assert_close(LayerPenalty.apply(weight, slope), expected)  # type: ignore[no-untyped-call]
+    shapes = [(4, 3), (2, 4), (5, 4), (5, 2)]  # two weights, then their slopes
+    layers = [torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_() for shape in shapes]
+
+    def penalties(*layers: torch.Tensor) -> torch.Tensor:
+        return LayerPenalties.apply((0.5, 2.0), *layers)  # type: ignore[no-untyped-call, no-any-return]
+
+    assert gradcheck(penalties, layers)
+    assert gradgradcheck(penalties, layers)
+    terms = [
+        (slope.square().mean(0) * weight.square().sum(1)).mean()
+        for weight, slope in zip(layers[:2], layers[2:], strict=True)
+    ]
+    torch.testing.assert_close(penalties(*layers), 0.5 * terms[0] + 2 * terms[1])
