@@ -20,7 +20,7 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve bench bench-training bench-calibration bench-saliency test test-slow test-clients check format format-check lint types train constraints
+.PHONY: help serve bench bench-training bench-calibration bench-saliency test test-slow test-clients test-deploy check format format-check lint types train constraints
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,7 +88,7 @@ bench-saliency: $(VENV)/.dev .venv-saliency/.installed ## time full Jacobians be
 # --- Checking ---
 
 test: $(VENV)/.dev ## install everything and run all tests but the slow ones, with branch coverage
-	$(PYTEST) -m 'not slow and not clients' --cov --cov-branch --cov-report=term $(ARGS)
+	$(PYTEST) -m 'not slow and not clients and not deploy' --cov --cov-branch --cov-report=term $(ARGS)
 
 test-slow: $(VENV)/.dev ## run the tests that take minutes
 	$(PYTEST) -m slow $(ARGS) || [ $$? -eq 5 ] # 5: there is none
@@ -104,6 +104,9 @@ CLIENTS := tritonclient kserve mlserver
 
 test-clients: $(VENV)/.dev $(CLIENTS:%=.venv-clients/%/.installed) ## ask a real server through other servers' clients
 	$(PYTEST) -m clients tests/clients $(ARGS)
+
+test-deploy: $(VENV)/.dev ## start what deploy/ describes, and watch it do what it should; skips what lacks a tool
+	$(PYTEST) -m deploy tests/deploy $(ARGS)
 
 # One after the other also under `make -j`: the quick ones answer first.
 check: ## everything that CI checks: format, lint, types, test

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.telemetry.metrics import Metrics, RowReadings, VersionReading
+from deploy.grafana.generate import FOLDER, rendered
+from service.telemetry.metrics import Metrics, ReferenceReading, RowReadings, VersionReading
+from tests.deploy.monitoring import RULES
 
 DASHBOARDS = sorted(Path("deploy/grafana/dashboards").glob("*.json"))
 # What Grafana puts in place of its variables, here in a form that any PromQL parser takes.
@@ -26,8 +29,16 @@ VOLATILITY_FAMILY = {
     "chainzrule_gradient_window_samples",
     "chainzrule_predictions_total",
     "chainzrule_out_of_range_features_total",
+    "chainzrule_out_of_range_rows_total",
     "chainzrule_nonfinite_outputs_total",
+    "chainzrule_constraint_violations_total",
+    "chainzrule_reference_prediction_volatility",
+    "chainzrule_reference_gradient_tail_ratio",
+    "chainzrule_reference_out_of_range_ratio",
+    "chainzrule_reference_unstable_ratio",
 }
+# Metrics of ours and of the client library, recorded series, and Prometheus' own.
+NAME = r"(?<![\w:\"])((?:\w+:)?(?:chainzrule|process)_[\w:]+|up|ALERTS)\b(?:\{([^}]*)\})?"
 
 
 def panels(dashboard: dict) -> Iterator[dict]:
@@ -36,7 +47,8 @@ def panels(dashboard: dict) -> Iterator[dict]:
         yield from panel.get("panels", [])
 
 
-def expressions(path: Path) -> list[str]:
+def expressions(path: Path, scaled_down: int = 1) -> list[str]:
+    """What the dashboard asks, ready for Prometheus; ranges are divided by `scaled_down`."""
     dashboard = json.loads(path.read_text(encoding="utf-8"))
     found = [target["expr"] for panel in panels(dashboard) for target in panel.get("targets", [])]
     found += [
@@ -45,14 +57,15 @@ def expressions(path: Path) -> list[str]:
     ]
     for name, value in GRAFANA_VARIABLES.items():
         found = [expression.replace(name, value) for expression in found]
-    return found
+    return [re.sub(r"\[(\d+)m\]", lambda r: f"[{int(r[1]) * 60 // scaled_down}s]", text) for text in found]
 
 
 @pytest.fixture(scope="module")
 def exported() -> dict[str, set[str]]:
     """Label names by sample name, of one scrape in which every metric has a value."""
     metrics = Metrics()
-    reading = VersionReading("model", "1", "READY", {"sha256": "0"}, 1.0, 1000, 1.0, 1.0)
+    reference = ReferenceReading({"50": 1.0}, 1.0, 0.0, 0.0)
+    reading = VersionReading("model", "1", "READY", {"sha256": "0"}, 1.0, 1000, 1.0, 1.0, reference)
     metrics.watch(lambda: [reading], lambda: [("model", 0)])
     version = metrics.version("model", "1")
     version.count_batch(1, 0.001)
@@ -60,17 +73,34 @@ def exported() -> dict[str, set[str]]:
     version.count_rows(RowReadings(one, one, one, one, {"stable": 1}, {"feature": 1}, outside=1))
     metrics.request_seconds.labels("/predict", "POST", "200").add(0.001)
     metrics.rejected.labels("queue-full").inc()
+    version.count_violations({"feature": 0})
     text = metrics.expose("text/plain")[0].decode()
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     # Prometheus itself adds the last two.
-    return {sample.name: {*sample.labels, "job", "instance"} for sample in samples}
+    found = {sample.name: {*sample.labels, "job", "instance"} for sample in samples}
+    found |= {"up": {"job", "instance"}, "ALERTS": {"alertname", "alertstate"}}
+    for rule in recorded():
+        level = rule["record"].split(":")[0]  # the name begins with the labels that are left
+        found[rule["record"]] = {"objective": {"objective"}, "model_version": {"model", "version"}}.get(level, set())
+    return found
+
+
+def recorded() -> list[dict]:
+    groups = [group for path in RULES for group in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]]
+    return [rule for group in groups for rule in group["rules"] if "record" in rule]
+
+
+def test_the_files_are_what_the_code_says() -> None:
+    assert {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")} == rendered(), (
+        "run `python -m deploy.grafana.generate` and commit what it writes"
+    )
 
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
 def test_panels_ask_for_metrics_and_labels_that_the_service_exports(path: Path, exported: dict[str, set[str]]) -> None:
     for expression in expressions(path):
         assert "$" not in expression, f"a variable that this test does not know: {expression}"
-        asked = re.findall(r"\b(chainzrule_\w+)(?:\{([^}]*)\})?", expression)
+        asked = re.findall(NAME, expression)
         assert asked, f"no metric of ours in {expression}"
         for name, selector in asked:
             assert name in exported, f"{name} is not exported"
@@ -80,8 +110,9 @@ def test_panels_ask_for_metrics_and_labels_that_the_service_exports(path: Path, 
             assert set(group.replace(" ", "").split(",")) <= known, expression
 
 
-def test_the_volatility_dashboard_shows_the_whole_family() -> None:
-    asked = " ".join(expressions(Path("deploy/grafana/dashboards/volatility.json")))
+def test_the_stability_dashboard_shows_the_whole_family() -> None:
+    asked = " ".join(expressions(Path("deploy/grafana/dashboards/stability.json")))
+    asked += " ".join(rule["expr"] for rule in recorded() if rule["record"] in asked)
     assert {name for name in VOLATILITY_FAMILY if not re.search(rf"\b{name}(_bucket)?\b", asked)} == set()
 
 
