@@ -16,6 +16,7 @@ from training.objective import derivative_controlled, plain
 from training.penalty import Penalty
 
 STRENGTH = Schedule(0.1, 0.1)
+GRADIENT_STRENGTH = 0.01
 
 
 @dataclass(frozen=True)
@@ -47,16 +48,20 @@ def steps(shape: Shape, device: torch.device) -> dict[str, Step]:
             STRENGTH, "accumulated", output=True, factors=only_output, exact_width=shape.scores
         ),
     }
-    relu, penalised = _relu(shape).to(device), _relu(shape).to(device)
-    made = {
-        "ReLU": _fit(relu, plain(relu, classification)),
-        "ReLU, input-gradient penalty": _fit(penalised, input_gradient_penalty(penalised, classification, 0.01)),
-    }
+    relu = _relu(shape).to(device)
+    made = {"ReLU": _fit(relu, plain(relu, classification))}
+    for name, penalised in (("ReLU", _relu(shape).to(device)), ("ChainzRule", _chainzrule(shape).to(device))):
+        objective = input_gradient_penalty(penalised, classification, GRADIENT_STRENGTH)
+        made[f"{name}, input-gradient penalty"] = _fit(penalised, objective)
     for name, penalty in penalties.items():
-        generator = torch.Generator().manual_seed(0)
-        network = ChainzRuleNetwork(shape.inputs, shape.hidden, shape.scores, shape.degree, generator).to(device)
+        network = _chainzrule(shape).to(device)
         made[name] = _fit(network, derivative_controlled(network, classification, penalty))
     return made
+
+
+def _chainzrule(shape: Shape) -> ChainzRuleNetwork:
+    generator = torch.Generator().manual_seed(0)
+    return ChainzRuleNetwork(shape.inputs, shape.hidden, shape.scores, shape.degree, generator)
 
 
 def _relu(shape: Shape) -> nn.Sequential:
