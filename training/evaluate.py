@@ -138,13 +138,25 @@ def input_gradient(model: FittedModel, rows: Rows) -> Floats:
         for chunk in np.array_split(rows.x, max(1, len(rows) // CHUNK)):
             scores, slopes = network.propagate(torch.from_numpy(columns.standardise(chunk)).float())
             derivative = output_side(network.output.weight, weights, slopes) @ factor
-            if model.task == "classification":
-                derivative = _through_softmax(derivative, scores.softmax(dim=1))
-            elif model.task == "ordinal":
-                derivative = _through_thresholds(derivative, scores)
+            derivative = through_link(model.task, scores, derivative)
             norms.append(derivative.flatten(1).double().norm(dim=1).numpy())
     scale = model.target.std if model.task == "regression" else 1.0
     return np.concatenate(norms) * scale
+
+
+def through_link(task: Task, scores: Tensor, derivative: Tensor) -> Tensor:
+    """From (batch, S, columns) derivatives of the scores to those of the probabilities; a regression's stay.
+
+    An ordinal network's scores share one derivative: of `derivative` only the first row is looked at.
+    """
+    if task == "regression":
+        return derivative
+    if task == "ordinal":  # a level's probability is sigmoid(s_k) - sigmoid(s_k+1)
+        slopes = scores.sigmoid() * (-scores).sigmoid()
+        return (F.pad(slopes, (1, 0)) - F.pad(slopes, (0, 1))).unsqueeze(2) * derivative[:, :1]
+    p = scores.softmax(dim=1).unsqueeze(2)
+    weighted = p * derivative
+    return weighted - p * weighted.sum(dim=1, keepdim=True)
 
 
 def quality(task: Task, y: NDArray[np.int64] | NDArray[np.float32], outputs: Outputs) -> dict[str, float]:
@@ -229,18 +241,6 @@ def _distribution(values: NDArray[np.floating]) -> Distribution:
     # Sorted once more: interpolation may round two neighbours past each other.
     quantiles = np.sort(np.quantile(values.astype(np.float64), np.linspace(0, 1, QUANTILES)))
     return Distribution(mean=float(np.mean(values)), quantiles=tuple(quantiles.tolist()))
-
-
-def _through_softmax(derivative: Tensor, p: Tensor) -> Tensor:
-    """(diag(p) - p p^T) times (batch, K, columns) score derivatives."""
-    weighted = p.unsqueeze(2) * derivative
-    return weighted - p.unsqueeze(2) * weighted.sum(dim=1, keepdim=True)
-
-
-def _through_thresholds(derivative: Tensor, scores: Tensor) -> Tensor:
-    """(batch, 1, columns) derivatives of f to those of the level probabilities, sigmoid(s_k) - sigmoid(s_k+1)."""
-    slopes = scores.sigmoid() * (-scores).sigmoid()
-    return (F.pad(slopes, (1, 0)) - F.pad(slopes, (0, 1))).unsqueeze(2) * derivative
 
 
 def _outside(model: FittedModel, rows: Rows) -> NDArray[np.bool_]:

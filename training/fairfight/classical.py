@@ -1,9 +1,7 @@
 """What practitioners would try first on a table: a linear model, and boosted trees."""
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,12 +9,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.linear_model import LogisticRegression, Ridge
 from torch import Tensor, nn
 
-from training.fairfight.measure import corruptions, gradient_norms, measure, score
+from training.fairfight.measure import Network
 from training.fairfight.problems import Problem
-
-if TYPE_CHECKING:
-    from training.fairfight.methods import Settings
-    from training.fairfight.trial import Stage
+from training.fairfight.settings import Settings
+from training.fit import Batch
 
 METHODS: Mapping[str, str] = {"linear": "Logistic or ridge regression", "boosting": "Histogram gradient boosting"}
 
@@ -27,33 +23,12 @@ BOOSTS: Sequence[tuple[float, int]] = [(rate, leaves) for rate in (0.03, 0.1, 0.
 """The nine settings of the trees: learning rate, leaves of a tree."""
 
 
-def run(method: str, settings: "Settings", problem: Problem, stage: "Stage", seed: int) -> dict[str, Any]:
-    """Fit and measure, as `trial.run` does for networks; trees have no derivative."""
-    x, y = (part.numpy() for part in (problem.train if stage == "tune" else problem.everything))
-    started = time.process_time()
+def fit(method: str, settings: Settings, problem: Problem, rows: Batch, seed: int) -> tuple[Network, int]:
+    """What maps standardised features to scores, and of how many numbers it is made."""
+    x, y = (part.numpy() for part in rows)
     if method == "linear":
-        network, parameters = _linear(x, y, settings.strength, problem)
-    else:
-        network, parameters = _trees(x, y, settings, problem, seed)
-    result = {"parameters": parameters, "seconds": time.process_time() - started}
-    if method == "linear":
-        if stage == "test":
-            return result | {"figures": asdict(measure(network, problem))}
-        g, _ = gradient_norms(network, problem.validation[0], problem.task)
-        peaks = {"peak_p99": float(np.percentile(g, 99)), "peak_max": float(g.max())}
-        return result | {"figures": {"score": score(network, problem.validation, problem.task)} | peaks}
-    if stage == "tune":
-        return result | {"figures": {"score": score(network, problem.validation, problem.task)}}
-    x_test, y_test = problem.test
-    noisy = x_test + 0.5 * torch.randn(x_test.shape, generator=torch.Generator().manual_seed(0))
-    figures = {
-        "score": score(network, problem.test, problem.task),
-        "noisy": score(network, (noisy, y_test), problem.task),
-        "corrupted": float(
-            np.mean([score(network, (bad, y_test), problem.task) for bad in corruptions(problem, x_test)])
-        ),
-    }
-    return result | {"figures": figures}
+        return _linear(x, y, settings.strength, problem)
+    return _trees(x, y, settings, problem, seed)
 
 
 def _linear(x: Any, y: Any, strength: float, problem: Problem) -> tuple[nn.Linear, int]:
@@ -72,7 +47,7 @@ def _linear(x: Any, y: Any, strength: float, problem: Problem) -> tuple[nn.Linea
     return linear.requires_grad_(False), model.coef_.size + np.size(model.intercept_)
 
 
-def _trees(x: Any, y: Any, settings: "Settings", problem: Problem, seed: int) -> tuple[Any, int]:
+def _trees(x: Any, y: Any, settings: Settings, problem: Problem, seed: int) -> tuple[Network, int]:
     leaves = round(settings.strength)
     if problem.task == "regression":
         model = HistGradientBoostingRegressor(

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ DIRECTORY holds what no package carries, each where it is there: the folders mni
 IDX files, pima.csv, UCI_Credit_Card.csv. Problems whose files are missing are left out and named. A finished run is
 kept by the hash of everything that shapes it: an interrupted comparison goes on where it stopped.
 """
+
+INTERRUPTED = 130
 
 QUICK = ("waves", "breast-cancer")
 """The quick form's problems: minutes on two cores, no files needed."""
@@ -54,21 +57,28 @@ def run(options: argparse.Namespace) -> int:
         DataError: an unknown problem or method, or files that a named problem needs.
     """
     results = Results(options.results / "results")
-    if not options.report_only:
-        left_out = compare(
-            _names(options.problems) or (QUICK if options.quick else tuple(plan.BUDGETS)),
-            _names(options.methods),
-            results,
-            options.data,
-            workers=options.workers,
-            strict=options.problems is not None,
-            quick=options.quick,
-        )
-        for reason in left_out:
-            print(f"left out: {reason}")
+    try:
+        left_out = () if options.report_only else _compare(options, results)
+    except KeyboardInterrupt:
+        print("\ninterrupted; finished runs are kept, and the same command goes on from them", file=sys.stderr)
+        return INTERRUPTED
+    for reason in left_out:
+        print(f"left out: {reason}")
     for path in report.write(results.by_key.values(), options.results):
         print(f"wrote {path}")
     return 0
+
+
+def _compare(options: argparse.Namespace, results: Results) -> tuple[str, ...]:
+    return compare(
+        _names(options.problems) or (QUICK if options.quick else tuple(plan.BUDGETS)),
+        _names(options.methods),
+        results,
+        options.data,
+        workers=options.workers,
+        strict=options.problems is not None,
+        quick=options.quick,
+    )
 
 
 def _names(listed: str | None) -> tuple[str, ...]:

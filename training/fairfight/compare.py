@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from training.data.errors import DataError
 from training.fairfight.plan import BUDGETS, choose, final, methods, portraits, quickened, tuning
-from training.fairfight.problems import KINDS, load
+from training.fairfight.problems import load
 from training.fairfight.race import Results, race
 from training.fairfight.trial import Trial, cost
 
@@ -53,7 +53,7 @@ def compare(
         trial
         for problem, names in taking.items()
         for name in names
-        for trial in (*_tuning(problem, name), *final(problem, name, _tuning(problem, name)[0].settings))
+        for trial in (*tuning(problem, name), *final(problem, name, tuning(problem, name)[0].settings))
     ]
     shorten = quickened if quick else list
     with tqdm(
@@ -61,7 +61,7 @@ def compare(
     ) as bar:
         for problem, names in taking.items():
             bar.set_postfix_str(problem)
-            tuned = {name: trials for name in names if (trials := shorten(_tuning(problem, name)))}
+            tuned = {name: trials for name in names if (trials := shorten(tuning(problem, name)))}
             race([trial for trials in tuned.values() for trial in trials], results, data, workers, bar)
             chosen = [trial for name, trials in tuned.items() for trial in _chosen(problem, name, trials, results)]
             race(shorten(chosen), results, data, workers, bar)
@@ -69,10 +69,6 @@ def compare(
 
 
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}"
-
-
-def _tuning(problem: str, method: str) -> list[Trial]:
-    return tuning(problem, method, KINDS[problem])
 
 
 def _available(problems: Sequence[str], data: Path | None, strict: bool) -> tuple[list[str], tuple[str, ...]]:

@@ -1,7 +1,6 @@
 """What is measured of a fitted network on rows it has not seen; the same for every method, by automatic derivatives."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -9,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from service.artifact.card import Task
+from training.evaluate import through_link
 from training.fairfight.problems import Problem
 from training.fit import Batch
 from training.losses import task_loss
@@ -17,6 +17,7 @@ Network = Callable[[Tensor], Tensor]
 
 CHUNK = 500
 ATTACKED_ROWS = 1000
+GLANCED_ROWS = 2000  # validation rows whose derivatives are looked at
 ATTACK = 0.1  # largest change of a feature, in its standard deviations (on MNIST 0.03 of the grey scale)
 ATTACK_STEPS = 10
 NOISE = 0.5  # standard deviation of Gaussian noise, in the features' standard deviations
@@ -25,45 +26,48 @@ METRICS: Mapping[Task, str] = {"classification": "accuracy", "regression": "rmse
 """What `score` is, by task: an accuracy from 0 to 1, or the root mean squared error in the target's deviations."""
 
 
-@dataclass(frozen=True)
-class Figures:
-    """One fitted network's figures on test rows.
-
-    Attributes:
-        score: accuracy, or root mean squared error (`METRICS`).
-        peak_p99: 99th percentile of g, the norm of d probabilities (or output) / d standardised features.
-        peak_max: its largest value.
-        tail_ratio: 99th percentile over mean of the norm of d scores / d standardised features.
-        noisy: score under Gaussian noise.
-        corrupted: mean score under the corruptions of the problem's kind.
-        attacked: score under projected gradient descent, on the first rows.
-    """
-
-    score: float
-    peak_p99: float
-    peak_max: float
-    tail_ratio: float
-    noisy: float
-    corrupted: float
-    attacked: float
+FIGURES = {
+    "score": "accuracy, or root mean squared error (`METRICS`)",
+    "peak_p99": "99th percentile of g, the norm of d probabilities (or output) / d standardised features",
+    "peak_max": "its largest value",
+    "tail_ratio": "99th percentile over mean of the norm of d scores / d standardised features",
+    "noisy": "score under Gaussian noise",
+    "corrupted": "mean score under the corruptions of the problem's kind",
+    "attacked": "score under projected gradient descent, on the first rows",
+}
+"""What is measured of a network on test rows."""
 
 
-def measure(network: Network, problem: Problem) -> Figures:
-    """All figures on the problem's test rows."""
+def glance(network: Network, problem: Problem, differentiable: bool) -> dict[str, float]:
+    """Score and peak on validation rows, which settings are chosen by; of trees the score alone."""
+    x, y = problem.validation
+    figures = {"score": score(network, (x, y), problem.task)}
+    if differentiable:
+        g, _ = gradient_norms(network, x[:GLANCED_ROWS], problem.task)
+        figures |= {"peak_p99": float(np.percentile(g, 99)), "peak_max": float(g.max())}
+    return figures
+
+
+def measure(network: Network, problem: Problem, differentiable: bool) -> dict[str, float]:
+    """The figures on the problem's test rows; of trees those that need no derivative."""
     x, y = problem.test
-    g, of_scores = gradient_norms(network, x, problem.task)
     noise = torch.Generator().manual_seed(0)
     noisy = x + NOISE * torch.randn(x.shape, generator=noise)
+    figures = {
+        "score": score(network, (x, y), problem.task),
+        "noisy": score(network, (noisy, y), problem.task),
+        "corrupted": float(np.mean([score(network, (bad, y), problem.task) for bad in corruptions(problem, x)])),
+    }
+    if not differentiable:
+        return figures
+    g, of_scores = gradient_norms(network, x, problem.task)
     attacked = x[:ATTACKED_ROWS], y[:ATTACKED_ROWS]
-    return Figures(
-        score=score(network, (x, y), problem.task),
-        peak_p99=float(np.percentile(g, 99)),
-        peak_max=float(g.max()),
-        tail_ratio=float(np.percentile(of_scores, 99) / max(of_scores.mean(), 1e-12)),
-        noisy=score(network, (noisy, y), problem.task),
-        corrupted=float(np.mean([score(network, (bad, y), problem.task) for bad in corruptions(problem, x)])),
-        attacked=score(network, (attack(network, attacked, problem.task), attacked[1]), problem.task),
-    )
+    return figures | {
+        "peak_p99": float(np.percentile(g, 99)),
+        "peak_max": float(g.max()),
+        "tail_ratio": float(np.percentile(of_scores, 99) / max(of_scores.mean(), 1e-12)),
+        "attacked": score(network, (attack(network, attacked, problem.task), attacked[1]), problem.task),
+    }
 
 
 def score(network: Network, batch: Batch, task: Task) -> float:
@@ -87,21 +91,8 @@ def gradient_norms(network: Network, x: Tensor, task: Task) -> tuple[np.ndarray,
         rows = [torch.autograd.grad(scores[:, k].sum(), chunk, retain_graph=k + 1 < columns)[0] for k in range(columns)]
         jacobian = torch.stack(rows, dim=1)
         of_scores.append(jacobian.flatten(1).double().norm(dim=1))
-        norms.append((through(scores.detach(), jacobian, task)).flatten(1).double().norm(dim=1))
+        norms.append(through_link(task, scores.detach(), jacobian).flatten(1).double().norm(dim=1))
     return torch.cat(norms).numpy(), torch.cat(of_scores).numpy()
-
-
-def through(scores: Tensor, jacobian: Tensor, task: Task) -> Tensor:
-    """D probabilities / d x from (rows, S) scores and their (rows, S, D) Jacobian; a regression's own Jacobian."""
-    if task == "regression":
-        return jacobian
-    if task == "ordinal":  # P(level > k) = sigmoid(s_k); a level's probability is the difference of two of them
-        above = scores.sigmoid()
-        slopes = (above * (1 - above)).unsqueeze(2) * jacobian
-        return F.pad(slopes, (0, 0, 1, 0)) - F.pad(slopes, (0, 0, 0, 1))
-    p = scores.softmax(dim=1).unsqueeze(2)
-    weighted = p * jacobian
-    return weighted - p * weighted.sum(dim=1, keepdim=True)
 
 
 def attack(network: Network, batch: Batch, task: Task) -> Tensor:

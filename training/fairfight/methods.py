@@ -7,45 +7,24 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
-from service.artifact.card import Task
 from training.baseline import matching_widths, relu_network
 from training.dreg import Schedule
 from training.fairfight.penalties import input_gradient_penalty, jacobian_penalty
 from training.fairfight.problems import Kind, Problem
 from training.fairfight.rivals import NeuralOde, kolmogorov_arnold, perceptron, spectrally_normalised
+from training.fairfight.settings import Settings
 from training.fisher import fisher_penalty
-from training.losses import Loss, task_loss
+from training.losses import task_loss
 from training.nn.jacobian import hidden_weights
 from training.nn.network import ChainzRuleNetwork, Network, ReluNetwork
 from training.objective import Objective, derivative_controlled, plain
 
-TASKS: tuple[Task, ...] = get_args(Task)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a method may choose.
-
-    Attributes:
-        learning_rate: the one-cycle schedule's peak.
-        weight_decay: AdamW's, on weight matrices.
-        strength: the factor of the method's own penalty, where it has one.
-        degree: of the polynomials, where there are any.
-    """
-
-    learning_rate: float
-    weight_decay: float = 0.01
-    strength: float = 0.0
-    degree: int = 3
-
-
 Build = Callable[[Problem, Sequence[int], Settings, int], nn.Module]
-MakeObjective = Callable[[nn.Module, Loss, Settings], Objective]
+MakeObjective = Callable[[nn.Module, Problem, Settings], Objective]
 
 
 @dataclass(frozen=True)
@@ -87,7 +66,7 @@ def _perceptron(
 ) -> nn.Sequential:
     torch.manual_seed(seed)
     widths = matching_widths(problem.inputs, hidden, problem.scores, size(problem, hidden))
-    return perceptron(problem.inputs, widths, problem.scores, activation, gain=2.0)
+    return perceptron(problem.inputs, widths, problem.scores, activation)
 
 
 def _relu_chain(problem: Problem, hidden: Sequence[int], settings: Settings, seed: int) -> ReluNetwork:
@@ -115,21 +94,22 @@ def _ode(problem: Problem, hidden: Sequence[int], settings: Settings, seed: int)
     return NeuralOde(problem.inputs, state, width, problem.scores)
 
 
-def _plain(network: nn.Module, loss: Loss, _: Settings) -> Objective:
-    return plain(network, loss)
+def _plain(network: nn.Module, problem: Problem, _: Settings) -> Objective:
+    return plain(network, task_loss(problem.task))
 
 
-def _layers(network: nn.Module, loss: Loss, settings: Settings) -> Objective:
+def _layers(network: nn.Module, problem: Problem, settings: Settings) -> Objective:
     assert isinstance(network, Network)
     strength = settings.strength
-    return derivative_controlled(network, loss, Schedule(strength, strength) if strength else None)
+    schedule = Schedule(strength, strength) if strength else None
+    return derivative_controlled(network, task_loss(problem.task), schedule)
 
 
-def _fisher(network: nn.Module, loss: Loss, settings: Settings) -> Objective:
+def _fisher(network: nn.Module, problem: Problem, settings: Settings) -> Objective:
     """DREG on the accumulated Jacobian; the same closed form serves polynomial and ReLU layers."""
     assert isinstance(network, Network)
-    weights, strength = hidden_weights(network), settings.strength
-    task = next(task for task in TASKS if task_loss(task) is loss)
+    task, strength = problem.task, settings.strength
+    weights, loss = hidden_weights(network), task_loss(task)
 
     def objective(x: Tensor, y: Tensor, _: float) -> Tensor:
         scores, slopes = network.propagate(x)
@@ -138,12 +118,12 @@ def _fisher(network: nn.Module, loss: Loss, settings: Settings) -> Objective:
     return objective
 
 
-def _input_gradient(network: nn.Module, loss: Loss, settings: Settings) -> Objective:
-    return input_gradient_penalty(network, loss, settings.strength)
+def _input_gradient(network: nn.Module, problem: Problem, settings: Settings) -> Objective:
+    return input_gradient_penalty(network, task_loss(problem.task), settings.strength)
 
 
-def _jacobian(network: nn.Module, loss: Loss, settings: Settings) -> Objective:
-    return jacobian_penalty(network, loss, settings.strength)
+def _jacobian(network: nn.Module, problem: Problem, settings: Settings) -> Objective:
+    return jacobian_penalty(network, task_loss(problem.task), settings.strength)
 
 
 RATES = (1e-3, 3e-3, 1e-2)
@@ -155,7 +135,7 @@ def _decays(*decays: float, degrees: Sequence[int] = (3,)) -> Mapping[Kind, Sequ
     usual = [Settings(rate, decay) for rate in RATES for decay in decays]
     exact = [Settings(rate, 0.0, degree=degree) for rate in FAST_RATES for degree in degrees]
     few = [Settings(rate, decay) for rate in FAST_RATES for decay in decays]
-    return {"image": usual, "table": usual, "text": usual, "function": exact if len(degrees) > 1 else few}
+    return {"image": usual, "table": usual, "function": exact if len(degrees) > 1 else few}
 
 
 def _strengths(
@@ -178,25 +158,21 @@ def _strengths(
 _LAYERS: Mapping[Kind, Sequence[float]] = {
     "image": (0.03, 0.1, 0.3),
     "table": (0.03, 0.3, 1.0),
-    "text": (0.03, 0.1, 0.3),
     "function": (1e-7, 1e-7, 1e-6),
 }
 _FISHER: Mapping[Kind, Sequence[float]] = {
     "image": (0.3, 0.7, 1.0),
     "table": (0.1, 0.3, 1.0),
-    "text": (0.1, 0.3, 1.0),
     "function": (1e-8, 1e-8, 1e-6),
 }
 _GRADIENT: Mapping[Kind, Sequence[float]] = {
     "image": (0.1, 1.0, 3.0),
     "table": (0.1, 1.0, 3.0),
-    "text": (0.1, 1.0, 3.0),
     "function": (1e-4, 1e-2, 1.0),
 }
 _JACOBIAN: Mapping[Kind, Sequence[float]] = {
     "image": (0.003, 0.01, 0.03),
     "table": (0.003, 0.01, 0.1),
-    "text": (0.003, 0.01, 0.1),
     "function": (1e-8, 1e-6, 1e-4),
 }
 

@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from training.fairfight import classical
-from training.fairfight.methods import METHODS, Settings
-from training.fairfight.trial import Trial
+from training.fairfight.methods import METHODS
+from training.fairfight.problems import KINDS
+from training.fairfight.settings import Settings
+from training.fairfight.trial import Stage, Trial
 
 Widths = tuple[int, ...]
 
@@ -64,13 +66,13 @@ BUDGETS: Mapping[str, Budget] = {
 }
 
 
-def grid(method: str, problem: str, kind: str) -> list[Settings]:
+def grid(problem: str, method: str) -> list[Settings]:
     """The nine settings that a method may choose from."""
     if method == "linear":
         return [Settings(0.0, 0.0, penalty) for penalty in classical.PENALTIES]
     if method == "boosting":
         return [Settings(rate, 0.0, leaves) for rate, leaves in classical.BOOSTS]
-    return list(METHODS[method].grids[kind])  # type: ignore[index]
+    return list(METHODS[method].grids[KINDS[problem]])
 
 
 def methods(problem: str) -> list[str]:
@@ -78,10 +80,10 @@ def methods(problem: str) -> list[str]:
     return [*METHODS, *(classical.METHODS if BUDGETS[problem].classical else ())]
 
 
-def tuning(problem: str, method: str, kind: str) -> list[Trial]:
+def tuning(problem: str, method: str) -> list[Trial]:
     """The trials that a method's setting is chosen from."""
     budget = BUDGETS[problem]
-    return [_trial(problem, method, budget.tuned, settings, 0, "tune") for settings in grid(method, problem, kind)]
+    return [_trial(problem, method, budget.tuned, settings, 0, "tune") for settings in grid(problem, method)]
 
 
 def choose(trials: Sequence[Trial], results: Mapping[str, Mapping[str, Any]], metric: str) -> Settings:
@@ -142,7 +144,7 @@ def quickened(trials: Sequence[Trial]) -> list[Trial]:
     return [replace(trial, epochs=min(trial.epochs, QUICK_EPOCHS)) for trial in (*tuned, *other)]
 
 
-def _trial(problem: str, method: str, hidden: Widths, settings: Settings, seed: int, stage: Any) -> Trial:
+def _trial(problem: str, method: str, hidden: Widths, settings: Settings, seed: int, stage: Stage) -> Trial:
     budget = BUDGETS[problem]
     slow = method in METHODS and METHODS[method].slow
     return Trial(

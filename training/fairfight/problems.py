@@ -1,7 +1,7 @@
 """The problems that methods are compared on: rows split in three and standardised, as every method sees them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +20,7 @@ from training.data.tablefile import read_table
 from training.fairfight.functions import FUNCTIONS, sample
 from training.fit import Batch
 
-Kind = Literal["image", "table", "function", "text"]
+Kind = Literal["image", "table", "function"]
 
 FUNCTION_ROWS = (8000, 2000, 10000)  # training, validation, test
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.2
@@ -67,17 +67,7 @@ class Problem:
         x, y = self.train
         held, labels = self.validation
         watched = rows // 5
-        return Problem(
-            self.name,
-            self.kind,
-            self.task,
-            self.scores,
-            (x[:rows], y[:rows]),
-            (held[:watched], labels[:watched]),
-            self.test,
-            self.side,
-            self.unit,
-        )
+        return replace(self, train=(x[:rows], y[:rows]), validation=(held[:watched], labels[:watched]))
 
 
 def load(name: str, data: Path | None, seed: int) -> Problem:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from tqdm import tqdm
@@ -39,8 +39,10 @@ class Results:
         """Keep a result, on disk at once."""
         entry = {"key": trial.key, "trial": asdict(trial), **result}
         self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / f"{trial.problem}.jsonl").open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(entry) + "\n")
+        with (self._folder / f"{trial.problem}.jsonl").open("ab+") as stream:
+            if stream.tell() and not _ends_a_line(stream):  # a run was cut off; its line must not spoil this one
+                stream.write(b"\n")
+            stream.write(json.dumps(entry).encode() + b"\n")
         self._found[trial.key] = entry
 
 
@@ -55,10 +57,19 @@ def race(trials: Iterable[Trial], results: Results, data: Path | None, workers: 
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_alone) as pool:
         running = {pool.submit(run, trial, data): trial for trial in missing}
-        for future in as_completed(running):
-            trial = running[future]
-            results.add(trial, future.result())
-            bar.update(cost(trial))
+        try:
+            for future in as_completed(running):
+                trial = running[future]
+                results.add(trial, future.result())
+                bar.update(cost(trial))
+        except BaseException:  # an interruption above all: what has not begun is not waited for
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _ends_a_line(stream: BinaryIO) -> bool:
+    stream.seek(-1, os.SEEK_END)
+    return stream.read(1) == b"\n"
 
 
 def _alone() -> None:

@@ -10,24 +10,23 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 from torchdiffeq import odeint
 
+GAIN = 2.0  # hidden weights after the first layer's have variance 2 / fan-in (He et al. 2015)
 
-def perceptron(
-    inputs: int, hidden: Sequence[int], scores: int, activation: Callable[[], nn.Module], gain: float
-) -> nn.Sequential:
-    """A chain of linear layers with an activation between them.
+
+def perceptron(inputs: int, hidden: Sequence[int], scores: int, activation: Callable[[], nn.Module]) -> nn.Sequential:
+    """A chain of linear layers with an activation between them; it pays for no slopes, which nobody asks it for.
 
     Args:
         inputs: columns of the features.
         hidden: widths of the hidden layers.
         scores: columns of the output.
         activation: makes the activation.
-        gain: the hidden layers' weights have variance gain / fan-in after the first (He et al. 2015: 2 for ReLU).
     """
     widths = [inputs, *hidden, scores]
     modules: list[nn.Module] = []
     for number, (fan_in, fan_out) in enumerate(itertools.pairwise(widths)):
         linear = nn.Linear(fan_in, fan_out)
-        nn.init.normal_(linear.weight, 0.0, ((1.0 if number == 0 else gain) / fan_in) ** 0.5)
+        nn.init.normal_(linear.weight, 0.0, ((1.0 if number == 0 else GAIN) / fan_in) ** 0.5)
         nn.init.zeros_(linear.bias)
         modules += [linear, activation()]
     return nn.Sequential(*modules[:-1])

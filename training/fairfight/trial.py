@@ -8,21 +8,21 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
+from torch import nn
 
 from training.config import FitConfig
 from training.errors import DivergenceError
 from training.fairfight import classical
-from training.fairfight.measure import gradient_norms, measure, score
-from training.fairfight.methods import METHODS, Settings
+from training.fairfight.measure import Network, glance, measure
+from training.fairfight.methods import METHODS
 from training.fairfight.portrait import portrait
-from training.fairfight.problems import Problem, load
-from training.fit import fit
+from training.fairfight.problems import KINDS, Problem, load
+from training.fairfight.settings import Settings
+from training.fit import Batch, fit
 from training.losses import task_loss
 
 REVISION = 1  # of the procedure: what is cached under another is measured anew
-TUNED_ROWS = 2000  # validation rows whose derivatives are looked at
 
 Stage = Literal["tune", "test", "portrait"]
 
@@ -65,17 +65,39 @@ def run(trial: Trial, data: Path | None) -> dict[str, Any]:
     """Train and measure; the figures as JSON has them.
 
     Returns:
-        `parameters`, `seconds` of one core's time for the training, and `figures`: those of `Figures`, for the stage
-        `tune` only the score and the peak on validation rows. A fit that diverged has `figures` None.
+        `parameters`, `seconds` of one core's time for the training, and `figures`: `FIGURES`, for the stage `tune` only
+        the score and the peak on validation rows, for `portrait` what the plots show. A fit that diverged has `figures`
+        None.
     """
-    problem = _problem(trial.problem, data, _split_seed(trial))
+    # Images have a split of their own, and are read once.
+    split = 0 if trial.stage == "tune" or KINDS[trial.problem] == "image" else trial.seed
+    problem = _problem(trial.problem, data, split)
     if trial.rows:
         problem = problem.subset(trial.rows)
+    rows = problem.train if trial.stage == "tune" else problem.everything
+    started = time.process_time()
+    network, parameters = _fitted(trial, problem, rows)
+    result: dict[str, Any] = {"parameters": parameters, "seconds": time.process_time() - started, "figures": None}
+    if network is None:
+        return result
+    differentiable = isinstance(network, nn.Module)
+    match trial.stage:
+        case "tune":
+            return result | {"figures": glance(network, problem, differentiable)}
+        case "test":
+            return result | {"figures": measure(network, problem, differentiable)}
+        case "portrait":
+            assert isinstance(network, nn.Module)
+            return result | {"figures": portrait(network, problem)}
+
+
+def _fitted(trial: Trial, problem: Problem, rows: Batch) -> tuple[Network | None, int]:
+    """The fitted network and its parameters; None where it diverged."""
     if trial.method in classical.METHODS:
-        return classical.run(trial.method, trial.settings, problem, trial.stage, trial.seed)
+        return classical.fit(trial.method, trial.settings, problem, rows, trial.seed)
     method = METHODS[trial.method]
     network = method.build(problem, trial.hidden, trial.settings, trial.seed)
-    loss = task_loss(problem.task)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
     config = FitConfig(
         epochs=trial.epochs,
         batch=trial.batch,
@@ -83,27 +105,13 @@ def run(trial: Trial, data: Path | None) -> dict[str, Any]:
         weight_decay=trial.settings.weight_decay,
         validation=0,
     )
-    rows = problem.train if trial.stage == "tune" else problem.everything
+    objective = method.objective(network, problem, trial.settings)
     torch.manual_seed(trial.seed)  # of penalties that draw directions
-    started = time.process_time()
-    result: dict[str, Any] = {"parameters": sum(parameter.numel() for parameter in network.parameters())}
     try:
-        fit(network, loss, rows, None, config, method.objective(network, loss, trial.settings), trial.seed)
+        fit(network, task_loss(problem.task), rows, None, config, objective, trial.seed)
     except DivergenceError:
-        return result | {"seconds": time.process_time() - started, "figures": None}
-    result["seconds"] = time.process_time() - started
-    network.eval().requires_grad_(False)
-    if trial.stage == "test":
-        return result | {"figures": asdict(measure(network, problem))}
-    if trial.stage == "portrait":
-        return result | {"figures": portrait(network, problem)}
-    g, _ = gradient_norms(network, problem.validation[0][:TUNED_ROWS], problem.task)
-    figures = {
-        "score": score(network, problem.validation, problem.task),
-        "peak_p99": float(np.percentile(g, 99)),
-        "peak_max": float(g.max()),
-    }
-    return result | {"figures": figures}
+        return None, parameters
+    return network.eval().requires_grad_(False), parameters
 
 
 def cost(trial: Trial) -> float:
@@ -116,10 +124,6 @@ def cost(trial: Trial) -> float:
     return slow * trial.epochs * rows * (inputs * width + width**2 + 20_000) + 1e9
 
 
-def _split_seed(trial: Trial) -> int:
-    return 0 if trial.stage == "tune" else trial.seed
-
-
 @lru_cache(maxsize=2)
 def _problem(name: str, data: Path | None, seed: int) -> Problem:
-    return load(name, data, seed if name not in ("mnist", "fashion-mnist") else 0)
+    return load(name, data, seed)

@@ -1,9 +1,11 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from training.commandline import main
+from training.fairfight.plan import tuning
 from training.fairfight.race import Results
 
 
@@ -22,8 +24,12 @@ def test_a_comparison_writes_its_report_and_takes_up_its_results(
     with (tmp_path / "results" / "breast-cancer.jsonl").open("a") as stream:
         stream.write('{"cut off')
     assert main(arguments) == 0  # nothing is left to run
+    results = Results(tmp_path / "results")
     assert (tmp_path / "results" / "breast-cancer.jsonl").read_bytes().startswith(before)
-    assert len(Results(tmp_path / "results").by_key) == before.count(b"\n")
+    assert len(results.by_key) == before.count(b"\n")
+    trial = replace(tuning("breast-cancer", "relu")[0], seed=99)
+    results.add(trial, {"figures": None})  # behind a line that was cut off
+    assert trial.key in Results(tmp_path / "results").by_key
 
 
 @pytest.mark.parametrize(

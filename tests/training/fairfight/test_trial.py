@@ -10,7 +10,7 @@ from training.fairfight.trial import run
 
 @pytest.mark.parametrize("method", [*METHODS, *classical.METHODS])
 def test_every_method_learns_a_table_and_is_measured(method: str) -> None:
-    settings = tuning("breast-cancer", method, "table")[4].settings
+    settings = tuning("breast-cancer", method)[4].settings
     trial = replace(final("breast-cancer", method, settings)[0], epochs=15, seed=1)
     result = run(trial, None)
     figures = result["figures"]
@@ -31,13 +31,13 @@ def test_rivals_have_the_same_size(method: str) -> None:
 
 
 def test_the_same_trial_gives_the_same_figures() -> None:
-    trial = replace(tuning("waves", "chainzrule", "function")[0], epochs=1)
+    trial = replace(tuning("waves", "chainzrule")[0], epochs=1)
     assert run(trial, None)["figures"] == run(trial, None)["figures"]
     assert trial.key != replace(trial, seed=1).key
 
 
 def test_the_steadiest_of_the_good_settings_is_chosen() -> None:
-    trials = tuning("breast-cancer", "relu", "table")[:3]
+    trials = tuning("breast-cancer", "relu")[:3]
     figures = [(0.980, 2.0), (0.9795, 1.0), (0.97, 0.1)]
     results = {
         trial.key: {"figures": {"score": score, "peak_p99": peak}}
@@ -47,5 +47,5 @@ def test_the_steadiest_of_the_good_settings_is_chosen() -> None:
 
 
 def test_the_quick_plan_is_a_small_part_of_the_whole() -> None:
-    whole = tuning("waves", "relu", "function") + final("waves", "relu", METHODS["relu"].grids["function"][0])
+    whole = tuning("waves", "relu") + final("waves", "relu", METHODS["relu"].grids["function"][0])
     assert 0 < len(quickened(whole)) < len(whole) / 2

@@ -1,0 +1,20 @@
+"""What a method may choose, on validation rows."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One choice; a field that a method has no use for keeps its default.
+
+    Attributes:
+        learning_rate: the one-cycle schedule's peak; of boosted trees, their own.
+        weight_decay: AdamW's, on weight matrices.
+        strength: the factor of the method's own penalty, where it has one; of boosted trees, the leaves of a tree.
+        degree: of the polynomials, where there are any.
+    """
+
+    learning_rate: float
+    weight_decay: float = 0.01
+    strength: float = 0.0
+    degree: int = 3
