@@ -21,7 +21,8 @@ TITLES: Mapping[str, str] = {name: method.title for name, method in METHODS.item
 
 DEFINITIONS = """\
 All figures are means over seeds, on test rows. Every method chose its setting from nine, on validation rows, at one
-size: the one with the smallest peak among those within 0.1 point of accuracy (2% of error) of its best. *Peak* is the
+size: the one with the smallest peak among those within 0.1 point of accuracy (2% of error) of its best; below that size
+penalties are as much weaker as the networks are narrower. *Peak* is the
 99th percentile, and the maximum, of the norm of d probabilities / d standardised features (regression: of d output);
 the *tail ratio* is the 99th percentile over the mean of the norm of d scores, to be read beside the level, since a
 linear model has 1. *Noise* is Gaussian, half a standard deviation; *corrupted* the mean over blur, contrast, shift,

@@ -5,6 +5,7 @@ import pytest
 from training.fairfight import classical
 from training.fairfight.methods import METHODS
 from training.fairfight.plan import choose, final, quickened, tuning
+from training.fairfight.settings import Settings
 from training.fairfight.trial import run
 
 
@@ -49,3 +50,10 @@ def test_the_steadiest_of_the_good_settings_is_chosen() -> None:
 def test_the_quick_plan_is_a_small_part_of_the_whole() -> None:
     whole = tuning("waves", "relu") + final("waves", "relu", METHODS["relu"].grids["function"][0])
     assert 0 < len(quickened(whole)) < len(whole) / 2
+
+
+def test_narrow_networks_get_a_penalty_in_proportion_to_their_width() -> None:
+    chosen = Settings(0.01, 0.1, 1.0)
+    strengths = {trial.hidden: trial.settings.strength for trial in final("mnist", "chainzrule", chosen)}
+    assert strengths == {(16, 16): 0.25, (32, 32): 0.5, (64, 64): 1, (96, 96): 1, (128, 128): 1, (256, 256): 1}
+    assert {trial.settings.strength for trial in final("breast-cancer", "boosting", Settings(0.1, 0.0, 31))} == {31}
