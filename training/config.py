@@ -74,7 +74,7 @@ class NetworkConfig(_Section):
 class DregConfig(_Section):
     """The penalty on derivatives: the factor lambda over training, and which derivatives it is on."""
 
-    strength: float = Field(default=0.3, ge=0, description="lambda at the first step; 0 switches the penalty off")
+    strength: float = Field(default=0.3, ge=0, description="lambda at the first step; 0 switches the layers off")
     final: float | None = Field(default=None, ge=0, description="lambda at the last step; `strength` when absent")
     schedule: ScheduleForm = Field(default="constant", description="how lambda moves from `strength` to `final`")
     derivative: Derivative = Field(
@@ -85,6 +85,12 @@ class DregConfig(_Section):
         default=(),
         description="what multiplies lambda in each hidden layer, first to last, then in a penalised last one; all 1 "
         "when absent",
+    )
+    fisher: float = Field(
+        default=0.0,
+        ge=0,
+        description="what the trace of the input's Fisher information is multiplied by, beside the layers' terms: how "
+        "fast the predicted distribution changes with the input",
     )
     exact_width: int = Field(
         default=4, ge=0, le=1024, description="accumulated: layers with at most so many neurons are computed exactly"
@@ -110,9 +116,9 @@ class DregConfig(_Section):
         """Lambda as a function of progress."""
         return Schedule(self.strength, self.strength if self.final is None else self.final, self.schedule)
 
-    def as_penalty(self, seed: int) -> Penalty | None:
-        """The penalty, its random directions seeded; None where it is switched off."""
-        if not self.strength and not self.final:
+    def as_penalty(self, task: Task, seed: int) -> Penalty | None:
+        """The penalty, its draws seeded; None where it is switched off."""
+        if not self.strength and not self.final and not self.fisher:
             return None
         return Penalty(
             schedule=self.as_schedule(),
@@ -121,6 +127,8 @@ class DregConfig(_Section):
             factors=self.layer_factors,
             exact_width=self.exact_width,
             projections=self.projections,
+            fisher=self.fisher,
+            task=task,
             seed=seed,
         )
 

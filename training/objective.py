@@ -28,7 +28,7 @@ def derivative_controlled(network: Network, loss: Loss, penalty: Penalty | Sched
     controlled = Penalty(penalty) if isinstance(penalty, Schedule) else penalty
 
     def objective(x: Tensor, y: Tensor, progress: float, rows: Tensor | None = None) -> Tensor:
-        scores, slopes = network.propagate(x)
-        return loss(scores, y, rows) + controlled(network, slopes, progress, rows)
+        passed = network.propagate(x)
+        return loss(passed.scores, y, rows) + controlled(network, passed, progress, rows)
 
     return objective

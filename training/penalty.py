@@ -1,23 +1,24 @@
 """Which derivatives a training run penalises, and how strongly, as one function of a batch."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from service.artifact.card import Task
 from training.accumulated import accumulated_penalties
 from training.dreg import Schedule, dreg
+from training.fisher import fisher_penalty
 from training.nn.jacobian import hidden_weights
-from training.nn.network import Network
+from training.nn.network import Network, Propagation
 
 Derivative = Literal["layer", "accumulated"]
 
 
 @dataclass(frozen=True)
 class Penalty:
-    """lambda(progress) times the sum of the layers' terms, each times its layer's factor.
+    """What is penalised: lambda(progress) times the layers' terms, each times its factor, and the Fisher information.
 
     Attributes:
         schedule: lambda over training.
@@ -27,7 +28,10 @@ class Penalty:
             everywhere.
         exact_width: accumulated: layers with at most so many neurons are exact.
         projections: accumulated: random directions a row for the wider ones.
-        seed: of those directions.
+        fisher: the factor of the trace of the input's Fisher information, by `task`'s likelihood.
+        task: of the network.
+        exact_answers: fisher: over at most so many answers the expectation is exact.
+        seed: of random directions and drawn answers.
     """
 
     schedule: Schedule
@@ -36,34 +40,45 @@ class Penalty:
     factors: tuple[float, ...] = ()
     exact_width: int = 4
     projections: int = 1
+    fisher: float = 0.0
+    task: Task = "classification"
+    exact_answers: int = 4
     seed: int = 0
 
-    def __call__(
-        self, network: Network, slopes: Sequence[Tensor], progress: float, rows: Tensor | None = None
-    ) -> Tensor:
+    def __call__(self, network: Network, passed: Propagation, progress: float, rows: Tensor | None = None) -> Tensor:
         """The penalty on a batch.
 
         Args:
             network: whose weights count.
-            slopes: the hidden layers' (batch, width) slopes.
+            passed: the batch's forward pass.
             progress: of training, from 0 to 1.
             rows: (batch,) weights of the rows, or None where all count alike.
         """
-        weights = hidden_weights(network)
+        # A function of the seed and progress alone: a resumed run, and a line search, meet the same draws again.
+        generator = torch.Generator(passed.scores.device).manual_seed(hash((self.seed, progress)))
+        weights, strength = hidden_weights(network), self.schedule(progress)
+        terms = []
+        if self.fisher:
+            operands = passed.scores, network.output.weight, weights, passed.slopes, rows
+            terms.append(self.fisher * fisher_penalty(self.task, *operands, self.exact_answers, generator))
+        if strength:
+            terms.append(strength * self._layers(network, passed, rows, generator))
+        return torch.stack(terms).sum() if terms else passed.scores.new_zeros(())
+
+    def _layers(self, network: Network, passed: Propagation, rows: Tensor | None, generator: torch.Generator) -> Tensor:
+        weights, slopes = hidden_weights(network), list(passed.slopes)
         if self.output:
             weights.append(network.output.weight)
-        strength, factors = self.schedule(progress), self.factors or (1.0,) * len(weights)
+        factors = self.factors or (1.0,) * len(weights)
         layers = [number for number, (_, factor) in enumerate(zip(weights, factors, strict=True)) if factor]
-        scales = [strength * factors[number] for number in layers]
+        scales = [float(factors[number]) for number in layers]
         if self.derivative == "layer":
             if rows is not None:  # each term is a mean of squares over the rows
                 slopes = [slope * rows.sqrt().unsqueeze(1) for slope in slopes]
             if self.output:
-                slopes = [*slopes, weights[-1].new_ones(1, len(weights[-1]))]  # a linear layer's slope
+                slopes.append(weights[-1].new_ones(1, len(weights[-1])))  # a linear layer's slope
             return dreg([weights[number] for number in layers], [slopes[number] for number in layers], scales)
         if rows is not None:  # every product has the first layer's slopes in it, once
-            slopes = [slopes[0] * rows.sqrt().unsqueeze(1), *slopes[1:]]
-        # A function of the seed and progress alone: a resumed run, and a line search, meet the same directions again.
-        generator = torch.Generator(slopes[0].device).manual_seed(hash((self.seed, progress)))
+            slopes[0] = slopes[0] * rows.sqrt().unsqueeze(1)
         terms = accumulated_penalties(weights, slopes, layers, self.exact_width, self.projections, generator)
         return torch.stack([scale * term for scale, term in zip(scales, terms, strict=True)]).sum()

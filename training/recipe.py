@@ -1,6 +1,7 @@
 """How a configuration turns rows into a fitted network, standardisation included."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from training.model import FittedModel, TargetScale, last_layer
 from training.nn.network import ChainzRuleNetwork, Network
 from training.nn.ordinal import CumulativeLogits
 from training.objective import derivative_controlled
+from training.penalty import Penalty
 
 Make = Callable[[int], Network]
 
@@ -91,7 +93,7 @@ class Recipe:
         still = torch.zeros(columns.width, dtype=torch.bool) if columns.pooled else (x == x[0]).all(dim=0)
         _start(network, still, y, weights)
         loss = task_loss(dataset.task)
-        penalty = config.dreg.as_penalty(config.seed) if isinstance(network, ChainzRuleNetwork) else None
+        penalty = self._penalty() if isinstance(network, ChainzRuleNetwork) else None
         checkpoint = self._checkpoints and Checkpoint(
             self._checkpoints / f"{stage}.pt", f"{config.sha256} {dataset.fingerprint} {stage}", self._resume
         )
@@ -111,6 +113,13 @@ class Recipe:
         )
         _silence(network, still, x[0])
         return FittedModel(dataset.task, network.float(), columns, target), report
+
+    def _penalty(self) -> Penalty | None:
+        penalty = self._config.dreg.as_penalty(self._dataset.task, self._config.seed)
+        if penalty and self._settings.optimiser == "lbfgs":
+            # A line search compares values of one function: no answer is drawn.
+            return replace(penalty, exact_answers=len(self._dataset.labels))
+        return penalty
 
     def _split(self, rows: Rows) -> tuple[Rows, Rows | None]:
         watched = round(self._settings.validation * len(rows))

@@ -16,6 +16,7 @@ from training.objective import derivative_controlled, plain
 from training.penalty import Penalty
 
 STRENGTH = Schedule(0.1, 0.1)
+NONE = Schedule(0.0, 0.0)
 GRADIENT_STRENGTH = 0.01
 
 
@@ -40,6 +41,7 @@ def steps(shape: Shape, device: torch.device) -> dict[str, Step]:
     penalties: dict[str, Penalty | None] = {
         "ChainzRule": None,
         "ChainzRule, DREG per layer": Penalty(STRENGTH),
+        "ChainzRule, DREG on the Fisher information, drawn": Penalty(NONE, fisher=0.3, exact_answers=0),
         "ChainzRule, DREG accumulated, projected": Penalty(STRENGTH, "accumulated", exact_width=0),
         "ChainzRule, DREG on the network's Jacobian, projected": Penalty(
             STRENGTH, "accumulated", output=True, factors=only_output, exact_width=0

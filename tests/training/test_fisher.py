@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from training.fisher import directions, fisher_penalty, squared_norms
+from training.fisher import answers, fisher_penalty, squared_norms
 from training.nn.jacobian import hidden_weights, input_jacobian
 from training.nn.network import ChainzRuleNetwork
-from training.nn.ordinal import CumulativeLogits, log_likelihood
+from training.nn.ordinal import CumulativeLogits, level_probabilities, level_widths, log_likelihood
 
 ROWS = 20_000
 
@@ -19,6 +19,25 @@ def test_the_drawn_penalty_is_the_trace_of_the_fisher_information_on_average() -
     scores, slopes = network.propagate(x.expand(ROWS, -1))
     drawn = fisher_penalty("classification", scores, network.output.weight, hidden_weights(network), slopes)
     assert float(drawn.detach()) == pytest.approx(float(exact.detach()), rel=0.03)
+    computed = fisher_penalty("classification", scores, network.output.weight, hidden_weights(network), slopes, None, 4)
+    assert float(computed.detach()) == pytest.approx(float(exact.detach()))
+
+
+def test_of_ordered_levels_it_is_the_same_trace() -> None:
+    network = ChainzRuleNetwork(5, [8, 6], 4, 3, torch.Generator().manual_seed(0), CumulativeLogits).double()
+    x = torch.randn(1, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+    def probabilities(row: torch.Tensor) -> torch.Tensor:
+        thresholds = network.output.thresholds  # type: ignore[union-attr]
+        return level_probabilities(network(row[None]), level_widths(thresholds))[0]
+
+    p, slope = probabilities(x[0]).detach(), torch.func.jacrev(probabilities)(x[0]).detach()
+    exact = float((slope.square().sum(1) / p).sum())
+    scores, slopes = network.propagate(x.expand(ROWS, -1))
+    operands = scores, network.output.weight, hidden_weights(network), slopes
+    assert float(fisher_penalty("ordinal", *operands, None, 5).detach()) == pytest.approx(exact)
+    drawn = fisher_penalty("ordinal", *operands, None, 0, torch.Generator().manual_seed(0))
+    assert float(drawn.detach()) == pytest.approx(exact, rel=0.03)
 
 
 def test_of_a_regression_it_is_the_squared_gradient() -> None:
@@ -34,7 +53,7 @@ def test_of_a_regression_it_is_the_squared_gradient() -> None:
 def test_ordinal_directions_are_gradients_of_the_log_likelihood() -> None:
     output = CumulativeLogits(3, 4)
     scores = output(torch.randn(500, 3)).detach().double().requires_grad_()
-    drawn = directions("ordinal", scores.detach())
+    drawn = answers("ordinal", scores.detach(), exact=0)[1][:, 0]
     candidates = []
     for level in range(5):
         labels = torch.full((500,), level)
