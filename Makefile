@@ -20,7 +20,7 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve bench bench-training bench-calibration bench-saliency test test-slow test-clients test-deploy check format format-check lint types train constraints
+.PHONY: help serve compare bench bench-training bench-calibration bench-saliency test test-slow test-clients test-deploy check format format-check lint types train constraints
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ bench: $(VENV)/.dev ## load the service and other ways of serving side by side; 
 
 bench-calibration: $(VENV)/.dev ## run rows with drawn noise, and compare with their stated stability; --fit in ARGS adds networks
 	$(BIN)/python -m benchmarks.calibration $(if $(MNIST),--mnist '$(MNIST)') $(ARGS)
+
+compare: $(VENV)/.dev ## train ChainzRule and its rivals on the same rows; ARGS=--quick takes minutes, ARGS=--help explains
+	$(BIN)/python -m training compare $(ARGS)
 
 bench-training: $(VENV)/.dev ## time training steps with and without derivative penalties, side by side
 	$(BIN)/python -m benchmarks.training $(ARGS)

@@ -13,6 +13,7 @@ from training.errors import ConfigError
 from training.nn.layers import MAX_DEGREE
 from training.penalty import Derivative, Penalty
 
+FISHER = 0.1
 LBFGS_ROWS = 2000  # a step on all of them takes milliseconds; beyond, AdamW is done sooner
 Source = Literal["mnist", "breast-cancer", "diabetes", "digits8x8", "wine", "table", "arrays"]
 
@@ -86,11 +87,11 @@ class DregConfig(_Section):
         description="what multiplies lambda in each hidden layer, first to last, then in a penalised last one; all 1 "
         "when absent",
     )
-    fisher: float = Field(
-        default=0.0,
+    fisher: float | None = Field(
+        default=None,
         ge=0,
-        description="what the trace of the input's Fisher information is multiplied by, beside the layers' terms: how "
-        "fast the predicted distribution changes with the input",
+        description="factor of the trace of the input's Fisher information, beside the layers' terms: how fast the "
+        f"predicted distribution changes with the input; when absent {FISHER} for labels, 0 for a regression",
     )
     exact_width: int = Field(
         default=4, ge=0, le=1024, description="accumulated: layers with at most so many neurons are computed exactly"
@@ -118,7 +119,9 @@ class DregConfig(_Section):
 
     def as_penalty(self, task: Task, seed: int) -> Penalty | None:
         """The penalty, its draws seeded; None where it is switched off."""
-        if not self.strength and not self.final and not self.fisher:
+        # Of a regression it is the squared slope itself: on a smooth function without much noise that costs accuracy.
+        fisher = self.fisher if self.fisher is not None else 0.0 if task == "regression" else FISHER
+        if not self.strength and not self.final and not fisher:
             return None
         return Penalty(
             schedule=self.as_schedule(),
@@ -127,7 +130,7 @@ class DregConfig(_Section):
             factors=self.layer_factors,
             exact_width=self.exact_width,
             projections=self.projections,
-            fisher=self.fisher,
+            fisher=fisher,
             task=task,
             seed=seed,
         )

@@ -55,7 +55,9 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
     Args:
         hidden: widths of the hidden layers.
         degree: of every neuron's polynomial, 1 to 5.
-        strength: lambda, the factor of the derivative penalty (DREG); 0 switches it off.
+        strength: lambda, the factor of the penalty on the layers' derivatives (DREG); 0 switches it off.
+        fisher: the factor of the penalty on how fast the predicted distribution changes with X; None is 0.1 for labels
+            and 0, which switches it off, for a regression.
         optimiser: "auto", "lbfgs" or "adamw".
         epochs: passes over the rows, at most; with L-BFGS each has five steps.
         batch: AdamW's rows a step.
@@ -86,6 +88,7 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
         hidden: Sequence[int] = (32, 32),
         degree: int = 3,
         strength: float = 0.3,
+        fisher: float | None = None,
         optimiser: str = "auto",
         epochs: int = 60,
         batch: int = 64,
@@ -102,6 +105,7 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
         self.hidden = hidden
         self.degree = degree
         self.strength = strength
+        self.fisher = fisher
         self.optimiser = optimiser
         self.epochs = epochs
         self.batch = batch
@@ -231,7 +235,7 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
             "seed": seed,
             "data": {"source": "arrays"},
             "network": {"hidden": [hidden] if isinstance(hidden, int) else hidden, "degree": parameters["degree"]},
-            "dreg": {"strength": parameters["strength"]},
+            "dreg": {"strength": parameters["strength"], "fisher": parameters["fisher"]},
             "fit": settings,
             "noise": dict(self.noise or {}),
         }
@@ -287,6 +291,7 @@ class ChainzRuleOrdinal(ChainzRuleEstimator):
         hidden: Sequence[int] = (32, 32),
         degree: int = 3,
         strength: float = 0.3,
+        fisher: float | None = None,
         optimiser: str = "auto",
         epochs: int = 60,
         batch: int = 64,
@@ -304,6 +309,7 @@ class ChainzRuleOrdinal(ChainzRuleEstimator):
             hidden,
             degree,
             strength,
+            fisher,
             optimiser,
             epochs,
             batch,

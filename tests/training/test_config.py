@@ -76,11 +76,13 @@ def test_the_hash_covers_the_recipe_and_not_the_place() -> None:
 def test_the_penalty_that_is_asked_for() -> None:
     dreg = {"derivative": "accumulated", "penalise_output": True, "layer_factors": [1, 0.5, 0], "projections": 2}
     penalty = make_config(TABLE | {"dreg": dreg}, "test").dreg.as_penalty("ordinal", seed=7)
-    expected = Penalty(Schedule(0.3, 0.3), "accumulated", True, (1, 0.5, 0), 4, 2, task="ordinal", seed=7)
+    expected = Penalty(Schedule(0.3, 0.3), "accumulated", True, (1, 0.5, 0), 4, 2, 0.1, "ordinal", seed=7)
     assert penalty == expected
-    both = make_config(TABLE | {"dreg": dreg | {"fisher": 0.1}}, "test").dreg.as_penalty("ordinal", seed=7)
-    assert both == replace(expected, fisher=0.1)
+    both = make_config(TABLE | {"dreg": dreg | {"fisher": 0.2}}, "test").dreg.as_penalty("ordinal", seed=7)
+    assert both == replace(expected, fisher=0.2)
     off = {"strength": 0}
+    assert make_config(TABLE | {"dreg": off}, "test").dreg.as_penalty("regression", seed=7) is None
+    off["fisher"] = 0
     assert make_config(TABLE | {"dreg": off}, "test").dreg.as_penalty("ordinal", seed=7) is None
     assert make_config(TABLE | {"dreg": off | {"fisher": 1}}, "test").dreg.as_penalty("ordinal", seed=7) is not None
 

@@ -26,6 +26,7 @@ class Budget:
         sizes: widths of the ChainzRule networks whose parameters the others match, small to large.
         tuned: the size that settings are chosen at.
         two: the sizes of methods without a curve.
+        large: a ReLU network of this size has about 15.5 times the parameters of the first of `two`.
         epochs: passes over the rows.
         batch: rows a step.
         slow_rows: training rows of the slow methods; 0 for all.
@@ -36,6 +37,7 @@ class Budget:
     sizes: Sequence[Widths]
     tuned: Widths
     two: Sequence[Widths]
+    large: Widths
     epochs: int
     batch: int
     metric: str
@@ -47,21 +49,25 @@ def _square(*widths: int) -> list[Widths]:
     return [(width, width) for width in widths]
 
 
-_FUNCTION = Budget(_square(8, 16, 32, 64, 128, 256), (32, 32), _square(32, 64), 60, 128, "rmse", slow_rows=0)
-_SMALL = Budget(_square(4, 8, 16, 32, 64, 128), (16, 16), _square(16, 64), 60, 32, "accuracy", classical=True)
-_IMAGES = Budget(_square(16, 32, 64, 96, 128, 256), (64, 64), _square(32, 128), 15, 256, "accuracy", slow_rows=10_000)
+_FUNCTION = Budget(_square(8, 16, 32, 64, 128, 256), (32, 32), _square(32, 64), (148, 148), 60, 128, "rmse")
+_SMALL = Budget(
+    _square(4, 8, 16, 32, 64, 128), (16, 16), _square(16, 64), (100, 100), 60, 32, "accuracy", classical=True
+)
+_IMAGES = Budget(
+    _square(16, 32, 64, 96, 128, 256), (64, 64), _square(32, 128), (357, 357), 15, 256, "accuracy", slow_rows=10_000
+)
 
 BUDGETS: Mapping[str, Budget] = {
     "friedman": _FUNCTION,
     "cubic": _FUNCTION,
     "waves": _FUNCTION,
     "breast-cancer": _SMALL,
-    "diabetes": Budget(_SMALL.sizes, (16, 16), _SMALL.two, 60, 32, "rmse", classical=True),
-    "pima": _SMALL,
+    "diabetes": replace(_SMALL, large=(86, 86), metric="rmse"),
+    "pima": replace(_SMALL, large=(86, 86)),
     "mnist": _IMAGES,
     "fashion-mnist": _IMAGES,
     "credit-default": Budget(
-        _square(4, 8, 16, 32, 64, 128), (32, 32), _square(16, 64), 15, 256, "accuracy", 10_000, True
+        _square(4, 8, 16, 32, 64, 128), (32, 32), _square(16, 64), (100, 100), 15, 256, "accuracy", 10_000, True
     ),
 }
 
@@ -115,7 +121,9 @@ def final(problem: str, method: str, settings: Settings) -> list[Trial]:
     if method in classical.METHODS:
         return [_trial(problem, method, (), settings, seed, "test") for seed in SEEDS]
     chosen = METHODS[method]
-    sizes = budget.sizes if chosen.curve else budget.two
+    sizes = [*budget.sizes] if chosen.curve else [*budget.two]
+    if method == "relu":
+        sizes.append(budget.large)
     seeds = SLOW_SEEDS if chosen.slow and budget.slow_rows else SEEDS
     return [
         _trial(problem, method, hidden, _at_width(settings, hidden[0] / budget.tuned[0]), seed, "test")
