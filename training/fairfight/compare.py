@@ -6,7 +6,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from training.data.errors import DataError
-from training.fairfight.plan import BUDGETS, choose, final, methods, portraits, quickened, tuning
+from training.fairfight.plan import BUDGETS, choose, final, methods, other_strengths, portraits, quickened, tuning
 from training.fairfight.problems import load
 from training.fairfight.race import Results, race
 from training.fairfight.trial import Trial, cost
@@ -88,4 +88,8 @@ def _available(problems: Sequence[str], data: Path | None, strict: bool) -> tupl
 
 def _chosen(problem: str, method: str, trials: Sequence[Trial], results: Results) -> list[Trial]:
     settings = choose(trials, results.by_key, BUDGETS[problem].metric)
-    return [*final(problem, method, settings), *portraits(problem, method, settings)]
+    return [
+        *final(problem, method, settings),
+        *portraits(problem, method, settings),
+        *other_strengths(problem, method, settings),
+    ]

@@ -12,8 +12,10 @@ from training.fairfight.trial import Stage, Trial
 
 Widths = tuple[int, ...]
 
+OURS = "chainzrule"
 SEEDS = (1, 2, 3, 4, 5)
 SLOW_SEEDS = (1, 2, 3)
+STRENGTHS = (0.5, 2.0, 4.0, 8.0)
 CLOSE = {"accuracy": 0.001, "rmse": 0.02}
 """Settings that score this close to the best one (accuracy: absolute; error: relative) are taken for as good."""
 
@@ -146,6 +148,20 @@ def portraits(problem: str, method: str, settings: Settings) -> list[Trial]:
     if method not in METHODS or not METHODS[method].curve:
         return []
     return [_trial(problem, method, BUDGETS[problem].tuned, settings, 1, "portrait")]
+
+
+def other_strengths(problem: str, method: str, settings: Settings) -> list[Trial]:
+    """What our penalty gives and takes away when it is weaker and stronger than chosen, on images."""
+    budget = BUDGETS[problem]
+    if method != OURS or KINDS[problem] != "image":
+        return []
+    hidden = budget.two[0]
+    base = _at_width(settings, hidden[0] / budget.tuned[0])
+    return [
+        _trial(problem, method, hidden, replace(base, strength=factor * base.strength), seed, "strength")
+        for factor in STRENGTHS
+        for seed in SEEDS
+    ]
 
 
 QUICK_METHODS = ("chainzrule", "relu", "gelu", "linear")

@@ -9,11 +9,10 @@ import numpy as np
 
 from training.fairfight import classical, plots
 from training.fairfight.methods import METHODS
-from training.fairfight.plan import BUDGETS
+from training.fairfight.plan import BUDGETS, OURS
 from training.fairfight.statistics import Curve, geometric_mean, holm, iso_ratio, paired_p, parameters_at
 from training.fairfight.summary import Group, groups, summary
 
-OURS = "chainzrule"
 RIVALS = ("relu", "gelu")
 CLAIM = 15.5
 
@@ -42,7 +41,7 @@ COLUMNS = (
 def write(results: Iterable[Mapping[str, Any]], folder: Path) -> list[Path]:
     """Write `summary.json`, `report.md` and its plots into `folder`; returns what was written."""
     results = list(results)
-    made = groups(results)
+    made, strengths = groups(results), groups(results, "strength")
     folder.mkdir(parents=True, exist_ok=True)
     problems = [name for name in BUDGETS if any(group.problem == name for group in made)]
     written = [folder / "summary.json", folder / "report.md"]
@@ -51,6 +50,7 @@ def write(results: Iterable[Mapping[str, Any]], folder: Path) -> list[Path]:
     text = ["# The fair fight", "", DEFINITIONS, *_overview(made, problems)]
     for name in problems:
         text += _problem(name, [group for group in made if group.problem == name])
+        text += _strengths(name, [group for group in (*strengths, *made) if group.problem == name])
     written[1].write_text("\n".join(text) + "\n", encoding="utf-8")
     return written
 
@@ -129,6 +129,29 @@ def _table(hidden: tuple[int, ...], made: Sequence[Group], higher: bool) -> list
     return [*lines, ""]
 
 
+def _strengths(name: str, made: Sequence[Group]) -> list[str]:
+    """Accuracy against stability as the penalty grows, at the size that has other strengths."""
+    sizes = {group.hidden for group in made if group.stage == "strength"}
+    rows = [group for group in made if group.method == OURS and group.hidden in sizes and group.scores]
+    if not sizes or not rows:
+        return []
+    higher = BUDGETS[name].metric == "accuracy"
+    lines = [
+        f"### {name}: what the penalty costs",
+        "",
+        f"{rows[0].parameters:,} parameters, {len(rows[0].runs)} seeds.",
+        "",
+        "| factor of the penalty | score | peak p99 | peak max | attacked |",
+        "|---|---|---|---|---|",
+    ]
+    for group in sorted(rows, key=lambda group: group.config["settings"]["strength"]):
+        cells = [f"{group.config['settings']['strength']:g}{' (chosen)' if group.stage == 'test' else ''}"]
+        cells += [_mean(group.scores, higher)]
+        cells += [_mean(group.figure(figure), None) for figure in ("peak_p99", "peak_max")]
+        lines.append(f"| {' | '.join([*cells, _mean(group.figure('attacked'), higher)])} |")
+    return [*lines, ""]
+
+
 def _peaks(ours: Group, relu: Group, higher: bool) -> list[str]:
     def reduction(figure: str) -> float:
         return 1 - float(np.mean([*ours.figure(figure).values()]) / np.mean([*relu.figure(figure).values()]))
@@ -144,12 +167,14 @@ def _peaks(ours: Group, relu: Group, higher: bool) -> list[str]:
 
 def _curves(name: str, made: Sequence[Group], higher: bool) -> list[str]:
     methods = [method for method in METHODS if len(_curve(made, method)) > 2]
+    measured = {group.hidden for group in made if group.method == OURS}
     if OURS not in methods:
         return []
     lines = ["### Score against parameters", "", "| method | " + " | ".join(_sizes(made)) + " |"]
     lines.append("|---" * (1 + len(_sizes(made))) + "|")
     for method in methods:
-        cells = [_mean(dict(enumerate(scores)), higher) for _, scores in _curve(made, method)]
+        sizes = {group.hidden: _mean(group.scores, higher) for group in made if group.method == method}
+        cells = [sizes.get(hidden, "-") for hidden in BUDGETS[name].sizes if hidden in measured]
         lines.append(f"| {TITLES[method]} | " + " | ".join(cells) + " |")
     lines += [
         "",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from training.fairfight.plan import BUDGETS
+from training.fairfight.trial import Stage
 
 Entry = dict[str, Any]
 
@@ -24,6 +25,7 @@ class Group:
         hidden: widths of the ChainzRule network of that size.
         config: the setting, epochs, batch and rows.
         runs: results by seed; a fit that diverged has `figures` None.
+        stage: of the trials: "test", or "strength" for another strength than was chosen.
     """
 
     problem: str
@@ -31,6 +33,7 @@ class Group:
     hidden: tuple[int, ...]
     config: dict[str, Any]
     runs: Mapping[int, Mapping[str, Any]]
+    stage: Stage = "test"
 
     @property
     def parameters(self) -> int:
@@ -56,20 +59,20 @@ class Group:
         }
 
 
-def groups(results: Iterable[Mapping[str, Any]]) -> list[Group]:
-    """The test runs by problem, method and size, in the plan's order."""
+def groups(results: Iterable[Mapping[str, Any]], stage: Stage = "test") -> list[Group]:
+    """The test runs, or those of another stage, by problem, method, size and settings, in the plan's order."""
     found: dict[tuple[str, str, tuple[int, ...], str], dict[int, Mapping[str, Any]]] = defaultdict(dict)
     configs: dict[tuple[str, str, tuple[int, ...], str], dict[str, Any]] = {}
     for result in results:
         trial = result["trial"]
-        if trial["stage"] != "test":
+        if trial["stage"] != stage:
             continue
         config = {key: trial[key] for key in ("settings", "epochs", "batch", "rows")}
         key = (trial["problem"], trial["method"], tuple(trial["hidden"]), repr(config))
         found[key][trial["seed"]] = result
         configs[key] = config
     order = {name: number for number, name in enumerate(BUDGETS)}
-    made = [Group(key[0], key[1], key[2], configs[key], runs) for key, runs in found.items()]
+    made = [Group(key[0], key[1], key[2], configs[key], runs, stage) for key, runs in found.items()]
     return sorted(made, key=lambda group: (order.get(group.problem, 99), group.hidden))
 
 

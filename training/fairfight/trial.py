@@ -24,7 +24,7 @@ from training.losses import task_loss
 
 REVISION = 1  # of the procedure: what is cached under another is measured anew
 
-Stage = Literal["tune", "test", "portrait"]
+Stage = Literal["tune", "test", "portrait", "strength"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class Trial:
         batch: rows a step.
         seed: of the initialisation, the shuffling and, where there is one, the split.
         stage: `tune` fits to the training rows and scores on the validation rows, `test` fits to both and scores on the
-            test rows, `portrait` as well, for the plots: how derivatives are spread and how they grow by layer.
+            test rows, `portrait` as well, for the plots: how derivatives are spread and how they grow by layer;
+            `strength` is a test of the method at another strength than was chosen.
         rows: only so many training rows; 0 for all.
     """
 
@@ -84,7 +85,7 @@ def run(trial: Trial, data: Path | None) -> dict[str, Any]:
     match trial.stage:
         case "tune":
             return result | {"figures": glance(network, problem, differentiable)}
-        case "test":
+        case "test" | "strength":
             return result | {"figures": measure(network, problem, differentiable)}
         case "portrait":
             assert isinstance(network, nn.Module)

@@ -4,7 +4,7 @@ import pytest
 
 from training.fairfight import classical
 from training.fairfight.methods import METHODS
-from training.fairfight.plan import choose, final, quickened, tuning
+from training.fairfight.plan import choose, final, other_strengths, quickened, tuning
 from training.fairfight.settings import Settings
 from training.fairfight.trial import run
 
@@ -57,3 +57,12 @@ def test_narrow_networks_get_a_penalty_in_proportion_to_their_width() -> None:
     strengths = {trial.hidden: trial.settings.strength for trial in final("mnist", "chainzrule", chosen)}
     assert strengths == {(16, 16): 0.25, (32, 32): 0.5, (64, 64): 1, (96, 96): 1, (128, 128): 1, (256, 256): 1}
     assert {trial.settings.strength for trial in final("breast-cancer", "boosting", Settings(0.1, 0.0, 31))} == {31}
+
+
+def test_other_strengths_are_of_our_method_on_images_around_the_chosen_one() -> None:
+    chosen = Settings(0.01, 0.1, 1.0)
+    trials = other_strengths("mnist", "chainzrule", chosen)
+    assert {trial.settings.strength for trial in trials} == {0.25, 1.0, 2.0, 4.0}
+    assert {(trial.stage, trial.hidden) for trial in trials} == {("strength", (32, 32))}
+    assert not other_strengths("mnist", "relu-fisher", chosen)
+    assert not other_strengths("pima", "chainzrule", chosen)
