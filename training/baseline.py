@@ -16,14 +16,13 @@ def relu_network(
     inputs: int, hidden: Sequence[int], scores: int, parameters: int, seed: int, output: type[Output] = nn.Linear
 ) -> ReluNetwork:
     """A ReLU network as deep as `hidden` whose parameter count comes closest to `parameters`."""
-    if output is CumulativeLogits:  # one weight vector and a threshold for every score: one bias and some more
-        widths = matching_widths(inputs, hidden, 1, parameters - (scores - 1))
-    else:
-        widths = matching_widths(inputs, hidden, scores, parameters)
+    widths = matching_widths(inputs, hidden, scores, parameters, output)
     return ReluNetwork(inputs, widths, scores, torch.Generator().manual_seed(seed), output)
 
 
-def matching_widths(inputs: int, hidden: Sequence[int], scores: int, parameters: int) -> tuple[int, ...]:
+def matching_widths(
+    inputs: int, hidden: Sequence[int], scores: int, parameters: int, output: type[Output] = nn.Linear
+) -> tuple[int, ...]:
     """Hidden widths with a parameter count as close to `parameters` as makes no difference, grown from `hidden` evenly.
 
     All layers but the last grow by the same number of neurons; the last takes up the rest: the count is linear in it.
@@ -31,17 +30,20 @@ def matching_widths(inputs: int, hidden: Sequence[int], scores: int, parameters:
     candidates = []
     for growth in range(2 * max(hidden) + 2):
         earlier = [width + growth for width in hidden[:-1]]
-        base = count(inputs, [*earlier, 0], scores)
-        slope = count(inputs, [*earlier, 1], scores) - base
+        base = count(inputs, [*earlier, 0], scores, output)
+        slope = count(inputs, [*earlier, 1], scores, output) - base
         last = max(1, round((parameters - base) / slope))
         found = (*earlier, last)
-        error = abs(count(inputs, found, scores) - parameters)
+        error = abs(count(inputs, found, scores, output) - parameters)
         uneven = abs(last - hidden[-1] - growth)
         candidates.append((max(error, TOLERANCE * parameters), uneven, found))
     return min(candidates)[-1]
 
 
-def count(inputs: int, hidden: Sequence[int], scores: int) -> int:
-    """Parameters of a ReLU network: weights and biases."""
+def count(inputs: int, hidden: Sequence[int], scores: int, output: type[Output] = nn.Linear) -> int:
+    """Parameters of a ReLU network: weights and biases, or thresholds in place of the last layer's biases."""
+    further = 0
+    if output is CumulativeLogits:  # one weight vector and a threshold for every score: one bias and some more
+        scores, further = 1, scores - 1
     widths = [inputs, *hidden, scores]
-    return sum((fan_in + 1) * fan_out for fan_in, fan_out in itertools.pairwise(widths))
+    return sum((fan_in + 1) * fan_out for fan_in, fan_out in itertools.pairwise(widths)) + further

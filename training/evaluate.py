@@ -216,7 +216,16 @@ def _of_labels(y: Indices, scores: Floats) -> dict[str, float]:
 
 
 def _of_levels(y: Indices, scores: Floats) -> dict[str, float]:
-    level = (scores > 0).sum(axis=1)
+    return {
+        **agreement(y, (scores > 0).sum(axis=1)),
+        "log_loss": -float(log_likelihood(torch.from_numpy(scores), torch.from_numpy(y)).mean()),
+        "median_mae": float(np.mean(np.abs(y - np.floor(np.median(y))))),
+        **_guesses(y),
+    }
+
+
+def agreement(y: Indices, level: Indices) -> dict[str, float]:
+    """Accuracy, mean absolute error in levels and quadratic kappa of (rows,) answered levels, against the true ones."""
     miss = level - y
     # Chance: levels answered as often, but to rows drawn at random.
     by_chance = float(
@@ -226,9 +235,6 @@ def _of_levels(y: Indices, scores: Floats) -> dict[str, float]:
         "accuracy": float(np.mean(miss == 0)),
         "mae": float(np.mean(np.abs(miss))),
         "quadratic_kappa": 1 - float(np.mean(miss**2)) / by_chance if by_chance > 0 else 0.0,
-        "log_loss": -float(log_likelihood(torch.from_numpy(scores), torch.from_numpy(y)).mean()),
-        "median_mae": float(np.mean(np.abs(y - np.floor(np.median(y))))),
-        **_guesses(y),
     }
 
 

@@ -1,6 +1,8 @@
 """Shapes in the signatures of `training.nn` are checked here, and only here: outside pytest they cost nothing."""
 
+import csv
 from collections.abc import Callable
+from pathlib import Path
 
 from jaxtyping import install_import_hook
 
@@ -111,3 +113,33 @@ def patients() -> pd.DataFrame:
     frame.loc[::17, "dose"] = np.nan
     frame["weight"] = (60 + 0.4 * age + dose + random.normal(0, 2, rows)).round(1)
     return frame.assign(outcome=outcome)
+
+
+@pytest.fixture
+def text_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder of reviews that an ordinal model can learn: `vectors.txt`, and in `yelp5` and `yelp-full` files.
+
+    The words' first number says how good they are. The cache lies beside the folder.
+    """
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    random, folder = np.random.default_rng(5), tmp_path / "data"
+    folder.mkdir()
+    worth = np.linspace(-1, 1, 40)
+    numbers = np.column_stack([worth, random.normal(size=(len(worth), 3))])
+    lines = [" ".join([f"word{place}", *(f"{number:.5f}" for number in row)]) for place, row in enumerate(numbers)]
+    (folder / "vectors.txt").write_text("\n".join(lines) + "\n")
+    for name, lowest, files in (
+        ("yelp5", 0, {"train.csv": 500, "dev.csv": 150, "test.csv": 200}),
+        ("yelp-full", 1, {"train.csv": 500, "test.csv": 200}),
+    ):
+        (folder / name).mkdir()
+        for file, rows in files.items():
+            with (folder / name / file).open("w", encoding="utf-8", newline="") as stream:
+                writer = csv.writer(stream, quoting=csv.QUOTE_ALL)
+                for level in random.integers(0, 5, rows):
+                    places = np.clip(random.normal(4 + 8 * level, 4, 12).round(), 0, len(worth) - 1).astype(int)
+                    breaks = "\\n" if lowest else "\n"
+                    writer.writerow(
+                        [level + lowest, f'So "word{places[0]}"!{breaks}' + " ".join(f"Word{p}" for p in places)]
+                    )
+    return folder

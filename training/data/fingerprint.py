@@ -3,11 +3,14 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
+
+from training.data.errors import DataError
 
 
 def fingerprint_arrays(arrays: Mapping[str, NDArray[np.generic]]) -> str:
@@ -17,6 +20,19 @@ def fingerprint_arrays(arrays: Mapping[str, NDArray[np.generic]]) -> str:
         _add_part(digest, name, array.dtype.name, array.shape)
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
+
+
+def fingerprint_file(path: Path) -> str:
+    """Hash a file's bytes.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def fingerprint_frame(frame: pd.DataFrame) -> str:

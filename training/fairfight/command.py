@@ -17,8 +17,9 @@ examples:
   python -m training compare --data DIRECTORY
 
 DIRECTORY holds what no package carries, each where it is there: the folders mnist and fashion-mnist with their four
-IDX files, pima.csv, UCI_Credit_Card.csv. Problems whose files are missing are left out and named. A finished run is
-kept by the hash of everything that shapes it: an interrupted comparison goes on where it stopped.
+IDX files, pima.csv, UCI_Credit_Card.csv, the folders yelp5 and sst5 beside word vectors in vectors.txt. Problems whose
+files are missing are left out and named. A finished run is kept by the hash of everything that shapes it: an
+interrupted comparison goes on where it stopped.
 """
 
 INTERRUPTED = 130

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from service.artifact.card import Task
-from training.evaluate import through_link
+from training.evaluate import agreement, through_link
 from training.fairfight.problems import Problem
 from training.fit import Batch
 from training.losses import task_loss
@@ -33,6 +33,8 @@ FIGURES = {
     "tail_ratio": "99th percentile over mean of the norm of d scores / d standardised features",
     "noisy": "score under Gaussian noise",
     "corrupted": "mean score under the corruptions of the problem's kind",
+    "mae": "mean absolute error in levels, where they are ordered",
+    "kappa": "quadratic kappa, where levels are ordered",
     "attacked": "score under projected gradient descent, on the first rows",
 }
 """What is measured of a network on test rows."""
@@ -58,6 +60,9 @@ def measure(network: Network, problem: Problem, differentiable: bool) -> dict[st
         "noisy": score(network, (noisy, y), problem.task),
         "corrupted": float(np.mean([score(network, (bad, y), problem.task) for bad in corruptions(problem, x)])),
     }
+    if problem.levels:
+        found = agreement(y.numpy(), labels(network, x, problem.task).numpy())
+        figures |= {"mae": found["mae"], "kappa": found["quadratic_kappa"]}
     if not differentiable:
         return figures
     g, of_scores = gradient_norms(network, x, problem.task)
@@ -73,12 +78,20 @@ def measure(network: Network, problem: Problem, differentiable: bool) -> dict[st
 def score(network: Network, batch: Batch, task: Task) -> float:
     """Accuracy, or root mean squared error."""
     x, y = batch
-    with torch.no_grad():
-        scores = torch.cat([network(chunk) for chunk in torch.split(x, 10 * CHUNK)])
     if task == "regression":
-        return float((scores.squeeze(1) - y).square().mean().sqrt())
-    labels = scores.argmax(dim=1) if task == "classification" else (scores > 0).sum(dim=1)
-    return float((labels == y).double().mean())
+        return float((_scores(network, x).squeeze(1) - y).square().mean().sqrt())
+    return float((labels(network, x, task) == y).double().mean())
+
+
+def labels(network: Network, x: Tensor, task: Task) -> Tensor:
+    """(rows,) indices of the answered labels."""
+    scores = _scores(network, x)
+    return scores.argmax(dim=1) if task == "classification" else (scores > 0).sum(dim=1)
+
+
+def _scores(network: Network, x: Tensor) -> Tensor:
+    with torch.no_grad():
+        return torch.cat([network(chunk) for chunk in torch.split(x, 10 * CHUNK)])
 
 
 def gradient_norms(network: Network, x: Tensor, task: Task) -> tuple[np.ndarray, np.ndarray]:
@@ -87,7 +100,7 @@ def gradient_norms(network: Network, x: Tensor, task: Task) -> tuple[np.ndarray,
     for chunk in torch.split(x, CHUNK):
         chunk = chunk.detach().requires_grad_()
         scores = network(chunk)
-        columns = scores.shape[1]
+        columns = 1 if task == "ordinal" else scores.shape[1]  # cumulative logits share one derivative
         rows = [torch.autograd.grad(scores[:, k].sum(), chunk, retain_graph=k + 1 < columns)[0] for k in range(columns)]
         jacobian = torch.stack(rows, dim=1)
         of_scores.append(jacobian.flatten(1).double().norm(dim=1))

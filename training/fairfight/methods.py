@@ -3,7 +3,6 @@
 Every method chooses from nine settings, on the validation rows of one size, by the same rule (plan.py).
 """
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +10,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from training.baseline import matching_widths, relu_network
+from training.baseline import count, matching_widths, relu_network
 from training.dreg import Schedule, dreg
 from training.fairfight.penalties import input_gradient_penalty, jacobian_penalty
 from training.fairfight.problems import Kind, Problem
@@ -19,6 +18,7 @@ from training.fairfight.rivals import NeuralOde, kolmogorov_arnold, perceptron, 
 from training.fairfight.settings import Settings
 from training.fisher import fisher_penalty
 from training.losses import task_loss
+from training.model import last_layer
 from training.nn.jacobian import hidden_weights
 from training.nn.network import ChainzRuleNetwork, Network, ReluNetwork
 from training.objective import Objective, derivative_controlled, plain
@@ -51,13 +51,13 @@ class Method:
 def chainzrule(problem: Problem, hidden: Sequence[int], settings: Settings, seed: int) -> ChainzRuleNetwork:
     """The paper's network."""
     generator = torch.Generator().manual_seed(seed)
-    return ChainzRuleNetwork(problem.inputs, hidden, problem.scores, settings.degree, generator)
+    output = last_layer(problem.task)
+    return ChainzRuleNetwork(problem.inputs, hidden, problem.scores, settings.degree, generator, output)
 
 
 def size(problem: Problem, hidden: Sequence[int], degree: int = 3) -> int:
     """Parameters of a ChainzRule network of these widths: what every rival of that size is matched to."""
-    widths = [problem.inputs, *hidden, problem.scores]
-    linear = sum((fan_in + 1) * fan_out for fan_in, fan_out in itertools.pairwise(widths))
+    linear = count(problem.inputs, hidden, problem.scores, last_layer(problem.task))
     return linear + (degree + 1) * sum(hidden)
 
 
@@ -65,13 +65,15 @@ def _perceptron(
     activation: Callable[[], nn.Module], problem: Problem, hidden: Sequence[int], settings: Settings, seed: int
 ) -> nn.Sequential:
     torch.manual_seed(seed)
-    widths = matching_widths(problem.inputs, hidden, problem.scores, size(problem, hidden))
-    return perceptron(problem.inputs, widths, problem.scores, activation)
+    output = last_layer(problem.task)
+    widths = matching_widths(problem.inputs, hidden, problem.scores, size(problem, hidden), output)
+    return perceptron(problem.inputs, widths, problem.scores, activation, output)
 
 
 def _relu_chain(problem: Problem, hidden: Sequence[int], settings: Settings, seed: int) -> ReluNetwork:
     """ReLU layers that know their slopes, as the penalties in closed form need them."""
-    return relu_network(problem.inputs, hidden, problem.scores, size(problem, hidden), seed)
+    output = last_layer(problem.task)
+    return relu_network(problem.inputs, hidden, problem.scores, size(problem, hidden), seed, output)
 
 
 def _spectral(problem: Problem, hidden: Sequence[int], settings: Settings, seed: int) -> nn.Module:
@@ -81,17 +83,18 @@ def _spectral(problem: Problem, hidden: Sequence[int], settings: Settings, seed:
 def _splines(problem: Problem, hidden: Sequence[int], settings: Settings, seed: int) -> nn.Module:
     """One hidden layer of splines: an edge has nine parameters, so the layers are narrow."""
     torch.manual_seed(seed)
-    wanted = size(problem, hidden)
-    width = max(1, round(wanted / (9 * (problem.inputs + problem.scores) + 1)))
-    return kolmogorov_arnold(problem.inputs, [width], problem.scores)
+    wanted, outputs = size(problem, hidden), 1 if problem.task == "ordinal" else problem.scores
+    width = max(1, round(wanted / (9 * (problem.inputs + outputs) + 1)))
+    return kolmogorov_arnold(problem.inputs, [width], problem.scores, last_layer(problem.task))
 
 
 def _ode(problem: Problem, hidden: Sequence[int], settings: Settings, seed: int) -> nn.Module:
     torch.manual_seed(seed)
-    state = hidden[0]
-    fixed = (problem.inputs + 1) * state + (state + 1) * problem.scores + state
+    state, output = hidden[0], last_layer(problem.task)
+    # Encoder and decoder, and the biases of the field's second layer.
+    fixed = count(problem.inputs, [state], problem.scores, output) + state
     width = max(4, round((size(problem, hidden) - fixed) / (2 * state + 1)))
-    return NeuralOde(problem.inputs, state, width, problem.scores)
+    return NeuralOde(problem.inputs, state, width, problem.scores, output)
 
 
 def _plain(network: nn.Module, problem: Problem, _: Settings) -> Objective:

@@ -58,6 +58,17 @@ _SMALL = Budget(
 _IMAGES = Budget(
     _square(16, 32, 64, 96, 128, 256), (64, 64), _square(32, 128), (357, 357), 15, 256, "accuracy", slow_rows=10_000
 )
+_TEXTS = Budget(
+    _square(4, 8, 16, 32, 64, 128),
+    (32, 32),
+    _square(16, 64),
+    (180, 180),
+    15,
+    128,
+    "accuracy",
+    slow_rows=5_000,
+    classical=True,
+)
 
 BUDGETS: Mapping[str, Budget] = {
     "friedman": _FUNCTION,
@@ -71,6 +82,8 @@ BUDGETS: Mapping[str, Budget] = {
     "credit-default": Budget(
         _square(4, 8, 16, 32, 64, 128), (32, 32), _square(16, 64), (100, 100), 15, 256, "accuracy", 10_000, True
     ),
+    "sst5": _TEXTS,
+    "yelp5": _TEXTS,
 }
 
 

@@ -10,6 +10,7 @@ from training.fairfight.measure import gradient_norms
 from training.fairfight.problems import Problem
 from training.nn.jacobian import forward_mode, hidden_weights
 from training.nn.network import Network
+from training.nn.ordinal import CumulativeLogits
 
 LAYER_ROWS = 100
 QUANTILES = 1001
@@ -34,5 +35,5 @@ def layer_norms(network: nn.Module, x: Tensor) -> list[float]:
         return [float(derivative.flatten(1).norm(dim=1).mean()) for derivative in after]
     if not isinstance(network, nn.Sequential):
         return []
-    ends = [number + 1 for number, module in enumerate(network) if not isinstance(module, nn.Linear)]
+    ends = [number + 1 for number, module in enumerate(network) if not isinstance(module, nn.Linear | CumulativeLogits)]
     return [float(torch.func.vmap(torch.func.jacrev(network[:end]))(x).flatten(1).norm(dim=1).mean()) for end in ends]

@@ -1,6 +1,6 @@
 """The problems that methods are compared on: rows split in three and standardised, as every method sees them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -19,6 +19,9 @@ from training.data.table import table_dataset
 from training.data.tablefile import read_table
 from training.fairfight.functions import FUNCTIONS, sample
 from training.fit import Batch
+from training.text.encoded import TextFile, encoded
+from training.text.pooled import PooledVectors
+from training.text.reviews import LEVELS, Read, read_sst, read_yelp_sample
 
 Kind = Literal["image", "table", "function"]
 
@@ -34,12 +37,13 @@ class Problem:
         name: as the report and the command line call it.
         kind: what the rows are, which decides how they are corrupted.
         task: what is predicted.
-        scores: classes of a classification, levels of an ordinal task, 1 for a regression.
+        scores: columns of a network's output: a classification's labels, the steps between ordered levels, or 1.
         train: standardised (rows, D) features and (rows,) targets; a regression's targets are standardised too.
         validation: rows that settings are chosen on; a chosen setting is then fitted to `train` and these together.
         test: rows that the report speaks of.
         side: an image's height and width; 0 else.
         unit: a regression's standard deviation: errors times it are in the target's own unit.
+        levels: how many ordered levels the target has; 0 where there is no order.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Problem:
     test: Batch
     side: int = 0
     unit: float = 1.0
+    levels: int = 0
 
     @property
     def inputs(self) -> int:
@@ -61,6 +66,11 @@ class Problem:
     def everything(self) -> Batch:
         """The rows to fit a chosen setting to: training and validation rows."""
         return tuple(torch.cat(parts) for parts in zip(self.train, self.validation, strict=True))  # type: ignore[return-value]
+
+    @property
+    def unordered(self) -> "Problem":
+        """The same for a method that knows no order: ordered levels as the labels of a classification."""
+        return replace(self, task="classification", scores=self.levels) if self.levels else self
 
     def subset(self, rows: int) -> "Problem":
         """The same with the first `rows` training rows and a fifth as many for validation, for slow methods."""
@@ -130,6 +140,16 @@ def _credit_default(name: str, data: Path | None, seed: int) -> Problem:
     return _table(name, dataset, seed)
 
 
+def _texts(name: str, data: Path | None, _seed: int) -> Problem:
+    """Reviews with their own validation and test rows, as pooled word vectors."""
+    files, read = TEXTS[name]
+    found = [TextFile(_file(name, data, f"{name}/{file}"), read) for file in files]
+    train, *others = encoded(found, PooledVectors(_file(name, data, "vectors.txt")))
+    mean, std = train.x.mean(axis=0), train.x.std(axis=0)
+    parts = [_tensors((part.x - mean) / np.where(std > 0, std, 1), part.levels) for part in (train, *others)]
+    return Problem(name, "table", "ordinal", LEVELS - 1, parts[0], parts[1], parts[2], levels=LEVELS)
+
+
 def _table(name: str, dataset: Dataset, seed: int) -> Problem:
     """A table split anew with every seed: what differs between splits is what a small table's figures are worth."""
     rows = dataset.train
@@ -151,7 +171,7 @@ def _standardised(name: str, kind: Kind, dataset: Dataset, rows: tuple[Rows, Row
         _tensors(columns.standardise(part.x), (part.y - mean) / unit if dataset.task == "regression" else part.y)
         for part in rows
     )
-    return Problem(name, kind, dataset.task, len(dataset.labels) or 1, train, validation, test, side, unit)
+    return Problem(name, kind, dataset.task, dataset.scores, train, validation, test, side, unit)
 
 
 def _tensors(x: NDArray[np.floating], y: NDArray[np.generic]) -> Batch:
@@ -165,6 +185,12 @@ def _file(name: str, data: Path | None, file: str) -> Path:
     return path
 
 
+TEXTS: Mapping[str, tuple[Sequence[str], Read]] = {
+    "yelp5": (("train.csv", "dev.csv", "test.csv"), read_yelp_sample),
+    "sst5": (("train.txt", "dev.txt", "test.txt"), read_sst),
+}
+"""Files to train on, to choose settings on and to test with, and how they are read."""
+
 Load = Callable[[str, Path | None, int], Problem]
 
 PROBLEMS: Mapping[str, Load] = {
@@ -175,12 +201,16 @@ PROBLEMS: Mapping[str, Load] = {
     "mnist": _images,
     "fashion-mnist": _images,
     "credit-default": _credit_default,
+    **dict.fromkeys(TEXTS, _texts),
 }
 """Every problem, the cheap and telling ones first."""
 
 KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(FUNCTIONS, "function"),
-    **dict.fromkeys(("breast-cancer", "diabetes", "pima", "credit-default"), "table"),
+    **dict.fromkeys(("breast-cancer", "diabetes", "pima", "credit-default", *TEXTS), "table"),
     **dict.fromkeys(("mnist", "fashion-mnist"), "image"),
 }
 """What each problem's rows are."""
+
+GIVEN_SPLIT = frozenset(("mnist", "fashion-mnist", *TEXTS))
+"""Problems whose test rows are their source's own; the others are split anew with every seed."""

@@ -11,7 +11,7 @@ from training.fairfight import classical, plots
 from training.fairfight.methods import METHODS
 from training.fairfight.plan import BUDGETS, OURS
 from training.fairfight.statistics import Curve, geometric_mean, holm, iso_ratio, paired_p, parameters_at
-from training.fairfight.summary import Group, groups, summary
+from training.fairfight.summary import ORDERED_MEANS, Group, groups, summary
 
 RIVALS = ("relu", "gelu")
 CLAIM = 15.5
@@ -28,13 +28,14 @@ linear model has 1. *Noise* is Gaussian, half a standard deviation; *corrupted* 
 occlusion and speckle (images), or lost values and drifted sensors (others); *attacked* is projected gradient descent
 with steps up to 0.1 standard deviations a feature. Errors are root mean squares in the target's standard deviation.
 Seconds are of one core. p is a paired t-test over seeds against ChainzRule of the same size, with Holm's correction
-over the methods of the table.
+over the methods of the table. Of ordered levels, *mae* is the mean absolute error in levels and *kappa* the quadratic
+kappa; networks have an ordinal output there, the linear model and the trees choose among the levels as labels.
 """
 
 
 COLUMNS = (
     *("method", "parameters", "seeds", "score", "p", "peak p99", "peak max", "tail ratio"),
-    *("noise", "corrupted", "attacked", "s"),
+    *("noise", "corrupted", "attacked"),
 )
 
 
@@ -106,11 +107,13 @@ def _table(hidden: tuple[int, ...], made: Sequence[Group], higher: bool) -> list
     if ours is None:
         return []
     corrected = holm([None if group is ours else paired_p(ours.scores, group.scores) for group in made])
+    ordered = [name for name in ORDERED_MEANS if ours.figure(name)]
+    columns = [*COLUMNS, *ordered, "s"]
     lines = [
         f"### Networks of the size of {'-'.join(map(str, hidden))}",
         "",
-        "| " + " | ".join(COLUMNS) + " |",
-        "|---" * len(COLUMNS) + "|",
+        "| " + " | ".join(columns) + " |",
+        "|---" * len(columns) + "|",
     ]
     for group, p in zip(made, corrected, strict=True):
         name = TITLES[group.method] + (f" ({group.config['rows']:,} rows)" if group.config["rows"] else "")
@@ -119,6 +122,7 @@ def _table(hidden: tuple[int, ...], made: Sequence[Group], higher: bool) -> list
         seconds = np.mean([run["seconds"] for run in group.runs.values()])
         cells = [_mean(group.figure(figure), None) for figure in ("peak_p99", "peak_max", "tail_ratio")]
         cells += [_mean(group.figure(figure), higher) for figure in ("noisy", "corrupted", "attacked")]
+        cells += [_mean(group.figure(figure), False) for figure in ordered]
         lines.append(
             f"| {name} | {group.parameters:,} | {len(group.runs)} | {_mean(group.scores, higher)} | "
             f"{'' if p is None else f'{p:.3f}'} | {' | '.join(cells)} | {seconds:.1f} |"

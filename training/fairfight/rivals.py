@@ -10,10 +10,19 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 from torchdiffeq import odeint
 
+from training.nn.network import Output
+from training.nn.ordinal import CumulativeLogits
+
 GAIN = 2.0  # hidden weights after the first layer's have variance 2 / fan-in (He et al. 2015)
 
 
-def perceptron(inputs: int, hidden: Sequence[int], scores: int, activation: Callable[[], nn.Module]) -> nn.Sequential:
+def perceptron(
+    inputs: int,
+    hidden: Sequence[int],
+    scores: int,
+    activation: Callable[[], nn.Module],
+    output: type[Output] = nn.Linear,
+) -> nn.Sequential:
     """A chain of linear layers with an activation between them; it pays for no slopes, which nobody asks it for.
 
     Args:
@@ -21,15 +30,21 @@ def perceptron(inputs: int, hidden: Sequence[int], scores: int, activation: Call
         hidden: widths of the hidden layers.
         scores: columns of the output.
         activation: makes the activation.
+        output: the last layer.
     """
-    widths = [inputs, *hidden, scores]
     modules: list[nn.Module] = []
-    for number, (fan_in, fan_out) in enumerate(itertools.pairwise(widths)):
-        linear = nn.Linear(fan_in, fan_out)
-        nn.init.normal_(linear.weight, 0.0, ((1.0 if number == 0 else GAIN) / fan_in) ** 0.5)
+    for number, (fan_in, fan_out) in enumerate(itertools.pairwise([inputs, *hidden])):
+        modules += [_drawn(nn.Linear(fan_in, fan_out), 1.0 if number == 0 else GAIN), activation()]
+    last = output(hidden[-1], scores)
+    _drawn(last.linear if isinstance(last, CumulativeLogits) else last, GAIN)
+    return nn.Sequential(*modules, last)
+
+
+def _drawn(linear: nn.Linear, gain: float) -> nn.Linear:
+    nn.init.normal_(linear.weight, 0.0, (gain / linear.in_features) ** 0.5)
+    if linear.bias is not None:
         nn.init.zeros_(linear.bias)
-        modules += [linear, activation()]
-    return nn.Sequential(*modules[:-1])
+    return linear
 
 
 def spectrally_normalised(network: nn.Sequential) -> nn.Sequential:
@@ -37,9 +52,9 @@ def spectrally_normalised(network: nn.Sequential) -> nn.Sequential:
 
     The output layer stays free, else no score could grow: its weights are bounded by weight decay alone.
     """
-    *hidden, _ = (module for module in network if isinstance(module, nn.Linear))
-    for linear in hidden:
-        parametrizations.spectral_norm(linear)
+    for module in list(network)[:-1]:
+        if isinstance(module, nn.Linear):
+            parametrizations.spectral_norm(module)
     return network
 
 
@@ -77,9 +92,18 @@ class SplineLayer(nn.Module):
         return basis
 
 
-def kolmogorov_arnold(inputs: int, hidden: Sequence[int], scores: int) -> nn.Sequential:
-    """A Kolmogorov-Arnold network of cubic splines."""
-    return nn.Sequential(*(SplineLayer(*pair) for pair in itertools.pairwise([inputs, *hidden, scores])))
+def kolmogorov_arnold(
+    inputs: int, hidden: Sequence[int], scores: int, output: type[Output] = nn.Linear
+) -> nn.Sequential:
+    """A Kolmogorov-Arnold network of cubic splines; of ordered levels, the splines' one output meets thresholds."""
+    ordered = output is CumulativeLogits
+    widths = [inputs, *hidden, 1 if ordered else scores]
+    splines: list[nn.Module] = [SplineLayer(*pair) for pair in itertools.pairwise(widths)]
+    if not ordered:
+        return nn.Sequential(*splines)
+    thresholds = CumulativeLogits(1, scores)
+    nn.init.ones_(thresholds.linear.weight)
+    return nn.Sequential(*splines, thresholds)
 
 
 class NeuralOde(nn.Module):
@@ -87,11 +111,11 @@ class NeuralOde(nn.Module):
 
     STEPS = 6
 
-    def __init__(self, inputs: int, state: int, width: int, scores: int) -> None:
+    def __init__(self, inputs: int, state: int, width: int, scores: int, output: type[Output] = nn.Linear) -> None:
         super().__init__()
         self.encoder = nn.Linear(inputs, state)
         self.field = nn.Sequential(nn.Linear(state, width), nn.Tanh(), nn.Linear(width, state))
-        self.decoder = nn.Linear(state, scores)
+        self.decoder = output(state, scores)
         self.register_buffer("times", torch.linspace(0, 1, self.STEPS + 1), persistent=False)
 
     def forward(self, x: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch scores"]:

@@ -13,6 +13,7 @@ from training.fairfight.trial import Stage
 Entry = dict[str, Any]
 
 MEANS = ("peak_p99", "peak_max", "tail_ratio", "noisy", "corrupted", "attacked")
+ORDERED_MEANS = ("mae", "kappa")  # of ordered levels alone
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,10 @@ def _entry(group: Group) -> Entry:
         "score_mean": float(np.mean(scores)) if scores else None,
         "score_std": float(np.std(scores, ddof=1)) if len(scores) > 1 else None,
     }
-    for name in MEANS:
+    for name in (*MEANS, *ORDERED_MEANS):
         values = list(group.figure(name).values())
-        entry[f"{name}_mean"] = float(np.mean(values)) if values else None
+        if values or name in MEANS:
+            entry[f"{name}_mean"] = float(np.mean(values)) if values else None
     entry["seconds_mean"] = float(np.mean([run["seconds"] for run in group.runs.values()]))
     entry["config"] = {"hidden": list(group.hidden), **group.config}
     return entry

@@ -17,10 +17,11 @@ from training.fairfight import classical
 from training.fairfight.measure import Network, glance, measure
 from training.fairfight.methods import METHODS
 from training.fairfight.portrait import portrait
-from training.fairfight.problems import KINDS, Problem, load
+from training.fairfight.problems import GIVEN_SPLIT, Problem, load
 from training.fairfight.settings import Settings
 from training.fit import Batch, fit
 from training.losses import task_loss
+from training.nn.ordinal import CumulativeLogits
 
 REVISION = 1  # of the procedure: what is cached under another is measured anew
 
@@ -70,9 +71,10 @@ def run(trial: Trial, data: Path | None) -> dict[str, Any]:
         the score and the peak on validation rows, for `portrait` what the plots show. A fit that diverged has `figures`
         None.
     """
-    # Images have a split of their own, and are read once.
-    split = 0 if trial.stage == "tune" or KINDS[trial.problem] == "image" else trial.seed
+    split = 0 if trial.stage == "tune" or trial.problem in GIVEN_SPLIT else trial.seed
     problem = _problem(trial.problem, data, split)
+    if trial.method in classical.METHODS:
+        problem = problem.unordered
     if trial.rows:
         problem = problem.subset(trial.rows)
     rows = problem.train if trial.stage == "tune" else problem.everything
@@ -99,6 +101,9 @@ def _fitted(trial: Trial, problem: Problem, rows: Batch) -> tuple[Network | None
     method = METHODS[trial.method]
     network = method.build(problem, trial.hidden, trial.settings, trial.seed)
     parameters = sum(parameter.numel() for parameter in network.parameters())
+    for module in network.modules():
+        if isinstance(module, CumulativeLogits):
+            module.start_from(torch.bincount(rows[1], minlength=problem.levels).double())
     config = FitConfig(
         epochs=trial.epochs,
         batch=trial.batch,
@@ -117,9 +122,10 @@ def _fitted(trial: Trial, problem: Problem, rows: Batch) -> tuple[Network | None
 
 def cost(trial: Trial) -> float:
     """About how long a trial takes, in arbitrary units, for the estimate of the time left."""
-    rows = {"mnist": 60_000, "fashion-mnist": 60_000, "credit-default": 24_000}.get(trial.problem, 8_000)
+    size = {"credit-default": (24_000, 30), "yelp5": (15_000, 400), "sst5": (10_000, 400)}
+    size |= dict.fromkeys(("mnist", "fashion-mnist"), (60_000, 784))
+    rows, inputs = size.get(trial.problem, (8_000, 30))
     rows = trial.rows or rows
-    inputs = 784 if rows == 60_000 else 30
     width = trial.hidden[0] if trial.hidden else 1
     slow = 6.0 if trial.method in METHODS and METHODS[trial.method].slow else 1.5
     return slow * trial.epochs * rows * (inputs * width + width**2 + 20_000) + 1e9
