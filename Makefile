@@ -7,6 +7,10 @@ PORT = 8000
 MODELS = models
 # A folder with MNIST's four IDX files, for `make train`; they are downloaded when it is not given.
 MNIST =
+# A folder with Yelp Review Full's train.csv and test.csv, and word vectors in GloVe's text format, for `make train`; the
+# configuration is left out when they are not given.
+REVIEWS =
+VECTORS =
 # Further arguments, for example `make test ARGS='-k verdict'` or `make serve ARGS='--device cpu'`.
 ARGS =
 
@@ -46,7 +50,7 @@ $(VENV)/.serve: pyproject.toml constraints.txt | $(BIN)/python
 # Includes what serving needs, so `make serve` has nothing left to do after it.
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing everything, with PyTorch, into $(VENV): a few minutes the first time ..."
-	$(PIP_INSTALL) -e '.[cpu,training,dev]'
+	$(PIP_INSTALL) -e '.[cpu,training,text,dev]'
 	@touch $(VENV)/.serve $@
 
 # --- Running ---
@@ -65,6 +69,10 @@ train: $(VENV)/.dev ## train every config in training/configs and publish it as 
 	  echo "== $$config"; \
 	  set --; \
 	  if [ -n '$(MNIST)' ] && grep -q '^source *= *"mnist"' "$$config"; then set -- --mnist '$(MNIST)'; fi; \
+	  if grep -q '^source *= *"yelp-full"' "$$config"; then \
+	    if [ -z '$(REVIEWS)' ] || [ -z '$(VECTORS)' ]; then echo "left out: give REVIEWS and VECTORS"; continue; fi; \
+	    set -- --reviews '$(REVIEWS)' --vectors '$(VECTORS)'; \
+	  fi; \
 	  $(BIN)/python -m training fit "$$config" --models $(MODELS) "$$@" $(ARGS); \
 	done
 

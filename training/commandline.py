@@ -28,6 +28,7 @@ EXAMPLES = """\
 examples:
   python -m training fit training/configs/breast-cancer.toml
   python -m training fit training/configs/digits.toml --mnist DIRECTORY
+  python -m training fit training/configs/yelp-full.toml --reviews DIRECTORY --vectors glove.6B.100d.txt
   python -m training fit --csv patients.csv --target outcome --name triage --noise "blood pressure=5"
 
 Every column's noise is one standard deviation of its measurement error, in the column's own unit. Undeclared, it is a
@@ -90,6 +91,10 @@ def parser() -> argparse.ArgumentParser:
     table.add_argument("--drop", action="append", default=[], metavar="COLUMN", help="leave a column out")
     table.add_argument("--drop-unlabelled", action="store_true", help="leave out rows without a target")
     fit.add_argument("--mnist", type=Path, metavar="DIR", help="MNIST's IDX files; downloaded when absent")
+    texts = fit.add_argument_group("texts, for a CONFIG of the source yelp-full")
+    texts.add_argument("--reviews", type=Path, metavar="DIR", help="Yelp Review Full's train.csv and test.csv")
+    texts.add_argument("--vectors", type=Path, metavar="FILE", help="word vectors in GloVe's text format")
+    texts.add_argument("--encoder", type=Path, metavar="DIR", help="a sentence encoder's folder, in place of vectors")
     fit.add_argument(
         "--noise", action="append", default=[], metavar="COLUMN=VALUE", help="a column's measurement noise"
     )
@@ -134,6 +139,11 @@ def _config(options: argparse.Namespace) -> Config:
         if values["data"].get("source") != "mnist":
             raise ConfigError("--mnist goes with a configuration whose data source is mnist")
         values["data"]["path"] = options.mnist
+    for option, key in (("reviews", "path"), ("vectors", "vectors"), ("encoder", "encoder")):
+        if (given := getattr(options, option)) is not None:
+            if values["data"].get("source") != "yelp-full":
+                raise ConfigError(f"--{option} goes with a configuration whose data source is yelp-full")
+            values["data"][key] = given
     if options.seed is not None:
         values["seed"] = options.seed
     values["noise"] = values.get("noise", {}) | dict(map(_noise, options.noise))

@@ -15,7 +15,7 @@ from training.penalty import Derivative, Penalty
 
 FISHER = 0.1
 LBFGS_ROWS = 2000  # a step on all of them takes milliseconds; beyond, AdamW is done sooner
-Source = Literal["mnist", "breast-cancer", "diabetes", "digits8x8", "wine", "table", "arrays"]
+Source = Literal["mnist", "breast-cancer", "diabetes", "digits8x8", "wine", "yelp-full", "table", "arrays"]
 
 
 class _Section(BaseModel):
@@ -26,7 +26,16 @@ class DataConfig(_Section):
     """Where the rows come from."""
 
     source: Source = Field(description="a known data set, or `table` for a CSV or Parquet file")
-    path: Path | None = Field(default=None, description="the file of a table, or the directory of MNIST's IDX files")
+    path: Path | None = Field(
+        default=None,
+        description="the file of a table, the directory of MNIST's IDX files, or that of Yelp Review Full's two files",
+    )
+    vectors: Path | None = Field(
+        default=None, description="yelp-full: word vectors in GloVe's text format, which are pooled over a text"
+    )
+    encoder: Path | None = Field(
+        default=None, description="yelp-full: the folder of a sentence encoder, in place of the vectors"
+    )
     target: str | None = Field(default=None, description="table: the column to predict")
     target_unit: str | None = Field(default=None, description="table: the unit of a regression's target")
     task: Task | None = Field(
@@ -45,17 +54,22 @@ class DataConfig(_Section):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
+        texts = sorted(self.model_fields_set & {"vectors", "encoder"})
+        if texts and self.source != "yelp-full":
+            raise ValueError(f"{', '.join(texts)} can only be given for yelp-full")
         if self.source == "table":
             if self.path is None or self.target is None:
                 raise ValueError("a table needs path and target")
             if self.levels and self.task != "ordinal":
                 raise ValueError('levels are those of an ordinal target; give task = "ordinal" with them')
             return self
-        if self.path is not None and self.source != "mnist":
+        if self.path is not None and self.source not in ("mnist", "yelp-full"):
             raise ValueError(f"the data set {self.source} has no path")
-        surplus = sorted(self.model_fields_set - {"source", "path"})
+        surplus = sorted(self.model_fields_set - {"source", "path", "vectors", "encoder"})
         if surplus:
             raise ValueError(f"{', '.join(surplus)} can only be given for a table")
+        if self.vectors is not None and self.encoder is not None:
+            raise ValueError("give either vectors or an encoder")
         return self
 
 
@@ -193,7 +207,7 @@ class Config(_Section):
     @property
     def sha256(self) -> str:
         """Hash of everything that shapes the model; not of where the data lie, which their own hash covers."""
-        left_out: dict[str, Any] = {"data": {"path"}}
+        left_out: dict[str, Any] = {"data": {"path", "vectors", "encoder"}}
         if not self.constraints:  # as before there were any
             left_out["constraints"] = True
         return hashlib.sha256(self.model_dump_json(exclude=left_out).encode()).hexdigest()

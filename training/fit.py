@@ -18,6 +18,7 @@ from training.objective import Objective
 Batch = tuple[Tensor, Tensor]
 Watched = tuple[Tensor, ...]
 
+WATCHED_ROWS = 8192  # at a time
 LBFGS_STEPS = 5  # an epoch
 SETTLED = 1e-7  # L-BFGS is done when an epoch lowers the loss by no more than this share of it
 
@@ -82,11 +83,15 @@ class Fit:
         """
         self.losses.append(self._finite(self._descend(*train) if self._full else self._pass(*train)))
         if validation:
-            with torch.no_grad():
-                loss = self._loss(self.network(validation[0]), *validation[1:])
-            self.validation_losses.append(self._finite(float(loss)))
+            self.validation_losses.append(self._finite(self._watch(validation)))
         if self.best_epoch == len(self.losses):
             self._best = copy.deepcopy(self.network.state_dict())
+
+    def _watch(self, validation: Watched) -> float:
+        """The mean loss of the validation rows, chunk by chunk: all of them at once would be many activations."""
+        chunks = zip(*(torch.split(part, WATCHED_ROWS) for part in validation), strict=True)
+        with torch.no_grad():
+            return sum(float(self._loss(self.network(x), *rest)) * len(x) for x, *rest in chunks) / len(validation[0])
 
     @property
     def best_epoch(self) -> int:

@@ -22,6 +22,8 @@ from training.nn.ordinal import CumulativeLogits
 from training.objective import derivative_controlled
 from training.penalty import Penalty
 
+CHUNK = 1 << 14  # rows
+
 Make = Callable[[int], Network]
 
 
@@ -90,6 +92,8 @@ class Recipe:
         network = make(config.seed).to(dtype)
         kept, watched = (rows, None) if epochs else self._split(rows)
         x, y, *weights = self._tensors(kept, columns, target, dtype)
+        held = self._tensors(watched, columns, target, dtype) if watched else None
+        del kept, watched  # copies of the rows, which the fit needs no more
         still = torch.zeros(columns.width, dtype=torch.bool) if columns.pooled else (x == x[0]).all(dim=0)
         _start(network, still, y, weights)
         loss = task_loss(dataset.task)
@@ -101,7 +105,7 @@ class Recipe:
             network,
             loss,
             (x, y),
-            self._tensors(watched, columns, target, dtype) if watched else None,
+            held,
             settings,
             derivative_controlled(network, loss, penalty),
             config.seed,
@@ -136,7 +140,10 @@ class Recipe:
 
     def _tensors(self, rows: Rows, columns: Columns, target: TargetScale, dtype: torch.dtype) -> tuple[Tensor, ...]:
         """Standardised features, targets, and the rows' weights where they have some, with mean 1."""
-        x = torch.from_numpy(columns.standardise(rows.x)).to(dtype)
+        x = torch.empty(rows.x.shape, dtype=dtype)
+        for start in range(0, len(x), CHUNK):  # in float64, and not all at once
+            part = slice(start, start + CHUNK)
+            x[part] = torch.from_numpy(columns.standardise(rows.x[part]))
         y = torch.from_numpy(rows.y)
         if self._dataset.task == "regression":
             y = ((y.double() - target.mean) / target.std).to(dtype)

@@ -3,10 +3,15 @@
 from training.config import DataConfig
 from training.data.bundled import bundled_dataset
 from training.data.dataset import Dataset
+from training.data.download import cache_folder
 from training.data.mnist import load_mnist
 from training.data.table import table_dataset
 from training.data.tablefile import read_table
 from training.errors import ConfigError
+from training.text.dataset import yelp_full
+from training.text.encoding import Encoding
+from training.text.pooled import PooledVectors
+from training.text.sentences import SentenceVectors
 
 
 def load(config: DataConfig, seed: int) -> tuple[Dataset, tuple[str, ...]]:
@@ -22,6 +27,8 @@ def load(config: DataConfig, seed: int) -> tuple[Dataset, tuple[str, ...]]:
         )
     if config.source == "mnist":
         return load_mnist(config.path), ()
+    if config.source == "yelp-full":
+        return _yelp_full(config)
     if config.source != "table":
         return bundled_dataset(config.source, seed), ()
     assert config.path is not None
@@ -39,3 +46,24 @@ def load(config: DataConfig, seed: int) -> tuple[Dataset, tuple[str, ...]]:
         drop_unlabelled=config.drop_unlabelled,
         seed=seed,
     )
+
+
+def _yelp_full(config: DataConfig) -> tuple[Dataset, tuple[str, ...]]:
+    if config.path is None:
+        raise ConfigError(
+            "the reviews are in no package: name the folder of Yelp Review Full's train.csv and test.csv (--reviews)"
+        )
+    if config.vectors is None and config.encoder is None:
+        raise ConfigError(
+            "name word vectors in GloVe's text format (--vectors), or the folder of a sentence encoder (--encoder)"
+        )
+    encoding: Encoding
+    if config.vectors is not None:
+        encoding = PooledVectors(config.vectors)
+    else:
+        assert config.encoder is not None
+        encoding = SentenceVectors(config.encoder)
+    dataset = yelp_full(config.path, encoding, progress=True)
+    assert dataset.test is not None
+    rows = f"{len(dataset.train):,} texts to train on, {len(dataset.test):,} to test with"
+    return dataset, (f"{rows}, {len(dataset.features)} numbers each, kept in {cache_folder('texts')}",)

@@ -29,6 +29,12 @@ def test_committed_configurations_are_valid_and_named_after_their_model(path: Pa
         ('name = "m"\n[data]\nsource = "table"', "data: a table needs path and target"),
         ('name = "m"\n[data]\nsource = "mnist"\ntarget = "y"', "data: target can only be given for a table"),
         ('name = "m"\n[data]\nsource = "wine"\npath = "x"', "data: the data set wine has no path"),
+        ('name = "m"\n[data]\nsource = "wine"\nvectors = "x"', "data: vectors can only be given for yelp-full"),
+        (
+            'name = "m"\n[data]\nsource = "table"\npath = "x"\ntarget = "y"\nencoder = "x"',
+            "data: encoder can only be given for yelp-full",
+        ),
+        ('name = "m"\n[data]\nsource = "yelp-full"\ntarget = "y"', "data: target can only be given for a table"),
         ('name = "m"\n[data]\nsource = "mnist"\n[network]\ndegree = 6', "network.degree: Input should be less than"),
         (
             'name = "m"\n[data]\nsource = "mnist"\n[network]\nhidden = []',
