@@ -21,6 +21,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PYTEST := $(BIN)/python -m pytest
+# A file's tests stay together: what they share is made once.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -99,7 +101,7 @@ bench-saliency: $(VENV)/.dev .venv-saliency/.installed ## time full Jacobians be
 # --- Checking ---
 
 test: $(VENV)/.dev ## install everything and run all tests but the slow ones, with branch coverage
-	$(PYTEST) -m 'not slow and not clients and not deploy' --cov --cov-branch --cov-report=term $(ARGS)
+	$(PYTEST) $(PARALLEL) -m 'not slow and not clients and not deploy' --cov --cov-branch --cov-report=term $(ARGS)
 
 test-slow: $(VENV)/.dev ## run the tests that take minutes
 	$(PYTEST) -m slow $(ARGS) || [ $$? -eq 5 ] # 5: there is none

@@ -22,7 +22,7 @@ def frame():
     [
         ("a.csv", TEXT.encode()),
         ("a.CSV", TEXT.encode("utf-8-sig")),
-        ("a.csv.gz", gzip.compress(TEXT.encode())),
+        ("a.csv.gz", gzip.compress(TEXT.encode(), mtime=0)),
         ("a.csv", TEXT.replace(",", ";").encode()),
         ("a.tsv", TEXT.replace(",", "\t").encode()),
         ("a.txt", TEXT.replace(",", "|").encode()),
@@ -59,7 +59,7 @@ def test_reads_parquet_with_its_types(tmp_path, frame):
         ("a.csv", b"a,b\n1,2,3\n4,5,6\n", "cannot be read"),
         ("a.csv", b'a,b\n"1,2\n', "cannot be read"),
         ("a.csv.gz", b"a,b\n1,2\n", "cannot be read"),
-        ("a.csv.gz", gzip.compress(TEXT.encode())[:-9], "cannot be read"),
+        ("a.csv.gz", gzip.compress(TEXT.encode(), mtime=0)[:-9], "cannot be read"),
         ("a.parquet", b"PAR1 and then nothing", "cannot be read"),
         ("a.xlsx", b"PK", "neither CSV nor Parquet"),
     ],
