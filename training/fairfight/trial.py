@@ -79,7 +79,7 @@ def run(trial: Trial, data: Path | None) -> dict[str, Any]:
         problem = problem.subset(trial.rows)
     rows = problem.train if trial.stage == "tune" else problem.everything
     started = time.process_time()
-    network, parameters = _fitted(trial, problem, rows)
+    network, parameters = fitted(trial, problem, rows)
     result: dict[str, Any] = {"parameters": parameters, "seconds": time.process_time() - started, "figures": None}
     if network is None:
         return result
@@ -94,7 +94,7 @@ def run(trial: Trial, data: Path | None) -> dict[str, Any]:
             return result | {"figures": portrait(network, problem)}
 
 
-def _fitted(trial: Trial, problem: Problem, rows: Batch) -> tuple[Network | None, int]:
+def fitted(trial: Trial, problem: Problem, rows: Batch) -> tuple[Network | None, int]:
     """The fitted network and its parameters; None where it diverged."""
     if trial.method in classical.METHODS:
         return classical.fit(trial.method, trial.settings, problem, rows, trial.seed)
