@@ -24,7 +24,8 @@ Endpoint = Callable[[Incoming], Awaitable[Response]]
 
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_OPEN_ROUTES = frozenset(("/healthz", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"))
+_OPEN_ROUTES = frozenset(("/healthz", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready", "/"))
+_OPEN_FOLDER = "/ui/"  # with "/": the playground, which asks for the token itself
 CLIENT_CLOSED = 499
 INFER = "/v2/models/{model}/infer"
 INFER_VERSION = "/v2/models/{model}/versions/{version}/infer"
@@ -149,6 +150,8 @@ class Exchange:
         if not self._prefix:
             return path
         scope["root_path"] = self._prefix
+        if path == self._prefix:  # the page, by its address without the last slash
+            scope["path"] = path = path + "/"
         return path[len(self._prefix) :] if path.startswith(self._prefix + "/") else path
 
     @staticmethod
@@ -159,7 +162,7 @@ class Exchange:
 
     def _authorized(self, request: Incoming, path: str, method: str) -> bool:
         # OPTIONS tells nothing, and a browser's preflight cannot carry the token.
-        if path in _OPEN_ROUTES or method == "OPTIONS":
+        if path in _OPEN_ROUTES or path.startswith(_OPEN_FOLDER) or method == "OPTIONS":
             return True
         scheme, _, given = (request.header(b"authorization") or "").partition(" ")
         return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode("latin-1"), self._token or b"")

@@ -25,6 +25,7 @@ from service.api.oip.metadata import (
     statistics_endpoint,
 )
 from service.api.oip.repository import index_endpoint, load_endpoint, unload_endpoint
+from service.api.page import page_endpoints
 from service.api.predict import predict_endpoint
 from service.api.problems import is_oip
 from service.api.requests import INCLUDES, MAX_NOISE_SCALE
@@ -43,6 +44,7 @@ class Route:
     parameters: list[dict[str, Any]] = field(default_factory=list)
     problems: tuple[int, ...] = ()
     hot: bool = False
+    documented: bool = True
 
 
 def routes(context: Context) -> list[Route]:
@@ -89,6 +91,18 @@ def routes(context: Context) -> list[Route]:
         Route("GET", "/healthz", healthz_endpoint(context), None),
         Route("GET", "/readyz", readyz_endpoint(context), schemas.Readiness),
         Route("GET", "/metrics", metrics_endpoint(context), None),
+        *_page_routes(context),
+    ]
+
+
+def _page_routes(context: Context) -> list[Route]:
+    """The playground, where it is switched on; it is for people, so not in the API's documentation."""
+    if not context.settings.playground:
+        return []
+    page, part = page_endpoints(context.settings.root_path)
+    return [
+        Route("GET", "/", page, None, documented=False),
+        Route("GET", "/ui/{file:path}", part, None, documented=False),
     ]
 
 
@@ -135,6 +149,7 @@ def register(application: FastAPI, context: Context) -> HotRoutes:
             description=route.endpoint.__doc__,
             responses=_responses(route),
             openapi_extra=_request(route),
+            include_in_schema=route.documented,
         )
         if route.hot:
             hot[route.method, route.path] = endpoint

@@ -1,0 +1,163 @@
+// What the model says about the input, and how much that wobbles.
+
+import { chance, el, num, show, svg } from "./dom.js";
+import { GLOSS, MARK, comparison, headline, reasonSentence, unitOf, verdictSentence } from "./words.js";
+
+const bell = (x) => Math.exp((-x * x) / 2);
+
+/** The answer's part of the page. `show` takes every answer, `explain` what it hangs on. */
+export function answerView(node, card, keepsake) {
+  const verdict = el("p", { class: "verdict" });
+  const head = el("p", { class: "headline" });
+  const sentence = el("p", { class: "sentence", "aria-live": "polite", id: "sentence" });
+  const reason = el("p", { class: "muted" });
+  const why = el("p", { class: "why", id: "why" });
+  const figure = el("div", { class: "gauge" });
+  const figures = el("dl", { class: "figures" });
+  const chances = el("div", { class: "chances" });
+  const beside = el("div", { class: "beside", hidden: true, id: "comparison" });
+  const keep = el("button", { type: "button", id: "keep", onclick: pin }, "Keep this one to compare");
+  let kept = null, latest = null;
+
+  function pin() {
+    if (!latest) return;
+    kept = { ...latest, picture: keepsake() };
+    compare();
+  }
+
+  function compare() {
+    beside.hidden = !kept;
+    if (!kept) return;
+    const side = (name, one, picture) => el("div", { class: "side" }, picture,
+      el("div", {}, el("strong", {}, name), el("div", {}, headline(card, one.prediction)),
+        el("div", { class: "muted" }, card.task === "regression"
+          ? `±${num(one.prediction.stability.volatility, 3)}`
+          : `flips in ${chance(one.prediction.stability.flip_probability)}`)));
+    show(beside,
+      el("div", { class: "sides" }, side("Kept", kept, kept.picture), side("Now", latest, keepsake())),
+      el("p", { id: "shakier", "aria-live": "polite" }, comparison(card, kept.prediction, latest.prediction, ["The kept one", "This one"])),
+      el("button", { type: "button", class: "quiet", onclick: () => { kept = null; compare(); keep.focus(); } }, "Forget it"));
+  }
+
+  show(node, el("div", { class: "said" }, el("div", {}, el("p", { class: "eyebrow" }, card.target), head), verdict),
+    sentence, reason, why, figure, chances, figures, el("div", { class: "row" }, keep), beside);
+
+  return {
+    show(prediction, done) {
+      const s = prediction.stability;
+      latest = { prediction };
+      head.textContent = headline(card, prediction);
+      verdict.className = `verdict ${s.verdict}`;
+      show(verdict, el("span", { class: "mark", "aria-hidden": "true" }, MARK[s.verdict]), GLOSS[s.verdict]);
+      if (done || !sentence.textContent) sentence.textContent = verdictSentence(card, prediction);
+      reason.textContent = reasonSentence(prediction);
+      show(figure, card.task === "regression" ? valueGauge(card, prediction)
+        : card.task === "ordinal" ? ladder(card, prediction) : flipGauge(s));
+      show(chances, prediction.probabilities ? bars(prediction) : null);
+      show(figures, facts(card, prediction));
+      if (done && kept) compare();
+    },
+    explain(prediction) {
+      const moving = prediction.sensitivities.filter((one) => one.share > 0);
+      const top = [...moving].sort((a, b) => b.share - a.share).slice(0, 3);
+      why.textContent = card.layout || top.length === 0 ? ""
+        : `Most of the wobble comes from ${top.map((one) => `${one.feature} (${Math.round(100 * one.share)} %)`).join(", ")}.`;
+    },
+  };
+}
+
+function facts(card, prediction) {
+  const s = prediction.stability;
+  const fact = (name, value, help) => el("div", {}, el("dt", {}, name), el("dd", {}, value), el("dd", { class: "muted" }, help));
+  const output = card.task === "classification" ? "of the label’s probability" : card.task === "ordinal" ? "of the expected level" : `of the value${unitOf(card)}`;
+  return [
+    card.task === "regression" ? null : fact("Flip probability", chance(s.flip_probability), "chance that noise changes the label"),
+    card.task === "regression" ? null : fact("Flip distance", s.flip_distance === null ? "out of reach" : `${num(s.flip_distance, 3)} σ`, "noise steps to the nearest other label"),
+    fact("Volatility", `±${num(s.volatility, 3)}`, output),
+    s.percentile === null ? null : fact("Wobbles more than", `${num(s.percentile, 3)} %`, "of the cases it was tested on"),
+  ];
+}
+
+/** The noise as a bell around the input, the boundary to the next label, and the part of the noise beyond it. */
+function flipGauge(s) {
+  const distance = s.flip_distance;
+  const reach = 4, right = distance === null ? 6 : Math.min(Math.max(distance + 1.2, 4.4), 7);
+  const [w, h, base] = [360, 128, 92];
+  const x = (t) => 12 + ((t + reach) / (right + reach)) * (w - 24);
+  const y = (t) => base - 70 * bell(t);
+  const outline = (from, to) => {
+    const points = [];
+    for (let t = from; t < to; t += 0.05) points.push(`${x(t).toFixed(1)},${y(t).toFixed(1)}`);
+    points.push(`${x(to).toFixed(1)},${y(to).toFixed(1)}`);
+    return `M${x(from).toFixed(1)},${base}L${points.join("L")}L${x(to).toFixed(1)},${base}Z`;
+  };
+  const inside = distance !== null && distance < right;
+  return svg("svg", { viewBox: `0 0 ${w} ${h}`, role: "img", id: "gauge",
+    "aria-label": `Flip probability ${chance(s.flip_probability)}; the nearest other label, ${s.runner_up}, is ${distance === null ? "out of reach" : `${num(distance, 3)} noise steps away`}.` },
+    svg("path", { d: outline(-reach, inside ? Math.min(distance, right) : right), class: "bell" }),
+    inside ? svg("path", { d: outline(distance, right), class: "tail" }) : null,
+    svg("line", { x1: 6, x2: w - 6, y1: base, y2: base, class: "axis" }),
+    svg("line", { x1: x(0), x2: x(0), y1: base - 74, y2: base + 5, class: "here" }),
+    svg("text", { x: x(0), y: base + 20, "text-anchor": "middle" }, "this input"),
+    inside ? [
+      svg("line", { x1: x(distance), x2: x(distance), y1: 12, y2: base + 5, class: "boundary" }),
+      svg("text", { x: Math.min(x(distance), w - 4), y: base + 20 + (x(distance) - x(0) < 88 ? 14 : 0), "text-anchor": x(distance) > w - 60 ? "end" : "middle", class: "strong" }, `becomes “${short(s.runner_up)}”`),
+    ] : svg("text", { x: w - 8, y: base + 20, "text-anchor": "end", class: "strong" },
+      distance === null ? "no boundary in reach" : `“${short(s.runner_up)}” is ${num(distance, 3)} σ away →`),
+    svg("text", { x: w - 8, y: 22, "text-anchor": "end", class: "big" }, chance(s.flip_probability)),
+    svg("text", { x: w - 8, y: 38, "text-anchor": "end" }, "flips"));
+}
+
+const short = (text) => (text.length > 14 ? `${text.slice(0, 13)}…` : text);
+
+/** A value with its noise band: two thirds of repeated measurements fall into the inner one. */
+function valueGauge(card, { value, stability: { volatility } }) {
+  const [w, h, base] = [360, 128, 92];
+  const x = (t) => w / 2 + (t / 3.6) * (w / 2 - 12);
+  const path = (from, to) => {
+    const points = [];
+    for (let t = from; t <= to + 1e-9; t += 0.1) points.push(`${x(t).toFixed(1)},${(base - 70 * bell(t)).toFixed(1)}`);
+    return `M${x(from).toFixed(1)},${base}L${points.join("L")}L${x(to).toFixed(1)},${base}Z`;
+  };
+  return svg("svg", { viewBox: `0 0 ${w} ${h}`, role: "img", id: "gauge",
+    "aria-label": `${num(value)}${unitOf(card)}; noise moves it by ${num(volatility, 3)}: mostly between ${num(value - volatility)} and ${num(value + volatility)}.` },
+    svg("path", { d: path(-3.5, 3.5), class: "bell faint" }), svg("path", { d: path(-1, 1), class: "bell" }),
+    svg("line", { x1: 6, x2: w - 6, y1: base, y2: base, class: "axis" }),
+    svg("line", { x1: x(0), x2: x(0), y1: base - 74, y2: base + 5, class: "here" }),
+    [-2, -1, 0, 1, 2].map((t) => svg("text", { x: x(t), y: base + 20, "text-anchor": "middle", class: t === 0 ? "strong" : "" }, num(value + t * volatility, 4))));
+}
+
+/** The levels of an ordinal model: thresholds on its latent scale around this input, with the noise as a bell. */
+function ladder(card, prediction) {
+  const [w, h, base] = [360, 132, 84];
+  const shares = card.labels.map((label) => prediction.probabilities[label]);
+  const above = card.labels.slice(0, -1).map((_, k) => shares.slice(k + 1).reduce((sum, p) => sum + p, 0));
+  const thresholds = above.map((p) => -Math.log(Math.max(p, 1e-12) / Math.max(1 - p, 1e-12))); // logit, this input at 0
+  const { flip_distance: distance, flip_probability: flip } = prediction.stability;
+  const sd = distance ? Math.min(...thresholds.map(Math.abs)) / distance : 0;
+  const [low, high] = [Math.min(-1, ...thresholds) - 2, Math.max(1, ...thresholds) + 2];
+  const x = (t) => 8 + ((t - low) / (high - low)) * (w - 16);
+  const points = [];
+  for (let t = -4; t <= 4; t += 0.1) points.push(`${Math.min(w, Math.max(0, x(t * sd))).toFixed(1)},${(base - 60 * bell(t)).toFixed(1)}`);
+  const edges = [low, ...thresholds, high];
+  return svg("svg", { viewBox: `0 0 ${w} ${h}`, role: "img", id: "gauge",
+    "aria-label": `Level ${prediction.label}, flip probability ${chance(flip)}. Levels in order: ${card.labels.join(", ")}.` },
+    sd > 0 ? svg("path", { d: `M${points.join("L")}Z`, class: "bell" }) : null,
+    svg("line", { x1: 6, x2: w - 6, y1: base, y2: base, class: "axis" }),
+    thresholds.map((t) => svg("line", { x1: x(t), x2: x(t), y1: 16, y2: base + 5, class: "boundary" })),
+    svg("line", { x1: x(0), x2: x(0), y1: base - 66, y2: base + 5, class: "here" }),
+    card.labels.map((label, k) => svg("text", { x: (x(edges[k]) + x(edges[k + 1])) / 2, y: base + 20 + 14 * (k % 2), "text-anchor": "middle",
+      class: label === prediction.label ? "strong" : "" }, short(label))),
+    svg("text", { x: w - 8, y: 14, "text-anchor": "end", class: "strong" }, `${chance(flip)} flips`));
+}
+
+function bars(prediction) {
+  const entries = Object.entries(prediction.probabilities);
+  const most = prediction.probabilities[prediction.label];
+  return el("ul", { class: "bars", "aria-label": "Probabilities" }, entries.map(([label, p]) =>
+    el("li", { class: label === prediction.label ? "top" : label === prediction.stability.runner_up ? "next" : "" },
+      el("span", { class: "name" }, label),
+      el("span", { class: "track", "aria-hidden": "true" }, el("span", { class: "bar", vars: { "--share": `${(100 * p).toFixed(2)}%` } })),
+      el("span", { class: "value" }, chance(p),
+        most !== undefined && label === prediction.stability.runner_up ? el("span", { class: "tag" }, " runner-up") : null))));
+}

@@ -1,0 +1,78 @@
+// The service's public API; what goes wrong comes as a Problem that says what the service said.
+
+const TIMEOUT = 20_000; // milliseconds
+
+export class Problem extends Error {
+  constructor(status, title, detail, place = null) {
+    super(detail);
+    Object.assign(this, { status, title, place });
+  }
+}
+
+let token = null;
+try { token = sessionStorage.getItem("chainzrule-token"); } catch { /* storage is switched off */ }
+
+export function useToken(given) {
+  token = given;
+  try { sessionStorage.setItem("chainzrule-token", given); } catch { /* then for this page alone */ }
+}
+
+/** Addresses are relative to the page, so that they hold behind any path prefix. */
+export const address = (path) => new URL(path, document.baseURI).href;
+
+async function ask(path, { body, signal, text = false } = {}) {
+  const limit = AbortSignal.timeout(TIMEOUT);
+  const options = { headers: {}, signal: signal ? AbortSignal.any([signal, limit]) : limit };
+  if (body) Object.assign(options, { method: "POST", body: JSON.stringify(body) });
+  if (body) options.headers["Content-Type"] = "application/json";
+  if (token) options.headers.Authorization = `Bearer ${token}`;
+  let answer, content;
+  try {
+    answer = await fetch(address(path), options);
+    content = await answer.text();
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    if (limit.aborted) throw new Problem(0, "No answer in time", `The service has not answered within ${TIMEOUT / 1000} seconds.`);
+    throw new Problem(0, "No answer", "The service cannot be reached.");
+  }
+  if (text && answer.ok) return content;
+  let document_;
+  try { document_ = JSON.parse(content); } catch { document_ = null; }
+  if (document_ === null || typeof document_ !== "object") {
+    throw new Problem(answer.status, "Damaged answer", "What came back is not what this service says; something on the way may have changed it.");
+  }
+  if (!answer.ok) {
+    throw new Problem(answer.status, document_.title ?? "Refused", document_.detail ?? "The service gave no reason.", document_.place);
+  }
+  return document_;
+}
+
+/** The first of an answer's predictions, or a Problem where there is none. */
+const predictionsOf = (answer, rows) => {
+  const list = answer.predictions;
+  if (!Array.isArray(list) || list.length !== rows || list.some((one) => !one?.stability)) {
+    throw new Problem(200, "Damaged answer", "The answer lacks what it should hold.");
+  }
+  return list;
+};
+
+const query = (version) => (version ? `?version=${encodeURIComponent(version)}` : "");
+
+export const api = {
+  models: () => ask("models"),
+  model: (name, version) => ask(`models/${encodeURIComponent(name)}${query(version)}`),
+  stability: (name, version) => ask(`models/${encodeURIComponent(name)}/stability${query(version)}`),
+  metrics: () => ask("metrics", { text: true }),
+  description: () => ask("openapi.json"),
+
+  /** Predictions of rows; `observe` only where the caller means them to count as traffic. */
+  async predict(target, instances, { noise_scale = 1, observe = false, signal } = {}) {
+    const answer = await ask("predict", { body: { ...target, instances, noise_scale, observe }, signal });
+    return predictionsOf(answer, instances.length);
+  },
+
+  async sensitivity(target, instances, { signal, ...more } = {}) {
+    const answer = await ask("sensitivity", { body: { ...target, instances, ...more }, signal });
+    return predictionsOf(answer, instances.length);
+  },
+};

@@ -1,0 +1,177 @@
+// The playground: picks a model, and passes every input on to what shows its answer.
+
+import { answerView } from "./answer.js";
+import { Problem, api, useToken } from "./api.js";
+import { callsView, copy } from "./calls.js";
+import { cardView } from "./card.js";
+import { redraw } from "./chart.js";
+import { $, el, settled, show } from "./dom.js";
+import { effectsView } from "./effects.js";
+import { experimentView } from "./experiment.js";
+import { formInput } from "./form.js";
+import { readLink, rowOf, writeLink } from "./link.js";
+import { liveView } from "./live.js";
+import { pictureInput } from "./picture.js";
+
+const PATIENCE = 1000; // milliseconds after which a newer input no longer waits for an older one's answer
+const NOISE = 3;
+
+let list = [], session = null;
+
+// --- Problems: said as the service says them, until something works again. ---
+
+function complain(error) {
+  if (error.name === "AbortError") return;
+  const { title = "Something went wrong", place = null, status } = error;
+  const box = $("problem");
+  show(box, el("strong", {}, title), " ", el("span", {}, `${place ? `${place}: ` : ""}${error instanceof Problem ? error.message : "The page met something it did not expect."}`),
+    status === 401 ? tokenForm() : el("button", { type: "button", class: "quiet", onclick: retry }, "Try again"));
+  box.hidden = false;
+}
+
+const calm = () => { $("problem").hidden = true; };
+const retry = () => { calm(); if (session) session.ask(session.input.row(), true); else start(); };
+
+function tokenForm() {
+  const field = el("input", { type: "password", id: "token", autocomplete: "off" });
+  return el("form", { class: "row", onsubmit: (event) => { event.preventDefault(); useToken(field.value.trim()); calm(); start(); } },
+    el("label", { for: "token" }, "Token"), field, el("button", {}, "Use it"));
+}
+
+// --- One model version at a time. ---
+
+async function open(name, version, link = {}) {
+  session?.live?.stop();
+  session?.abort();
+  session = null;
+  document.body.classList.add("busy");
+  try {
+    const model = await api.model(name, version);
+    if (!model.card?.features?.length) throw new Problem(200, "Damaged answer", "The model’s card lacks what it should hold.");
+    begin(model, link);
+    calm();
+  } catch (error) {
+    complain(error);
+  } finally {
+    document.body.classList.remove("busy");
+  }
+}
+
+function begin(model, link) {
+  const { card } = model;
+  const target = { model: card.name, version: card.version };
+  const first = rowOf(link.x, card) ?? card.examples?.[0]?.features ?? null;
+  let noise = link.noise ?? NOISE, observe = false, wanted = null, asking = null, since = 0;
+
+  const input = (card.layout ? pictureInput : formInput)(card, first, (row, done) => ask(row, done));
+  show($("input"), input.node);
+  const answer = answerView($("answer"), card, input.thumbnail);
+  $("effects-panel").hidden = Boolean(card.layout);
+  const effects = card.layout ? null : effectsView($("effects"), card, target, complain);
+  const remember = settled(() => writeLink({ ...target, card, row: input.row(), noise }), 200);
+  const experiment = experimentView($("experiment"), card, target, noise, {
+    onNoise(scale) { noise = scale; remember(); }, onProblem: complain,
+  });
+  const live = liveView($("live"), card, target, { onObserve(on) { observe = on; }, onProblem: complain });
+  const calls = callsView($("calls"));
+  cardView($("card"), model);
+  $("version").value = card.version;
+  $("model").value = card.name;
+  $("lede").textContent = card.layout
+    ? "Draw. The model says what it reads, and how much the picture may wobble before it reads something else."
+    : "Move the values. The model says what it makes of them, and how much they may wobble before it says something else.";
+
+  function ask(row, done) {
+    wanted = { row, done };
+    if (!asking) loop();
+    else if (performance.now() - since > PATIENCE) asking.abort();
+  }
+
+  async function loop() {
+    while (wanted) {
+      const { row, done } = wanted;
+      wanted = null;
+      asking = new AbortController();
+      since = performance.now();
+      const { signal } = asking;
+      const busy = setTimeout(() => $("answer-panel").classList.add("busy"), 400);
+      try {
+        const [prediction] = await api.predict(target, [row], { signal, observe: observe && done });
+        if (session !== mine) return;
+        answer.show(prediction, done);
+        calm();
+        if (wanted || !done) continue;
+        calls.input(target, row);
+        experiment.input(row);
+        remember();
+        const [explained] = await api.sensitivity(target, [row], { signal });
+        if (session !== mine || wanted) continue;
+        if (!Array.isArray(explained.sensitivities)) throw new Problem(200, "Damaged answer", "The answer lacks its sensitivities.");
+        answer.explain(explained);
+        input.explain(explained.sensitivities);
+        effects?.explain(row, explained);
+        if (observe) live.refresh();
+      } catch (error) {
+        if (session !== mine) return;
+        if (!wanted) complain(error);
+      } finally {
+        clearTimeout(busy);
+        $("answer-panel").classList.remove("busy");
+      }
+    }
+    asking = null;
+  }
+
+  const mine = { input, ask, live, abort: () => asking?.abort(), redraw() { input.redraw(); experiment.redraw(); } };
+  session = mine;
+  ask(input.row(), true);
+}
+
+// --- The page around it. ---
+
+function fillVersions(name) {
+  const versions = list.find((model) => model.name === name)?.versions ?? [];
+  show($("version"), versions.map(({ version, state }) =>
+    el("option", { value: version, disabled: state !== "READY" }, state === "READY" ? version : `${version} (${state.toLowerCase()})`)));
+  return versions.find(({ state }) => state === "READY")?.version;
+}
+
+async function start() {
+  try {
+    const answer = await api.models();
+    if (!Array.isArray(answer.models)) throw new Problem(200, "Damaged answer", "The list of models lacks what it should hold.");
+    list = answer.models;
+    const ready = list.filter((model) => model.versions.some(({ state }) => state === "READY"));
+    if (ready.length === 0) throw new Problem(503, "No model is ready", "The service has no model that answers yet.");
+    show($("model"), list.map(({ name }) => el("option", { value: name, disabled: !ready.some((model) => model.name === name) }, name)));
+    const link = readLink();
+    const named = ready.find(({ name }) => name === link.model);
+    const picked = named ?? ready.find(({ name }) => name === "digits") ?? ready.find((model) => model.default) ?? ready[0];
+    const newest = fillVersions(picked.name);
+    const version = picked.versions.some((one) => one.version === link.version && one.state === "READY") ? link.version : newest;
+    await open(picked.name, version, named ? link : {});
+  } catch (error) {
+    complain(error);
+  }
+}
+
+$("model").addEventListener("change", () => open($("model").value, fillVersions($("model").value)));
+$("version").addEventListener("change", () => open($("model").value, $("version").value));
+$("share").addEventListener("click", () => copy(location.href, $("share")));
+addEventListener("hashchange", () => start());
+
+const theme = $("theme");
+function paintTheme() {
+  const dark = document.documentElement.dataset.theme === "dark";
+  theme.setAttribute("aria-pressed", String(dark));
+}
+theme.addEventListener("click", () => {
+  const next = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+  document.documentElement.dataset.theme = next;
+  try { localStorage.setItem("chainzrule-theme", next); } catch { /* then for this page alone */ }
+  paintTheme();
+  redraw();
+  session?.redraw();
+});
+paintTheme();
+start();

@@ -1,0 +1,79 @@
+// The input of a tabular model: a form made from the card.
+
+import { el, num } from "./dom.js";
+
+const BEYOND = 0.2; // of the training range, on either side: values that the model has not seen can be tried
+
+/** A row to start from: every number at its mean, every category at its first level. */
+export const typicalRow = (card) =>
+  card.features.map((feature) => (feature.kind === "categorical" ? feature.levels[0] : rounded(feature.mean, feature)));
+
+const places = (feature) => Math.max(0, 3 - Math.floor(Math.log10((feature.high - feature.low) || 1)));
+const rounded = (value, feature) => Number(value.toFixed(Math.min(12, places(feature))));
+
+/** The input of a tabular model: `onInput(row, true)` after every change. */
+export function formInput(card, start, onInput) {
+  const row = start ? [...start] : typicalRow(card);
+  const told = () => onInput([...row], true);
+  const fields = card.features.map((feature, at) => (feature.kind === "categorical" ? category(feature, at) : number(feature, at)));
+
+  function category(feature, at) {
+    const select = el("select", { id: `field-${at}`, "data-feature": feature.name,
+      onchange: () => { row[at] = select.value; told(); } },
+      feature.levels.map((level) => el("option", { value: level }, level)));
+    select.value = row[at];
+    return {
+      node: el("div", { class: "field" }, el("label", { for: select.id }, feature.name), select),
+      set(value) { row[at] = select.value = value; },
+    };
+  }
+
+  function number(feature, at) {
+    const span = feature.high - feature.low || 1;
+    const low = feature.low >= 0 ? Math.max(0, feature.low - BEYOND * span) : feature.low - BEYOND * span;
+    const high = feature.high + BEYOND * span;
+    const note = el("span", { class: "note", id: `note-${at}`, "aria-live": "polite" });
+    const box = el("input", { type: "number", id: `field-${at}`, step: "any", "data-feature": feature.name, "aria-describedby": note.id });
+    const slider = el("input", { type: "range", min: low, max: high, step: "any", "aria-label": `${feature.name}, slider`, "data-slider": feature.name,
+      vars: { "--from": `${(100 * (feature.low - low)) / (high - low)}%`, "--to": `${(100 * (feature.high - low)) / (high - low)}%` } });
+    const flag = () => {
+      const outside = row[at] < feature.low || row[at] > feature.high;
+      node.classList.toggle("outside", outside);
+      note.textContent = outside ? `outside the training range, ${num(feature.low)} to ${num(feature.high)}` : "";
+      slider.setAttribute("aria-valuetext", `${num(row[at])}${feature.unit ? ` ${feature.unit}` : ""}`);
+    };
+    const set = (value) => { row[at] = value; box.value = value; slider.value = value; flag(); };
+    box.addEventListener("input", () => {
+      const value = box.valueAsNumber;
+      box.setAttribute("aria-invalid", String(!Number.isFinite(value)));
+      if (!Number.isFinite(value)) { note.textContent = "a number, please"; return; }
+      row[at] = value;
+      slider.value = value;
+      flag();
+      told();
+    });
+    slider.addEventListener("input", () => {
+      row[at] = rounded(slider.valueAsNumber, feature);
+      box.value = row[at];
+      flag();
+      told();
+    });
+    const node = el("div", { class: "field" },
+      el("label", { for: box.id }, feature.name, feature.unit ? el("span", { class: "unit" }, ` ${feature.unit}`) : null),
+      box, slider, note);
+    set(row[at]);
+    return { node, set };
+  }
+
+  const put = (next) => { next.forEach((value, at) => fields[at].set(value)); told(); };
+  const button = (text, features) => el("button", { type: "button", onclick: () => put(features) }, text);
+  const many = fields.length > 12;
+  const node = el("div", { class: "form" },
+    el("div", { class: "row examples", role: "group", "aria-label": "Rows to start from" },
+      button("Average values", typicalRow(card)),
+      (card.examples ?? []).map((example, at) => button(`Example ${at + 1}${example.label ? `: ${example.label}` : ""}`, example.features))),
+    el("p", { class: "muted legend" }, "The thick part of a slider is the range that the model was trained on."),
+    el("div", { class: many ? "fields many" : "fields", ...(many ? { tabindex: 0, role: "group", "aria-label": "Features" } : {}) },
+      fields.map((field) => field.node)));
+  return { node, row: () => [...row], redraw() {}, explain() {}, thumbnail: () => null };
+}

@@ -1,0 +1,98 @@
+"""The playground's files: how they are served, and what they may do. `tests/ui` watches them in a browser."""
+
+import gzip
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.artifacts import CLASSIFIER
+from tests.service.conftest import Serving
+
+pytestmark = pytest.mark.anyio
+FOLDER = Path(__file__).parents[3] / "service" / "ui"
+SERVED = sorted(
+    path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*") if path.suffix in (".js", ".css", ".svg")
+)
+
+
+async def test_the_page_asks_nobody_but_this_service(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert policy["frame-ancestors"] == "'none'"
+    assert not re.findall(r"(?:src|href)=\"(?:https?:)?//", answer.text)
+    assert not re.search(r"<script(?![^>]*\bsrc=)|\son\w+=|\sstyle=", answer.text)  # nothing inline
+
+
+async def test_every_file_that_the_page_names_is_there(client: httpx.AsyncClient) -> None:
+    named = set(re.findall(r"(?:src|href)=\"(ui/[^\"]+)\"", (await client.get("/")).text))
+    assert named
+    for path in FOLDER.glob("*.js"):
+        named |= {
+            f"ui/{found}" for found in re.findall(r'^import .* from "\./([^"]+)"', path.read_text(), re.MULTILINE)
+        }
+    for path in named:
+        assert (await client.get(f"/{path}")).status_code == 200, path
+
+
+@pytest.mark.parametrize("name", SERVED)
+async def test_files_come_compressed_and_once(client: httpx.AsyncClient, name: str) -> None:
+    plain = await client.get(f"/ui/{name}", headers={"Accept-Encoding": "identity"})
+    assert plain.content == (FOLDER / name).read_bytes()
+    assert plain.headers["x-content-type-options"] == "nosniff"
+    async with client.stream("GET", f"/ui/{name}", headers={"Accept-Encoding": "gzip"}) as packed:
+        assert packed.headers["content-encoding"] == "gzip"
+        assert gzip.decompress(b"".join([part async for part in packed.aiter_raw()])) == plain.content
+    again = await client.get(f"/ui/{name}", headers={"If-None-Match": plain.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    "path", ["/ui/", "/ui/none.js", "/ui/../app.py", "/ui/%2e%2e/app.py", "/ui/vendor/uplot/LICENSE"]
+)
+async def test_nothing_else_is_served(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path)
+    assert (answer.status_code, answer.json()["type"]) == (404, "urn:chainzrule:problem:unknown-route")
+
+
+async def test_all_of_it_is_small_and_vendored_parts_have_their_licence() -> None:
+    assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) < 250_000
+    for folder in (FOLDER / "vendor").iterdir():
+        assert "Copyright" in (folder / "LICENSE").read_text()
+
+
+async def test_it_can_be_switched_off(serving: Serving) -> None:
+    async with serving(CLASSIFIER, playground=False) as client:
+        assert (await client.get("/")).status_code == 404
+        assert (await client.get("/ui/app.js")).status_code == 404
+        assert (await client.get("/models")).status_code == 200
+
+
+@pytest.mark.parametrize("cors", [(), ("http://elsewhere",)], ids=["hot", "routed"])
+@pytest.mark.parametrize("path", ["/deep/down", "/deep/down/", "/"])
+async def test_addresses_hold_behind_a_prefix(serving: Serving, path: str, cors: tuple[str, ...]) -> None:
+    async with serving(CLASSIFIER, root_path="/deep/down", cors_origins=cors) as client:
+        answer = await client.get(path)
+        assert answer.status_code == 200
+        assert '<base href="/deep/down/">' in answer.text
+        assert (await client.get("/deep/down/ui/app.js")).status_code == 200
+
+
+async def test_the_page_is_open_and_the_models_are_not(serving: Serving, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("secret")
+    async with serving(CLASSIFIER, token_file=token) as client:
+        assert (await client.get("/")).status_code == 200
+        assert (await client.get("/ui/app.js")).status_code == 200
+        assert (await client.get("/models")).status_code == 401
+        assert (await client.get("/ui/../models")).status_code == 401
+
+
+async def test_it_is_no_part_of_the_api(client: httpx.AsyncClient) -> None:
+    paths = (await client.get("/openapi.json")).json()["paths"]
+    assert not [path for path in paths if path == "/" or path.startswith("/ui")]
