@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -80,6 +81,12 @@ class Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
             for task in tasks:
                 task.cancel()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start; what is there then is never looked at by the garbage collector again."""
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop accepting, answer what the latest connections still ask, then close the rest and finish."""

@@ -1,11 +1,14 @@
-"""uvicorn's HTTP protocol with bounds on what a client may hold without asking anything: time, headers, connections."""
+"""uvicorn's HTTP protocol, with bounds on what a client may hold without asking anything, and whole answers at once."""
 
 import asyncio
 import logging
 import resource
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import chain
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 log = logging.getLogger(__name__)
 
@@ -14,6 +17,13 @@ WRITE_SECONDS = 30.0  # for a client to take what is waiting to be sent
 HEADER_BYTES = 2**16
 HEADERS = 128
 SWEEP_SECONDS = 1.0
+# ASGI extensions of a request: its `take_whole` and its `answer_whole`.
+WHOLE_BODY = "chainzrule.whole_body"
+WHOLE_ANSWER = "chainzrule.whole_answer"
+# And who wants to know when its client is gone; one request of a connection is answered at a time.
+ON_DISCONNECT = "chainzrule.on_disconnect"
+
+Headers = Sequence[tuple[bytes, bytes]]
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -24,6 +34,8 @@ class BoundedProtocol(HttpToolsProtocol):
     _header_since: float | None = None
     _stalled_since: float | None = None
     _header_bytes = 0
+    _idle_since: float | None = None
+    _lost: Callable[[], None] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Count the time to the first header; refuse connections beyond the bound."""
@@ -32,6 +44,13 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.connections) > self.max_connections:
             log.warning("too many connections: one was refused", extra={"connections": len(self.connections)})
             transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell whoever answers that nobody waits for it."""
+        super().connection_lost(exc)
+        if self._lost is not None:
+            self._lost()
+            self._lost = None
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes; a header may have so many."""
@@ -44,6 +63,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A header begins."""
         super().on_message_begin()
+        self._idle_since = None
         self._expect_header()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -56,6 +76,25 @@ class BoundedProtocol(HttpToolsProtocol):
         """The header is whole."""
         self._header_since = None
         super().on_headers_complete()
+        # As ASGI has servers offer more than it knows; the application has not begun to run.
+        extensions: dict[str, Any] = {
+            WHOLE_BODY: partial(take_whole, self.cycle),
+            WHOLE_ANSWER: partial(answer_whole, self.cycle),
+            ON_DISCONNECT: self._when_lost,
+        }
+        self.scope["extensions"] = extensions
+
+    def on_response_complete(self) -> None:
+        """The next pipelined request's turn; without one the connection idles, which the sweep ends."""
+        self._lost = None
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._idle_since = self.loop.time()
 
     def pause_writing(self) -> None:
         """The client does not take what is sent."""
@@ -69,9 +108,15 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def overdue(self, now: float) -> bool:
         """Whether the client has kept the connection waiting too long."""
-        return (self._header_since is not None and now - self._header_since > HEADER_SECONDS) or (
-            self._stalled_since is not None and now - self._stalled_since > WRITE_SECONDS
+        bounds = (
+            (self._header_since, HEADER_SECONDS),
+            (self._stalled_since, WRITE_SECONDS),
+            (self._idle_since, self.timeout_keep_alive),
         )
+        return any(since is not None and now - since > seconds for since, seconds in bounds)
+
+    def _when_lost(self, tell: Callable[[], None]) -> None:
+        self._lost = tell
 
     def _expect_header(self) -> None:
         self._header_since = self.loop.time()
@@ -84,6 +129,34 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _unsupported_upgrade_warning(self) -> None:
         """Upgrades are passed over; a line for each would let anyone fill the log."""
+
+
+def take_whole(cycle: RequestResponseCycle) -> bytes | None:
+    """The request's body, where all of it is there; None where it must be received message by message."""
+    if cycle.more_body or cycle.disconnected or cycle.response_complete:
+        return None
+    body = bytes(cycle.body)
+    cycle.body = bytearray()
+    cycle.message_event.clear()
+    return body
+
+
+def answer_whole(cycle: RequestResponseCycle, status: int, headers: Headers, body: bytes) -> bool:
+    """Write an answer in one piece, headers unchecked; False where it must go the usual way, message by message.
+
+    `headers` include the content's length, and nothing that came from outside unchecked.
+    """
+    if cycle.disconnected or cycle.flow.write_paused or not cycle.keep_alive or cycle.scope["method"] == "HEAD":
+        return False
+    cycle.response_started = cycle.response_complete = True
+    parts = [STATUS_LINE[status]]
+    for name, value in chain(cycle.default_headers, headers):
+        parts += (name, b": ", value, b"\r\n")
+    parts += (b"\r\n", body)
+    cycle.transport.write(b"".join(parts))
+    cycle.message_event.set()
+    cycle.on_response()
+    return True
 
 
 async def sweep(connections: "set[Any]") -> None:

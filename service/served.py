@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -198,8 +199,15 @@ def reference_reading(model: Model) -> ReferenceReading:
 
 def inputs_of(features: Matrix, noise_scale: float, observe: bool) -> Inputs:
     """Rows that share one noise scale, as a request's do. Rows at another scale than 1 are never observed."""
-    rows = len(features)
-    return Inputs(features, np.array([noise_scale] * rows), np.array([observe and noise_scale == 1.0] * rows))
+    return Inputs(features, *_conditions(len(features), noise_scale, observe and noise_scale == 1.0))
+
+
+@lru_cache(maxsize=64)
+def _conditions(rows: int, noise_scale: float, observe: bool) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    conditions = np.full(rows, noise_scale), np.full(rows, observe)
+    for shared in conditions:
+        shared.flags.writeable = False
+    return conditions
 
 
 def _unobserved(features: Matrix) -> Inputs:

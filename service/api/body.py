@@ -29,6 +29,12 @@ async def read_body(request: Incoming, limit: int, deadline: float) -> bytes:
         DeadlineExceeded: the body was not whole by then.
         ClientDisconnect: the client went away.
     """
+    if request.header(b"content-encoding") is None:
+        body = request.whole_body()
+        if body is not None:  # nothing to wait for, so no deadline to keep
+            if len(body) > limit:
+                raise _too_large(limit)
+            return body
     return await request.bodies.keep(_receive(request, limit), deadline)
 
 

@@ -1,5 +1,6 @@
 """What every request goes through, whichever way it is routed: its id, its errors, its metrics, its log line."""
 
+import asyncio
 import hmac
 import logging
 import random
@@ -7,6 +8,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from functools import wraps
+from typing import Any
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -16,12 +18,14 @@ from service.api.context import Context
 from service.api.incoming import Answer, Incoming
 from service.api.problems import internal_problem, is_oip, problem_of, slug_of
 from service.errors import ServiceError, Unauthorized
+from service.protocol import WHOLE_ANSWER
 from service.telemetry.logs import request_id
 
 log = logging.getLogger("service.access")
 
 Endpoint = Callable[[Incoming], Awaitable[Response]]
 
+_NOTHING: dict[str, Any] = {}
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _OPEN_ROUTES = frozenset(("/healthz", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready", "/"))
@@ -110,6 +114,7 @@ class Exchange:
                     Unauthorized("send Authorization: Bearer with this service's token"), is_oip(path)
                 )
             elif endpoint is not None:
+                request.follow_client()
                 response = await endpoint(request)
             else:
 
@@ -126,8 +131,14 @@ class Exchange:
                 return
             status = response.status_code
             headers = [*response.raw_headers, *extra, *self._closing()]
+            whole = scope.get("extensions", _NOTHING).get(WHOLE_ANSWER)
+            if whole is not None and not context.draining and whole(status, headers, response.body):
+                return
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": response.body})
+        except asyncio.CancelledError:
+            if not request.gone:  # the server stops
+                raise
         finally:
             context.in_progress -= 1
             seconds = time.perf_counter() - begin

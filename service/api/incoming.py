@@ -1,11 +1,16 @@
 """A request and an answer, as light as the hot routes need them."""
 
+import asyncio
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
 from service.api.deadlines import BodyDeadlines
+from service.protocol import ON_DISCONNECT, WHOLE_BODY
 
+_NOTHING: dict[str, Any] = {}
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
@@ -14,12 +19,33 @@ class Incoming(Request):
 
     Attributes:
         bodies: what ends the reading of its body at its deadline.
+        gone: whether its client has gone, and `follow_client` has cancelled the task that answers.
     """
+
+    gone = False
 
     def __init__(self, scope: Scope, receive: Receive, bodies: BodyDeadlines) -> None:
         super().__init__(scope, receive)
         self.bodies = bodies
         self._by_name: dict[bytes, bytes] = dict(scope["headers"])
+
+    def whole_body(self) -> bytes | None:
+        """The body as it was sent, where the server has all of it already."""
+        take = self.scope.get("extensions", _NOTHING).get(WHOLE_BODY)
+        return None if take is None else take()
+
+    def follow_client(self) -> None:
+        """Have the current task cancelled when the client goes away."""
+        task = asyncio.current_task()
+        watch = self.scope.get("extensions", _NOTHING).get(ON_DISCONNECT)
+        if watch is None or task is None:
+            return
+
+        def leave() -> None:
+            self.gone = True
+            task.cancel()
+
+        watch(leave)
 
     def header(self, name: bytes) -> str | None:
         """A header's value; `name` in lower case."""

@@ -17,6 +17,7 @@ MAX_NOISE_SCALE = 100.0
 MAX_QUERY_BYTES = 64 * 2**10
 PREDICT_MEMBERS = ("instances", "model", "version", "noise_scale", "observe")
 SENSITIVITY_MEMBERS = ("instances", "model", "version", "noise_scale", "top", "include", "method", "draws", "seed")
+_PLAIN_MEMBERS = frozenset(("instances", "model", "version"))
 INCLUDES = ("jacobian", "layers")
 METHODS = ("analytic", "monte_carlo")
 DEFAULT_DRAWS = 1000
@@ -52,13 +53,16 @@ class ModelRequest(NamedTuple):
 
 def read_request(document: Mapping[str, Any], members: tuple[str, ...], max_rows: int) -> ModelRequest:
     """Check a JSON object's members and their kinds; unknown ones are refused."""
-    if not all(name in members for name in document):
+    plain = document.keys() <= _PLAIN_MEMBERS
+    if not plain and not all(name in members for name in document):
         raise InvalidInput(f"has members this route does not know; it takes {', '.join(members)}", "body")
     instances: Any = document.get("instances")
     if type(instances) not in (list, np.ndarray) or len(instances) == 0:
         raise InvalidInput("must be a list of at least one row", "instances")
     if len(instances) > max_rows:
         raise TooLarge(f"must be at most {max_rows} rows; send several requests", "instances")
+    if plain:
+        return ModelRequest(instances, _text(document, "model"), _text(document, "version"))
     include = document.get("include", [])
     if type(include) is not list or any(item not in INCLUDES for item in include):
         raise InvalidInput(f"must be a list with any of {', '.join(INCLUDES)}", "include")

@@ -15,6 +15,7 @@ from service.api.exchange import INFER, INFER_VERSION, Endpoint, HotRoutes, guar
 from service.api.health import healthz_endpoint, metrics_endpoint, readyz_endpoint
 from service.api.incoming import Incoming
 from service.api.models import get_model_endpoint, get_stability_endpoint, list_models_endpoint
+from service.api.oip import schemas as oip
 from service.api.oip.infer import infer_endpoint
 from service.api.oip.metadata import (
     live_endpoint,
@@ -31,10 +32,20 @@ from service.api.problems import is_oip
 from service.api.requests import INCLUDES, MAX_NOISE_SCALE
 from service.api.sensitivity import get_sensitivity_endpoint, post_sensitivity_endpoint
 
+OCTETS = "application/octet-stream"
+_BYTES = {"schema": {"type": "string", "format": "binary", "description": "JSON, then the raw tensors in its order"}}
+
 
 @dataclass(frozen=True)
 class Route:
-    """A route: `hot` ones are also dispatched ahead of FastAPI's own routing."""
+    """A route.
+
+    Attributes:
+        hot: whether it is also dispatched ahead of FastAPI's own routing.
+        binary: whether JSON may be followed by raw tensors, both ways.
+        unready: whether 503 has the answer's shape too.
+        body_required: whether the body, where there is one, may not be left out.
+    """
 
     method: str
     path: str
@@ -45,6 +56,9 @@ class Route:
     problems: tuple[int, ...] = ()
     hot: bool = False
     documented: bool = True
+    binary: bool = False
+    unready: bool = False
+    body_required: bool = True
 
 
 def routes(context: Context) -> list[Route]:
@@ -89,7 +103,7 @@ def routes(context: Context) -> list[Route]:
         ),
         *_oip_routes(context),
         Route("GET", "/healthz", healthz_endpoint(context), None),
-        Route("GET", "/readyz", readyz_endpoint(context), schemas.Readiness),
+        Route("GET", "/readyz", readyz_endpoint(context), schemas.Readiness, unready=True),
         Route("GET", "/metrics", metrics_endpoint(context), None),
         *_page_routes(context),
     ]
@@ -108,29 +122,60 @@ def _page_routes(context: Context) -> list[Route]:
 
 def _oip_routes(context: Context) -> list[Route]:
     """The open inference protocol; each model route with and without a version."""
-    found = [
-        Route("GET", "/v2", server_endpoint(context), None),
-        Route("GET", "/v2/", server_endpoint(context), None),
-        Route("GET", "/v2/health/live", live_endpoint(context), None),
-        Route("GET", "/v2/health/ready", ready_endpoint(context), None),
-        Route("GET", "/v2/models/stats", statistics_endpoint(context), None),
-        Route("POST", "/v2/repository/index", index_endpoint(context), None),
-    ]
+    rows = (400, 404, 413, 415, 429, 503, 504)
     model = {**_parameter("model", {"type": "string"}, "the model's name"), "in": "path", "required": True}
     version = {**_parameter("version", {"type": "string"}, "its version"), "in": "path", "required": True}
-    found += [
-        Route("POST", "/v2/repository/models/{model}/load", load_endpoint(context), None, None, [model]),
-        Route("POST", "/v2/repository/models/{model}/unload", unload_endpoint(context), None, None, [model]),
+    json_bytes = {
+        **_parameter("Inference-Header-Content-Length", {"type": "integer", "minimum": 0}, "bytes of JSON in the body"),
+        "in": "header",
+    }
+    found = [
+        Route("GET", "/v2", server_endpoint(context), oip.ServerMetadata),
+        Route("GET", "/v2/", server_endpoint(context), oip.ServerMetadata),
+        Route("GET", "/v2/health/live", live_endpoint(context), oip.Liveness),
+        Route("GET", "/v2/health/ready", ready_endpoint(context), oip.Readiness, unready=True),
+        Route("GET", "/v2/models/stats", statistics_endpoint(context), oip.Statistics),
+        Route(
+            "POST",
+            "/v2/repository/index",
+            index_endpoint(context),
+            oip.RepositoryIndex,
+            oip.IndexQuestion,
+            problems=(400, 413),
+            body_required=False,
+        ),
     ]
+    for verb, endpoint in (("load", load_endpoint), ("unload", unload_endpoint)):
+        path = f"/v2/repository/models/{{model}}/{verb}"
+        found.append(Route("POST", path, endpoint(context), None, None, [model], (400, 403, 404, 503)))
     for path, parameters in (
         ("/v2/models/{model}", [model]),
         ("/v2/models/{model}/versions/{version}", [model, version]),
     ):
         found += [
-            Route("GET", path, model_endpoint(context), None, None, parameters),
-            Route("GET", f"{path}/ready", model_ready_endpoint(context), None, None, parameters),
-            Route("GET", f"{path}/stats", statistics_endpoint(context), None, None, parameters),
-            Route("POST", f"{path}/infer", infer_endpoint(context), None, None, parameters, hot=True),
+            Route("GET", path, model_endpoint(context), oip.ModelMetadata, None, parameters, (404, 503)),
+            Route(
+                "GET",
+                f"{path}/ready",
+                model_ready_endpoint(context),
+                oip.ModelReadiness,
+                None,
+                parameters,
+                (404,),
+                unready=True,
+            ),
+            Route("GET", f"{path}/stats", statistics_endpoint(context), oip.Statistics, None, parameters, (404, 503)),
+            Route(
+                "POST",
+                f"{path}/infer",
+                infer_endpoint(context),
+                oip.InferenceAnswer,
+                oip.InferenceQuestion,
+                [*parameters, json_bytes],
+                rows,
+                hot=True,
+                binary=True,
+            ),
         ]
     return found
 
@@ -167,10 +212,16 @@ def _for_fastapi(endpoint: Endpoint, context: Context) -> Callable[[Request], Aw
 
 def _responses(route: Route) -> dict[int | str, dict[str, Any]]:
     responses: dict[int | str, dict[str, Any]] = {200: {"model": route.answer}} if route.answer else {}
-    if route.path == "/readyz":
+    if route.binary:
+        responses[200]["content"] = {OCTETS: _BYTES}
+    if route.unready:
         responses[503] = {"model": route.answer, "description": "Not ready"}
     for status in route.problems:
-        responses[status] = {"content": {"application/problem+json": {"schema": schemas.Problem.model_json_schema()}}}
+        if is_oip(route.path):
+            responses[status] = {"model": oip.Failure}
+        else:
+            schema = schemas.Problem.model_json_schema()
+            responses[status] = {"content": {"application/problem+json": {"schema": schema}}}
     return responses
 
 
@@ -179,9 +230,27 @@ def _request(route: Route) -> dict[str, Any]:
     if route.parameters:
         extra["parameters"] = route.parameters
     if route.body is not None:
-        content = {"application/json": {"schema": route.body.model_json_schema()}}
-        extra["requestBody"] = {"required": True, "content": content}
+        content = {"application/json": {"schema": _self_contained(route.body.model_json_schema())}}
+        if route.binary:
+            content[OCTETS] = _BYTES
+        extra["requestBody"] = {"required": route.body_required, "content": content}
     return extra
+
+
+def _self_contained(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema with its definitions put where they are referred to: references lead from the document's root."""
+    definitions = schema.pop("$defs", {})
+
+    def put(part: Any) -> Any:
+        if isinstance(part, list):
+            return [put(item) for item in part]
+        if not isinstance(part, dict):
+            return part
+        if "$ref" in part:
+            return put(definitions[part["$ref"].rpartition("/")[2]])
+        return {name: put(item) for name, item in part.items()}
+
+    return dict(put(schema))
 
 
 def _parameter(name: str, schema: dict[str, Any], description: str, required: bool = False) -> dict[str, Any]:

@@ -20,6 +20,10 @@ Work = TypeVar("Work")
 Result = TypeVar("Result")
 
 
+# Turns of the event loop in which requests are gathered for one run, as long as each brings more of them.
+GATHERING_TURNS = 4
+
+
 @dataclass(frozen=True)
 class Cost:
     """Seconds that a run of so many rows takes, as measured."""
@@ -71,7 +75,7 @@ def measure_cost(run: Callable[[int], object], rows: int = 64, repeats: int = 5)
     return Cost(max(0.0, fastest[1] - row), row)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Request(Generic[Work, Result]):
     work: Work
     rows: int
@@ -147,11 +151,14 @@ class Engine(Generic[Work, Result]):
         # call_soon runs after everything that is ready in this turn: all of that joins the batch.
         if not self._scheduled and not self._busy:
             self._scheduled = True
-            loop.call_soon(self._gather, loop)
+            loop.call_soon(self._gather, loop, 0, GATHERING_TURNS)
 
-    def _gather(self, loop: asyncio.AbstractEventLoop) -> None:
-        # Once more: what the loop has read from its sockets meanwhile comes along too.
-        loop.call_soon(self._turn, loop)
+    def _gather(self, loop: asyncio.AbstractEventLoop, seen: int, turns: int) -> None:
+        # Once more while more comes: what the loop has read from its sockets meanwhile comes along too.
+        if len(self._queue) > seen and turns > 0:
+            loop.call_soon(self._gather, loop, len(self._queue), turns - 1)
+        else:
+            self._turn(loop)
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
         self._scheduled = False

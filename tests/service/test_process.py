@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -465,3 +466,54 @@ def test_many_clients_that_vanish_leave_nothing_behind(server: Process) -> None:
     assert "chainzrule_requests_in_progress 1.0" in text
     assert server.predict().status_code == 200
     assert not [line for line in server.lines if "Traceback" in line]
+
+
+def test_a_client_that_goes_away_takes_its_queued_work_along(tmp_path: Path) -> None:
+    SLOW.publish(tmp_path)
+    spin = json.dumps({"instances": [[1e6, 1.0]]}).encode()
+    tensor = {"name": "features", "shape": [1, 2], "datatype": "FP32", "data": [1e6, 1.0]}
+    infer = json.dumps({"inputs": [tensor]}).encode()
+    flags = ("--inline-milliseconds", "0", "--max-batch-rows", "1", "--request-timeout", "300")
+    with process(tmp_path, *flags) as running:
+        answers: list[httpx.Response] = []
+
+        def ask() -> None:
+            answers.append(httpx.post(f"{running.address}/predict", content=spin, headers=JSON, timeout=300))
+
+        def metric(line: str) -> float:
+            text = httpx.get(f"{running.address}/metrics").text
+            return float(re.search(rf"^{re.escape(line)} (\S+)$", text, re.MULTILINE).group(1))  # type: ignore[union-attr]
+
+        def await_depth(wanted: int) -> None:
+            end = time.monotonic() + 10
+            while metric('chainzrule_queue_depth{model="slow"}') != wanted:
+                assert time.monotonic() < end, wanted
+                time.sleep(0.01)
+
+        patient = threading.Thread(target=ask)
+        patient.start()
+        end = time.monotonic() + 10
+        while metric("chainzrule_requests_in_progress") < 2:  # it, and the scrape
+            assert time.monotonic() < end
+        leaving = []
+        for path, body in (("/predict", spin), ("/v2/models/slow/infer", infer)) * 4:
+            connection = socket.create_connection(("127.0.0.1", running.port))
+            head = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+            connection.sendall(f"{head}\r\n\r\n".encode() + body)
+            leaving.append(connection)
+        await_depth(len(leaving))
+        for connection in leaving[:2]:  # reset, instead of a polite end
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        for connection in leaving:
+            connection.close()
+        await_depth(0)
+        assert patient.is_alive(), "the run was over before anybody left: nothing is shown"
+        patient.join(300)
+        assert [answer.status_code for answer in answers] == [200]
+        (statistics,) = httpx.get(f"{running.address}/v2/models/slow/stats").json()["model_stats"]
+        assert statistics["execution_count"] == 1
+        assert statistics["inference_stats"]["fail"]["count"] == len(leaving)
+        route = 'code="499",method="POST",route="/predict"'
+        assert metric(f"chainzrule_request_duration_seconds_count{{{route}}}") == 4
+        assert running.predict().status_code == 200
+    assert "Exception" not in "".join(running.lines)

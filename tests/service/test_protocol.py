@@ -32,7 +32,15 @@ async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     monkeypatch.setattr(protocol, "WRITE_SECONDS", 0.4)
     monkeypatch.setattr(protocol, "SWEEP_SECONDS", 0.05)
     number = free_port()
-    config = uvicorn.Config(application, port=number, http=BoundedProtocol, log_config=None, lifespan="off", ws="none")
+    config = uvicorn.Config(
+        application,
+        port=number,
+        http=BoundedProtocol,
+        log_config=None,
+        lifespan="off",
+        ws="none",
+        timeout_keep_alive=2,
+    )
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
     serving = asyncio.create_task(server.serve())
@@ -88,6 +96,14 @@ async def test_an_answered_connection_may_ask_again_later(port: int) -> None:
             writer.write(REQUEST)
             assert b"200 OK" in await reader.readuntil(b"ok")
             await asyncio.sleep(0.8)
+
+
+async def test_an_answered_connection_is_not_kept_for_ever(port: int) -> None:
+    async with connected(port) as (reader, writer):
+        writer.write(REQUEST)
+        assert b"200 OK" in await reader.readuntil(b"ok")
+        assert not await closed_within(reader, 1)
+        assert await closed_within(reader, 4)
 
 
 async def test_a_client_that_does_not_read_is_let_go(port: int) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import numpy as np
 
+from service.api.oip.schemas import InferenceAnswer
 from tests.artifacts import MIXED, Toy
 
 LENGTH = "Inference-Header-Content-Length"
@@ -113,6 +114,7 @@ def read(response: httpx.Response) -> Inference:
         assert response.headers["content-type"] == OCTETS
         header, raw = content[: int(declared)], content[int(declared) :]
     document = json.loads(header, parse_constant=_no_constant)
+    InferenceAnswer.model_validate(document)
     outputs: dict[str, Any] = {}
     binary: set[str] = set()
     for output in document["outputs"]:
