@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from service.errors import InvalidInput
 from service.runtime.engine import Cost, Engine, Limits, Share, measure_cost
 from service.runtime.model import Inputs, Model, Predictions
 from service.runtime.selfcheck import golden_features
@@ -29,10 +30,15 @@ class Costs:
         def rows(count: int) -> Matrix:
             return np.resize(golden, (count, golden.shape[1]))
 
-        self.predict: Cost = measure_cost(lambda count: model.predict(_unobserved(rows(count))).answers)
-        self.differentiate: Cost = measure_cost(lambda count: model.differentiate(rows(count)), rows=16)
-        self.layer_norms: Cost = measure_cost(lambda count: model.layer_norms(rows(count)), rows=16)
         self.score: Cost = measure_cost(lambda count: model.score(rows(count)))
+        if model.probe is not None:  # some runs of one row and of two tell enough, where each is many
+            self.answer: Cost = measure_cost(lambda count: model.answer(_unobserved(rows(count))).answers)
+            self.predict: Cost = measure_cost(lambda count: model.predict(_unobserved(rows(count))), rows=2, repeats=2)
+            self.differentiate: Cost = self.predict
+            return
+        self.predict = self.answer = measure_cost(lambda count: model.predict(_unobserved(rows(count))).answers)
+        self.differentiate = measure_cost(lambda count: model.differentiate(rows(count)), rows=16)
+        self.layer_norms: Cost = measure_cost(lambda count: model.layer_norms(rows(count)), rows=16)
 
 
 class Record:
@@ -97,15 +103,23 @@ class ServedModel:
         self.constraints = Constraints(model.card)
         metrics.count_violations(dict.fromkeys((declared.feature for declared in self.constraints.declared), 0))
         # The engine does not know this object: without a cycle it goes as soon as the last request has let go of it.
+        record = Record(model, self.statistics, window, metrics)
+        self._answers: Engine[Inputs, Predictions] | None = None
+        if model.probe is not None:
+            self._answers = Engine(model.answer, _join_inputs, costs.answer, limits, record)
+            # A batch is bounded by what is really run.
+            limits = replace(limits, max_batch_rows=max(1, limits.max_batch_rows // (1 + model.probe.rows)))
         self._predictions: Engine[Inputs, Predictions] = Engine(
-            model.predict, _join_inputs, costs.predict, limits, Record(model, self.statistics, window, metrics)
+            model.predict, _join_inputs, costs.predict, limits, record
         )
         self._derivatives: Engine[Matrix, Matrix] = Engine(
             model.differentiate, np.concatenate, costs.differentiate, limits, lambda result, rows, seconds: None
         )
-        self._layers: Engine[Matrix, Matrix] = Engine(
-            model.layer_norms, np.concatenate, costs.layer_norms, limits, lambda result, rows, seconds: None
-        )
+        self._layers: Engine[Matrix, Matrix] | None = None
+        if model.probe is None:
+            self._layers = Engine(
+                model.layer_norms, np.concatenate, costs.layer_norms, limits, lambda result, rows, seconds: None
+            )
         # Never on the event loop, however small the batch: there are many of them, and others wait.
         self._samples: Engine[Matrix, Matrix] = Engine(
             model.score,
@@ -115,16 +129,21 @@ class ServedModel:
             lambda result, rows, seconds: None,
         )
         self.sampling_cost = costs.score
+        self.measuring_cost = costs.predict
 
     def retire(self) -> None:
         """Leave the exposition. Requests under way are answered, and hold what they need until then."""
         self._metrics.remove()
 
-    async def predict(self, inputs: Inputs, deadline: float) -> Share[Predictions]:
-        """Predict and measure rows; `deadline` is by the event loop's clock."""
+    async def predict(self, inputs: Inputs, deadline: float, measure: bool = True) -> Share[Predictions]:
+        """Predict and measure rows; `deadline` is by the event loop's clock.
+
+        `measure` false leaves the stability out where it would take further runs.
+        """
         begin = time.perf_counter()
+        engine = self._predictions if measure or self._answers is None else self._answers
         try:
-            share = await self._predictions.submit(inputs, len(inputs.features), deadline)
+            share = await engine.submit(inputs, len(inputs.features), deadline)
         except BaseException:
             self.statistics.failed(time.perf_counter() - begin)
             raise
@@ -143,6 +162,8 @@ class ServedModel:
 
     async def layer_norms(self, features: Matrix, deadline: float) -> Matrix:
         """(rows, L) the derivative's norm after each layer, per noise sigma."""
+        if self._layers is None:
+            raise InvalidInput("layers are not known of this model", "include")
         share = await self._layers.submit(features, len(features), deadline)
         return share.result[share.start : share.stop]
 
@@ -163,7 +184,8 @@ class ServedModel:
     @property
     def queue_depth(self) -> int:
         """Requests that wait for this version."""
-        return sum(engine.depth for engine in (self._predictions, self._derivatives, self._layers, self._samples))
+        engines = (self._predictions, self._answers, self._derivatives, self._layers, self._samples)
+        return sum(engine.depth for engine in engines if engine is not None)
 
     def reading(self) -> VersionReading:
         """The version's live metrics."""

@@ -72,7 +72,16 @@ class Settings(BaseSettings):
         default=256, ge=1, le=1_000_000, description="most rows in one sensitivity request"
     )
     max_draws: int = Field(
-        default=100_000, ge=0, le=ROWS, description="most draws in one Monte-Carlo request, over all of its rows"
+        default=100_000,
+        ge=0,
+        le=ROWS,
+        description="most further rows that one request may have run: noise draws, differences",
+    )
+    measured_share: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="share of /predict requests whose stability is computed where that takes further runs",
     )
     request_timeout: float = Field(
         default=30.0,

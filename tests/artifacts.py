@@ -19,11 +19,14 @@ from onnx import numpy_helper
 
 from service.artifact.card import (
     CategoricalFeature,
+    Differences,
     Distribution,
+    Draws,
     Feature,
     Golden,
     GraphFile,
     Layout,
+    Method,
     ModelCard,
     NumericFeature,
     Provenance,
@@ -34,6 +37,7 @@ from service.artifact.card import (
 )
 from service.artifact.store import Artifact, describe_graph, publish
 from service.runtime.selfcheck import accept
+from service.stability.draws import Moved, NoiseDraws
 
 Floats = NDArray[np.float64]
 LABELS = {"classification": ("no", "yes", "maybe"), "ordinal": ("one", "two", "three", "four"), "regression": ()}
@@ -141,6 +145,11 @@ class Toy:
         edge = np.ones((len(s), 1))
         return -np.diff(np.concatenate([edge, exceeded, 0.0 * edge], axis=1), axis=1)
 
+    def moved(self, features: NDArray[np.float32]) -> Moved:
+        """Scores and probabilities, in float32."""
+        probabilities = self.probabilities(features).astype(np.float32) if self.names else None
+        return Moved(self.scores(features).astype(np.float32), probabilities)
+
     @functools.cached_property
     def graphs(self) -> dict[Role, bytes]:
         """The ONNX files."""
@@ -174,7 +183,8 @@ class Toy:
             features=self.features,
             layout=self.layout,
             labels=self.names,
-            graphs={role: describe_graph(content, 20) for role, content in self.graphs.items()},
+            # `probed` has no such graph; its `changes` say so.
+            graphs={role: describe_graph(content, 20) for role, content in ({"jacobian": b""} | self.graphs).items()},
             reference=Reference(
                 rows=500,
                 out_of_fold=True,
@@ -288,6 +298,28 @@ class Toy:
             if name in used:
                 model.graph.initializer.append(numpy_helper.from_array(np.array(value, order="C"), name))
         return model
+
+
+def probed(toy: Toy, method: Method, count: int = 512) -> Toy:
+    """The same model without derivatives in its graphs: what the service has to find out by running further rows."""
+    outputs = f"float[batch,{toy.scores_count}] scores"
+    softmax = ""
+    if toy.task == "classification":
+        outputs += f", float[batch,{toy.scores_count}] probabilities"
+        softmax = "probabilities = Softmax <axis = 1> (scores)"
+    graphs: dict[Role, bytes] = {"model": _serialise(toy._parse(outputs, f"{toy._scores()} {softmax}"))}
+    golden = toy.card().golden
+    parts: dict[str, Any] = {"differences": Differences(step=0.02)}
+    if method == "monte_carlo":
+        parts = {"draws": Draws(count=count, seed=7)}
+        features = toy.rows(4, seed=toy.seed + 100).astype(np.float32)
+        drawn = NoiseDraws(toy.columns[2], count, 7).measure(toy.task, toy.moved, features, np.ones(4))
+        golden = golden.model_copy(update={"covariance": tensor(drawn.covariance), "jacobian": tensor(drawn.jacobian)})
+    files = {role: describe_graph(content, 20) for role, content in graphs.items()}
+    parts |= {"method": method, "graphs": files, "golden": golden}
+    other = replace(toy, name=f"{toy.name}-{method}", changes=parts)
+    other.__dict__["graphs"] = graphs
+    return other
 
 
 def tensor(values: Floats) -> Tensor:

@@ -10,6 +10,7 @@ from service.api.context import Context
 from service.api.exchange import Endpoint
 from service.api.incoming import Answer, Incoming
 from service.api.matrix import MatrixParser
+from service.api.measuring import is_measured
 from service.api.requests import PREDICT_MEMBERS, read_request, read_timeout
 from service.errors import NonFiniteOutput
 from service.runtime.engine import Share
@@ -35,7 +36,9 @@ def predict_endpoint(context: Context) -> Endpoint:
         general = large and isinstance(wanted.instances, list)
         encode = served.model.rows.encode
         features = await asyncio.to_thread(encode, wanted.instances) if general else encode(wanted.instances)
-        share = await served.predict(inputs_of(features, wanted.noise_scale, wanted.observe), deadline)
+        inputs = inputs_of(features, wanted.noise_scale, wanted.observe)
+        measured = is_measured(context, served, len(features), wanted.measure, deadline)
+        share = await served.predict(inputs, deadline, measured)
         require_finite(share)
         if share.stop - share.start > LARGE_ANSWER:
             return Answer(await asyncio.to_thread(_content, served, share))
@@ -48,6 +51,7 @@ def _content(served: ServedModel, share: Share[Predictions]) -> bytes:
     content = {
         "model": served.card.name,
         "version": served.card.version,
+        "method": served.card.method,
         "predictions": share.result.answers[share.start : share.stop],
     }
     return orjson.dumps(content)

@@ -15,7 +15,7 @@ from service.errors import InvalidInput, MalformedRequest, TooLarge
 
 MAX_NOISE_SCALE = 100.0
 MAX_QUERY_BYTES = 64 * 2**10
-PREDICT_MEMBERS = ("instances", "model", "version", "noise_scale", "observe")
+PREDICT_MEMBERS = ("instances", "model", "version", "noise_scale", "observe", "measure")
 SENSITIVITY_MEMBERS = ("instances", "model", "version", "noise_scale", "top", "include", "method", "draws", "seed")
 _PLAIN_MEMBERS = frozenset(("instances", "model", "version"))
 INCLUDES = ("jacobian", "layers")
@@ -34,6 +34,7 @@ class ModelRequest(NamedTuple):
         version: its version; None for the newest that is ready.
         noise_scale: multiple of the card's noise at which to measure.
         observe: whether the rows enter metrics and window.
+        measure: whether stability is asked for even where it takes further runs.
         top: how many sensitivities to list; None for all.
         include: what else to answer, of `INCLUDES`.
         draws: of the noise for every row, by Monte-Carlo; 0 for the closed form alone.
@@ -45,6 +46,7 @@ class ModelRequest(NamedTuple):
     version: str | None = None
     noise_scale: float = 1.0
     observe: bool = True
+    measure: bool = False
     top: int | None = None
     include: frozenset[str] = frozenset()
     draws: int = 0
@@ -69,12 +71,16 @@ def read_request(document: Mapping[str, Any], members: tuple[str, ...], max_rows
     observe = document.get("observe", True)
     if type(observe) is not bool:
         raise InvalidInput("must be true or false", "observe")
+    measure = document.get("measure", False)
+    if type(measure) is not bool:
+        raise InvalidInput("must be true or false", "measure")
     return ModelRequest(
         instances=instances,
         model=_text(document, "model"),
         version=_text(document, "version"),
         noise_scale=_noise_scale(document.get("noise_scale", 1.0)),
         observe=observe,
+        measure=measure,
         top=_top(document.get("top")),
         include=frozenset(include),
         draws=_draws(document),

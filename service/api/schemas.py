@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.requests import DEFAULT_DRAWS, MAX_NOISE_SCALE, MAX_SEED
+from service.artifact.card import Method
 
 
 class Schema(BaseModel):
@@ -25,6 +26,9 @@ class Prediction(Schema):
     model: str | None = Field(default=None, description="may be left out where one model is the default")
     version: str | None = Field(default=None, description="the newest that is ready, unless given")
     noise_scale: float = Field(default=1.0, gt=0, le=MAX_NOISE_SCALE, description="multiple of the card's noise")
+    measure: bool = Field(
+        default=False, description="true computes the stability even where that takes further runs of the model"
+    )
     observe: bool = Field(default=True, description="false keeps the rows out of volatility metrics and window")
 
 
@@ -61,12 +65,19 @@ class LabelStability(Stability):
     runner_up: str = Field(description="the label that the noise makes most likely instead")
 
 
+class NotComputed(Schema):
+    """Where stability takes further runs of the model, and this request had none (`measure`, `measured_share`)."""
+
+    verdict: Literal["not_computed"]
+    out_of_range: list[str] = Field(description="features outside the range seen in training")
+
+
 class Classified(Schema):
     """A classification row's answer."""
 
     label: str
     probabilities: dict[str, float]
-    stability: LabelStability
+    stability: LabelStability | NotComputed
 
 
 class Graded(Schema):
@@ -82,7 +93,7 @@ class Estimated(Schema):
     """A regression row's answer."""
 
     value: float
-    stability: Stability
+    stability: Stability | NotComputed
 
 
 Answer = Classified | Graded | Estimated
@@ -93,6 +104,7 @@ class PredictionAnswer(Schema):
 
     model: str
     version: str
+    method: Method = Field(description="how stability is obtained; analytic is from exact derivatives")
     predictions: list[Answer]
 
 
@@ -147,7 +159,9 @@ class MonteCarlo(Schema):
 class Explained(Schema):
     """What sensitivity adds to a row's answer."""
 
-    method: Literal["analytic"]
+    method: Method = Field(
+        description="how they were obtained: analytic is exact, monte_carlo is of the output smoothed by the noise"
+    )
     sensitivities: list[NumericSensitivity | CategoricalSensitivity] = Field(description="strongest first")
     jacobian: list[list[float]] | None = Field(default=None, description="d scores / d columns, in raw units")
     layer_norms: list[float] | None = Field(default=None, description="derivative norm after each layer, per sigma")

@@ -14,6 +14,7 @@ from service.api.context import Context
 from service.api.exchange import Endpoint
 from service.api.incoming import Answer, Incoming
 from service.api.matrix import MatrixParser
+from service.api.measuring import check_measuring
 from service.api.predict import require_finite
 from service.api.requests import SENSITIVITY_MEMBERS, ModelRequest, read_query, read_request, read_row, read_timeout
 from service.api.sampling import check_draws, sample
@@ -173,6 +174,7 @@ async def _answer(context: Context, served: ServedModel, wanted: ModelRequest, d
         seconds = deadline - asyncio.get_running_loop().time()
         check_draws(served, len(wanted.instances), wanted.draws, context.settings.max_draws, seconds)
     features = served.model.rows.encode(wanted.instances)
+    check_measuring(context, served, len(features), deadline)
     base = await served.predict(inputs_of(features, wanted.noise_scale, observe=False), deadline)
     require_finite(base)
     jacobian = await served.differentiate(features, deadline)
@@ -192,12 +194,7 @@ async def _answer(context: Context, served: ServedModel, wanted: ModelRequest, d
         base.result.answers[part],
         jacobian,
         layer_norms,
-        sensitivity(
-            base.result.diagnosis.gradient[part],
-            jacobian,
-            served.model.rows.noise,
-            np.full(len(features), wanted.noise_scale),
-        ),
+        _sensitivity(served, base.result, part, jacobian, wanted.noise_scale),
         {
             feature.name: await _switch(served, feature, features, base, context.settings.max_batch_rows, deadline)
             for feature in served.card.features
@@ -213,6 +210,17 @@ async def _answer(context: Context, served: ServedModel, wanted: ModelRequest, d
     if len(features) * len(served.model.rows.names) <= INLINE_ENTRIES and not wanted.include:
         return Answer(explanation.content())
     return Answer(await asyncio.to_thread(explanation.content))
+
+
+def _sensitivity(
+    served: ServedModel, batch: Predictions, part: slice, jacobian: Matrix, noise_scale: float
+) -> Sensitivity:
+    noise, scales = served.model.rows.noise, np.full(len(jacobian), noise_scale)
+    if batch.slope is None:
+        return sensitivity(batch.diagnosis.gradient[part], jacobian, noise, scales)
+    # Draws give the reported output's own slopes: no link to be followed by its tangent.
+    slope = batch.slope[part]
+    return sensitivity(np.ones((len(slope), 1)), slope[:, None], noise, scales)
 
 
 def _check_size(served: ServedModel, wanted: ModelRequest) -> None:

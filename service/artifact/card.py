@@ -16,10 +16,12 @@ from service.errors import ArtifactError
 
 SCHEMA_VERSION: Literal[1] = 1
 MAX_SCORES = 64
+MAX_PROBED_COLUMNS = 4096  # without derivatives of its own, a row costs two further rows a column
 QUANTILES = 101  # the minimum, the percentiles 1 to 99 and the maximum
 
 Role = Literal["model", "jacobian", "layers"]
 Task = Literal["classification", "regression", "ordinal"]
+Method = Literal["analytic", "finite_difference", "monte_carlo"]
 ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 ModelVersion = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,8}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -213,6 +215,38 @@ class Provenance(CardModel):
     versions: dict[str, str]
 
 
+class Differences(CardModel):
+    """Central differences, which the service takes with two further rows a column."""
+
+    step: float = Field(gt=0, le=1, description="how far to go each way, in standard deviations of the feature")
+
+
+class Draws(CardModel):
+    """Noise draws, the same for every row."""
+
+    count: int = Field(ge=64, le=2**16, multiple_of=2, description="a row; every second is its predecessor's opposite")
+    seed: int = Field(ge=0, lt=2**32)
+
+
+class Adoption(CardModel):
+    """Where an adopted model comes from, and how each of the card's numbers was obtained."""
+
+    source_sha256: Sha256 = Field(description="of the ONNX file as it was given")
+    producer: str = Field(description="what the file says it was made by")
+    source_difference: float = Field(
+        ge=0, description="largest difference of the artifact's outputs from those of the file as it was given"
+    )
+    expected_difference: float | None = Field(
+        default=None, ge=0, description="the same from the predictions that the user gave; null where none were given"
+    )
+    jacobian_difference: float | None = Field(
+        default=None,
+        ge=0,
+        description="of the derivatives from central differences, relative to the row's largest; median over the rows",
+    )
+    obtained: dict[str, str] = Field(description="by number: how it was obtained, and what it is not")
+
+
 class ModelCard(CardModel):
     """A model version: its inputs, outputs, graphs, stability reference, quality and origin."""
 
@@ -220,7 +254,12 @@ class ModelCard(CardModel):
     name: ModelName
     version: ModelVersion
     task: Task
-    method: Literal["analytic"] = Field(description="how the derivatives are obtained")
+    method: Method = Field(
+        description="how stability is obtained: by exact derivatives in the graphs, by differences, by drawing noise"
+    )
+    differences: Differences | None = Field(default=None, description="of method finite_difference")
+    draws: Draws | None = Field(default=None, description="of method monte_carlo")
+    adoption: Adoption | None = Field(default=None, description="of a model that was trained elsewhere")
     target: str = Field(description="name of what is predicted")
     target_unit: str | None = None
     features: tuple[Feature, ...] = Field(min_length=1)
@@ -248,8 +287,6 @@ class ModelCard(CardModel):
             raise ValueError(f"a {self.task} card cannot have {len(self.labels)} labels")
         if self.scores > MAX_SCORES:
             raise ValueError(f"more than {MAX_SCORES} scores")
-        if not {"model", "jacobian"} <= set(self.graphs):
-            raise ValueError("graphs must hold model and jacobian")
         rows = self.golden.features.shape[0] if self.golden.features.shape else 0
         expected = {
             "features": (rows, self.width),
@@ -262,6 +299,27 @@ class ModelCard(CardModel):
         for part, shape in expected.items():
             if rows < 1 or getattr(self.golden, part).shape != shape:
                 raise ValueError(f"golden {part} must have shape {shape} with at least one row")
+        return self
+
+    @model_validator(mode="after")
+    def _obtained(self) -> Self:
+        """The method has its parts, and a model that the service has to probe is one that it can."""
+        if (self.differences is None) == (self.method == "finite_difference"):
+            raise ValueError("differences belong to the method finite_difference")
+        if (self.draws is None) == (self.method == "monte_carlo"):
+            raise ValueError("draws belong to the method monte_carlo")
+        if self.method == "analytic":
+            if not {"model", "jacobian"} <= set(self.graphs):
+                raise ValueError("graphs must hold model and jacobian")
+            return self
+        if set(self.graphs) != {"model"}:
+            raise ValueError(f"graphs of the method {self.method} are model alone")
+        if self.width > MAX_PROBED_COLUMNS:
+            raise ValueError(f"the method {self.method} takes at most {MAX_PROBED_COLUMNS} columns")
+        if self.task == "ordinal":
+            raise ValueError(f"an ordinal card cannot have the method {self.method}")
+        if any(isinstance(feature, CategoricalFeature) for feature in self.features):
+            raise ValueError(f"the method {self.method} takes numeric features only")
         return self
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from service.artifact.card import ModelCard, Role
 from service.artifact.store import Artifact, graph_file
 from service.runtime.graph import Execution, Graph
+from service.runtime.probe import Probe
 from service.runtime.rows import RowEncoder
 from service.stability.measures import Diagnosis, diagnose
 from service.stability.row import MAX_SCORES, diagnose_row
@@ -48,13 +49,22 @@ class Predictions:
         is_outside: (rows,) whether any does.
         diagnosis: the measures.
         verdicts: the verdicts.
+        slope: (rows, D) of the reported output per raw unit, where noise draws gave it; else None.
         percentile: (rows,) of the volatility among the card's held-out rows.
         seconds: what the run took; known once it is over.
     """
 
     seconds = 0.0
 
-    def __init__(self, model: "Model", inputs: Inputs, outputs: Mapping[str, Floats], thresholds: Thresholds) -> None:
+    def __init__(
+        self,
+        model: "Model",
+        inputs: Inputs,
+        outputs: Mapping[str, Floats],
+        thresholds: Thresholds,
+        diagnosis: Diagnosis | None = None,
+        slope: NDArray[np.float64] | None = None,
+    ) -> None:
         card = model.card
         self.task = card.task
         self._model = model
@@ -65,15 +75,16 @@ class Predictions:
         self.mean_shift = outputs.get("mean_shift")
         self.outside: Mask = model.rows.outside(inputs.features)
         self.is_outside: Mask = np.asarray(self.outside.any(axis=1))
-        if len(self.scores) == 1 and self.scores.shape[1] <= MAX_SCORES:
+        self.slope = slope
+        if len(self.scores) == 1 and self.scores.shape[1] <= MAX_SCORES and diagnosis is None:
             self._measure_row(card, thresholds)
         else:
-            self._measure_batch(card, thresholds)
+            self._measure_batch(card, thresholds, diagnosis)
 
     def __len__(self) -> int:
         return len(self.scores)
 
-    def _measure_batch(self, card: ModelCard, thresholds: Thresholds) -> None:
+    def _measure_batch(self, card: ModelCard, thresholds: Thresholds, counted: Diagnosis | None) -> None:
         scores, covariance, mean_shift = self.scores, self.covariance, self.mean_shift
         finite = np.isfinite(covariance).all(axis=(1, 2)) & np.isfinite(scores).all(axis=1)
         if mean_shift is not None:
@@ -86,7 +97,9 @@ class Predictions:
             covariance = np.where(self.finite[:, None, None], covariance, 0.0)
             if mean_shift is not None:
                 mean_shift = np.where(self.finite[:, None], mean_shift, 0.0)
-        self.diagnosis: Diagnosis = diagnose(card.task, scores, covariance, self.inputs.noise_scale, mean_shift)
+        self.diagnosis: Diagnosis = (
+            diagnose(card.task, scores, covariance, self.inputs.noise_scale, mean_shift) if counted is None else counted
+        )
         self.verdicts: Verdicts = judge(card.task, self.diagnosis, self.is_outside, card.reference, thresholds)
         self.percentile = percentile(self.diagnosis.volatility, card.reference)
 
@@ -147,6 +160,18 @@ class Predictions:
         return [self._model.rows.numeric[column] for column in np.flatnonzero(self.outside[row]).tolist()]
 
 
+class Unmeasured(Predictions):
+    """Predictions whose stability was not computed, because it would take further runs; nothing of it is observed."""
+
+    @cached_property
+    def answers(self) -> list[dict[str, Any]]:
+        """Each row as the API answers it; `out_of_range` is known all the same."""
+        return [
+            {**answer, "stability": {"verdict": "not_computed", "out_of_range": answer["stability"]["out_of_range"]}}
+            for answer in super().answers
+        ]
+
+
 class Model:
     """A model version's graphs, opened. Safe to use from several threads."""
 
@@ -164,10 +189,25 @@ class Model:
             role: Graph(content, graph_file(role), execution) for role, content in artifact.graphs.items()
         }
         self.thresholds = thresholds or Thresholds()
+        self.probe = (
+            None if artifact.card.method == "analytic" else Probe(artifact.card, self.rows, self.graphs["model"])
+        )
 
     def predict(self, inputs: Inputs) -> Predictions:
         """Run the model graph and measure."""
-        return Predictions(self, inputs, self.graphs["model"].run(inputs.features), self.thresholds)
+        outputs = self.graphs["model"].run(inputs.features)
+        if self.probe is None:
+            return Predictions(self, inputs, outputs, self.thresholds)
+        found = self.probe.measure(inputs.features, inputs.noise_scale)
+        outputs["covariance"] = found.covariance
+        return Predictions(self, inputs, outputs, self.thresholds, found.diagnosis, found.slope)
+
+    def answer(self, inputs: Inputs) -> Unmeasured:
+        """Run the model graph and measure nothing; for models that would have to be probed."""
+        outputs = self.graphs["model"].run(inputs.features)
+        scores = outputs["scores"]
+        outputs["covariance"] = np.zeros((*scores.shape, scores.shape[1]), np.float32)
+        return Unmeasured(self, inputs._replace(observe=np.zeros_like(inputs.observe)), outputs, self.thresholds)
 
     def score(self, features: Floats) -> Floats:
         """Run the model graph for its scores alone; measures nothing."""
@@ -175,6 +215,8 @@ class Model:
 
     def differentiate(self, features: Floats) -> Floats:
         """(rows, S, D) derivative of the scores with respect to the features in raw units."""
+        if self.probe is not None:
+            return self.probe.differentiate(features)
         return self.graphs["jacobian"].run(features)["jacobian"]
 
     def layer_norms(self, features: Floats) -> Floats:

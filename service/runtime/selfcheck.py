@@ -14,6 +14,9 @@ from service.stability.verdict import Thresholds
 # ONNX Runtime versions differ in the order of float32 sums, by about 1e-6; a wrong weight by far more.
 GOLDEN_TOLERANCE = 1e-3
 
+# Differences of float32 scores over a small step are rounded by more.
+DIFFERENCES_TOLERANCE = 2e-2
+
 _FLOAT = "tensor(float)"
 
 
@@ -45,9 +48,12 @@ def golden_features(card: ModelCard) -> NDArray[np.float32]:
 def _expected_outputs(card: ModelCard) -> dict[Role, dict[str, tuple[int, ...]]]:
     """Outputs by graph, with their shapes behind the batch dimension; layer_norms any where the card has none."""
     S, D = card.scores, card.width
-    outputs: dict[str, tuple[int, ...]] = {"scores": (S,), "covariance": (S, S)}
+    outputs: dict[str, tuple[int, ...]] = {"scores": (S,)}
     if card.labels:
         outputs["probabilities"] = (len(card.labels),)
+    if card.method != "analytic":
+        return {"model": outputs}
+    outputs["covariance"] = (S, S)
     if card.golden.mean_shift is not None:
         outputs["mean_shift"] = (S,)
     jacobian: dict[str, tuple[int, ...]] = {"jacobian": (S, D)}
@@ -89,11 +95,13 @@ def _check_golden(model: Model) -> None:
     if predictions.mean_shift is not None:
         found["mean_shift"] = predictions.mean_shift
     for name, values in found.items():
-        graph = model.graphs["jacobian" if name == "jacobian" else "model"]
+        graph = model.graphs["jacobian" if name == "jacobian" and "jacobian" in model.graphs else "model"]
+        rounded = model.card.method == "finite_difference" and name != "scores"
+        tolerance = DIFFERENCES_TOLERANCE if rounded else GOLDEN_TOLERANCE
         expected = _array(getattr(golden, name))
         scale = np.abs(expected).max()
         # `not <=` also catches NaN.
-        if not (np.abs(values - expected) <= GOLDEN_TOLERANCE * scale + np.finfo(np.float32).tiny).all():
+        if not (np.abs(values - expected) <= tolerance * scale + np.finfo(np.float32).tiny).all():
             raise ArtifactError(f"does not reproduce the golden rows' {name}", graph.name)
     if predictions.probabilities is not None:
         fits = np.abs(predictions.probabilities - _probabilities(model.card.task, found["scores"])) <= GOLDEN_TOLERANCE

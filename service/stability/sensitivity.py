@@ -22,7 +22,7 @@ class Sensitivity(NamedTuple):
     share: Floats
 
 
-def sensitivity(gradient: Floats, jacobian: NDArray[np.float32], noise: Floats, noise_scale: Floats) -> Sensitivity:
+def sensitivity(gradient: Floats, jacobian: NDArray[np.floating], noise: Floats, noise_scale: Floats) -> Sensitivity:
     """Chain the output's gradient with the scores' Jacobian.
 
     Args:

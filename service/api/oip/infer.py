@@ -11,6 +11,7 @@ from starlette.responses import Response
 from service.api.context import Context
 from service.api.exchange import Endpoint
 from service.api.incoming import Answer, Incoming
+from service.api.measuring import check_measuring
 from service.api.oip.request import Bounds, InferRequest, Values, WantedOutput, read_infer_request
 from service.api.oip.tensormap import TensorMap, tensor_map, to_matrix, to_tensor
 from service.api.oip.tensors import TensorSpec, to_bytes
@@ -18,6 +19,8 @@ from service.api.predict import require_finite
 from service.api.requests import read_timeout
 from service.errors import InvalidInput, NonFiniteOutput, TooLarge
 from service.served import ServedModel, inputs_of
+
+PLAIN_OUTPUTS = frozenset(("label", "value", "probabilities", "scores"))
 
 
 def infer_endpoint(context: Context) -> Endpoint:
@@ -39,7 +42,11 @@ def infer_endpoint(context: Context) -> Endpoint:
         if jacobian and len(features) > context.settings.max_sensitivity_rows:
             limit = context.settings.max_sensitivity_rows
             raise TooLarge(f"must be at most {limit} rows with the jacobian; send several requests", "inputs")
-        share = await served.predict(inputs_of(features, wanted.noise_scale, wanted.observe), deadline)
+        # Who asks for no measure needs none; the usual outputs hold several.
+        measured = any(output.name not in PLAIN_OUTPUTS for output in outputs)
+        if measured:
+            check_measuring(context, served, len(features), deadline, "inputs")
+        share = await served.predict(inputs_of(features, wanted.noise_scale, wanted.observe), deadline, measured)
         require_finite(share, "inputs")
         derivatives = await _jacobian(served, features, deadline) if jacobian else None
         part = slice(share.start, share.stop)

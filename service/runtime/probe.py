@@ -1,0 +1,79 @@
+"""Models whose graph has no derivatives: their stability is found by running further rows."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.artifact.card import ModelCard, NumericFeature
+from service.runtime.graph import Graph
+from service.runtime.rows import RowEncoder
+from service.stability.differences import central_differences
+from service.stability.draws import Drawn, Moved, NoiseDraws
+from service.stability.measures import Diagnosis
+
+Floats = NDArray[np.float64]
+Matrix = NDArray[np.float32]
+
+
+class Probed(NamedTuple):
+    """What further rows say of a batch.
+
+    Attributes:
+        covariance: (rows, S, S) of the scores at one noise sigma.
+        diagnosis: the measures, where they were counted; None where they follow from the covariance.
+        slope: (rows, D) of the reported output per raw unit, where draws gave it.
+    """
+
+    covariance: Matrix
+    diagnosis: Diagnosis | None = None
+    slope: Floats | None = None
+
+
+class Probe:
+    """Measures by the card's method.
+
+    Attributes:
+        rows: further rows that one row takes.
+    """
+
+    def __init__(self, card: ModelCard, encoder: RowEncoder, graph: Graph) -> None:
+        self._task = card.task
+        self._graph = graph
+        self._noise = encoder.noise
+        self._columns = encoder.columns
+        self._draws: NoiseDraws | None = None
+        if card.draws is not None:
+            self._draws = NoiseDraws(encoder.noise, card.draws.count, card.draws.seed)
+            self.rows = card.draws.count
+        elif card.differences is not None:
+            std = [feature.std for feature in card.inputs() if isinstance(feature, NumericFeature)]
+            self._steps = (card.differences.step * np.array(std)).astype(np.float32)
+            self.rows = 2 * len(std)
+        else:
+            raise ValueError(f"a card of method {card.method} has nothing to probe with")
+
+    def measure(self, features: Matrix, noise_scale: Floats) -> Probed:
+        """Measure rows, (rows, D), at multiples of the noise, (rows,)."""
+        if self._draws is not None:
+            drawn = self._drawn(self._draws, features, noise_scale)
+            return Probed(drawn.covariance, drawn.diagnosis, drawn.slope)
+        noisy = self.differentiate(features) * self._noise.astype(np.float32)
+        with np.errstate(invalid="ignore", over="ignore"):
+            return Probed(noisy @ noisy.transpose(0, 2, 1))
+
+    def differentiate(self, features: Matrix) -> Matrix:
+        """(rows, S, D) slopes of the scores per raw unit; by draws, those of the scores smoothed by the noise."""
+        if self._draws is not None:
+            return self._drawn(self._draws, features, np.ones(len(features))).jacobian
+        return central_differences(self._scores, features, self._columns, self._steps)
+
+    def _drawn(self, draws: NoiseDraws, features: Matrix, noise_scale: Floats) -> Drawn:
+        return draws.measure(self._task, self._run, features, noise_scale)
+
+    def _scores(self, features: Matrix) -> Matrix:
+        return self._graph.run(features)["scores"]
+
+    def _run(self, features: Matrix) -> Moved:
+        outputs = self._graph.run(features)
+        return Moved(outputs["scores"], outputs.get("probabilities"))

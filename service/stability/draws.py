@@ -1,0 +1,128 @@
+"""Stability measures by a fixed set of noise draws: for models without derivatives, such as trees.
+
+The draws are the same for every row and every request, so that answers are repeatable. They come in pairs of opposite
+sign. Slopes are those of the plane that fits the draws best: the derivative of the model smoothed by the noise,
+whatever the model itself does in between.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.artifact.card import Task
+from service.stability.measures import Diagnosis
+
+Floats = NDArray[np.float64]
+Matrix = NDArray[np.float32]
+Run = Callable[[Matrix], "Moved"]
+
+CHUNK = 2**22  # input values of one run
+
+
+class Moved(NamedTuple):
+    """What a run gives: (rows, S) scores, and (rows, K) probabilities or None."""
+
+    scores: Matrix
+    probabilities: Matrix | None
+
+
+class Drawn(NamedTuple):
+    """What the draws say of a batch.
+
+    Attributes:
+        diagnosis: the measures, counted; `flip_distance` is infinite, for there is no distance in a count, `gradient`
+            is that of the link, and `gradient_norm` the root of the scores' variance over the noise scale.
+        covariance: (rows, S, S) of the scores over the draws, per sigma squared.
+        slope: (rows, D) of the reported output, per raw unit.
+        jacobian: (rows, S, D) slopes of the scores, per raw unit.
+    """
+
+    diagnosis: Diagnosis
+    covariance: Matrix
+    slope: Floats
+    jacobian: Matrix
+
+
+class NoiseDraws:
+    """A seeded set of draws, common to all rows."""
+
+    def __init__(self, noise: Floats, count: int, seed: int) -> None:
+        """Draw `count` times the noise of (D,) columns; columns without noise stay as they are."""
+        self.columns = np.flatnonzero(noise)
+        self.noise = noise
+        # The legacy generator: its stream is the one that NumPy promises never to change.
+        half = np.random.RandomState(seed).standard_normal((count // 2, len(self.columns)))
+        self.standard = np.concatenate([half, -half])
+        self._fit = np.linalg.pinv(self.standard)
+
+    def measure(self, task: Task, run: Run, features: Matrix, noise_scale: Floats) -> Drawn:
+        """Count what the draws do to rows, (rows, D), at multiples of the noise, (rows,)."""
+        size = max(1, CHUNK // (len(self.standard) * features.shape[1]))
+        parts = [
+            self._measure(task, run, features[start : start + size], noise_scale[start : start + size])
+            for start in range(0, len(features), size)
+        ]
+        diagnosis = Diagnosis(
+            *(np.concatenate(field) for field in zip(*(part.diagnosis for part in parts), strict=True))
+        )
+        return Drawn(diagnosis, *(np.concatenate(field) for field in zip(*(part[1:] for part in parts), strict=True)))
+
+    def _measure(self, task: Task, run: Run, features: Matrix, noise_scale: Floats) -> Drawn:
+        rows, width = features.shape
+        draws, each = len(self.standard), np.arange(rows)
+        moved = np.repeat(features[:, None], draws, axis=1)
+        sigma = self.noise[self.columns]
+        moved[:, :, self.columns] += (noise_scale[:, None, None] * (self.standard * sigma)).astype(np.float32)
+        own, noisy = run(features), run(moved.reshape(-1, width))
+        scores = noisy.scores.astype(np.float64).reshape(rows, draws, -1)
+        s = own.scores.astype(np.float64)
+        if task == "regression":
+            label, value, outputs = np.zeros(rows, np.int64), s[:, 0], scores[:, :, 0]
+            flips, runner_up, gradient = np.full(rows, np.nan), np.full(rows, -1), np.ones_like(s)
+        else:
+            assert own.probabilities is not None
+            assert noisy.probabilities is not None
+            label = s.argmax(axis=1)
+            p = own.probabilities.astype(np.float64)
+            value = p[each, label]
+            outputs = noisy.probabilities.astype(np.float64).reshape(scores.shape)[each, :, label]
+            gradient = -value[:, None] * p
+            gradient[each, label] += value
+            counts = (scores.argmax(axis=2)[:, :, None] == np.arange(s.shape[1])).sum(axis=1)
+            counts[each, label] = -1
+            flips = np.maximum(counts, 0).sum(axis=1) / draws
+            runner_up = np.where(counts.max(axis=1) > 0, counts.argmax(axis=1), _nearest(s, scores, label))
+        with np.errstate(invalid="ignore", over="ignore"):
+            centred = scores - scores.mean(axis=1, keepdims=True)
+            square = np.square(noise_scale)[:, None, None] * (draws - 1)
+            covariance = centred.transpose(0, 2, 1) @ centred / square
+            away = outputs - outputs.mean(axis=1, keepdims=True)
+            unit = sigma * noise_scale[:, None]
+            slope, jacobian = np.zeros((rows, width)), np.zeros((rows, s.shape[1], width), np.float32)
+            slope[:, self.columns] = away @ self._fit.T / unit
+            jacobian[:, :, self.columns] = centred.transpose(0, 2, 1) @ self._fit.T / unit[:, None]
+            diagnosis = Diagnosis(
+                label=label,
+                value=value,
+                volatility=outputs.std(axis=1, ddof=1),
+                flip_distance=np.full(rows, np.inf),
+                flip_probability=flips,
+                runner_up=runner_up,
+                gradient_norm=np.sqrt(covariance.trace(axis1=1, axis2=2)),
+                gradient=gradient,
+            )
+        return Drawn(diagnosis, covariance.astype(np.float32), slope, jacobian)
+
+
+def _nearest(s: Floats, scores: Floats, label: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(rows,) the rival fewest standard deviations of its margin away; where no margin moves, the next highest."""
+    each = np.arange(len(s))
+    with np.errstate(invalid="ignore", over="ignore"):
+        margin = s[each, label][:, None] - s
+        sd = (scores[each, :, label][:, :, None] - scores).std(axis=1)
+    distance = np.where(sd > 0, margin / np.where(sd > 0, sd, 1.0), np.inf)
+    distance[each, label] = np.inf
+    margin[each, label] = np.inf
+    return np.asarray(np.where(np.isfinite(distance).any(axis=1), distance.argmin(axis=1), margin.argmin(axis=1)))
