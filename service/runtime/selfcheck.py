@@ -8,6 +8,7 @@ from service.artifact.store import Artifact
 from service.errors import ArtifactError
 from service.runtime.graph import Execution, Graph
 from service.runtime.model import Inputs, Model
+from service.runtime.parity import require_parity
 from service.stability.verdict import Thresholds
 
 # Largest difference from the golden rows, relative to the largest magnitude among all rows. Processors and
@@ -25,13 +26,18 @@ def load(artifact: Artifact, execution: Execution, thresholds: Thresholds | None
 
     Raises:
         ArtifactError: a graph cannot be loaded, has other inputs, outputs or shapes than the card says, or does not
-            reproduce the golden rows.
+            reproduce the golden rows; or on another device than the CPU differs from it.
         DeviceError: the execution's device turned out not to be used.
     """
     model = Model(artifact, execution, thresholds)
     for role, outputs in _expected_outputs(artifact.card).items():
         _check_signature(model.graphs[role], artifact.card.width, outputs)
     _check_golden(model)
+    if execution.device != "cpu":
+        rows = parity_rows(model)
+        for role, content in artifact.graphs.items():
+            graph = model.graphs[role]
+            require_parity(graph, Graph(content, graph.name, Execution("cpu", execution.threads)), rows)
     return model
 
 
@@ -43,6 +49,14 @@ def accept(artifact: Artifact) -> None:
 def golden_features(card: ModelCard) -> NDArray[np.float32]:
     """(rows, D) the card's synthetic rows; also what a model is warmed up with."""
     return _array(card.golden.features)
+
+
+def parity_rows(model: Model) -> NDArray[np.float32]:
+    """(64, D) the golden rows again and again, with the card's noise on them."""
+    golden = golden_features(model.card)
+    rows = np.resize(golden, (64, golden.shape[1]))
+    noise = np.random.default_rng(0).normal(size=rows.shape) * model.rows.noise
+    return (rows + noise).astype(np.float32)
 
 
 def _expected_outputs(card: ModelCard) -> dict[Role, dict[str, tuple[int, ...]]]:

@@ -1,0 +1,40 @@
+"""Whether a device computes what the CPU does: at every batch size that has bound buffers, which also warms them up."""
+
+import logging
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import ArtifactError
+from service.runtime.graph import BOUND_ROWS, Graph
+
+log = logging.getLogger(__name__)
+
+# Largest difference from the CPU, relative to the largest magnitude. Orders of float32 sums differ by about 1e-6;
+# kernels with less than float32's precision by 1e-3 and more.
+PARITY_TOLERANCE = 2e-4
+
+
+def differences(graph: Graph, reference: Graph, rows: NDArray[np.float32]) -> dict[str, float]:
+    """Each output's largest difference from the reference's, relative to the reference's largest magnitude.
+
+    `rows` are (any number, D), and repeated to fill a batch of every size. NaN counts as infinitely far.
+    """
+    found = dict.fromkeys(graph.outputs, 0.0)
+    for size in BOUND_ROWS:
+        batch = np.resize(rows, (size, rows.shape[1]))
+        ours, theirs = graph.run(batch), reference.run(batch)
+        for name in found:
+            scale = max(float(np.abs(theirs[name]).max()), float(np.finfo(np.float32).tiny))
+            difference = float(np.abs(ours[name] - theirs[name]).max()) / scale
+            found[name] = max(found[name], difference if np.isfinite(difference) else np.inf)
+    return found
+
+
+def require_parity(graph: Graph, reference: Graph, rows: NDArray[np.float32]) -> None:
+    """Report how far a graph's outputs are from the reference's; raises `ArtifactError` where that is too far."""
+    found = differences(graph, reference, rows)
+    log.info("parity with the CPU", extra={"graph": graph.name, "largest_relative_difference": found})
+    name, most = max(found.items(), key=lambda item: item[1])
+    if not most <= PARITY_TOLERANCE:
+        raise ArtifactError(f"differs from the CPU by {most:.1e} of its largest magnitude in its {name}", graph.name)
