@@ -22,8 +22,8 @@ class Ratio:
     Attributes:
         level: the score.
         value: the rival's parameters over ours.
-        low: 2.5% quantile over resampled seeds; None where a resampled curve of ours never reaches the level.
-        high: 97.5% quantile, likewise.
+        low: 2.5% quantile over resampled seeds; None where that often a resampled curve of ours misses the level.
+        high: 97.5% quantile; None where that often a resampled curve misses the level.
         bound: `=` where both curves cross the level; `>=` where our smallest network is already better.
     """
 
@@ -61,19 +61,19 @@ def iso_ratio(ours: Curve, theirs: Curve, level: float, higher_is_better: bool) 
     its points linearly in the logarithm of the parameters and, for errors, of the score. None where a curve never gets
     there.
     """
-    value, bound = _ratio(_means(ours), _means(theirs), level, higher_is_better)
-    if value is None:
+    needed, rivals = (parameters_at(_means(curve), level, higher_is_better) for curve in (ours, theirs))
+    if needed is None or rivals is None:
         return None
     random = np.random.default_rng(0)
-    drawn = [
-        _ratio(_resampled(ours, random), _resampled(theirs, random), level, higher_is_better)[0]
-        for _ in range(RESAMPLES)
-    ]
-    found = [ratio for ratio in drawn if ratio is not None]
-    # A resampled rival that misses the level needs more than its largest network: the upper end is then open.
-    enough = len(found) >= 0.975 * RESAMPLES
-    low = float(np.quantile(found, 0.025)) if len(found) > RESAMPLES / 2 else None
-    return Ratio(level, value, low, float(np.quantile(found, 0.975)) if enough else None, bound)
+    lows, highs = [], []
+    for _ in range(RESAMPLES):
+        mine, other = (parameters_at(_resampled(curve, random), level, higher_is_better) for curve in (ours, theirs))
+        # Who misses the level needs more than the largest network that was measured.
+        lows.append(0.0 if mine is None else (other or max(theirs)[0]) / mine)
+        highs.append(math.inf if mine is None or other is None else other / mine)
+    low, high = (float(np.quantile(ends, at, method="nearest")) for ends, at in ((lows, 0.025), (highs, 0.975)))
+    bound = ">=" if needed == math.exp(math.log(min(ours)[0])) else "="
+    return Ratio(level, rivals / needed, low or None, high if math.isfinite(high) else None, bound)
 
 
 def parameters_at(curve: Sequence[tuple[int, float]], level: float, higher_is_better: bool) -> float | None:
@@ -91,16 +91,6 @@ def parameters_at(curve: Sequence[tuple[int, float]], level: float, higher_is_be
         if above >= wanted:
             return math.exp(size + (larger - size) * (wanted - below) / (above - below))
     return None
-
-
-def _ratio(
-    ours: Sequence[tuple[int, float]], theirs: Sequence[tuple[int, float]], level: float, higher_is_better: bool
-) -> tuple[float | None, str]:
-    needed = parameters_at(ours, level, higher_is_better)
-    rivals = parameters_at(theirs, level, higher_is_better)
-    if needed is None or rivals is None:
-        return None, "="
-    return rivals / needed, ">=" if needed == math.exp(math.log(min(ours)[0])) else "="
 
 
 def _means(curve: Curve) -> list[tuple[int, float]]:
