@@ -26,7 +26,7 @@ PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve compare bench bench-training bench-calibration bench-saliency bench-reviews test test-slow test-clients test-deploy check format format-check lint types train constraints
+.PHONY: help serve compare bench bench-peers bench-training bench-calibration bench-saliency bench-reviews test test-slow test-clients test-deploy check format format-check lint types train constraints
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,6 +80,17 @@ train: $(VENV)/.dev ## train every config in training/configs and publish it as 
 
 bench: $(VENV)/.dev ## load the service and other ways of serving side by side; needs wrk and two cores
 	$(BIN)/python -m benchmarks.serving $(ARGS)
+
+# Other model servers: each has its own environment, because their dependencies disagree.
+PEERS := kserve mlserver bentoml litserve
+
+.venv-peers/%/.installed: benchmarks/serving/peers/%.txt
+	@echo "Installing $* into .venv-peers/$* ..."
+	$(PYTHON) -m venv .venv-peers/$*
+	.venv-peers/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+bench-peers: $(PEERS:%=.venv-peers/%/.installed) bench ## bench beside KServe, MLServer, BentoML and LitServe
 
 bench-calibration: $(VENV)/.dev ## run rows with drawn noise, and compare with their stated stability; --fit in ARGS adds networks
 	$(BIN)/python -m benchmarks.calibration $(if $(MNIST),--mnist '$(MNIST)') $(ARGS)

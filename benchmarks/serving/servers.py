@@ -1,8 +1,9 @@
-"""Who is measured: processes that serve a shipped model, each pinned to one core."""
+"""Who is measured: processes that serve one graph, each pinned to one core."""
 
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -11,12 +12,25 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
+import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.serving.workloads import ROOT, Workload
 
 JSON = {"Content-Type": "application/json"}
+PEERS = ROOT / ".venv-peers"
+SCRIPTS = ROOT / "benchmarks/serving/peers"
+QUIET = {
+    "BENTOML_DO_NOT_TRACK": "True",
+    "DO_NOT_TRACK": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "ORT_DISABLE_TELEMETRY": "1",
+}
+Probabilities = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -34,91 +48,197 @@ class Server:
 
     Attributes:
         name: as the report calls it.
-        command: the arguments behind `python`, with `{port}` in them.
-        protocol: which body it takes and answers: `ours`, `undiagnosed`, `plain` or `echo`.
-        environment: further environment variables.
+        command: how it starts, with `{port}` in it.
+        protocol: which body it takes and answers: `ours` or `undiagnosed` (/predict, and the open protocol's binary
+            tensors), `instances` (/predict with `instances` alone), `v1` (KServe's, binary as the open protocol),
+            `v2` (the open protocol in JSON), or `echo`.
+        environment: further environment variables, with `{port}` in them.
+        folder: where it runs.
     """
 
     name: str
     command: tuple[str, ...]
     protocol: str
     environment: tuple[tuple[str, str], ...] = ()
+    folder: Path = ROOT
 
     def question(self, workload: Workload) -> Question | None:
         """The request of a workload; None where this server has no such interface."""
+        own = self.protocol in ("ours", "undiagnosed", "echo")
         if workload.binary:
+            if self.protocol == "v1":
+                return _binary(workload, "peer", ("probabilities",))
             outputs = ("scores", "probabilities") if self.protocol == "undiagnosed" else ()
-            return None if self.protocol == "plain" else _binary(workload, outputs)
-        model = f'"model": "{workload.model}", ' if self.protocol != "plain" else ""
-        return Question("/predict", f'{{{model}"instances": {workload.instances()}}}'.encode(), JSON)
+            return _binary(workload, workload.model, outputs) if own else None
+        if self.protocol == "v2":
+            matrix = workload.matrix()
+            data = json.dumps([value for row in json.loads(workload.instances()) for value in row])
+            tensor = f'{{"name": "features", "datatype": "FP32", "shape": {list(matrix.shape)}, "data": {data}}}'
+            return Question("/v2/models/peer/infer", f'{{"inputs": [{tensor}]}}'.encode(), JSON)
+        path = "/v1/models/peer:predict" if self.protocol == "v1" else "/predict"
+        model = f'"model": "{workload.model}", ' if own else ""
+        return Question(path, f'{{{model}"instances": {workload.instances()}}}'.encode(), JSON)
 
-    def check(self, workload: Workload, answer: bytes, expected: list[str]) -> None:
-        """Raise unless the answer has the expected labels."""
-        if self.protocol == "echo" or (self.protocol == "undiagnosed" and workload.binary):
+    def check(self, workload: Workload, answer: bytes, expected: Probabilities) -> None:
+        """Raise unless the answer has the expected probabilities, (rows, labels)."""
+        if self.protocol == "echo":
             return
-        if workload.binary:
-            for label in expected:
-                if label.encode() not in answer:
-                    raise AssertionError(f"{self.name} answers {workload.name} wrongly")
-            return
-        labels = [str(row["label"]) for row in json.loads(answer)["predictions"]]
-        names = _indices(workload, expected) if self.protocol == "plain" else expected
-        if labels != names:
+        found = _binary_probabilities(answer, expected.shape) if workload.binary else _probabilities(answer)
+        if found.shape != expected.shape or not np.allclose(found, expected, atol=1e-4):
             raise AssertionError(f"{self.name} answers {workload.name} wrongly")
 
 
-def card_labels(model: str) -> list[str]:
-    """The labels of a shipped model."""
-    return list(json.loads((model_folder(model) / "card.json").read_text())["labels"])
+def peers(model: Path) -> list[Server]:
+    """The other model servers that `make bench-peers` has installed, around a graph."""
+    environment = (("PEER_MODEL", str(model)), ("PEER_PORT", "{port}"))
+    bento = ("-m", "bentoml", "serve", "serve_bentoml:Peer", "--host", "127.0.0.1", "--port", "{port}")
+    known = [
+        ("KServe", "kserve", ("serve_kserve.py",), "v1"),
+        ("MLServer", "mlserver", ("serve_mlserver.py",), "v2"),
+        ("LitServe", "litserve", ("serve_litserve.py",), "instances"),
+        ("BentoML", "bentoml", (*bento, "--working-dir", "."), "instances"),
+    ]
+    return [
+        Server(name, (str(PEERS / folder / "bin/python"), *command), protocol, environment, SCRIPTS)
+        for name, folder, command, protocol in known
+        if (PEERS / folder / ".installed").exists()
+    ]
 
 
-def model_folder(model: str) -> Path:
-    """The newest version of a shipped model."""
-    return max((ROOT / "models" / model).iterdir(), key=lambda path: int(path.name) if path.name.isdecimal() else 0)
+@dataclass(frozen=True)
+class Running:
+    """A server that listens."""
+
+    server: Server
+    address: str
+    process: "subprocess.Popen[bytes]"
+
+    def cpu_seconds(self) -> float:
+        """Processor time that it and what it has started have used."""
+        return sum(_cpu_seconds(pid) for pid in _family(self.process.pid))
+
+    def memory(self) -> int:
+        """Resident bytes, of it and what it has started."""
+        return sum(_resident(pid) for pid in _family(self.process.pid))
 
 
 @contextlib.contextmanager
-def running(server: Server, core: int) -> Iterator[str]:
-    """Start a server pinned to a core, and give its address once it listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = ["taskset", "-c", str(core), sys.executable, *(part.format(port=port) for part in server.command)]
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", **dict(server.environment)}
+def running(server: Server, cores: str, seconds: float = 180) -> Iterator[Running]:
+    """Start a server pinned to cores, and give it once it listens."""
+    port = _free_port()
+    parts = [sys.executable if part == "python" else part.format(port=port) for part in server.command]
+    further = {name: value.format(port=port) for name, value in server.environment}
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            ["taskset", "-c", cores, *parts],
+            cwd=server.folder,
+            env={**os.environ, **QUIET, **further},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
         try:
-            _await(process, port)
-            yield f"http://127.0.0.1:{port}"
+            _await(process, port, seconds)
+            yield Running(server, f"http://127.0.0.1:{port}", process)
         finally:
             process.terminate()
-            process.wait(timeout=60)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=30)
+            with contextlib.suppress(ProcessLookupError):  # what it has left behind, in the session made for it
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
-def _await(process: "subprocess.Popen[bytes]", port: int) -> None:
-    deadline = time.monotonic() + 60
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _await(process: "subprocess.Popen[bytes]", port: int, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"server ended with status {process.returncode}")
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
-        time.sleep(0.05)
+        time.sleep(0.01)
     raise TimeoutError("server did not start")
 
 
-def ask(address: str, question: Question) -> bytes:
-    """One request; raises unless it succeeds."""
-    response = httpx.post(address + question.path, content=question.body, headers=question.headers, timeout=60)
-    response.raise_for_status()
-    return response.content
+def ask(address: str, question: Question, patience: float = 60) -> bytes:
+    """One request; raises unless it succeeds. Some servers listen before they can answer: they get some patience."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            response = httpx.post(address + question.path, content=question.body, headers=question.headers, timeout=60)
+            response.raise_for_status()
+            return response.content
+        except httpx.HTTPError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
-def _indices(workload: Workload, expected: list[str]) -> list[str]:
-    labels = card_labels(workload.model)
-    return [str(labels.index(label)) for label in expected]
+def _family(pid: int) -> list[int]:
+    """A process and its descendants."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with contextlib.suppress(OSError):
+                children.setdefault(int(_stat(int(entry.name))[1]), []).append(int(entry.name))
+    found = [pid]
+    for one in found:
+        found += children.get(one, [])
+    return found
 
 
-def _binary(workload: Workload, outputs: tuple[str, ...]) -> Question:
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat behind the name."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _cpu_seconds(pid: int) -> float:
+    try:
+        fields = _stat(pid)
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _resident(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+def _probabilities(answer: bytes) -> Probabilities:
+    document = json.loads(answer)
+    if isinstance(document, dict) and "outputs" in document:
+        output = document["outputs"][0]
+        return np.array(output["data"], dtype=np.float64).reshape(output["shape"])
+    rows: list[Any] = document["predictions"] if isinstance(document, dict) else document
+    if isinstance(rows[0], dict):
+        rows = [row["probabilities"] for row in rows]
+    return np.array([list(row.values()) if isinstance(row, dict) else row for row in rows], dtype=np.float64)
+
+
+def _binary_probabilities(answer: bytes, shape: tuple[int, ...]) -> Probabilities:
+    header, end = json.JSONDecoder().raw_decode(answer.decode("latin-1"))
+    at = len(answer) - sum(output["parameters"]["binary_data_size"] for output in header["outputs"])
+    if at < end:
+        raise AssertionError("fewer bytes than declared")
+    for output in header["outputs"]:
+        size = output["parameters"]["binary_data_size"]
+        if output["name"] == "probabilities":
+            return np.frombuffer(answer[at : at + size], "<f4").astype(np.float64).reshape(shape)
+        at += size
+    raise AssertionError("no probabilities")
+
+
+def _binary(workload: Workload, model: str, outputs: tuple[str, ...]) -> Question:
     matrix = workload.matrix()
     raw = matrix.astype("<f4").tobytes()
     tensor = {
@@ -129,7 +249,7 @@ def _binary(workload: Workload, outputs: tuple[str, ...]) -> Question:
     }
     document: dict[str, object] = {"inputs": [tensor], "parameters": {"binary_data_output": True}}
     if outputs:
-        document["outputs"] = [{"name": name} for name in outputs]
+        document["outputs"] = [{"name": name, "parameters": {"binary_data": True}} for name in outputs]
     header = json.dumps(document).encode()
     headers = {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": str(len(header))}
-    return Question(f"/v2/models/{workload.model}/infer", header + raw, headers)
+    return Question(f"/v2/models/{model}/infer", header + raw, headers)

@@ -9,10 +9,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx.utils import Extractor
 
+from benchmarks.serving.graphs import without_covariance
 from service import __main__, app, served
 from service.artifact.store import StoredVersion, read_artifact
 from service.runtime.graph import Execution, Graph
@@ -50,10 +49,7 @@ class PlainModel(Model):
 
 def open_plain(stored: StoredVersion, settings: Settings, execution: Execution) -> tuple[Model, Costs]:
     model = PlainModel(read_artifact(stored.path), execution)
-    graph = onnx.load(stored.path / "model.onnx")
-    kept = [output.name for output in graph.graph.output if output.name in ("scores", "probabilities")]
-    plain = Extractor(graph).extract_model(["features"], kept)
-    model.graphs["model"] = Graph(plain.SerializeToString(), "model.onnx", execution)
+    model.graphs["model"] = Graph(without_covariance(stored.path / "model.onnx"), "model.onnx", execution)
     return model, Costs(model)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).parents[2]
+SMALL = Path(__file__).parent / "models"
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Workload:
 
     Attributes:
         name: W1 to W5.
-        model: the shipped model it asks.
+        model: the model it asks.
         rows: rows a request.
         connections: concurrent connections.
         binary: raw float32 instead of JSON.
@@ -28,6 +29,13 @@ class Workload:
     rows: int
     connections: int
     binary: bool = False
+    repository: Path = ROOT / "models"
+
+    @property
+    def folder(self) -> Path:
+        """The newest version of the model."""
+        versions = [path for path in (self.repository / self.model).iterdir() if path.name.isdecimal()]
+        return max(versions, key=lambda path: int(path.name))
 
     @property
     def title(self) -> str:
@@ -37,7 +45,7 @@ class Workload:
 
     def matrix(self) -> NDArray[np.float32]:
         """The request's rows: real digits, or real aspirates."""
-        return (digits if self.model == "digits" else aspirates)()[: self.rows]
+        return (aspirates if self.model == "breast-cancer" else digits)()[: self.rows]
 
     def instances(self) -> str:
         """The rows as JSON, written as clients write them."""
@@ -51,6 +59,9 @@ WORKLOADS = (
     Workload("W3", "digits", 64, 8),
     Workload("W4", "breast-cancer", 1, 1),
     Workload("W5", "digits", 64, 8, binary=True),
+    # The same with a network of 784-16-16-10, where HTTP and bookkeeping weigh more than the run.
+    Workload("W3-small", "small-digits", 64, 8, repository=SMALL),
+    Workload("W5-small", "small-digits", 64, 8, binary=True, repository=SMALL),
 )
 
 

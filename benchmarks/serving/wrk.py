@@ -33,7 +33,7 @@ class Load:
     failed: int
 
 
-def load(url: str, body: bytes, headers: dict[str, str], connections: int, seconds: int, core: int) -> Load:
+def load(url: str, body: bytes, headers: dict[str, str], connections: int, seconds: int, core: str) -> Load:
     """Send `body` over and over for so many seconds."""
     with tempfile.TemporaryDirectory() as folder:
         content = Path(folder) / "body"
@@ -44,7 +44,7 @@ def load(url: str, body: bytes, headers: dict[str, str], connections: int, secon
         command = [
             "taskset",
             "-c",
-            str(core),
+            core,
             "wrk",
             "-t1",
             f"-c{connections}",

@@ -1,0 +1,110 @@
+"""Load at a fixed rate, whether or not answers come back in time: one process, one thread, bounded connections."""
+
+import asyncio
+import statistics
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+import httptools
+import uvloop
+
+from benchmarks.serving.servers import Question
+
+PATIENCE = 30.0  # seconds for the last answers
+
+
+@dataclass
+class Flow:
+    """What came back; times in seconds.
+
+    Attributes:
+        seconds: until the last answer.
+        offered: requests that were due.
+        skipped: those of them that found every connection busy.
+        statuses: answers by status.
+        waits: seconds from sending to the whole answer, by status.
+    """
+
+    seconds: float
+    offered: int = 0
+    skipped: int = 0
+    statuses: Counter[int] = field(default_factory=Counter)
+    waits: dict[int, list[float]] = field(default_factory=dict)
+
+    @property
+    def goodput(self) -> float:
+        """Good answers a second."""
+        return self.statuses[200] / self.seconds
+
+    def percentile(self, status: int, percent: int) -> float | None:
+        """A percentile of the waits for one status."""
+        waits = self.waits.get(status, [])
+        return statistics.quantiles(waits, n=100)[percent - 1] if len(waits) > 1 else None
+
+
+class _Connection(asyncio.Protocol):
+    """One request at a time."""
+
+    def __init__(self, flow: Flow, idle: "list[_Connection]") -> None:
+        self._flow = flow
+        self._idle = idle
+        self._sent = 0.0
+        self._parser = httptools.HttpResponseParser(self)
+        self.transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.transport = transport
+
+    def ask(self, request: bytes) -> None:
+        self._sent = time.perf_counter()
+        self.transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_message_complete(self) -> None:
+        status = self._parser.get_status_code()
+        self._flow.statuses[status] += 1
+        self._flow.waits.setdefault(status, []).append(time.perf_counter() - self._sent)
+        self._idle.append(self)
+        self._parser = httptools.HttpResponseParser(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self in self._idle:
+            self._idle.remove(self)
+
+
+def flow(address: str, question: Question, rate: float, seconds: float, connections: int) -> Flow:
+    """Send `question` so many times a second; what finds no connection idle is not sent, and counted."""
+    return uvloop.run(_flow(address, question, rate, seconds, connections))
+
+
+async def _flow(address: str, question: Question, rate: float, seconds: float, connections: int) -> Flow:
+    loop = asyncio.get_running_loop()
+    seen, idle = Flow(seconds), list[_Connection]()
+    port = int(address.rpartition(":")[2])
+    headers = {**question.headers, "Host": "127.0.0.1", "Content-Length": str(len(question.body))}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    request = f"POST {question.path} HTTP/1.1\r\n{lines}\r\n".encode() + question.body
+    every = []
+    for _ in range(connections):
+        _, made = await loop.create_connection(lambda: _Connection(seen, idle), "127.0.0.1", port)
+        idle.append(made)
+        every.append(made)
+    begin = time.perf_counter()
+    while (passed := time.perf_counter() - begin) < seconds:
+        due = int(passed * rate) - seen.offered
+        seen.offered += due
+        for _ in range(due):
+            if idle:
+                idle.pop(0).ask(request)
+            else:
+                seen.skipped += 1
+        await asyncio.sleep(0.001)
+    while len(idle) < len(every) and time.perf_counter() - begin < seconds + PATIENCE:  # what is under way
+        await asyncio.sleep(0.001)
+    seen.seconds = time.perf_counter() - begin
+    for connection in every:
+        connection.transport.close()
+    return seen

@@ -1,0 +1,36 @@
+"""KServe's Python server: a `Model` with `load` and `predict`, asked in its V1 JSON, and in binary by V2."""
+
+import os
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from kserve import InferOutput, InferRequest, InferResponse, Model, ModelServer
+
+
+class OnnxModel(Model):
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.load()
+
+    def load(self) -> bool:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        self.session = ort.InferenceSession(os.environ["PEER_MODEL"], options, providers=["CPUExecutionProvider"])
+        self.ready = True
+        return True
+
+    async def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
+        binary = isinstance(payload, InferRequest)
+        features = payload.inputs[0].as_numpy() if binary else np.array(payload["instances"], dtype=np.float32)
+        (probabilities,) = self.session.run(["probabilities"], {"features": features})
+        if not binary:
+            return {"predictions": probabilities.tolist()}
+        output = InferOutput("probabilities", list(probabilities.shape), "FP32")
+        output.set_data_from_numpy(probabilities, binary_data=True)
+        return InferResponse(payload.id, self.name, [output])
+
+
+if __name__ == "__main__":
+    server = ModelServer(http_port=int(os.environ["PEER_PORT"]), workers=1, enable_grpc=False)
+    server.start([OnnxModel("peer")])
