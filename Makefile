@@ -26,7 +26,7 @@ PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve compare bench bench-peers bench-training bench-calibration bench-saliency bench-reviews test test-slow test-clients test-deploy check format format-check lint types train constraints
+.PHONY: help serve compare bench bench-peers bench-training bench-calibration bench-saliency bench-reviews test test-slow test-clients test-deploy test-ui screenshots check format format-check lint types train constraints
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,7 +70,8 @@ train: $(VENV)/.dev ## train every config in training/configs and publish it as 
 	@set -e; for config in training/configs/*.toml; do \
 	  echo "== $$config"; \
 	  set --; \
-	  if [ -n '$(MNIST)' ] && grep -q '^source *= *"mnist"' "$$config"; then set -- --mnist '$(MNIST)'; fi; \
+	  if grep -q '^source *= *"mnist"' "$$config"; then set -- --examples 10; fi; \
+	  if [ -n '$(MNIST)' ] && grep -q '^source *= *"mnist"' "$$config"; then set -- "$$@" --mnist '$(MNIST)'; fi; \
 	  if grep -q '^source *= *"yelp-full"' "$$config"; then \
 	    if [ -z '$(REVIEWS)' ] || [ -z '$(VECTORS)' ]; then echo "left out: give REVIEWS and VECTORS"; continue; fi; \
 	    set -- --reviews '$(REVIEWS)' --vectors '$(VECTORS)'; \
@@ -121,7 +122,7 @@ bench-reviews: $(VENV)/.dev .venv-reviews/.installed ## compare methods on the f
 # --- Checking ---
 
 test: $(VENV)/.dev ## install everything and run all tests but the slow ones, with branch coverage
-	$(PYTEST) $(PARALLEL) -m 'not slow and not clients and not deploy' --cov --cov-branch --cov-report=term $(ARGS)
+	$(PYTEST) $(PARALLEL) -m 'not slow and not clients and not deploy and not ui' --cov --cov-branch --cov-report=term $(ARGS)
 
 test-slow: $(VENV)/.dev ## run the tests that take minutes
 	$(PYTEST) -m slow $(ARGS) || [ $$? -eq 5 ] # 5: there is none
@@ -148,6 +149,17 @@ test-clients: $(VENV)/.dev $(CLIENTS:%=.venv-clients/%/.installed) ## ask a real
 
 test-deploy: $(VENV)/.dev .venv-deploy/.installed ## start what deploy/ describes, and watch it do what it should; skips what lacks a tool
 	$(PYTEST) -m deploy tests/deploy $(ARGS)
+
+# As Captum above: a folder of its own, beside what the tests have anyway. The browser is the system's.
+.venv-ui/.installed: tests/ui/requirements.txt | $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .venv-ui -r $<
+	@touch $@
+
+test-ui: $(VENV)/.dev .venv-ui/.installed ## watch the playground in a real Chromium; skips where there is none
+	PYTHONPATH=.venv-ui $(PYTEST) -m ui tests/ui $(ARGS)
+
+screenshots: $(VENV)/.dev .venv-ui/.installed ## take the README's pictures of the playground anew
+	SCREENSHOTS=docs/images PYTHONPATH=.venv-ui $(PYTEST) -m ui tests/ui -k pictures $(ARGS)
 
 # One after the other also under `make -j`: the quick ones answer first.
 check: ## everything that CI checks: format, lint, types, test

@@ -98,6 +98,9 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument(
         "--noise", action="append", default=[], metavar="COLUMN=VALUE", help="a column's measurement noise"
     )
+    fit.add_argument(
+        "--examples", type=int, default=0, metavar="N", help="real rows to show in the card; none unless asked for"
+    )
     fit.add_argument("--seed", type=int, metavar="N", help="overrides the configuration's")
     fit.add_argument(
         "--models", type=Path, default=Path("models"), metavar="DIR", help="model repository (%(default)s)"
@@ -115,7 +118,7 @@ def _fit(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     for note in (*notes, *heavy_tails(dataset.features)):
         print(f"note: {note}")
     checkpoints = options.runs / config.name
-    run = Run(config, dataset, checkpoints, options.resume, progress=True)
+    run = Run(config, dataset, checkpoints, options.resume, progress=True, examples=options.examples)
     try:
         report = run.publish(options.models)
     except KeyboardInterrupt:

@@ -22,6 +22,7 @@ from training.data.noise import check_float32_spacing
 from training.data.split import FEWEST_ROWS
 from training.errors import ConfigError
 from training.evaluate import Outputs, join, predict, predict_baseline, quality, reference
+from training.examples import examples
 from training.export import OPSET, export_graphs
 from training.golden import golden
 from training.model import FittedModel
@@ -73,6 +74,7 @@ class Run:
         checkpoints: Path | None = None,
         resume: bool = False,
         progress: bool = False,
+        examples: int = 0,
     ) -> None:
         """Prepare a run.
 
@@ -82,6 +84,7 @@ class Run:
             checkpoints: the directory that keeps the state of every fit until the run is over; None keeps none.
             resume: take up fits that an interrupted run left there.
             progress: show progress bars.
+            examples: how many real rows the card is to show.
 
         Raises:
             ConfigError: the configuration's noise or constraints do not fit the features.
@@ -98,6 +101,7 @@ class Run:
         self.columns = Columns.of(self.features, dataset.layout)
         self._checkpoints = checkpoints
         self._resume = resume
+        self._examples = examples
         self._recipe = Recipe(config, dataset, self.columns, checkpoints, resume, progress)
 
     def publish(self, root: Path, fitted: Fitted | None = None) -> RunReport:
@@ -193,6 +197,7 @@ class Run:
         stability: Reference = reference(dataset.task, held_out.outputs, out_of_fold=dataset.test is None)
         truth = calibration(dataset.task, held_out.trials, config.seed)
         expected = golden(model, config.seed)
+        shown = examples(dataset, self._examples, config.seed) or None
         provenance = Provenance(
             config_sha256=config.sha256,
             data_sha256=dataset.fingerprint,
@@ -224,6 +229,7 @@ class Run:
                 quality=held_out.quality,
                 baselines=(Baseline(method="relu", parameters=baseline.parameters, quality=baseline.quality),),
                 golden=expected,
+                examples=shown,
                 provenance=provenance,
             )
 

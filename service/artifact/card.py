@@ -204,6 +204,13 @@ class Baseline(CardModel):
     quality: dict[str, float]
 
 
+class Example(CardModel):
+    """A real row, in the card only where the trainer's user asked for it."""
+
+    label: Label | None = Field(default=None, description="what it really is; absent for a regression")
+    features: tuple[float | Label, ...] = Field(description="as a caller sends them, in the card's order")
+
+
 class Provenance(CardModel):
     """Where the artifact comes from."""
 
@@ -271,6 +278,9 @@ class ModelCard(CardModel):
     quality: dict[str, float]
     baselines: tuple[Baseline, ...] = ()
     golden: Golden
+    examples: tuple[Example, ...] | None = Field(
+        default=None, description="rows for people to start from; only where the trainer's user asked for them"
+    )
     provenance: Provenance
 
     @model_validator(mode="after")
@@ -320,6 +330,20 @@ class ModelCard(CardModel):
             raise ValueError(f"an ordinal card cannot have the method {self.method}")
         if any(isinstance(feature, CategoricalFeature) for feature in self.features):
             raise ValueError(f"the method {self.method} takes numeric features only")
+        return self
+
+    @model_validator(mode="after")
+    def _exemplary(self) -> Self:
+        features = list(self.inputs()) if self.examples else []
+        for number, example in enumerate(self.examples or ()):
+            if example.label is not None and example.label not in self.labels:
+                raise ValueError(f"examples[{number}] has a label that the card lacks")
+            if len(example.features) != len(features):
+                raise ValueError(f"examples[{number}] must have {len(features)} features")
+            for value, feature in zip(example.features, features, strict=True):
+                fits = value in feature.levels if isinstance(feature, CategoricalFeature) else isinstance(value, float)
+                if not fits:
+                    raise ValueError(f"examples[{number}] does not fit {feature.name}")
         return self
 
     @model_validator(mode="after")

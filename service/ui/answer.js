@@ -104,8 +104,8 @@ function flipGauge(s) {
       svg("text", { x: Math.min(x(distance), w - 4), y: base + 20 + (x(distance) - x(0) < 88 ? 14 : 0), "text-anchor": x(distance) > w - 60 ? "end" : "middle", class: "strong" }, `becomes “${short(s.runner_up)}”`),
     ] : svg("text", { x: w - 8, y: base + 20, "text-anchor": "end", class: "strong" },
       distance === null ? "no boundary in reach" : `“${short(s.runner_up)}” is ${num(distance, 3)} σ away →`),
-    svg("text", { x: w - 8, y: 22, "text-anchor": "end", class: "big" }, chance(s.flip_probability)),
-    svg("text", { x: w - 8, y: 38, "text-anchor": "end" }, "flips"));
+    svg("text", { x: 8, y: 22, class: "big" }, chance(s.flip_probability)),
+    svg("text", { x: 8, y: 38 }, "flips"));
 }
 
 const short = (text) => (text.length > 14 ? `${text.slice(0, 13)}…` : text);

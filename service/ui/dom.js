@@ -38,16 +38,16 @@ export const signed = (x) => (x > 0 ? "+" : "") + num(x, 3);
 
 /** A share as per cent. */
 export function percent(p) {
-  return p === 0 || p === 1 ? `${p * 100} %` : chance(p);
+  return p === 0 || p === 1 ? `${p * 100}\u00a0%` : chance(p);
 }
 
 /** A probability as per cent: never 0 or 100, which nothing is that noise can reach. */
 export function chance(p) {
   if (p === null || p === undefined) return "–";
-  if (p < 1e-4) return "< 0.01 %";
-  if (p > 0.9999) return "> 99.99 %";
+  if (p < 1e-4) return "<\u00a00.01\u00a0%";
+  if (p > 0.9999) return ">\u00a099.99\u00a0%";
   const digits = p < 0.01 || p > 0.99 ? 2 : 1;
-  return `${(100 * p).toFixed(digits)} %`;
+  return `${(100 * p).toFixed(digits)}\u00a0%`;
 }
 
 /** A probability as a count that one can picture. */

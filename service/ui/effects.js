@@ -6,7 +6,7 @@ import { axis, chartPlace } from "./chart.js";
 import { colour, el, num, settled, show, signed } from "./dom.js";
 import { reported, unitOf } from "./words.js";
 
-const POINTS = 81;
+const POINTS = 91;
 const SHOWN = 12;
 
 export function effectsView(node, card, target, onProblem) {

@@ -34,7 +34,7 @@ function noisy(row, card, scale, uniform) {
 export function experimentView(node, card, target, noise, { onNoise, onProblem }) {
   const regression = card.task === "regression";
   const thing = card.layout ? "picture" : "row";
-  const slider = el("input", { type: "range", id: "noise", min: 0.5, max: 20, step: 0.5, value: noise });
+  const slider = el("input", { type: "range", id: "noise", min: 0.5, max: 10, step: 0.5, value: noise });
   const shown = el("output", { for: "noise" });
   const run = el("button", { type: "button", id: "run", class: "primary", onclick: () => experiment() }, `Try ${COPIES} noisy copies`);
   const preview = el("div", { class: "preview" });
@@ -109,7 +109,7 @@ export function experimentView(node, card, target, noise, { onNoise, onProblem }
       figure("Counted", percent(share), `${others.length} of ${copies.length} copies flipped`));
     const most = counts.slice(0, 3).map(([name, count]) => `“${name}” ${count}×`).join(", ");
     const within = stated >= low && stated <= high;
-    outcome.textContent = `Chance alone leaves the counted share open between ${percent(low)} and ${percent(high)}; the prediction lies ${within ? "inside: the claim holds" : "outside: here the closed form is off"}.` +
+    outcome.textContent = `Chance alone leaves the counted share open between ${percent(low)} and ${percent(high)}; the prediction lies ${within ? "inside: the claim holds" : "outside: the closed form, which is made for small noise, is off here"}.` +
       (most ? ` The flipped copies were read as ${most}.` : ` All are still read as “${base.label}”.`);
     paint(copies.map((one) => (one.label === base.label ? "kept" : "flipped")), `${others.length} of ${copies.length} noisy copies changed their label`);
   }

@@ -50,7 +50,7 @@ export function liveView(node, card, target, { onObserve, onProblem }) {
 
   function render({ window: w, reference: r }, metrics) {
     const few = "needs more answers before it means anything";
-    state.textContent = w.samples === 0 ? "No traffic yet." : `${w.samples.toLocaleString("en")} answers in the window.`;
+    state.textContent = w.samples === 0 ? "No traffic yet." : `${w.samples.toLocaleString("en")} answer${w.samples === 1 ? "" : "s"} in the window.`;
     show(numbers,
       tile("Volatility ratio", num(w.volatility_reference_ratio, 3), w.volatility_reference_ratio === null ? few : "traffic’s wobble over the tested cases’: 1 is as tested"),
       tile("Tail ratio", num(w.gradient_tail_ratio, 3), w.gradient_tail_ratio === null ? `${few}; tested: ${num(r.gradient_tail_ratio, 3)}` : `steepest answers over the usual ones; tested: ${num(r.gradient_tail_ratio, 3)}`),
@@ -69,10 +69,11 @@ export function liveView(node, card, target, { onObserve, onProblem }) {
     const lifted = (v) => (v === undefined || v === null ? null : Math.max(v, floor));
     const xs = card.reference.volatility.quantiles.map((_, q) => q);
     const traffic = xs.map((q) => lifted(w.volatility_quantiles[`p${q}`]));
+    const whole = (_, splits) => splits.map((v) => (powerOfTen(v) ? v : null));
     place.draw(() => ({
       cursor: { show: false },
       scales: { x: { time: false }, y: { distr: 3 } },
-      axes: [axis("per cent of answers that are calmer"), axis("volatility", { size: 58, values: (_, splits) => splits.map(powerOfTen) })],
+      axes: [axis("per cent of answers that are calmer"), axis("volatility", { size: 58, filter: whole, grid: { stroke: colour("line"), width: 1, filter: whole }, ticks: { stroke: colour("line"), width: 1, size: 4, filter: whole }, values: (_, splits) => splits.map((v) => (v === null ? "" : powerOfTen(v))) })],
       series: [{}, { stroke: colour("accent"), width: 2.5, points: { show: false } },
         { stroke: "transparent", points: { show: true, size: 11, fill: colour("lower"), stroke: colour("lower") } }],
     }), [xs, card.reference.volatility.quantiles.map(lifted), traffic],

@@ -205,7 +205,7 @@ function examplesOf(card, put) {
   if (!card.examples?.length) return null;
   return el("div", { class: "examples", role: "group", "aria-label": "Examples to start from" },
     card.examples.map((example) => el("button", { type: "button", class: "example", "aria-label": `Example: ${example.label}`,
-      onclick: () => put(example.features) }, thumbnail(example.features, card, 40))));
+      onclick: () => put(example.features) }, thumbnail(example.features, card, 30))));
 }
 
 function rgb(hex) {

@@ -1,0 +1,393 @@
+"""The playground in a real Chromium, against the real service with the shipped models. `make test-ui` runs these."""
+
+import json
+import math
+import re
+import shlex
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.artifacts import IMAGE, MIXED, ORDINAL, SILENT
+from tests.processes import ROOT, service
+from tests.ui.conftest import Open, until
+from tests.ui.strokes import AMBIGUOUS, DIGITS, draw
+
+pytestmark = pytest.mark.ui
+MODELS = ("digits", "breast-cancer", "diabetes")
+SIZES = {"desktop": (1280, 900), "phone": (360, 780)}
+
+
+def settle(page: Any) -> None:
+    """Wait until everything that follows from what was done has been asked and answered."""
+    page.traffic.rest()
+
+
+def headline(page: Any) -> str:
+    return str(page.locator(".headline").inner_text())
+
+
+def body(page: Any) -> Any:
+    """What the page's command line sends."""
+    command = shlex.split(page.locator("#curl").text_content().replace("\\\n", " "))
+    return json.loads(command[command.index("-d") + 1])
+
+
+# --- What must hold: the answers are the service's. ---
+
+
+@pytest.mark.parametrize("digit", DIGITS)
+def test_a_drawn_digit_is_read(open_page: Open, digit: str) -> None:
+    page = open_page("#model=digits")
+    page.click("#clear")
+    draw(page, DIGITS[digit])
+    settle(page)
+    assert headline(page) == digit
+    assert page.locator(".verdict").inner_text().split()[-1] in ("Stable", "Elevated", "Unstable")
+
+
+@pytest.mark.parametrize(("drawing", "scale"), [
+    ("5 or 6", 2), ("5 or 6", 4), ("4 or 9", 4), ("3 or 2", 4), ("breast-cancer", 1), ("breast-cancer", 3),
+])  # fmt: skip
+def test_noisy_copies_flip_as_often_as_was_stated(open_page: Open, drawing: str, scale: float) -> None:
+    page = open_page(f"#model={'digits' if drawing in AMBIGUOUS else drawing}")
+    if drawing in AMBIGUOUS:
+        page.click("#clear")
+        draw(page, AMBIGUOUS[drawing])
+        settle(page)
+    page.locator("#noise").fill(str(scale))
+    settle(page)
+    for _ in range(3):
+        page.click("#run")
+        settle(page)
+    found = page.locator("#tally").evaluate("node => ({...node.dataset})")
+    copies, flips, stated = int(found["copies"]), int(found["flips"]), float(found["stated"])
+    assert copies == 2000
+    assert 0.02 < stated < 0.5  # or the comparison would say little
+    assert abs(flips / copies - stated) < 4 * math.sqrt(stated * (1 - stated) / copies)
+    said = page.locator("#tally").inner_text()
+    assert f"{flips} of 2000" in said
+
+
+def test_noisy_copies_of_a_value_spread_as_was_stated(open_page: Open) -> None:
+    page = open_page("#model=diabetes")
+    found = page.locator("#tally").evaluate("node => ({...node.dataset})")
+    assert float(found["spread"]) == pytest.approx(float(found["stated"]), rel=4 / math.sqrt(2 * 500))
+
+
+@pytest.mark.parametrize(("model", "feature"), [("diabetes", "bmi"), ("breast-cancer", "worst texture")])
+def test_a_slider_changes_the_effects_as_the_api_says(
+    open_page: Open, shipped_server: str, model: str, feature: str
+) -> None:
+    page = open_page(f"#model={model}")
+    settle(page)
+    effects = "nodes => Object.fromEntries(nodes.map(n => [n.dataset.feature, n.dataset.effect]))"
+    before = page.locator("#tornado button").evaluate_all(effects)
+    slider = page.locator(f'[data-slider="{feature}"]')
+    slider.focus()
+    for _ in range(6):
+        slider.press("PageUp")
+    settle(page)
+    after = page.locator("#tornado button").evaluate_all(effects)
+    assert after != before
+    answer = httpx.post(f"{shipped_server}/sensitivity", json=body(page), timeout=30).json()["predictions"][0]
+    said = {one["feature"]: one["effect"] for one in answer["sensitivities"]}
+    for name, shown in after.items():
+        assert (said[name] is None) == (shown == "")
+        if shown:
+            assert float(shown) == pytest.approx(said[name], rel=1e-9)
+    assert page.locator("#gauge").is_visible()
+
+
+def test_values_out_of_range_are_flagged(open_page: Open) -> None:
+    page = open_page("#model=diabetes")
+    page.locator('[data-feature="bmi"]').first.fill("60")
+    settle(page)
+    assert "outside the training range, 18 to 42.2" in page.locator("#input").inner_text()
+    assert "outside what the model has seen" in page.locator("#answer").inner_text()
+
+
+def test_which_of_two_is_the_shakier(open_page: Open) -> None:
+    page = open_page("#model=digits")
+    page.click("#clear")
+    draw(page, DIGITS["3"])
+    settle(page)
+    page.click("#keep")
+    page.click("#clear")
+    draw(page, [[(0.2, 0.3), (0.5, 0.5)], [(0.7, 0.2), (0.3, 0.8)]])  # no digit at all
+    settle(page)
+    said = page.locator("#shakier").inner_text()
+    assert said.startswith("This one is the shakier: noise would change its answer in ")
+    assert "because the nearest other answer" in said
+
+
+def test_what_is_tried_is_no_traffic_unless_wished(open_page: Open, shipped_server: str) -> None:
+    def samples() -> int:
+        return int(httpx.get(f"{shipped_server}/models/diabetes/stability").json()["window"]["samples"])
+
+    before = samples()
+    page = open_page("#model=diabetes")
+    page.locator('[data-feature="bmi"]').first.fill("30")
+    settle(page)
+    assert samples() == before
+    page.check("#observe")
+    page.locator('[data-feature="bmi"]').first.fill("31")
+    settle(page)
+    assert samples() == before + 1
+    until(page, "document.querySelector('#live-state').textContent.includes('in the window')")
+
+
+# --- What must hold: it stays usable. ---
+
+
+@pytest.mark.parametrize("damage", ["not json", '{"predictions": []}', '{"predictions": [{}]}', "null", ""])
+def test_damaged_answers_are_said_and_got_over(open_page: Open, damage: str) -> None:
+    page = open_page("#model=diabetes", failing=True)
+    page.route("**/predict", lambda route: route.fulfill(status=200, content_type="application/json", body=damage))
+    page.locator('[data-feature="bmi"]').first.fill("33")
+    page.wait_for_selector("#problem:not([hidden])")
+    assert "Damaged answer" in page.locator("#problem").inner_text()
+    page.unroute("**/predict")
+    page.locator('[data-feature="bmi"]').first.fill("34")
+    settle(page)
+    assert page.locator("#problem").is_hidden()
+    assert body(page)["instances"][0][2] == 34
+
+
+def test_problems_are_shown_as_the_api_says_them(open_page: Open) -> None:
+    page = open_page("#model=diabetes", failing=True)
+    problem = {"title": "Too Many Requests", "status": 429, "detail": "the queue is full; ask later", "place": "model"}
+    page.route("**/predict", lambda route: route.fulfill(status=429, body=json.dumps(problem)))
+    page.locator('[data-feature="bmi"]').first.fill("33")
+    page.wait_for_selector("#problem:not([hidden])")
+    assert "Too Many Requests model: the queue is full; ask later" in page.locator("#problem").inner_text()
+    page.unroute("**/predict")
+    page.get_by_role("button", name="Try again").click()
+    settle(page)
+    assert page.locator("#problem").is_hidden()
+
+
+def test_no_service_at_all(open_page: Open) -> None:
+    page = open_page("#model=diabetes", failing=True)
+    page.route(re.compile("/(predict|sensitivity|models)"), lambda route: route.abort())
+    page.locator('[data-feature="bmi"]').first.fill("33")
+    page.wait_for_selector("#problem:not([hidden])")
+    assert "cannot be reached" in page.locator("#problem").inner_text()
+
+
+def test_a_newer_input_does_not_wait_for_a_slow_answer(open_page: Open) -> None:
+    page = open_page("#model=diabetes", failing=True)
+    page.route("**/predict", lambda route: None)  # never answered
+    page.locator('[data-feature="bmi"]').first.fill("33")
+    page.wait_for_selector("#answer-panel.busy")
+    page.wait_for_timeout(1000)
+    page.unroute("**/predict")
+    page.locator('[data-feature="bmi"]').first.fill("35")
+    until(page, "document.querySelector('#curl').textContent.includes(',35,')")
+    assert page.locator("#problem").is_hidden()
+
+
+# --- What must hold: everyone can use it. ---
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("model", MODELS)
+def test_wcag_and_nothing_cut_off(open_page: Open, model: str, size: str, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    width, height = SIZES[size]
+    page = open_page(f"#model={model}", width=width, height=height, scheme=scheme)
+    settle(page)
+    page.click("#keep")
+    page.locator("details").evaluate_all("all => all.forEach((one) => { one.open = true; })")
+    tags = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
+    found = axe.Axe().run(page, options={"runOnly": tags}).response["violations"]
+    assert not [(one["id"], one["nodes"][0]["html"], one["nodes"][0]["failureSummary"]) for one in found]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    beyond = """() => [...document.querySelectorAll('main *:not(.scroll *):not(pre *)')].filter((node) => {
+        const box = node.getBoundingClientRect();
+        return box.width > 0 && (box.right > innerWidth + 1 || box.left < -1);
+    }).map((node) => node.outerHTML.slice(0, 80))"""
+    assert page.evaluate(beyond) == []
+    cut = """() => [...document.querySelectorAll('button, .verdict, .headline, dd, dt, h1, h2, h3')].filter((node) =>
+        node.scrollWidth > node.clientWidth + 1 && getComputedStyle(node).display !== 'inline' && node.clientWidth > 0
+    ).map((node) => node.outerHTML.slice(0, 80))"""
+    assert page.evaluate(cut) == []
+
+
+def test_drawing_by_keyboard(open_page: Open) -> None:
+    page = open_page("#model=digits")
+    page.click("#clear")
+    page.locator("#drawing").focus()
+    for _ in range(9):
+        page.keyboard.press("ArrowUp")
+    for _ in range(9):
+        page.keyboard.press("Space")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Space")
+        page.keyboard.press("ArrowDown")
+    settle(page)
+    assert headline(page) == "1"
+    assert sum(pixel > 0 for pixel in body(page)["instances"][0]) > 30
+
+
+def test_every_control_is_reached_by_tab(open_page: Open) -> None:
+    page = open_page("#model=diabetes")
+    wanted = page.locator("main button:visible:enabled, main input:visible, main select:visible").count()
+    seen = set()
+    for _ in range(wanted + 30):
+        page.keyboard.press("Tab")
+        seen.add(
+            page.evaluate(
+                "[...document.querySelectorAll('main button, main input, main select')].indexOf(document.activeElement)"
+            )
+        )
+    assert len(seen - {-1}) == wanted
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_link_brings_everything_back(open_page: Open, model: str) -> None:
+    page = open_page(f"#model={model}")
+    if model == "digits":
+        page.click("#clear")
+        draw(page, DIGITS["7"])
+    else:
+        page.locator("#field-2").fill("31.5")
+    page.locator("#noise").fill("5")
+    settle(page)
+    page.click("#share")
+    link = page.evaluate("navigator.clipboard.readText()")
+    again = open_page(link)
+    settle(again)
+    assert body(again) == body(page)
+    assert again.locator("#noise").input_value() == "5"
+    assert headline(again) == headline(page)
+
+
+@pytest.mark.parametrize("link", [
+    "#model=none", "#model=digits&x=%%%", "#model=diabetes&x=[1,2]", "#model=diabetes&x={", "#noise=1e9&version=77",
+    "#model=digits&x=" + "A" * 5000, '#model=diabetes&x=["a","1",1,1,1,1,1,1,1,1]',
+])  # fmt: skip
+def test_broken_links_are_no_obstacle(open_page: Open, link: str) -> None:
+    page = open_page(link)
+    assert page.locator("#problem").is_hidden()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_snippets_run(open_page: Open, model: str) -> None:
+    page = open_page(f"#model={model}")
+    settle(page)
+    command = shlex.split(page.locator("#curl").text_content().replace("\\\n", " "))
+    answer = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=30).stdout)
+    verdict = answer["predictions"][0]["stability"]["verdict"]
+    assert page.locator(".verdict").inner_text().lower().endswith(verdict)
+    program = page.locator("#python").text_content()
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, timeout=30, text=True)
+    assert said.stdout.split()[0] == verdict
+
+
+# --- Other models, other addresses. ---
+
+
+def test_every_kind_of_model(open_page: Open, tmp_path: Path) -> None:
+    for toy in (ORDINAL, MIXED, IMAGE, SILENT):
+        toy.publish(tmp_path, check=lambda artifact: None)
+    with service(tmp_path) as (address, _):
+        page = open_page("#model=graded", server=address)
+        assert page.locator("#gauge text").all_inner_texts()[: len(ORDINAL.card().labels)] == list(
+            ORDINAL.card().labels
+        )
+        for toy in (MIXED, IMAGE, SILENT):
+            page.select_option("#model", toy.name)
+            until(page, f"document.querySelector('#curl').textContent.includes('\"{toy.name}\"')")
+            settle(page)
+            assert page.locator("#problem").is_hidden()
+        assert "No measurement noise moves this answer" in page.locator("#sentence").inner_text()
+
+
+@pytest.mark.parametrize("path", ["/deep/down", "/deep/down/"])
+def test_behind_a_path_prefix(open_page: Open, path: str) -> None:
+    with service(ROOT / "models", "--root-path", "/deep/down") as (address, _):
+        page = open_page(f"{address}{path}#model=diabetes", server=address)
+        assert headline(page)
+        assert f"{address}/deep/down/predict" in page.locator("#curl").text_content()
+
+
+def test_a_token_is_asked_for(open_page: Open, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("open sesame")
+    with service(ROOT / "models", "--token-file", str(token)) as (address, _):
+        page = open_page("#model=diabetes", server=address, failing=True, answered=False)
+        page.get_by_label("Token").fill("open sesame")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#sentence:not(:empty)")
+
+
+# --- How quick it is; the best of several, since other work may hold the machine up. ---
+
+
+def test_it_paints_within_a_second(open_page: Open) -> None:
+    page = open_page("#model=digits")
+    paints, answers = [], []
+    for _ in range(5):
+        page.reload()
+        page.wait_for_selector("#sentence:not(:empty)")
+        answers.append(page.evaluate("performance.now()"))
+        paints.append(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
+    print(f"first contentful paint {min(paints):.0f} ms at best, median {statistics.median(paints):.0f} ms;")
+    print(f"first answer shown by {min(answers):.0f} ms at best, median {statistics.median(answers):.0f} ms")
+    assert min(paints) < 1000
+
+
+STOPWATCH = """() => {
+  window.times = [];
+  let begun = null;
+  document.querySelector('#drawing').addEventListener('pointermove', (event) => {
+    if (event.buttons && begun === null) begun = event.timeStamp;
+  }, true);
+  new MutationObserver(() => {
+    if (begun !== null) window.times.push(performance.now() - begun);
+    begun = null;
+  }).observe(document.querySelector('.gauge'), {childList: true});
+}"""
+
+
+def test_a_stroke_is_answered_within_50_ms(open_page: Open) -> None:
+    page = open_page("#model=digits")
+    settle(page)
+    page.evaluate(STOPWATCH)
+    for digit in ("3", "8", "5"):
+        draw(page, DIGITS[digit])
+        time.sleep(0.2)
+    times = page.evaluate("window.times")
+    assert len(times) > 20
+    print(f"{len(times)} answers while drawing: median {statistics.median(times):.1f} ms, best {min(times):.1f} ms")
+    assert statistics.quantiles(times, n=10)[0] < 50
+
+
+# --- The pictures in the README. ---
+
+
+@pytest.mark.parametrize(("name", "model", "size", "scheme"), [
+    ("digits", "digits", "desktop", "light"), ("table", "breast-cancer", "desktop", "dark"),
+    ("phone", "digits", "phone", "light"), ("whole-digits", "digits", "desktop", "dark"),
+    ("whole-table", "diabetes", "desktop", "light"), ("whole-phone", "breast-cancer", "phone", "dark"),
+])  # fmt: skip
+def test_pictures(open_page: Open, screenshots: Path, name: str, model: str, size: str, scheme: str) -> None:
+    width, height = SIZES[size]
+    page = open_page(f"#model={model}&noise=3", width=width, height=height, scheme=scheme)
+    if model == "digits":
+        page.click("#clear")
+        draw(page, AMBIGUOUS["5 or 6"])
+    settle(page)
+    page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+    page.wait_for_timeout(200)
+    path = screenshots / f"playground-{name}.png"
+    page.screenshot(path=path, full_page=name.startswith("whole"))
+    assert path.stat().st_size > 10_000
