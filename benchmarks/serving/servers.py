@@ -50,8 +50,8 @@ class Server:
         name: as the report calls it.
         command: how it starts, with `{port}` in it.
         protocol: which body it takes and answers: `ours` or `undiagnosed` (/predict, and the open protocol's binary
-            tensors), `instances` (/predict with `instances` alone), `v1` (KServe's, binary as the open protocol),
-            `v2` (the open protocol in JSON), or `echo`.
+            tensors), `instances` (/predict with `instances` alone), `v1` (KServe's), `v2` (the open protocol in JSON),
+            or `echo`.
         environment: further environment variables, with `{port}` in them.
         folder: where it runs.
     """
@@ -66,8 +66,6 @@ class Server:
         """The request of a workload; None where this server has no such interface."""
         own = self.protocol in ("ours", "undiagnosed", "echo")
         if workload.binary:
-            if self.protocol == "v1":
-                return _binary(workload, "peer", ("probabilities",))
             outputs = ("scores", "probabilities") if self.protocol == "undiagnosed" else ()
             return _binary(workload, workload.model, outputs) if own else None
         if self.protocol == "v2":

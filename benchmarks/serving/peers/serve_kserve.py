@@ -1,11 +1,11 @@
-"""KServe's Python server: a `Model` with `load` and `predict`, asked in its V1 JSON, and in binary by V2."""
+"""KServe's Python server: a `Model` with `load` and `predict`, asked in its V1 JSON."""
 
 import os
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from kserve import InferOutput, InferRequest, InferResponse, Model, ModelServer
+from kserve import Model, ModelServer
 
 
 class OnnxModel(Model):
@@ -21,14 +21,9 @@ class OnnxModel(Model):
         return True
 
     async def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
-        binary = isinstance(payload, InferRequest)
-        features = payload.inputs[0].as_numpy() if binary else np.array(payload["instances"], dtype=np.float32)
+        features = np.array(payload["instances"], dtype=np.float32)
         (probabilities,) = self.session.run(["probabilities"], {"features": features})
-        if not binary:
-            return {"predictions": probabilities.tolist()}
-        output = InferOutput("probabilities", list(probabilities.shape), "FP32")
-        output.set_data_from_numpy(probabilities, binary_data=True)
-        return InferResponse(payload.id, self.name, [output])
+        return {"predictions": probabilities.tolist()}
 
 
 if __name__ == "__main__":
