@@ -10,6 +10,7 @@
     ├── UnknownModel            no model of that name
     ├── UnknownVersion          the model has no such version
     ├── NonFiniteOutput         the model answered NaN or infinity
+    ├── NoBounds                the model version has no graph to certify anything with
     ├── QueueFull               more work queued than the model's bound; try again
     ├── NotReady                the model or the service cannot answer yet, or no longer
     ├── DeadlineExceeded        the caller's or the service's time ran out
@@ -63,6 +64,10 @@ class UnknownVersion(ServiceError):
 
 class NonFiniteOutput(ServiceError):
     """The model's answer holds NaN or infinity, usually because the input lies far outside the training range."""
+
+
+class NoBounds(ServiceError):
+    """The model version's artifact has no bounds graph, so that nothing can be certified."""
 
 
 class QueueFull(ServiceError):

@@ -8,7 +8,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import InvalidInput
+from service.errors import InvalidInput, NoBounds
+from service.runtime.bounds import Bounds, Boxes
 from service.runtime.engine import Cost, Engine, Limits, Share, measure_cost
 from service.runtime.model import Inputs, Model, Predictions
 from service.runtime.selfcheck import golden_features
@@ -19,6 +20,8 @@ from service.telemetry.metrics import ReferenceReading, RowReadings, VersionMetr
 from service.telemetry.statistics import Statistics
 
 Matrix = NDArray[np.float32]
+
+BOX_VALUES = 2**12  # of boxes that are bounded in one run, whose memory is some thousand times as large
 
 
 class Costs:
@@ -130,6 +133,15 @@ class ServedModel:
         )
         self.sampling_cost = costs.score
         self.measuring_cost = costs.predict
+        self._bounds: Engine[Boxes, Bounds] | None = None
+        if model.bounds is not None:
+            self._bounds = Engine(
+                model.bounds.run,
+                _join_boxes,
+                Cost(1.0, 0.0),  # unknown until it is opened, and never on the event loop
+                replace(limits, inline_seconds=0.0, max_batch_rows=max(1, BOX_VALUES // model.card.width)),
+                lambda result, rows, seconds: None,
+            )
 
     def retire(self) -> None:
         """Leave the exposition. Requests under way are answered, and hold what they need until then."""
@@ -181,10 +193,27 @@ class ServedModel:
         share = await self._samples.submit(features, len(features), deadline)
         return share.result[share.start : share.stop]
 
+    async def bound(self, boxes: Boxes, deadline: float) -> Bounds:
+        """What the scores can come to in boxes; raises as `require_bounds`."""
+        share = await self.require_bounds().submit(boxes, len(boxes.low), deadline)
+        return Bounds(*(part[share.start : share.stop] for part in share.result))
+
+    def require_bounds(self) -> Engine[Boxes, Bounds]:
+        """What runs the bounds graph.
+
+        Raises:
+            NoBounds: the version has none.
+        """
+        if self._bounds is None:
+            raise NoBounds(
+                "this model version has no bounds graph: it is an older export, or too steep a network; fit it again"
+            )
+        return self._bounds
+
     @property
     def queue_depth(self) -> int:
         """Requests that wait for this version."""
-        engines = (self._predictions, self._answers, self._derivatives, self._layers, self._samples)
+        engines = (self._predictions, self._answers, self._derivatives, self._layers, self._samples, self._bounds)
         return sum(engine.depth for engine in engines if engine is not None)
 
     def reading(self) -> VersionReading:
@@ -238,3 +267,7 @@ def _unobserved(features: Matrix) -> Inputs:
 
 def _join_inputs(parts: Sequence[Inputs]) -> Inputs:
     return Inputs(*(np.concatenate(fields) for fields in zip(*parts, strict=True)))
+
+
+def _join_boxes(parts: Sequence[Boxes]) -> Boxes:
+    return Boxes(*(np.concatenate(fields) for fields in zip(*parts, strict=True)))

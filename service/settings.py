@@ -83,6 +83,7 @@ class Settings(BaseSettings):
         le=1,
         description="share of /predict requests whose stability is computed where that takes further runs",
     )
+    max_certificates: int = Field(default=32, ge=0, le=ROWS, description="most rows in one request for certificates")
     request_timeout: float = Field(
         default=30.0,
         gt=0,

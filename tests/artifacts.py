@@ -69,6 +69,7 @@ class Toy:
     weights: Floats | None = None
     bias: Floats | None = None
     volatility: Sequence[float] = tuple(np.linspace(0.001, 0.101, 101))
+    bounds: Tensor | None = None  # the golden rows', where a bounds graph is added
     changes: dict[str, Any] = field(default_factory=dict)  # of the card, past all checks
 
     @functools.cached_property
@@ -199,6 +200,7 @@ class Toy:
                 scores=tensor(self.scores(golden)),
                 covariance=tensor(self.covariance(golden)),
                 jacobian=tensor(self.jacobian(golden)),
+                bounds=self.bounds,
             ),
             provenance=Provenance(
                 config_sha256=SHA, data_sha256=SHA, seed=0, training_rows=10, parameters=10, versions={"onnx": "1"}

@@ -1,4 +1,4 @@
-"""A fitted model as two ONNX files: standard operators, dynamic batch, no trace of where they were made."""
+"""A fitted model as ONNX files: standard operators, dynamic batch, no trace of where they were made."""
 
 import logging
 import warnings
@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from service.artifact.card import Role
+from training.bounds import bounds_graph
 from training.graphs import JacobianGraph, LayersGraph, PredictionGraph, fold
 from training.model import FittedModel
 
@@ -25,6 +26,7 @@ def export_graphs(model: FittedModel) -> dict[Role, bytes]:
         "model": to_onnx(prediction, width, prediction.output_names),
         "jacobian": to_onnx(jacobian, width, jacobian.output_names),
         "layers": to_onnx(layers, width, layers.output_names),
+        "bounds": bounds_graph(folded, model.task, OPSET),
     }
 
 

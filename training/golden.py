@@ -5,14 +5,17 @@ import torch
 from numpy.typing import NDArray
 
 from service.artifact.card import Golden, Tensor
+from service.artifact.store import graph_file
+from service.runtime.bounds import golden_bounds
+from service.runtime.graph import Execution, Graph
 from training.columns import Columns
 from training.model import FittedModel
 
 ROWS = 4
 
 
-def golden(model: FittedModel, seed: int) -> Golden:
-    """Draw golden rows and say what they give.
+def golden(model: FittedModel, seed: int, bounds: bytes | None = None) -> Golden:
+    """Draw golden rows and say what they give; by the exported graph alone what its `bounds` are.
 
     The expected outputs are those of the definition in float64, not those of the exported graph: a graph is then held
     against the mathematics rather than against itself, and no one machine's rounding becomes the norm.
@@ -26,6 +29,7 @@ def golden(model: FittedModel, seed: int) -> Golden:
         covariance=_tensor(model.covariance(x).numpy()),
         jacobian=_tensor(model.jacobian(x).numpy()),
         mean_shift=None if shift is None else _tensor(shift.numpy()),
+        bounds=None if bounds is None else _tensor(_bounds(model, features, bounds)),
     )
 
 
@@ -40,6 +44,17 @@ def synthetic_rows(columns: Columns, rows: int, seed: int) -> NDArray[np.float32
     # float32 may round a bound past itself.
     low, high = columns.low.astype(np.float32), columns.high.astype(np.float32)
     return np.clip(features.astype(np.float32), low, high)
+
+
+def has_bounds(model: FittedModel, seed: int, bounds: bytes) -> bool:
+    """Whether there are bounds for the golden rows: a network may be too steep for any."""
+    found = _bounds(model, synthetic_rows(model.columns, ROWS, seed), bounds)
+    return bool((np.abs(found) <= np.finfo(np.float32).max).all())
+
+
+def _bounds(model: FittedModel, features: NDArray[np.float32], bounds: bytes) -> NDArray[np.float64]:
+    graph = Graph(bounds, graph_file("bounds"), Execution("cpu", threads=1))
+    return golden_bounds(graph, features, model.columns.noise)
 
 
 def _tensor(values: NDArray[np.floating]) -> Tensor:

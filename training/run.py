@@ -24,7 +24,7 @@ from training.errors import ConfigError
 from training.evaluate import Outputs, join, predict, predict_baseline, quality, reference
 from training.examples import examples
 from training.export import OPSET, export_graphs
-from training.golden import golden
+from training.golden import golden, has_bounds
 from training.model import FittedModel
 from training.recipe import Make, Recipe
 from training.repository import reserved
@@ -122,6 +122,8 @@ class Run:
             model, epochs, held_out = self.fit_model(fitted)
             baseline = self.evaluate_baseline()
             graphs = export_graphs(model)
+            if not has_bounds(model, self.config.seed, graphs["bounds"]):
+                del graphs["bounds"]  # published all the same: it cannot be certified, and answers that
             sample = self.dataset.test or self.dataset.train
             verification = verify(model, graphs, sample.x[:VERIFIED_ROWS])
             describe = self._describe(model, graphs, held_out, baseline)
@@ -196,7 +198,7 @@ class Run:
         files: dict[Role, GraphFile] = {role: describe_graph(content, OPSET) for role, content in graphs.items()}
         stability: Reference = reference(dataset.task, held_out.outputs, out_of_fold=dataset.test is None)
         truth = calibration(dataset.task, held_out.trials, config.seed)
-        expected = golden(model, config.seed)
+        expected = golden(model, config.seed, graphs.get("bounds"))
         shown = examples(dataset, self._examples, config.seed) or None
         provenance = Provenance(
             config_sha256=config.sha256,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from service.artifact.card import Role
+from service.runtime.bounds import Boxes, bound
 from service.runtime.graph import Execution, Graph
 from training.errors import VerificationError
 from training.graphs import JacobianGraph, LayersGraph, PredictionGraph, fold
@@ -17,6 +18,7 @@ from training.model import FittedModel
 AUTOGRAD_TOLERANCE = 1e-8  # closed form against autograd, both in float64
 DEFINITION_TOLERANCE = 1e-4  # ONNX Runtime in float32 against the definition in float64
 EXPORT_TOLERANCE = 5e-5  # ONNX Runtime against torch, the same float32 operations in another order
+BOXES, POINTS = 4, 32  # whose bounds are tried, and how often each
 FLOOR = 0.1  # of the batch's largest magnitude: rows whose terms cancel are rounded by what they were made of
 
 
@@ -44,7 +46,8 @@ def verify(model: FittedModel, graphs: Mapping[Role, bytes], features: NDArray[n
     x = torch.from_numpy(features)
     found: dict[str, NDArray[np.float32]] = {}
     for role, content in graphs.items():
-        found |= Graph(content, f"{role}.onnx", Execution("cpu", threads=1)).run(features)
+        if role != "bounds":
+            found |= Graph(content, f"{role}.onnx", Execution("cpu", threads=1)).run(features)
     scores, jacobian = model.scores(x), model.jacobian(x)
     definition = {"scores": scores, "covariance": model.covariance(x), "jacobian": jacobian}
     shift = model.mean_shift(x)
@@ -69,7 +72,27 @@ def verify(model: FittedModel, graphs: Mapping[Role, bytes], features: NDArray[n
             DEFINITION_TOLERANCE,
         )
     )
+    if "bounds" in graphs:
+        _check_bounds(model, Graph(graphs["bounds"], "bounds.onnx", Execution("cpu", threads=1)), features[:BOXES])
     return Verification(autograd, max(against_definition), max(against_torch), len(features))
+
+
+def _check_bounds(model: FittedModel, graph: Graph, features: NDArray[np.float32]) -> None:
+    """Hold the bounds against the definition at corners of boxes of one noise sigma, and inside them."""
+    middle, noise = features.astype(np.float64), model.columns.noise
+    label = model.scores(torch.from_numpy(features)).argmax(dim=1).numpy()
+    found = bound(graph, Boxes(middle - noise, middle + noise, label))
+    random = np.random.default_rng(0)
+    for number in range(POINTS):
+        steps = random.uniform(-1.0, 1.0, middle.shape)
+        inside = middle + noise * (np.sign(steps) if number % 2 else steps)
+        scores = model.scores(torch.from_numpy(inside)).numpy()
+        escaped = (scores < found.lower) | (scores > found.upper)
+        if model.task == "classification":
+            margins = np.take_along_axis(scores, label[:, None], axis=1) - scores
+            escaped |= (margins < found.margin_lower) | (margins > found.margin_upper)
+        if escaped.any():
+            raise VerificationError("a score escapes its bounds; nothing was published")
 
 
 def autograd_jacobian(model: FittedModel, x: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ PROBLEMS: dict[type[ServiceError], tuple[int, str]] = {
     errors.UnsupportedMedia: (415, "unsupported-media"),
     errors.InvalidInput: (422, "invalid-input"),
     errors.NonFiniteOutput: (422, "non-finite-output"),
+    errors.NoBounds: (422, "no-bounds"),
     errors.QueueFull: (429, "queue-full"),
     errors.NotReady: (503, "not-ready"),
     errors.DeadlineExceeded: (504, "deadline-exceeded"),

@@ -16,12 +16,17 @@ from service.errors import InvalidInput, MalformedRequest, TooLarge
 MAX_NOISE_SCALE = 100.0
 MAX_QUERY_BYTES = 64 * 2**10
 PREDICT_MEMBERS = ("instances", "model", "version", "noise_scale", "observe", "measure")
-SENSITIVITY_MEMBERS = ("instances", "model", "version", "noise_scale", "top", "include", "method", "draws", "seed")
+SENSITIVITY_MEMBERS = (
+    *("instances", "model", "version", "noise_scale", "top", "include", "method", "draws", "seed"),
+    *("radius", "box"),
+)
 _PLAIN_MEMBERS = frozenset(("instances", "model", "version"))
 INCLUDES = ("jacobian", "layers")
 METHODS = ("analytic", "monte_carlo")
 DEFAULT_DRAWS = 1000
 MAX_SEED = 2**32 - 1
+MAX_RADIUS = 1000.0
+MAX_FLOAT32 = 3.4028234e38
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -39,6 +44,8 @@ class ModelRequest(NamedTuple):
         include: what else to answer, of `INCLUDES`.
         draws: of the noise for every row, by Monte-Carlo; 0 for the closed form alone.
         seed: of the draws.
+        radius: half the width, in noise sigmas, of the box to certify; None for no such box.
+        box: by feature, how far the box to certify reaches to both sides, or its ends; None for no such box.
     """
 
     instances: list[Any] | NDArray[np.float64]
@@ -51,6 +58,8 @@ class ModelRequest(NamedTuple):
     include: frozenset[str] = frozenset()
     draws: int = 0
     seed: int = 0
+    radius: float | None = None
+    box: Mapping[str, float | list[float]] | None = None
 
 
 def read_request(document: Mapping[str, Any], members: tuple[str, ...], max_rows: int) -> ModelRequest:
@@ -85,6 +94,8 @@ def read_request(document: Mapping[str, Any], members: tuple[str, ...], max_rows
         include=frozenset(include),
         draws=_draws(document),
         seed=_whole(document.get("seed", 0), "seed", 0, MAX_SEED),
+        radius=_radius(document),
+        box=_box(document),
     )
 
 
@@ -183,6 +194,35 @@ def _draws(document: Mapping[str, Any]) -> int:
     if other is not None:
         raise InvalidInput('goes with "method": "monte_carlo" only', other)
     return 0
+
+
+def _radius(document: Mapping[str, Any]) -> float | None:
+    value = document.get("radius")
+    if value is None:
+        return None
+    if document.get("box") is not None:
+        raise InvalidInput("goes without a box; give one of both", "radius")
+    if type(value) not in (int, float) or not 0 < value <= MAX_RADIUS:
+        raise InvalidInput(f"must be a number of noise sigmas above 0, at most {MAX_RADIUS:g}", "radius")
+    return float(value)
+
+
+def _box(document: Mapping[str, Any]) -> dict[str, float | list[float]] | None:
+    box = document.get("box")
+    if box is None:
+        return None
+    if type(box) is not dict or not box:
+        raise InvalidInput("must be an object of features and how far each may move", "box")
+    for name, reach in box.items():
+        ends = reach if type(reach) is list else [0.0, reach]
+        if len(ends) != 2 or not all(_is_number(end) for end in ends) or not ends[0] <= ends[1]:
+            place = "box" if type(name) is not str else f"box.{name}"
+            raise InvalidInput("must be a distance of at least 0 to both sides, or a list [least, largest]", place)
+    return box
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) <= MAX_FLOAT32
 
 
 def _whole(value: Any, place: str, low: int, high: int) -> int:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.api.requests import DEFAULT_DRAWS, MAX_NOISE_SCALE, MAX_SEED
+from service.api.requests import DEFAULT_DRAWS, MAX_NOISE_SCALE, MAX_RADIUS, MAX_SEED
 from service.artifact.card import Method
 
 
@@ -44,6 +44,14 @@ class SensitivityQuestion(Schema):
     method: Literal["analytic", "monte_carlo"] = Field(default="analytic", description="monte_carlo also draws noise")
     draws: int = Field(default=DEFAULT_DRAWS, ge=2, description="monte_carlo: draws of the noise a row")
     seed: int = Field(default=0, ge=0, le=MAX_SEED, description="monte_carlo: of the draws")
+    radius: float | None = Field(
+        default=None, gt=0, le=MAX_RADIUS, description="certify the box of so many noise sigmas around each row"
+    )
+    box: dict[str, Annotated[float, Field(ge=0)] | tuple[float, float]] | None = Field(
+        default=None,
+        min_length=1,
+        description="certify a box: by feature a distance to both sides, or the ends; all other features stay",
+    )
 
 
 class Stability(Schema):
@@ -156,6 +164,24 @@ class MonteCarlo(Schema):
     flip_probability_interval: tuple[float, float] | None = Field(default=None, description="Wilson's")
 
 
+Range = tuple[float | None, float | None]
+
+
+class Certificate(Schema):
+    """What is guaranteed while the inputs stay in a box; an end is null where no bound was found."""
+
+    label_is_certain: bool | None = Field(default=None, description="whether the label provably cannot change")
+    largest: float | None = Field(
+        default=None,
+        description="the largest box found in which the label provably cannot change: its radius, or, for a box, the "
+        "factor by which it may be stretched about the row; null where no feature may move",
+    )
+    scores: dict[str, Range] = Field(description="least and largest scores")
+    probabilities: dict[str, Range] | None = None
+    value: Range | None = None
+    labels: list[str] | None = Field(default=None, description="ordinal: the levels that can be reached")
+
+
 class Explained(Schema):
     """What sensitivity adds to a row's answer."""
 
@@ -172,6 +198,7 @@ class Explained(Schema):
         default=None, description="declared effects that the model breaks at this row, where the card declares any"
     )
     monte_carlo: MonteCarlo | None = Field(default=None, description="by method monte_carlo")
+    certificate: Certificate | None = Field(default=None, description="with radius or box")
 
 
 class ExplainedClassified(Explained, Classified):

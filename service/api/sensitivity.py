@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from starlette.responses import Response
 
 from service.api.body import read_rows
+from service.api.certifying import certify, check_certificates, reach
 from service.api.context import Context
 from service.api.exchange import Endpoint
 from service.api.incoming import Answer, Incoming
@@ -23,6 +24,7 @@ from service.errors import NonFiniteOutput, ServiceError, TooLarge
 from service.runtime.engine import Share
 from service.runtime.model import Predictions
 from service.served import ServedModel, inputs_of
+from service.stability.certificate import flip_factor
 from service.stability.constraints import Declared
 from service.stability.sensitivity import Sensitivity, sensitivity
 from service.stability.verdict import percentile_among
@@ -79,6 +81,7 @@ class _Explanation:
         switches: by categorical feature, (rows, levels) change of the reported output at each level.
         violations: each row's broken constraints.
         draws: each row's measures by Monte-Carlo; empty where nobody asked.
+        certificates: what is guaranteed of each row; empty where nobody asked.
     """
 
     served: ServedModel
@@ -91,6 +94,7 @@ class _Explanation:
     switches: dict[str, Floats]
     violations: list[list[Declared]]
     draws: list[dict[str, Any]]
+    certificates: list[dict[str, Any]]
 
     def content(self) -> bytes:
         """The answer's body."""
@@ -133,6 +137,8 @@ class _Explanation:
             ]
         if self.draws:
             answer["monte_carlo"] = self.draws[row]
+        if self.certificates:
+            answer["certificate"] = self.certificates[row]
         if "jacobian" in self.wanted.include:
             answer["jacobian"] = np.ascontiguousarray(self.jacobian[row])
         if "layers" in self.wanted.include:
@@ -173,6 +179,9 @@ async def _answer(context: Context, served: ServedModel, wanted: ModelRequest, d
     if wanted.draws:
         seconds = deadline - asyncio.get_running_loop().time()
         check_draws(served, len(wanted.instances), wanted.draws, context.settings.max_draws, seconds)
+    certified = wanted.radius is not None or wanted.box is not None
+    if certified:
+        check_certificates(served, wanted, context.settings.max_certificates)
     features = served.model.rows.encode(wanted.instances)
     check_measuring(context, served, len(features), deadline)
     base = await served.predict(inputs_of(features, wanted.noise_scale, observe=False), deadline)
@@ -206,6 +215,7 @@ async def _answer(context: Context, served: ServedModel, wanted: ModelRequest, d
         )
         if wanted.draws
         else [],
+        await _certify(served, wanted, features, base, jacobian, deadline) if certified else [],
     )
     if len(features) * len(served.model.rows.names) <= INLINE_ENTRIES and not wanted.include:
         return Answer(explanation.content())
@@ -221,6 +231,22 @@ def _sensitivity(
     # Draws give the reported output's own slopes: no link to be followed by its tangent.
     slope = batch.slope[part]
     return sensitivity(np.ones((len(slope), 1)), slope[:, None], noise, scales)
+
+
+async def _certify(
+    served: ServedModel,
+    wanted: ModelRequest,
+    features: Matrix,
+    base: Share[Predictions],
+    jacobian: Matrix,
+    deadline: float,
+) -> list[dict[str, Any]]:
+    part = slice(base.start, base.stop)
+    label = base.result.diagnosis.label[part]
+    below, above = reach(wanted, served.model.rows, features)
+    nearest = flip_factor(served.card.task, base.result.scores[part], jacobian, label, np.maximum(below, above))
+    unit = 1.0 if wanted.radius is None else wanted.radius
+    return await certify(served, features, label, below, above, nearest, unit, deadline)
 
 
 def _check_size(served: ServedModel, wanted: ModelRequest) -> None:

@@ -19,7 +19,7 @@ MAX_SCORES = 64
 MAX_PROBED_COLUMNS = 4096  # without derivatives of its own, a row costs two further rows a column
 QUANTILES = 101  # the minimum, the percentiles 1 to 99 and the maximum
 
-Role = Literal["model", "jacobian", "layers"]
+Role = Literal["model", "jacobian", "layers", "bounds"]
 Task = Literal["classification", "regression", "ordinal"]
 Method = Literal["analytic", "finite_difference", "monte_carlo"]
 ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -126,6 +126,9 @@ class Golden(CardModel):
     covariance: Tensor = Field(description="(rows, S, S)")
     jacobian: Tensor = Field(description="(rows, S, D)")
     mean_shift: Tensor | None = Field(default=None, description="(rows, S), where the model graph has that output")
+    bounds: Tensor | None = Field(
+        default=None, description="(rows, 2, S) least and largest scores within a tenth of a noise sigma"
+    )
 
 
 class Distribution(CardModel):
@@ -297,6 +300,10 @@ class ModelCard(CardModel):
             raise ValueError(f"a {self.task} card cannot have {len(self.labels)} labels")
         if self.scores > MAX_SCORES:
             raise ValueError(f"more than {MAX_SCORES} scores")
+        return self
+
+    @model_validator(mode="after")
+    def _golden_fits(self) -> Self:
         rows = self.golden.features.shape[0] if self.golden.features.shape else 0
         expected = {
             "features": (rows, self.width),
@@ -306,6 +313,10 @@ class ModelCard(CardModel):
         }
         if self.golden.mean_shift is not None:
             expected["mean_shift"] = (rows, self.scores)
+        if (self.golden.bounds is None) != ("bounds" not in self.graphs):
+            raise ValueError("golden bounds and a bounds graph go together")
+        if self.golden.bounds is not None:
+            expected["bounds"] = (rows, 2, self.scores)
         for part, shape in expected.items():
             if rows < 1 or getattr(self.golden, part).shape != shape:
                 raise ValueError(f"golden {part} must have shape {shape} with at least one row")

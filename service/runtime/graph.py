@@ -81,15 +81,15 @@ def choose_execution(device: Device, threads: int) -> Execution:
 class Graph:
     """One ONNX graph, loaded. Safe to run from several threads at once."""
 
-    def __init__(self, content: bytes, name: str, execution: Execution) -> None:
-        """Load a graph from its bytes.
+    def __init__(self, content: bytes, name: str, execution: Execution, arena: bool = True) -> None:
+        """Load a graph from its bytes; without an `arena` a run's memory is given back when it is over.
 
         Raises:
             ArtifactError: not a graph ONNX Runtime can load, or one that refers to data outside its own file.
             DeviceError: the execution's device turned out not to be used.
         """
         try:
-            self._session = _session(content, execution)
+            self._session = _session(content, execution, arena)
         except Exception as error:  # ONNX Runtime's errors share no other base
             raise ArtifactError(f"ONNX Runtime cannot load it ({type(error).__name__})", name) from error
         if self._session.get_providers()[0] != execution.provider:
@@ -110,6 +110,10 @@ class Graph:
         if self._bound is not None and len(features) <= BOUND_ROWS[-1]:
             return self._bound.run(features)
         return dict(zip(self.outputs, self._session.run(None, {"features": features}), strict=True))
+
+    def compute(self, **inputs: NDArray[np.generic]) -> dict[str, NDArray[np.float64]]:
+        """All outputs by name, of a graph that computes in float64."""
+        return dict(zip(self.outputs, self._session.run(None, inputs), strict=True))
 
 
 class BoundRuns:
@@ -180,8 +184,9 @@ def runtime_version() -> str:
     return str(ort.__version__)
 
 
-def _session(content: bytes, execution: Execution) -> Any:
+def _session(content: bytes, execution: Execution, arena: bool = True) -> Any:
     options = ort.SessionOptions()
+    options.enable_cpu_mem_arena = arena
     options.intra_op_num_threads = execution.threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # failures come as exceptions

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from service.artifact.card import ModelCard, Role
 from service.artifact.store import Artifact, graph_file
+from service.runtime.bounds import BoundsGraph
 from service.runtime.graph import Execution, Graph
 from service.runtime.probe import Probe
 from service.runtime.rows import RowEncoder
@@ -186,8 +187,14 @@ class Model:
         self.execution = execution
         self.rows = RowEncoder(artifact.card)
         self.graphs: dict[Role, Graph] = {
-            role: Graph(content, graph_file(role), execution) for role, content in artifact.graphs.items()
+            role: Graph(content, graph_file(role), execution)
+            for role, content in artifact.graphs.items()
+            if role != "bounds"
         }
+        self.bounds: BoundsGraph | None = None
+        if "bounds" in artifact.graphs:
+            content = artifact.graphs["bounds"]
+            self.bounds = BoundsGraph(artifact.card, self.rows.noise, content, execution.threads)
         self.thresholds = thresholds or Thresholds()
         self.probe = (
             None if artifact.card.method == "analytic" else Probe(artifact.card, self.rows, self.graphs["model"])

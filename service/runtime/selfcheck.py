@@ -35,15 +35,17 @@ def load(artifact: Artifact, execution: Execution, thresholds: Thresholds | None
     _check_golden(model)
     if execution.device != "cpu":
         rows = parity_rows(model)
-        for role, content in artifact.graphs.items():
-            graph = model.graphs[role]
+        for role, graph in model.graphs.items():
+            content = artifact.graphs[role]
             require_parity(graph, Graph(content, graph.name, Execution("cpu", execution.threads)), rows)
     return model
 
 
 def accept(artifact: Artifact) -> None:
-    """Check an artifact as the service would, on the CPU with one thread; for publishers."""
-    load(artifact, Execution("cpu", threads=1))
+    """Check an artifact as the service would, on the CPU with one thread, and its bounds graph; for publishers."""
+    model = load(artifact, Execution("cpu", threads=1))
+    if model.bounds is not None:  # which the service opens when it is first needed
+        model.bounds.open()
 
 
 def golden_features(card: ModelCard) -> NDArray[np.float32]:

@@ -51,6 +51,14 @@ def drop(*path: str | int) -> Callable[[Content], None]:
 SOUND = content()
 NAN, INF = float("nan"), float("inf")
 
+GRAPH = {"sha256": "0" * 64, "opset": 20}
+
+
+def zeros(*shape: int) -> Content:
+    """A tensor of the card."""
+    return tensor(np.zeros(shape)).model_dump()
+
+
 FAULTS: list[tuple[str, Callable[[Content], None], str]] = [
     ("no schema version", drop("schema_version"), "card.json.schema_version"),
     ("unknown schema version", change("schema_version", value=2), "schema_version 2 is unknown; this service reads 1"),
@@ -114,6 +122,8 @@ FAULTS: list[tuple[str, Callable[[Content], None], str]] = [
     ("rate above 1", change("reference", "out_of_range_rate", value=1.1), "card.json.reference.out_of_range_rate"),
     ("NaN quality", change("quality", "accuracy", value=NAN), "card.json.quality.accuracy"),
     ("infinite quality", change("quality", "accuracy", value=INF), "card.json.quality.accuracy"),
+    ("golden bounds without a graph", change("golden", "bounds", value=zeros(4, 2, 3)), "go together"),
+    ("a bounds graph without golden bounds", change("graphs", "bounds", value=GRAPH), "go together"),
     ("golden data too short", change("golden", "scores", "data", value="AAAA"), "data does not fill the shape"),
     ("golden data not base64", change("golden", "scores", "data", value="s3cret!!"), "data is not base64"),
     ("golden shape below 0", change("golden", "scores", "shape", value=[-1, -3]), "card.json.golden.scores.shape"),

@@ -55,6 +55,7 @@ def test_what_is_published_is_what_the_service_reads(report: RunReport) -> None:
         "model.onnx",
         "jacobian.onnx",
         "layers.onnx",
+        "bounds.onnx",
     }
 
 

@@ -6,8 +6,12 @@ import pytest
 from onnx import numpy_helper
 
 from service.artifact.card import Role
+from tests.training.conftest import MakeModel
+from training.bounds import bounds_graph
 from training.errors import VerificationError
+from training.export import OPSET
 from training.golden import synthetic_rows
+from training.graphs import fold
 from training.model import FittedModel
 from training.verify import difference, verify
 
@@ -33,6 +37,13 @@ def test_a_changed_weight_is_found(classifier: Exported, role: Role, tensor: str
     damaged = graphs | {role: proto.SerializeToString()}
     with pytest.raises(VerificationError, match="nothing was published"):
         verify(model, damaged, synthetic_rows(model.columns, 32, seed=4))
+
+
+def test_bounds_that_a_score_escapes_are_found(classifier: Exported, make_model: MakeModel) -> None:
+    model, graphs = classifier
+    other = bounds_graph(fold(make_model(seed=1)), "classification", OPSET)
+    with pytest.raises(VerificationError, match="escapes its bounds"):
+        verify(model, graphs | {"bounds": other}, synthetic_rows(model.columns, 8, seed=4))
 
 
 def test_another_models_graphs_are_found(classifier: Exported) -> None:

@@ -1,0 +1,105 @@
+"""What bounds on the scores guarantee: of the label, of the probabilities, of the value. Pure numpy.
+
+Where no bound was found, arrays hold infinities or NaN; nothing is ever concluded from those.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.artifact.card import Task
+
+Floats = NDArray[np.float64]
+
+# What float32's softmax, sigmoids and sums of at most 64 of them are off by at most (docs/certificates.md).
+ROUNDING = 1e-5
+
+
+def label_is_certain(
+    task: Task, label: NDArray[np.int64], lower: Floats, upper: Floats, margin_lower: Floats
+) -> NDArray[np.bool_]:
+    """(rows,) whether no score within its bounds changes the label; for a classification, by the margins' (rows, S)."""
+    scores = np.arange(lower.shape[1])
+    if task == "classification":
+        return np.asarray(((margin_lower > 0) | (scores == label[:, None])).all(axis=1))
+    return np.asarray(np.where(scores < label[:, None], lower > 0, upper <= 0).all(axis=1))
+
+
+def flip_factor(
+    task: Task, scores: NDArray[np.float32], jacobian: NDArray[np.float32], label: NDArray[np.int64], radius: Floats
+) -> Floats:
+    """(rows,) how many times a box may be as large until the label changes, to first order; infinite if never.
+
+    Args:
+        task: says what a label is.
+        scores: (rows, S).
+        jacobian: (rows, S, D) their derivative, in raw units.
+        label: (rows,).
+        radius: (rows, D) half the box's width.
+    """
+    if task == "regression":
+        return np.full(len(scores), np.inf)
+    s, slope = scores.astype(np.float64), jacobian.astype(np.float64)
+    if task == "classification":
+        own = label[:, None]
+        s, slope = np.take_along_axis(s, own, axis=1) - s, np.take_along_axis(slope, own[:, :, None], axis=1) - slope
+        s[np.arange(len(s)), label] = np.inf
+    moved = (np.abs(slope) * radius[:, None, :]).sum(axis=2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        factor = np.where(moved > 0, np.abs(s) / moved, np.inf)
+    return np.asarray(factor.min(axis=1))
+
+
+def reachable_levels(lower: Floats, upper: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(rows,) the lowest and the highest level that an ordinal model may answer."""
+    return (lower > 0).sum(axis=1), (~(upper <= 0)).sum(axis=1)
+
+
+def probability_bounds(label: NDArray[np.int64], margin_lower: Floats, margin_upper: Floats) -> tuple[Floats, Floats]:
+    """(rows, K) bounds of a classification's probabilities, from those of the label's margins.
+
+    The probability of k is 1 / sum_j exp(s_j - s_k) with s_j - s_k = margin_k - margin_j: it is least where margin_k is
+    largest and all the others are least. The label's own margin is 0.
+    """
+    own = np.arange(margin_lower.shape[1]) == label[:, None]
+    low, high = np.where(own, 0.0, margin_lower), np.where(own, 0.0, margin_upper)
+    return np.maximum(_share(high, low) - ROUNDING, 0.0), np.minimum(_share(low, high) + ROUNDING, 1.0)
+
+
+def level_probability_bounds(lower: Floats, upper: Floats) -> tuple[Floats, Floats]:
+    """(rows, K) bounds of an ordinal model's probabilities, whose scores f - b_k all move with f.
+
+    Between two thresholds the probability rises to its peak, where f is in their middle, and falls again: it is least
+    at an end of f's range, and largest at the point nearest the peak.
+    """
+    ends = _steps(lower), _steps(upper)
+    least, most = np.minimum(*ends), np.maximum(*ends)
+    moved = (upper - lower).max(axis=1, keepdims=True)
+    below, above = lower[:, :-1], lower[:, 1:]
+    peak = np.clip(-(below + above) / 2, 0.0, moved)
+    most[:, 1:-1] = np.maximum(most[:, 1:-1], _logistic(below + peak) - _logistic(above + peak))
+    return np.maximum(least - ROUNDING, 0.0), np.minimum(most + ROUNDING, 1.0)
+
+
+def expected_level_bounds(lower: Floats, upper: Floats) -> tuple[Floats, Floats]:
+    """(rows,) bounds of an ordinal model's value, the expected number of levels exceeded, which rises with f."""
+    return _logistic(lower).sum(axis=1) - ROUNDING, _logistic(upper).sum(axis=1) + ROUNDING
+
+
+def _share(own: Floats, others: Floats) -> Floats:
+    """(rows, K) 1 / (1 + sum over j != k of exp(own_k - others_j))."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        odds = np.exp(own[:, :, None] - others[:, None, :])
+    diagonal = np.arange(own.shape[1])
+    odds[:, diagonal, diagonal] = 1.0
+    return np.asarray(1.0 / odds.sum(axis=2))
+
+
+def _steps(scores: Floats) -> Floats:
+    """(rows, K) the levels' probabilities, from (rows, K - 1) scores."""
+    certain = np.ones((len(scores), 1))
+    return -np.diff(np.concatenate([certain, _logistic(scores), 0.0 * certain], axis=1), axis=1)
+
+
+def _logistic(scores: Floats) -> Floats:
+    with np.errstate(over="ignore"):
+        return np.asarray(1.0 / (1.0 + np.exp(-scores)))
