@@ -1,0 +1,65 @@
+"""The networks that are certified: ChainzRule's and ReLU's of one size by one recipe, on rows neither was fitted to."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from training.columns import Columns, with_noise
+from training.config import read_config
+from training.data.dataset import Rows
+from training.model import FittedModel
+from training.recipe import Recipe
+from training.run import FOLDS, folds
+from training.source import load
+
+CONFIGS = Path("training/configs")
+SHAPES = (("breast-cancer", (16, 16), 2), ("breast-cancer", (16, 16), 3), ("digits", (64, 64), 3))
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network with held-out rows, raw, (rows, D)."""
+
+    name: str
+    kind: str
+    model: FittedModel
+    rows: NDArray[np.float64]
+
+
+def subjects(rows: int, epochs: int, mnist: Path | None, kept: Path) -> Iterator[Subject]:
+    """Fit what is not kept from an earlier run; without MNIST's folder the digits are left out."""
+    for name, hidden, degree in SHAPES:
+        config = read_config(CONFIGS / f"{name}.toml")
+        network = config.network.model_copy(update={"hidden": hidden, "degree": degree})
+        config = config.model_copy(update={"network": network})
+        if config.data.source == "mnist":
+            if mnist is None:
+                continue
+            data = config.data.model_copy(update={"path": mnist})
+            config = config.model_copy(update={"data": data, "fit": config.fit.model_copy(update={"epochs": epochs})})
+        dataset, _ = load(config.data, config.seed)
+        columns = Columns.of(with_noise(dataset.features, config.noise), dataset.layout)
+        train, test = dataset.train, dataset.test
+        if test is None:
+            held = folds(train.y, FOLDS, config.seed, stratified=True)[0]
+            train, test = train.take(np.setdiff1d(np.arange(len(train)), held)), train.take(held)
+            columns = columns.of_rows(train.x)
+        recipe = Recipe(config, replace(dataset, train=train, test=test), columns)
+        shape = "-".join(map(str, (columns.width, *hidden, len(dataset.labels))))
+        for kind in ("chainzrule", "relu"):
+            model = _fitted(recipe, kind, train, columns, kept / f"{name}-{degree}-{kind}.pt")
+            yield Subject(f"{name} {shape}, degree {degree}", kind, model, test.x[:rows].astype(np.float64))
+
+
+def _fitted(recipe: Recipe, kind: str, train: Rows, columns: Columns, kept: Path) -> FittedModel:
+    if kept.exists():
+        found: FittedModel = torch.load(kept, weights_only=False)
+        return found
+    model, _ = recipe.fit(recipe.chainzrule if kind == "chainzrule" else recipe.relu, kind, train, columns)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(model, kept)
+    return model
