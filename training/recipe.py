@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from training.baseline import relu_network
@@ -24,6 +25,7 @@ from training.penalty import Penalty
 
 CHUNK = 1 << 14  # rows
 
+Indices = NDArray[np.int64]
 Make = Callable[[int], Network]
 
 
@@ -90,10 +92,9 @@ class Recipe:
         dtype = torch.float64 if settings.optimiser == "lbfgs" else torch.float32
         target = self._target_scale(rows)
         network = make(config.seed).to(dtype)
-        kept, watched = (rows, None) if epochs else self._split(rows)
-        x, y, *weights = self._tensors(kept, columns, target, dtype)
-        held = self._tensors(watched, columns, target, dtype) if watched else None
-        del kept, watched  # copies of the rows, which the fit needs no more
+        kept, watched = self._split(len(rows), 0.0 if epochs else self._settings.validation)
+        x, y, *weights = self._tensors(rows, kept, columns, target, dtype)
+        held = self._tensors(rows, watched, columns, target, dtype) if len(watched) else None
         still = torch.zeros(columns.width, dtype=torch.bool) if columns.pooled else (x == x[0]).all(dim=0)
         _start(network, still, y, weights)
         loss = task_loss(dataset.task)
@@ -125,12 +126,13 @@ class Recipe:
             return replace(penalty, exact_answers=len(self._dataset.labels))
         return penalty
 
-    def _split(self, rows: Rows) -> tuple[Rows, Rows | None]:
-        watched = round(self._settings.validation * len(rows))
+    def _split(self, rows: int, share: float) -> tuple[Indices, Indices]:
+        """The rows to fit to, and those that early stopping watches."""
+        watched = round(share * rows)
         if watched == 0:
-            return rows, None
-        order = np.random.default_rng(self._config.seed).permutation(len(rows))
-        return rows.take(order[watched:]), rows.take(order[:watched])
+            return np.arange(rows), np.arange(0)
+        order = np.random.default_rng(self._config.seed).permutation(rows)
+        return order[watched:], order[:watched]
 
     def _target_scale(self, rows: Rows) -> TargetScale:
         if self._dataset.task != "regression":
@@ -138,18 +140,21 @@ class Recipe:
         mean, std = moments(rows.y.astype(np.float64), rows.weights)
         return TargetScale(float(mean), float(std) or 1.0)
 
-    def _tensors(self, rows: Rows, columns: Columns, target: TargetScale, dtype: torch.dtype) -> tuple[Tensor, ...]:
+    def _tensors(
+        self, rows: Rows, index: Indices, columns: Columns, target: TargetScale, dtype: torch.dtype
+    ) -> tuple[Tensor, ...]:
         """Standardised features, targets, and the rows' weights where they have some, with mean 1."""
-        x = torch.empty(rows.x.shape, dtype=dtype)
-        for start in range(0, len(x), CHUNK):  # in float64, and not all at once
+        x = torch.empty(len(index), columns.width, dtype=dtype)
+        for start in range(0, len(x), CHUNK):  # in float64, and not all at once: the rows may lie on disk
             part = slice(start, start + CHUNK)
-            x[part] = torch.from_numpy(columns.standardise(rows.x[part]))
-        y = torch.from_numpy(rows.y)
+            x[part] = torch.from_numpy(columns.standardise(rows.x[index[part]]))
+        y = torch.from_numpy(rows.y[index])
         if self._dataset.task == "regression":
             y = ((y.double() - target.mean) / target.std).to(dtype)
         if rows.weights is None:
             return x, y
-        return x, y, torch.from_numpy(rows.weights / rows.weights.mean()).to(dtype)
+        weights = rows.weights[index]
+        return x, y, torch.from_numpy(weights / weights.mean()).to(dtype)
 
 
 def _start(network: Network, still: Tensor, y: Tensor, weights: list[Tensor]) -> None:
