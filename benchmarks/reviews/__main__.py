@@ -1,14 +1,16 @@
 """`python -m benchmarks.reviews`: methods side by side on five-level reviews, from two fixed encodings.
 
 Every method chooses from nine settings by its loss on balanced validation reviews, and is then fitted from five seeds
-to the same training reviews. The encodings are computed once and kept; the reviews are not part of this repository.
+to the same training reviews. The encodings are computed once and kept, and so are the fits in the folder for the
+results: an interrupted run goes on where it stopped. The reviews are not part of this repository.
 """
 
 import argparse
 import json
 import platform
-import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -25,6 +27,7 @@ from benchmarks.reviews.contest import (
     HIDDEN,
     METHODS,
     SEEDS,
+    Job,
     Sources,
     balanced,
     chosen,
@@ -35,18 +38,11 @@ from benchmarks.reviews.contest import (
 from benchmarks.reviews.report import report
 
 
-def measure(encoding: str, sources: Sources, workers: int) -> dict[str, Any]:
-    """Every method on one encoding."""
+def measure(encoding: str, sources: Sources, workers: int, known: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """One encoding's results, whole once more after every method; fits among the known results are not run again."""
     here = problem(encoding, sources)  # encoded before the processes start
-    started, results = time.time(), []
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        judge = partial(run, sources=sources)
-        tuning = [job for method in METHODS for job in jobs(encoding, method)]
-        results += tqdm(pool.map(judge, tuning), desc=f"{encoding}, settings", total=len(tuning))
-        testing = [job for method in METHODS for job in chosen(encoding, method, results)]
-        results += tqdm(pool.map(judge, testing), desc=f"{encoding}, seeds", total=len(testing))
     levels = here.test[1].numpy()
-    return {
+    part = {
         "encoding": encoding,
         "inputs": here.inputs,
         "rows": {
@@ -56,9 +52,20 @@ def measure(encoding: str, sources: Sources, workers: int) -> dict[str, Any]:
             "balanced": len(balanced(levels)),
         },
         "shares": (np.bincount(levels) / len(levels)).tolist(),
-        "minutes": (time.time() - started) / 60,
-        "results": results,
+        "results": list(known),
     }
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+
+        def judged(wanted: Sequence[Job]) -> None:
+            done = [{key: result[key] for key in asdict(wanted[0])} for result in part["results"]]
+            missing = [job for job in wanted if asdict(job) not in done]
+            found = pool.map(partial(run, sources=sources), missing)
+            part["results"] += tqdm(found, desc=f"{encoding}, {wanted[0].method}", total=len(missing))
+
+        for method in METHODS:
+            judged(jobs(encoding, method))
+            judged(chosen(encoding, method, part["results"]))
+            yield part
 
 
 def main() -> int:
@@ -75,14 +82,16 @@ def main() -> int:
     sources = Sources(arguments.reviews, arguments.vectors, arguments.encoder)
     arguments.output.mkdir(parents=True, exist_ok=True)
     path = arguments.output / "reviews.json"
-    found: dict[str, Any] = {
-        "recipe": {"hidden": HIDDEN, "epochs": EPOCHS, "batch": BATCH, "seeds": SEEDS},
-        "versions": {"python": platform.python_version(), "torch": torch.__version__.split("+")[0]},
-        "encodings": [],
-    }
+    recipe = {"hidden": list(HIDDEN), "epochs": EPOCHS, "batch": BATCH, "seeds": list(SEEDS)}
+    versions = {"python": platform.python_version(), "torch": torch.__version__.split("+")[0]}
+    found: dict[str, Any] = {"recipe": recipe, "versions": versions, "encodings": {}}
+    if path.is_file() and (earlier := json.loads(path.read_text(encoding="utf-8")))["recipe"] == recipe:
+        found["encodings"] = earlier["encodings"]
     for encoding in ENCODINGS:
-        found["encodings"].append(measure(encoding, sources, arguments.workers))
-        path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        known = found["encodings"].get(encoding, {}).get("results", [])
+        for part in measure(encoding, sources, arguments.workers, known):
+            found["encodings"][encoding] = part
+            path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     text = report(found)
     (arguments.output / "reviews.md").write_text(text + "\n", encoding="utf-8")
     print(text)

@@ -27,9 +27,9 @@ METHODS: Mapping[str, str] = {
     "linear": "Logistic regression",
     "relu": "ReLU",
     "relu-layers": "ReLU, DREG per layer",
-    "chainzrule-free": "ChainzRule without DREG",
     "chainzrule-layers": "ChainzRule, DREG per layer",
     "chainzrule": "ChainzRule, DREG on the Fisher information",
+    "chainzrule-free": "ChainzRule without DREG",
 }
 ENCODINGS: Mapping[str, str] = {"pooled": "Pooled word vectors", "sentence": "Sentence encoder"}
 

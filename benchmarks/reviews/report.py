@@ -13,7 +13,7 @@ FIGURES = ("accuracy", "mae", "quadratic_kappa")
 def report(found: Mapping[str, Any]) -> str:
     """One table an encoding, its best figures in bold."""
     recipe = found["recipe"]
-    rows = found["encodings"][0]["rows"]
+    rows = next(iter(found["encodings"].values()))["rows"]
     lines = [
         "# Five-level reviews",
         "",
@@ -27,7 +27,7 @@ def report(found: Mapping[str, Any]) -> str:
         f"{100 * (0.25 / rows['balanced']) ** 0.5:.1f} points of balanced accuracy. Peak: 99th percentile of the "
         "input-gradient norm over the first 2,000 test reviews.",
     ]
-    for part in found["encodings"]:
+    for part in found["encodings"].values():
         lines += ["", f"## {ENCODINGS[part['encoding']]}, {part['inputs']} numbers a review", "", *_table(part)]
     return "\n".join(lines)
 

@@ -37,6 +37,6 @@ def test_settings_are_chosen_on_validation_rows_and_judged_on_test_rows(
     part = {"encoding": "pooled", "inputs": 16, "shares": [0.1, 0.1, 0.1, 0.1, 0.6], "results": results}
     part["rows"] = {"train": 500, "validation": 100, "natural": 200, "balanced": 150}
     recipe = {"hidden": contest.HIDDEN, "epochs": 8, "batch": contest.BATCH, "seeds": contest.SEEDS}
-    text = report({"recipe": recipe, "encodings": [part]})
+    text = report({"recipe": recipe, "encodings": {"pooled": part}})
     assert "| Always the median level | | 20.0 | 1.200 | 0 | 60.0 | 1.000 | 0 | 0 |" in text
     assert text.count("**") >= 12
