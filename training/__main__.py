@@ -13,6 +13,11 @@ def main() -> int:
     if handler is signal.default_int_handler:  # a background job may ignore interruptions
         # Not by KeyboardInterrupt: the packages that are being imported catch it, or fail otherwise halfway.
         signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    if sys.argv[1:2] == ["adopt"]:  # needs no torch, and loads none
+        from training.adopt.command import main as adopt
+
+        signal.signal(signal.SIGINT, handler)
+        return adopt(sys.argv[2:])
     from training.commandline import main as run
 
     signal.signal(signal.SIGINT, handler)

@@ -5,14 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from service.artifact.card import Calibration, NoiseCalibration, Task
 from service.stability.measures import Diagnosis, diagnose
-from training.data.dataset import Rows
-from training.evaluate import predict
-from training.model import FittedModel
 from training.reliability import auroc, brier_skill, calibration_error, reliability, uncertain_error
 
 Floats = NDArray[np.float64]
@@ -46,15 +42,6 @@ class Trial:
     mean_shift: NDArray[np.floating] | None
     flips: Floats
     spread: Floats
-
-
-def try_model(model: FittedModel, rows: Rows, most: int, seed: int) -> Trial:
-    """Try at most so many of the rows, chosen at random."""
-    chosen = rows.take(sample(len(rows), model.columns.width, most, seed))
-    outputs = predict(model, chosen)
-    assert outputs.covariance is not None
-    flips, spread = simulate(model.task, network_scores(model), chosen.x, model.columns.noise, seed)
-    return Trial(outputs.scores, outputs.covariance, outputs.mean_shift, flips, spread)
 
 
 def sample(rows: int, width: int, most: int, seed: int) -> NDArray[np.int64]:
@@ -96,18 +83,6 @@ def simulate(
     return flips, spread
 
 
-def network_scores(model: FittedModel) -> Scores:
-    """A fitted model's scores in float32, as the exported graph computes them."""
-    mean, std = (torch.from_numpy(values).float() for values in (model.columns.mean, model.columns.std))
-
-    def scores(x: Matrix) -> NDArray[np.floating]:
-        with torch.no_grad():
-            found: NDArray[np.floating] = model.network((torch.from_numpy(x) - mean) / std).numpy()
-        return found * model.target.std + model.target.mean if model.task == "regression" else found
-
-    return scores
-
-
 def calibration(
     task: Task, trials: Sequence[Trial], seed: int, draws: int = DRAWS, noise_scales: Sequence[float] = NOISE_SCALES
 ) -> Calibration:
@@ -117,11 +92,18 @@ def calibration(
     )
     shifts = [trial.mean_shift for trial in trials if trial.mean_shift is not None]
     flips, spread = (np.concatenate([getattr(trial, name) for trial in trials], axis=1) for name in ("flips", "spread"))
+    shift = np.concatenate(shifts) if shifts else None
+    diagnoses = [diagnose(task, scores, covariance, np.full(len(scores), scale), shift) for scale in noise_scales]
+    return compared(task, scores, diagnoses, flips, spread, seed, draws, noise_scales)
+
+
+def compared(
+    task: Task, scores: NDArray[np.floating], diagnoses: Sequence[Diagnosis], flips: Floats, spread: Floats,
+    seed: int, draws: int = DRAWS, noise_scales: Sequence[float] = NOISE_SCALES,
+) -> Calibration:  # fmt: skip
+    """Compare measures, one batch for each noise scale, with what noise did, (noise scales, rows)."""
     levels = []
-    for number, scale in enumerate(noise_scales):
-        found = diagnose(
-            task, scores, covariance, np.full(len(scores), scale), np.concatenate(shifts) if shifts else None
-        )
+    for number, (scale, found) in enumerate(zip(noise_scales, diagnoses, strict=True)):
         figures = {"noise_scale": scale, **_of_volatility(task, found, spread[number])}
         if task != "regression":
             figures |= _of_flips(found, flips[number], 1.0 - _confidence(task, scores.astype(np.float64)))

@@ -108,6 +108,7 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="checkpoints (%(default)s)")
     fit.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     fit.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (%(default)s)")
+    commands.add_parser("adopt", help="publish an ONNX model that was trained elsewhere (see `adopt --help`)")
     fairfight.add_to(commands)
     return top
 

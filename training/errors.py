@@ -5,7 +5,8 @@
     ├── DivergenceError     the loss or the network's outputs became infinite or NaN
     ├── CheckpointError     a checkpoint that cannot be resumed from
     ├── RepositoryError     the model repository cannot be written to
-    └── VerificationError   the exported graphs do not say what the network says
+    ├── VerificationError   the exported graphs do not say what the network says
+    └── AdoptionError       another library's model that cannot be adopted
 
 Data that cannot be trained on raise `training.data.errors.DataError`.
 """
@@ -33,3 +34,7 @@ class RepositoryError(TrainingError):
 
 class VerificationError(TrainingError):
     """The exported graphs do not say what the network says."""
+
+
+class AdoptionError(TrainingError):
+    """Another library's model that cannot be adopted: names what stands in the way, and what to do."""

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from service.artifact.card import QUANTILES, Distribution, Reference, Task
+from service.artifact.card import Reference, Task
 from service.stability.measures import diagnose
 from training.data.dataset import Rows
 from training.errors import DivergenceError
@@ -17,6 +17,7 @@ from training.graphs import LayersGraph, PredictionGraph, fold, noise_factor
 from training.model import FittedModel
 from training.nn.jacobian import hidden_weights, output_side
 from training.nn.ordinal import log_likelihood
+from training.quality import distribution, guesses, of_labels, of_regression
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -163,11 +164,11 @@ def quality(task: Task, y: NDArray[np.int64] | NDArray[np.float32], outputs: Out
     """The figures of `QUALITY` that the task has."""
     scores = outputs.scores.astype(np.float64)
     if task == "regression":
-        figures = _of_regression(y.astype(np.float64), scores[:, 0])
+        figures = of_regression(y.astype(np.float64), scores[:, 0])
     elif task == "ordinal":
         figures = _of_levels(y.astype(np.int64), scores)
     else:
-        figures = _of_labels(y.astype(np.int64), scores)
+        figures = of_labels(y.astype(np.int64), scores)
     g = outputs.input_gradient
     p99, mean = float(np.percentile(g, 99)), float(np.mean(g))
     return figures | {
@@ -187,32 +188,13 @@ def reference(task: Task, outputs: Outputs, out_of_fold: bool) -> Reference:
     return Reference(
         rows=len(norm),
         out_of_fold=out_of_fold,
-        volatility=_distribution(diagnosis.volatility),
-        gradient_norm=_distribution(norm),
-        flip_probability=None if task == "regression" else _distribution(diagnosis.flip_probability),
-        layer_norms=None if outputs.layer_norms is None else tuple(map(_distribution, outputs.layer_norms.T)),
+        volatility=distribution(diagnosis.volatility),
+        gradient_norm=distribution(norm),
+        flip_probability=None if task == "regression" else distribution(diagnosis.flip_probability),
+        layer_norms=None if outputs.layer_norms is None else tuple(map(distribution, outputs.layer_norms.T)),
         gradient_tail_ratio=float(np.percentile(norm, 99)) / mean if mean > 0 else 1.0,
         out_of_range_rate=float(np.mean(outputs.out_of_range)),
     )
-
-
-def _of_regression(y: Floats, output: Floats) -> dict[str, float]:
-    error = output - y
-    spread = float(np.sum((y - y.mean()) ** 2))
-    return {
-        "rmse": float(np.sqrt(np.mean(error**2))),
-        "mae": float(np.mean(np.abs(error))),
-        "r2": 1 - float(np.sum(error**2)) / spread if spread > 0 else 0.0,
-    }
-
-
-def _of_labels(y: Indices, scores: Floats) -> dict[str, float]:
-    own = scores[np.arange(len(y)), y]
-    return {
-        "accuracy": float(np.mean(scores.argmax(axis=1) == y)),
-        "log_loss": float(np.mean(np.logaddexp.reduce(scores, axis=1) - own)),
-        **_guesses(y),
-    }
 
 
 def _of_levels(y: Indices, scores: Floats) -> dict[str, float]:
@@ -220,7 +202,7 @@ def _of_levels(y: Indices, scores: Floats) -> dict[str, float]:
         **agreement(y, (scores > 0).sum(axis=1)),
         "log_loss": -float(log_likelihood(torch.from_numpy(scores), torch.from_numpy(y)).mean()),
         "median_mae": float(np.mean(np.abs(y - np.floor(np.median(y))))),
-        **_guesses(y),
+        **guesses(y),
     }
 
 
@@ -236,17 +218,6 @@ def agreement(y: Indices, level: Indices) -> dict[str, float]:
         "mae": float(np.mean(np.abs(miss))),
         "quadratic_kappa": 1 - float(np.mean(miss**2)) / by_chance if by_chance > 0 else 0.0,
     }
-
-
-def _guesses(y: Indices) -> dict[str, float]:
-    shares = np.unique(y, return_counts=True)[1] / len(y)
-    return {"majority_share": float(shares.max()), "frequency_log_loss": float(-np.sum(shares * np.log(shares)))}
-
-
-def _distribution(values: NDArray[np.floating]) -> Distribution:
-    # Sorted once more: interpolation may round two neighbours past each other.
-    quantiles = np.sort(np.quantile(values.astype(np.float64), np.linspace(0, 1, QUANTILES)))
-    return Distribution(mean=float(np.mean(values)), quantiles=tuple(quantiles.tolist()))
 
 
 def _outside(model: FittedModel, rows: Rows) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ from service.artifact.card import Baseline, Feature, GraphFile, ModelCard, Prove
 from service.artifact.store import describe_graph, publish
 from service.runtime.graph import runtime_version
 from service.runtime.selfcheck import accept
-from training.calibration import MAX_ROWS, Trial, calibration, try_model
+from training.calibration import MAX_ROWS, Trial, calibration
 from training.columns import Columns, with_constraints, with_noise
 from training.config import Config
 from training.data.dataset import Dataset, Rows
@@ -28,6 +28,7 @@ from training.golden import golden, has_bounds
 from training.model import FittedModel
 from training.recipe import Make, Recipe
 from training.repository import reserved
+from training.trials import try_model
 from training.verify import Verification, verify
 
 FOLDS = 5

@@ -13,7 +13,7 @@ from service.artifact.card import Task
 from service.artifact.store import list_versions, read_artifact
 from service.runtime.graph import Execution
 from service.runtime.model import Model
-from training.calibration import Trial, network_scores, sample, simulate
+from training.calibration import Trial, sample, simulate
 from training.columns import Columns, with_noise
 from training.config import Config
 from training.data.bundled import bundled_dataset
@@ -22,6 +22,7 @@ from training.evaluate import predict
 from training.model import FittedModel
 from training.recipe import Recipe
 from training.run import FOLDS, folds
+from training.trials import network_scores
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,10 +9,11 @@ import torch
 from scipy import stats
 
 from service.artifact.card import ModelCard
-from training.calibration import NOISE_SCALES, Trial, calibration, network_scores, sample, simulate, try_model
+from training.calibration import NOISE_SCALES, Trial, calibration, sample, simulate
 from training.data.dataset import Rows
 from training.golden import synthetic_rows
 from training.model import FittedModel
+from training.trials import network_scores, try_model
 
 MakeModel = Callable[..., FittedModel]
 

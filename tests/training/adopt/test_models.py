@@ -1,0 +1,264 @@
+"""Six real models, trained here in seconds by other libraries: adopted, served, and held against those libraries."""
+
+import json
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.typing import NDArray
+from onnxmltools.convert import convert_lightgbm
+from onnxmltools.convert.common.data_types import FloatTensorType
+from skl2onnx import to_onnx
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
+from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from service.artifact.store import read_artifact
+from service.runtime.rows import RowEncoder
+from tests.service.conftest import serve
+from training.adopt.command import main
+
+Floats = NDArray[np.float64]
+Predict = Callable[[NDArray[np.float32]], Floats]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model of another library.
+
+    Attributes:
+        content: the ONNX file.
+        frame: the sample, target last.
+        predict: (rows, K) probabilities or (rows, 1) values, by the source library.
+        method: that adoption has to find.
+    """
+
+    content: bytes
+    frame: pd.DataFrame
+    predict: Predict
+    method: str
+
+
+def table(bunch: Any, rows: int) -> tuple[NDArray[np.float32], NDArray[Any], pd.DataFrame]:
+    """Values that float32 holds exactly, so that all libraries see the same."""
+    x = bunch.data.astype(np.float32)
+    names = [str(name) for name in getattr(bunch, "feature_names", range(x.shape[1]))]
+    frame = pd.DataFrame(x, columns=names)
+    frame["target"] = bunch.target
+    return x, bunch.target, frame.iloc[:: max(1, len(x) // rows)].reset_index(drop=True)
+
+
+def from_sklearn(estimator: Any, bunch: Any, method: str) -> Subject:
+    x, y, frame = table(bunch, 60)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        estimator.fit(x, y)
+        content = to_onnx(estimator, x[:1]).SerializeToString()
+    if hasattr(estimator, "predict_proba"):
+        return Subject(content, frame, estimator.predict_proba, method)
+    return Subject(content, frame, lambda rows: estimator.predict(rows)[:, None], method)
+
+
+def mlp() -> Subject:
+    estimator = make_pipeline(StandardScaler(), MLPClassifier((16, 8), max_iter=150, random_state=0))
+    return from_sklearn(estimator, load_breast_cancer(), "analytic")
+
+
+def logistic() -> Subject:
+    return from_sklearn(make_pipeline(StandardScaler(), LogisticRegression()), load_wine(), "analytic")
+
+
+def forest() -> Subject:
+    return from_sklearn(RandomForestClassifier(20, max_depth=6, random_state=0), load_wine(), "monte_carlo")
+
+
+def boosting() -> Subject:
+    return from_sklearn(GradientBoostingRegressor(n_estimators=40, random_state=0), load_diabetes(), "monte_carlo")
+
+
+def light() -> Subject:
+    x, y, frame = table(load_breast_cancer(), 60)
+    model = lightgbm.LGBMClassifier(n_estimators=20, num_leaves=8, verbose=-1, n_jobs=1).fit(x, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        types = [("input", FloatTensorType([None, x.shape[1]]))]
+        content = convert_lightgbm(model, initial_types=types, target_opset=15).SerializeToString()
+    return Subject(
+        content, frame, lambda rows: np.asarray(model.booster_.predict(rows))[:, None] * [-1, 1] + [1, 0], "monte_carlo"
+    )
+
+
+def convolutional() -> Subject:
+    torch.manual_seed(0)
+    x, y, frame = table(load_digits(), 60)
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 8, 3, padding=1),
+        torch.nn.ReLU(),
+        torch.nn.MaxPool2d(2),
+        torch.nn.Conv2d(8, 16, 3, stride=2, padding=1),
+        torch.nn.Tanh(),
+        torch.nn.Flatten(),
+        torch.nn.Linear(64, 10),
+    )
+    images, labels = torch.from_numpy(x / 16).reshape(-1, 1, 8, 8), torch.from_numpy(y)
+    optimiser = torch.optim.Adam(network.parameters(), lr=0.01)
+    for _ in range(60):
+        optimiser.zero_grad()
+        torch.nn.functional.cross_entropy(network(images), labels).backward()
+        optimiser.step()
+
+    class Scaled(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            return self.network(pixels / 16)
+
+    whole = Scaled().eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            whole,
+            (torch.zeros(3, 1, 8, 8),),
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamo=True,
+            verbose=False,
+            external_data=False,
+        )
+    assert program is not None
+
+    def predict(rows: NDArray[np.float32]) -> Floats:
+        with torch.no_grad():
+            pixels = torch.from_numpy(np.array(rows, np.float32)).reshape(-1, 1, 8, 8)
+            return whole(pixels).double().softmax(dim=1).numpy()
+
+    return Subject(program.model_proto.SerializeToString(), frame, predict, "analytic")
+
+
+SUBJECTS = {one.__name__: one for one in (mlp, logistic, forest, boosting, light, convolutional)}
+
+
+@dataclass(frozen=True)
+class Adopted:
+    subject: Subject
+    root: Path
+    name: str
+
+
+@pytest.fixture(scope="module", params=list(SUBJECTS))
+def adopted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Adopted:
+    name, home = request.param, tmp_path_factory.mktemp(request.param)
+    subject = SUBJECTS[name]()
+    (home / "model.onnx").write_bytes(subject.content)
+    subject.frame.to_csv(home / "sample.csv", index=False)
+    rows = subject.frame.drop(columns="target").to_numpy(np.float32)
+    predicted = subject.predict(rows)
+    columns = ["value"] if predicted.shape[1] == 1 else [str(label) for label in range(predicted.shape[1])]
+    pd.DataFrame(predicted, columns=columns).to_csv(home / "expected.csv", index=False)
+    arguments = [str(home / "model.onnx"), "--data", str(home / "sample.csv"), "--target", "target", "--name", name]
+    assert main([*arguments, "--models", str(home / "models"), "--expected", str(home / "expected.csv")]) == 0
+    return Adopted(subject, home / "models", name)
+
+
+def reported(subject: Subject, rows: NDArray[np.float32], label: int) -> Floats:
+    """(rows,) what the service reports, by the source library."""
+    found = subject.predict(rows)
+    return found[:, 0] if found.shape[1] == 1 else found[:, label]
+
+
+@pytest.mark.anyio
+async def test_served_answers_are_the_source_librarys(adopted: Adopted) -> None:
+    subject = adopted.subject
+    card = read_artifact(adopted.root / adopted.name / "1").card
+    assert card.method == subject.method
+    assert card.adoption is not None
+    assert card.adoption.expected_difference is not None
+    assert card.adoption.expected_difference <= 1e-5
+    assert (card.adoption.jacobian_difference is not None) == (card.method == "analytic")
+    frame = subject.frame.drop(columns="target")
+    rows = frame.to_numpy(np.float32)[:10]
+    noise = RowEncoder(card).noise
+    async with serve(adopted.root, measured_share=0) as client:
+        posted = await client.post("/predict", json={"instances": rows.tolist()})
+        explained = await client.post("/sensitivity", json={"instances": rows.tolist()})
+    assert posted.status_code == explained.status_code == 200, posted.text + explained.text
+    assert posted.json()["method"] == card.method
+    expected = subject.predict(rows)
+    random = np.random.default_rng(99)
+    deviations = []
+    for n, (plain, row) in enumerate(zip(posted.json()["predictions"], explained.json()["predictions"], strict=True)):
+        assert row["method"] == card.method
+        assert (plain["stability"]["verdict"] == "not_computed") == (card.method != "analytic")
+        if card.labels:
+            found = [row["probabilities"][label] for label in card.labels]
+            np.testing.assert_allclose(found, expected[n], atol=1e-5)
+            label = card.labels.index(row["label"])
+            assert label == expected[n].argmax()
+        else:
+            np.testing.assert_allclose(row["value"], expected[n, 0], rtol=1e-5)
+            label = 0
+        gradients = {entry["feature"]: entry["gradient"] for entry in row["sensitivities"]}
+        effect = np.array([gradients[name] for name in frame.columns]) * noise
+        if card.method == "analytic":
+            step = np.maximum(1e-2 * noise, 1e-6)
+            moved = rows[n] + np.concatenate([np.diag(step), -np.diag(step)])
+            moved = moved.astype(np.float32)
+            apart = (moved[: len(step)] - moved[len(step) :]).diagonal().astype(np.float64)
+            outputs = reported(subject, moved, label)
+            differences = (outputs[: len(step)] - outputs[len(step) :]) / np.where(apart > 0, apart, 1.0) * noise
+            floor = 1e-3  # of a probability, within which float32 differences are rounding
+            deviations.append(np.abs(effect - differences).max() / max(np.abs(differences).max(), floor))
+        # The same kind of draws, through the source library, many more and others.
+        drawn = rows[n] + (random.standard_normal((2000, len(noise))) * noise).astype(np.float32)
+        moved_outputs = subject.predict(drawn)
+        spread = reported(subject, drawn, label).std()
+        tolerance = 0.2 if card.method == "analytic" else 0.15
+        stability = row["stability"]
+        assert abs(stability["volatility"] - spread) <= tolerance * spread + 0.01 * (1 if card.labels else spread)
+        if card.labels:
+            flips = float(np.mean(moved_outputs.argmax(axis=1) != label))
+            assert abs(stability["flip_probability"] - flips) <= 0.08, (n, stability, flips)
+        if card.method == "monte_carlo":
+            centred = (drawn - rows[n]) / np.where(noise > 0, noise, 1.0)
+            values = reported(subject, drawn, label)
+            slope = np.linalg.lstsq(centred, values - values.mean(), rcond=None)[0]
+            # The standard error of 512 draws' slopes, each draw off by the spread.
+            assert np.abs(effect - slope).max() <= 6 * spread / np.sqrt(512) + 1e-4
+    if deviations:  # a row may lie at a kink
+        assert np.quantile(deviations, 0.9) <= 0.05, deviations
+        assert np.median(deviations) <= 0.02, deviations
+
+
+def test_the_card_says_how_every_number_was_obtained(adopted: Adopted) -> None:
+    card = json.loads((adopted.root / adopted.name / "1" / "card.json").read_text())
+    obtained = card["adoption"]["obtained"]
+    assert {"scores", "stability", "reference", "quality", "calibration", "noise", "range", "golden"} <= set(obtained)
+    assert ("exact" in obtained["stability"]) == (card["method"] == "analytic")
+    assert "fitted to" in obtained["quality"]
+    errors = [level["calibration_error"] for level in card["calibration"]["noise_scales"][:2] if card.get("labels")]
+    assert all(error < 0.05 for error in errors), errors
+
+
+def test_another_librarys_answers_are_refused(
+    adopted: Adopted, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = adopted.root.parent
+    frame = pd.read_csv(home / "expected.csv")
+    frame.iloc[3] += 0.01 * max(1.0, float(frame.iloc[3].abs().max()))
+    frame.to_csv(tmp_path / "expected.csv", index=False)
+    arguments = [str(home / "model.onnx"), "--data", str(home / "sample.csv"), "--target", "target", "--name", "other"]
+    code = main([*arguments, "--models", str(tmp_path / "models"), "--expected", str(tmp_path / "expected.csv")])
+    assert code == 2
+    assert "answers otherwise" in capsys.readouterr().err
+    assert not (tmp_path / "models" / "other").exists()

@@ -1,0 +1,80 @@
+"""The sample that an adopted model is described and measured by."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from service.artifact.card import NumericFeature, Task
+from training.columns import with_noise
+from training.data.columns import NumericColumn, read_column
+from training.data.features import describe
+from training.data.fingerprint import fingerprint_frame
+from training.data.noise import check_float32_spacing
+from training.data.tablefile import read_table
+from training.data.target import read_target
+from training.errors import AdoptionError
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows in the model's order of columns.
+
+    Attributes:
+        x: (rows, D).
+        y: (rows,) indices into `labels`, or float32.
+        labels: of the target, in its own order; empty for a regression.
+        fingerprint: sha256 of the table.
+    """
+
+    task: Task
+    target: str
+    features: tuple[NumericFeature, ...]
+    x: NDArray[np.float32]
+    y: NDArray[np.int64] | NDArray[np.float32]
+    labels: tuple[str, ...]
+    fingerprint: str
+
+
+def read_sample(
+    path: Path, target: str, task: Task | None, noise: Mapping[str, float], units: Mapping[str, str]
+) -> Sample:
+    """Read a table whose columns, but for the target, are the model's inputs in their order.
+
+    Raises:
+        AdoptionError: a column that is no number or has gaps, or no such target.
+        DataError: the file cannot be read, or the target is none.
+        ConfigError: noise for a column that there is not.
+    """
+    frame = read_table(path)
+    if target not in frame.columns:
+        raise AdoptionError(f"{path}: no column is named '{target}'; --target names the column to predict")
+    if task == "ordinal":
+        raise AdoptionError("ordinal models cannot be adopted; adopt the model as a classification")
+    for name in units:
+        if name not in frame.columns:
+            raise AdoptionError(f"a unit is given for '{name}', which is no column")
+    columns = [_number(frame[name]) for name in frame.columns if name != target]
+    if frame[target].isna().any():
+        raise AdoptionError(f"target '{target}' has gaps; leave those rows out of the sample")
+    found = read_target(frame[target], task)
+    rows = np.arange(len(frame))
+    described = tuple(describe(column, rows, units.get(column.name)) for column in columns)
+    features = with_noise(described, noise)
+    check_float32_spacing(features)
+    numeric = tuple(feature for feature in features if isinstance(feature, NumericFeature))
+    x = np.stack([column.values for column in columns], axis=1).astype(np.float32)
+    return Sample(found.task, target, numeric, x, found.y, found.labels, fingerprint_frame(frame))
+
+
+def _number(column: "pd.Series[float]") -> NumericColumn:
+    read = read_column(column, "numeric")
+    assert isinstance(read, NumericColumn)
+    if np.isnan(read.values).any():
+        raise AdoptionError(
+            f"column '{read.name}' has gaps; fill them as they were filled for the model, or leave those rows out"
+        )
+    return read
