@@ -3,8 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
+from jaxtyping import install_import_hook
 
 from tests.processes import ROOT, service
+
+# Shapes in the signatures of `training.nn` are checked here, whichever test imports it first, and nowhere else: outside
+# pytest they cost nothing.
+install_import_hook("training.nn", "beartype.beartype")
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,8 @@ from training.graphs import JacobianGraph, LayersGraph, PredictionGraph, fold
 from training.model import FittedModel
 
 OPSET = 20
+BOUNDED_WIDTH = 256
+"""Networks with wider layers get no bounds: a bound takes scores x width^2 numbers of memory for every row."""
 
 
 def export_graphs(model: FittedModel) -> dict[Role, bytes]:
@@ -22,12 +24,14 @@ def export_graphs(model: FittedModel) -> dict[Role, bytes]:
     folded = fold(model)
     prediction, jacobian, layers = PredictionGraph(folded, model.task), JacobianGraph(folded), LayersGraph(folded)
     width = model.columns.width
-    return {
+    graphs: dict[Role, bytes] = {
         "model": to_onnx(prediction, width, prediction.output_names),
         "jacobian": to_onnx(jacobian, width, jacobian.output_names),
         "layers": to_onnx(layers, width, layers.output_names),
-        "bounds": bounds_graph(folded, model.task, OPSET),
     }
+    if max(len(bias) for bias in folded.biases) <= BOUNDED_WIDTH:
+        graphs["bounds"] = bounds_graph(folded, model.task, OPSET)
+    return graphs
 
 
 def to_onnx(graph: nn.Module, width: int, outputs: Sequence[str]) -> bytes:

@@ -123,7 +123,7 @@ class Run:
             model, epochs, held_out = self.fit_model(fitted)
             baseline = self.evaluate_baseline()
             graphs = export_graphs(model)
-            if not has_bounds(model, self.config.seed, graphs["bounds"]):
+            if "bounds" in graphs and not has_bounds(model, self.config.seed, graphs["bounds"]):
                 del graphs["bounds"]  # published all the same: it cannot be certified, and answers that
             sample = self.dataset.test or self.dataset.train
             verification = verify(model, graphs, sample.x[:VERIFIED_ROWS])

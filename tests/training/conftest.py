@@ -1,17 +1,8 @@
-"""Shapes in the signatures of `training.nn` are checked here, and only here: outside pytest they cost nothing."""
+"""What tests of training share."""
 
 import csv
 from collections.abc import Callable
 from pathlib import Path
-
-from jaxtyping import install_import_hook
-
-with install_import_hook("training.nn", "beartype.beartype"):
-    import training.nn.functional
-    import training.nn.jacobian
-    import training.nn.layers
-    import training.nn.network
-    import training.nn.ordinal  # noqa: F401
 
 import numpy as np
 import pandas as pd

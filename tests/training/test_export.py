@@ -1,4 +1,5 @@
 import re
+from collections.abc import Callable
 
 import numpy as np
 import onnx
@@ -7,10 +8,11 @@ import pytest
 import torch
 
 from service.artifact.card import Role
-from training.export import OPSET, export_graphs
+from training.export import BOUNDED_WIDTH, OPSET, export_graphs
 from training.golden import synthetic_rows
 from training.model import FittedModel
 
+MakeModel = Callable[..., FittedModel]
 Exported = tuple[FittedModel, dict[Role, bytes]]
 
 
@@ -94,3 +96,8 @@ def test_the_prediction_graph_is_lean(classifier: Exported) -> None:
 def test_the_same_weights_give_the_same_bytes(linear_classifier: Exported) -> None:
     model, graphs = linear_classifier
     assert export_graphs(model) == graphs
+
+
+def test_a_network_too_wide_for_bounds_has_the_other_graphs(make_model: MakeModel) -> None:
+    assert set(export_graphs(make_model(hidden=(BOUNDED_WIDTH + 1, 4)))) == {"model", "jacobian", "layers"}
+    assert "bounds" in export_graphs(make_model(hidden=(BOUNDED_WIDTH, 4)))

@@ -95,7 +95,7 @@ def test_a_silent_fallback_of_onnx_runtime_is_found_out(monkeypatch: pytest.Monk
     # It says that CUDA is there, takes the provider, and runs on the CPU all the same.
     real = module._session
     monkeypatch.setattr(module.ort, "get_available_providers", lambda: [module._CUDA, module._CPU])
-    monkeypatch.setattr(module, "_session", lambda content, execution: real(content, CPU))
+    monkeypatch.setattr(module, "_session", lambda content, execution, arena=True: real(content, CPU, arena))
     with pytest.raises(DeviceError, match="could not load CUDA"):
         choose_execution("cuda", 1)
     assert "could not load CUDA" in choose_execution("auto", 1).note
@@ -104,7 +104,7 @@ def test_a_silent_fallback_of_onnx_runtime_is_found_out(monkeypatch: pytest.Monk
 
 
 def test_a_provider_that_raises_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(content: bytes, execution: Execution) -> None:
+    def fail(content: bytes, execution: Execution, arena: bool = True) -> None:
         raise RuntimeError("libcudart is missing")
 
     monkeypatch.setattr(module.ort, "get_available_providers", lambda: [module._CUDA, module._CPU])
