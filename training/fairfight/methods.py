@@ -175,7 +175,7 @@ _LAYERS: Mapping[Kind, Sequence[float]] = {
 }
 _FISHER: Mapping[Kind, Sequence[float]] = {
     "image": (0.3, 0.7, 1.0),
-    "table": (0.1, 0.3, 1.0),
+    "table": (0.03, 0.1, 0.3),
     "function": (1e-8, 1e-8, 1e-6),
 }
 _GRADIENT: Mapping[Kind, Sequence[float]] = {
@@ -194,7 +194,7 @@ METHODS: Mapping[str, Method] = {
         "ChainzRule, DREG on the Fisher information",
         chainzrule,
         _fisher,
-        _strengths(0.1, _FISHER, degrees=(3, 5, 5), table_layers=0.3),
+        _strengths(0.1, _FISHER, degrees=(3, 5, 5), table_layers=0.1),
         curve=True,
     ),
     "chainzrule-layers": Method(
@@ -207,7 +207,7 @@ METHODS: Mapping[str, Method] = {
     "gelu": Method("GELU", partial(_perceptron, nn.GELU), _plain, _decays(0.0, 0.01, 0.3), curve=True),
     "silu": Method("SiLU", partial(_perceptron, nn.SiLU), _plain, _decays(0.0, 0.01, 0.3)),
     "relu-fisher": Method(
-        "ReLU, the same accumulated penalty", _relu_chain, _fisher, _strengths(0.1, _FISHER, table_layers=0.3)
+        "ReLU, the same accumulated penalty", _relu_chain, _fisher, _strengths(0.1, _FISHER, table_layers=0.1)
     ),
     "relu-layers": Method("ReLU, DREG per layer", _relu_chain, _layers, _strengths(0.1, _LAYERS)),
     "spectral": Method("ReLU, spectral normalisation", _spectral, _plain, _decays(0.0, 0.01, 0.3)),
