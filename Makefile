@@ -26,7 +26,7 @@ PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve compare bench bench-peers bench-training bench-calibration bench-saliency bench-reviews test test-slow test-clients test-deploy test-ui screenshots check format format-check lint types train constraints
+.PHONY: help serve compare bench bench-peers bench-training bench-calibration bench-certify bench-saliency bench-reviews test test-slow test-clients test-deploy test-ui screenshots check format format-check lint types train constraints
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -95,6 +95,9 @@ bench-peers: $(PEERS:%=.venv-peers/%/.installed) bench ## bench beside KServe, M
 
 bench-calibration: $(VENV)/.dev ## run rows with drawn noise, and compare with their stated stability; --fit in ARGS adds networks
 	$(BIN)/python -m benchmarks.calibration $(if $(MNIST),--mnist '$(MNIST)') $(ARGS)
+
+bench-certify: $(VENV)/.dev ## certified over attacked radius, and the time of a bound, beside ReLU networks
+	$(BIN)/python -m benchmarks.certify $(if $(MNIST),--mnist '$(MNIST)') $(ARGS)
 
 compare: $(VENV)/.dev ## train ChainzRule and its rivals on the same rows; ARGS=--quick takes minutes, ARGS=--help explains
 	$(BIN)/python -m training compare $(ARGS)

@@ -218,6 +218,13 @@ def _relu(reverse: Reverse, node: onnx.NodeProto) -> str:
     return reverse.build.add("Add", [scaled, reverse.build.constant(leak)])
 
 
+def _floored(reverse: Reverse, node: onnx.NodeProto) -> str:
+    floors = [name for name in node.input if not reverse.active(name)]
+    if len(node.input) != 2 or node.input[1:] != floors:
+        raise AdoptionError("Max of two computed tensors has no derivative here")
+    return reverse.build.add("Cast", [reverse.build.add("Greater", node.input)], to=TensorProto.FLOAT)
+
+
 def _sigmoid(reverse: Reverse, node: onnx.NodeProto) -> str:
     rest = reverse.build.add("Sub", [reverse.build.constant(1.0), node.output[0]])
     return reverse.build.add("Mul", [node.output[0], rest])
@@ -239,6 +246,7 @@ RULES: dict[str, Rule] = {
     "Conv": _conv,
     **dict.fromkeys(("MaxPool", "AveragePool"), _pool),
     **dict.fromkeys(("Relu", "LeakyRelu"), _elementwise(_relu)),
+    "Max": _elementwise(_floored),
     "Sigmoid": _elementwise(_sigmoid),
     "Tanh": _elementwise(_tanh),
     "Neg": lambda reverse, node, adjoint: reverse.give(node.input[0], reverse.build.add("Neg", [adjoint])),

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from service.artifact.card import MAX_SCORES, Task
-from training.adopt.source import OUTPUT, Builder, Source, prune
+from training.adopt.source import OUTPUT, Builder, Source, attribute, prune
 from training.errors import AdoptionError
 
 LEAST = 1e-7  # of a probability, so that its logarithm is finite
+ROUNDING = 1e-5  # a sum of float32 shares may be a little over 1
 
 Matrix = NDArray[np.float32]
 Meaning = Literal["value", "probabilities", "scores"]
@@ -49,7 +50,7 @@ def meaning(task: Task, answer: Matrix) -> Meaning:
         return "value"
     if columns > MAX_SCORES:
         raise AdoptionError(f"the model has {columns} labels; at most {MAX_SCORES} can be served")
-    chances = bool(((answer >= 0) & (answer <= 1)).all())
+    chances = bool(((answer >= 0) & (answer <= 1 + ROUNDING)).all())
     if columns > 1:
         chances = chances and bool((np.abs(answer.sum(axis=1) - 1) < 1e-3).all())
     return "probabilities" if chances else "scores"
@@ -88,7 +89,7 @@ def _of_probabilities(build: Builder, answer: str, columns: int) -> str:
 
     def maker(name: str) -> onnx.NodeProto | None:
         node = made.get(name)
-        while node is not None and node.op_type in ("Identity", "Cast", "Reshape"):
+        while node is not None and (node.op_type in ("Identity", "Cast", "Reshape") or _normalises(node)):
             node = made.get(node.input[0])
         return node
 
@@ -102,12 +103,12 @@ def _of_probabilities(build: Builder, answer: str, columns: int) -> str:
     if columns == 1:
         rest_name = build.add("Sub", [build.constant(1.0), answer])
         answer = build.add("Concat", [rest_name, answer], axis=1)
-    build.add("Identity", [answer], "probabilities")
+    build.add("Clip", [answer, build.constant(0.0), build.constant(1.0)], "probabilities")
     if node is not None and node.op_type == "Softmax" and columns > 1:
         logits = build.reshape(node.input[0], -1, columns)
         build.add("MatMul", [logits, build.constant(_centring(columns))], "scores")
         return "the softmax's own input, less its mean over the labels"
-    if node is not None and node.op_type == "Sigmoid" and columns <= 2:
+    if node is not None and node.op_type == "Sigmoid" and (columns == 1 or pair is not None):
         logit = build.reshape(node.input[0], -1, 1)
         build.add("MatMul", [logit, build.constant([[-0.5, 0.5]])], "scores")
         return "half of the logistic function's own input, for and against"
@@ -115,6 +116,11 @@ def _of_probabilities(build: Builder, answer: str, columns: int) -> str:
     logarithm = build.add("Log", [floored])
     build.add("MatMul", [logarithm, build.constant(_centring(max(columns, 2)))], "scores")
     return f"logarithms of the probabilities, of {LEAST:g} at least, less their mean over the labels"
+
+
+def _normalises(node: onnx.NodeProto) -> bool:
+    """Whether it divides shares by their sum, which changes nothing behind what sums to 1 already."""
+    return node.op_type == "Normalizer" and attribute(node, "norm", b"MAX") == b"L1"
 
 
 def _centring(columns: int) -> NDArray[np.float64]:

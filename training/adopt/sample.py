@@ -60,7 +60,7 @@ def read_sample(
     columns = [_number(frame[name]) for name in frame.columns if name != target]
     if frame[target].isna().any():
         raise AdoptionError(f"target '{target}' has gaps; leave those rows out of the sample")
-    found = read_target(frame[target], task)
+    found = read_target(frame[target], task, learnt=False)
     rows = np.arange(len(frame))
     described = tuple(describe(column, rows, units.get(column.name)) for column in columns)
     features = with_noise(described, noise)

@@ -28,11 +28,14 @@ class Target:
     note: str
 
 
-def read_target(column: "pd.Series[Any]", task: Task | None = None, levels: Sequence[str] = ()) -> Target:
+def read_target(
+    column: "pd.Series[Any]", task: Task | None = None, levels: Sequence[str] = (), learnt: bool = True
+) -> Target:
     """Read the target, which has no gaps; `task` is inferred where it is None.
 
     Text, booleans, categories and whole numbers of at most 20 distinct values make a classification, other numbers a
-    regression. Nothing is inferred to be ordinal. `levels` orders an ordinal target's labels, lowest first.
+    regression. Nothing is inferred to be ordinal. `levels` orders an ordinal target's labels, lowest first. Labels that
+    are not to be learnt, because a model is there already, may be few.
 
     Raises:
         DataError: what the column holds does not fit the task, or is too little to learn from.
@@ -51,7 +54,8 @@ def read_target(column: "pd.Series[Any]", task: Task | None = None, levels: Sequ
     if task == "ordinal":
         read = _ordered(read, levels)
     remedy = "; if it is a quantity, ask for a regression" if note.endswith("whole numbers") else ""
-    check_labels(read.name, task, read.levels, read.codes, remedy)
+    if learnt:
+        check_labels(read.name, task, read.levels, read.codes, remedy)
     return Target(task, read.levels, read.codes, note)
 
 
