@@ -1,8 +1,8 @@
 """`python -m benchmarks.certify`: certified over attacked radius, and the time of a bound.
 
 Networks of the reference shapes are fitted by the shipped recipes, ChainzRule and ReLU of one size (kept in a folder
-for the next run); the digits need a folder with MNIST's IDX files. auto_LiRPA does not take part: what PyPI has of it (0.3)
-needs torch below 1.13, and bounds no powers above 2.
+for the next run); the digits need a folder with MNIST's IDX files. auto_LiRPA does not take part: what PyPI has of it
+(0.3) needs torch below 1.13, and bounds no powers above 2.
 """
 
 import argparse
@@ -91,10 +91,10 @@ def report(results: dict[str, Any]) -> str:
     lines = [
         "# Certificates, measured",
         "",
-        f"`make bench-certify`: {STEPS}-step attack, its smallest success by {BISECTIONS} bisections, which is also how",
-        "the certified radius is found; radii of the L-infinity box in standard deviations of every feature; held-out",
-        f"rows; one thread; the shipped recipes, {results['epochs']} epochs for the digits. Times are of one bound,",
-        f"fastest and median of up to {TIMED}; the bounds graph counts all rounding, the others none.",
+        f"`make bench-certify`: {STEPS}-step attack, its smallest success by {BISECTIONS} bisections, which is also",
+        "how the certified radius is found; radii of the L-infinity box in standard deviations of every feature;",
+        f"held-out rows; one thread; the shipped recipes, {results['epochs']} epochs for the digits. Times are",
+        f"of one bound, fastest and median of up to {TIMED}; the bounds graph counts all rounding, the others none.",
         results["note"],
         "",
         "| network | kind | method | rows | attacked radius | certified radius | ratio, median | p10 "

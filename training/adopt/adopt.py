@@ -34,7 +34,7 @@ from training.adopt.derivative import derivative_graphs
 from training.adopt.head import Head, add_head, meaning
 from training.adopt.sample import Sample, read_sample
 from training.adopt.source import Source, read_source
-from training.adopt.steps import ROWS, Step, choose_step, disagreement
+from training.adopt.steps import ROWS, Step, choose_step, disagreement, half_jumps
 from training.calibration import DRAWS, NOISE_SCALES, compared, sample, simulate
 from training.errors import AdoptionError
 from training.quality import distribution, of_labels, of_regression
@@ -275,9 +275,9 @@ def _exact(
         raise AdoptionError(f"its graph does not load ({error})") from None
     except (ValueError, IndexError, KeyError, onnx.shape_inference.InferenceError, RuntimeError) as error:
         raise AdoptionError(f"its graph cannot be made ({type(error).__name__})") from None
-    columns = np.arange(rows.shape[1])
-    differences = central_differences(run, rows, columns, (step.step * std).astype(np.float32))
-    gap = disagreement(found * std, differences * std)
+    columns, steps = np.arange(rows.shape[1]), (step.step * std).astype(np.float32)
+    differences, jumps = central_differences(run, rows, columns, steps), half_jumps(run, rows, steps)
+    gap = disagreement(found * std, np.clip(found, differences - jumps, differences + jumps) * std)
     if not (np.median(gap) <= EXACT and np.quantile(gap, 0.9) <= EXACT_KINKED):
         raise AdoptionError(f"it is not what differences say: half of the rows are off by {np.median(gap):.2g} or more")
     return Choice(

@@ -178,7 +178,7 @@ def _conv(reverse: Reverse, node: onnx.NodeProto, adjoint: str) -> None:
 
 
 def _pool(reverse: Reverse, node: onnx.NodeProto, adjoint: str) -> None:
-    """Windows that tile the image: the largest value's place takes the adjoint, or all take an equal part."""
+    """Windows that tile the image: the largest value's places take equal parts of the adjoint, or all places do."""
     build, (channels, height, width) = reverse.build, reverse.shape(node.input[0])
     kernel = attribute(node, "kernel_shape")
     tiles = attribute(node, "strides", [1, 1]) == kernel and not any(attribute(node, "pads", [0]))
@@ -193,7 +193,11 @@ def _pool(reverse: Reverse, node: onnx.NodeProto, adjoint: str) -> None:
         largest = build.reshape(node.output[0], -1, 1, channels, rows, 1, columns, 1)
         # Nothing in a window exceeds its largest.
         below = build.add("Less", [tiled, largest])
-        share = build.add("Cast", [build.add("Not", [below])], to=TensorProto.FLOAT)
+        most = build.add("Cast", [build.add("Not", [below])], to=TensorProto.FLOAT)
+        image = build.reshape(most, -1, channels, height, width)
+        mean = build.add("AveragePool", [image], kernel_shape=kernel, strides=kernel)
+        tied = build.add("Mul", [mean, build.constant(float(np.prod(kernel)))])
+        share = build.add("Div", [most, build.reshape(tied, -1, 1, channels, rows, 1, columns, 1)])
     back = build.add("Mul", [spread, share])
     reverse.give(node.input[0], build.reshape(back, -1, reverse.scores, channels, height, width))
 

@@ -103,7 +103,8 @@ def _of_probabilities(build: Builder, answer: str, columns: int) -> str:
     if columns == 1:
         rest_name = build.add("Sub", [build.constant(1.0), answer])
         answer = build.add("Concat", [rest_name, answer], axis=1)
-    build.add("Clip", [answer, build.constant(0.0), build.constant(1.0)], "probabilities")
+    # Not Clip, whose bounds are inputs only from opset 11: converters of scikit-learn's models write 9.
+    build.add("Max", [build.add("Min", [answer, build.constant(1.0)]), build.constant(0.0)], "probabilities")
     if node is not None and node.op_type == "Softmax" and columns > 1:
         logits = build.reshape(node.input[0], -1, columns)
         build.add("MatMul", [logits, build.constant(_centring(columns))], "scores")

@@ -68,3 +68,24 @@ def disagreement(found: NDArray[np.floating], expected: NDArray[np.floating]) ->
     scale = np.maximum(scale, FLOOR * scale.max())
     gap = np.abs(found.astype(np.float64) - expected).max(axis=(1, 2))
     return np.asarray(gap / np.where(scale > 0, scale, 1.0))
+
+
+def half_jumps(scores: Callable[[Matrix], Matrix], x: Matrix, steps: Matrix) -> Floats:
+    """(rows, S, D) half of what the difference to the right exceeds that to the left by, in absolute value.
+
+    Large at a kink: where a rectifier is at 0 or the largest of a window is tied. Derivatives there may be anything
+    between the two.
+
+    Args:
+        scores: (rows, D) -> (rows, S).
+        x: (rows, D).
+        steps: (D,) in the features' units; a column with step 0 has no jump.
+    """
+    here = scores(x).astype(np.float64)
+    jumps = np.zeros((*here.shape, x.shape[1]))
+    for column in np.flatnonzero(steps):
+        right, left = x.copy(), x.copy()
+        right[:, column] += steps[column]
+        left[:, column] -= steps[column]
+        jumps[..., column] = np.abs(scores(right) + scores(left) - 2 * here) / (2 * steps[column])
+    return jumps
