@@ -283,7 +283,7 @@ def _exact(
     return Choice(
         {"model": _serialise(model), "jacobian": _serialise(jacobian)},
         {"method": "analytic"},
-        "exact derivatives, by the chain rule through the graph; at a kink (of a ReLU, a maximum) one between its sides",
+        "exact derivatives, by the chain rule through the graph; at a kink (of a ReLU, a maximum) between its sides",
         float(np.median(gap)),
         (),
     )
