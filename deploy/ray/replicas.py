@@ -1,0 +1,171 @@
+"""The service as a Ray Serve application: `serve run deploy/ray/serve.yaml`, from the project's top folder.
+
+A replica holds the whole service, with its settings from CHAINZRULE_* as everywhere. In front of the replicas stands an
+ingress that hands each request to one of them, and to another if that one dies: a prediction may be asked for twice.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import ray
+import uvicorn
+from ray import serve
+from ray.exceptions import RayActorError
+from ray.serve.exceptions import BackPressureError
+from ray.serve.handle import DeploymentHandle
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from service.api.problems import problem
+from service.app import create_app
+from service.protocol import BoundedProtocol
+from service.settings import Settings
+from service.telemetry.logs import configure_logs
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+TARGETS = "/metrics/targets"
+ATTEMPTS = 5  # replicas that may die under one request
+ANNOUNCED_EVERY = 2.0  # seconds
+FORGOTTEN_AFTER = 10.0  # seconds without being announced
+
+
+@ray.remote(num_cpus=0)
+class Targets:
+    """The replicas' own addresses, for Prometheus: each is scraped by itself, its windows and counters are whole."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, float] = {}
+
+    def announce(self, address: str) -> None:
+        """Say that a replica lives."""
+        self._seen[address] = time.monotonic()
+
+    def living(self) -> list[str]:
+        """The addresses that were announced lately."""
+        oldest = time.monotonic() - FORGOTTEN_AFTER
+        self._seen = {address: seen for address, seen in self._seen.items() if seen > oldest}
+        return sorted(self._seen)
+
+
+def targets() -> Any:
+    """The one list of addresses of this cluster."""
+    return Targets.options(
+        name="chainzrule-targets", namespace="chainzrule", get_if_exists=True, lifetime="detached", max_restarts=-1
+    ).remote()
+
+
+@serve.deployment
+class Replica:
+    """One whole service: it answers what the ingress hands it, and listens on a port of its own for scrapes."""
+
+    def __init__(self) -> None:
+        self._app: Any = None
+        self._server: uvicorn.Server | None = None
+        self._duties: list[asyncio.Task[None]] = []
+        self._starting = asyncio.Lock()
+
+    async def answer(
+        self, method: str, path: str, query: bytes, headers: Headers, body: bytes
+    ) -> tuple[int, Headers, bytes]:
+        """The service's answer to one request: status, headers and body."""
+        await self._start()
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "scheme": "http",
+            "method": method,
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": query,
+            "root_path": "",
+            "headers": list(headers),
+            "client": None,
+            "server": None,
+            "extensions": {},
+        }
+        asked = iter([{"type": "http.request", "body": body, "more_body": False}])
+        said: list[dict[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            for message in asked:
+                return message
+            await asyncio.Event().wait()  # a caller that goes away cancels this call
+            raise AssertionError
+
+        async def send(message: dict[str, Any]) -> None:
+            said.append(message)
+
+        await self._app(scope, receive, send)
+        start = said[0]
+        return start["status"], start["headers"], b"".join(message.get("body", b"") for message in said[1:])
+
+    async def check_health(self) -> None:
+        """Ray replaces a replica of which this raises."""
+        await self._start()
+        assert self._server is not None
+        if self._server.should_exit:
+            raise RuntimeError("the service has stopped")
+
+    async def _start(self) -> None:
+        async with self._starting:
+            if self._server is not None:
+                return
+            settings = Settings()
+            configure_logs(settings.log_level)
+            app = create_app(settings)
+            config = uvicorn.Config(
+                app, host="0.0.0.0", port=0, log_config=None, access_log=False, http=BoundedProtocol, ws="none"
+            )
+            server = uvicorn.Server(config)
+            self._duties = [asyncio.create_task(server.serve())]
+            while not server.started:
+                if server.should_exit or self._duties[0].done():
+                    raise RuntimeError("the service did not start; see its log")
+                await asyncio.sleep(0.05)
+            port = server.servers[0].sockets[0].getsockname()[1]
+            self._duties.append(asyncio.create_task(_announce(f"{ray.util.get_node_ip_address()}:{port}")))
+            self._app, self._server = app, server
+
+
+async def _announce(address: str) -> None:
+    while True:
+        with contextlib.suppress(RayActorError):  # it is started anew
+            await targets().announce.remote(address)
+        await asyncio.sleep(ANNOUNCED_EVERY)
+
+
+@serve.deployment
+class Ingress:
+    """Hands every request to a replica."""
+
+    def __init__(self, replicas: DeploymentHandle) -> None:
+        self._replicas = replicas
+        self._most = Settings().max_body_bytes
+
+    async def __call__(self, request: Request) -> Response:
+        """The answer of the first replica that lives to give one."""
+        if request.url.path == TARGETS:
+            return JSONResponse([{"targets": [target]} for target in await targets().living.remote()])
+        body = await request.body()
+        if len(body) > self._most:
+            return problem(413, "too-large", f"a body may have at most {self._most} bytes")
+        asked = (request.method, request.url.path, request.scope["query_string"], request.headers.raw, body)
+        for _ in range(ATTEMPTS):
+            try:
+                status, headers, answer = await self._replicas.answer.remote(*asked)
+            except RayActorError:
+                continue
+            except BackPressureError:
+                return problem(429, "queue-full", "too many requests wait", headers=((b"retry-after", b"1"),))
+            response = Response(answer, status)
+            response.raw_headers = [header for header in headers if header[0] != b"x-request-id"]  # Ray adds it
+            return response
+        return problem(503, "not-ready", "the replicas that were asked ended before they answered")
+
+
+application = Ingress.bind(Replica.bind())
