@@ -92,6 +92,9 @@ function flipGauge(s) {
     return `M${x(from).toFixed(1)},${base}L${points.join("L")}L${x(to).toFixed(1)},${base}Z`;
   };
   const inside = distance !== null && distance < right;
+  const becomes = `becomes “${short(s.runner_up)}”`;
+  const atEdge = x(distance) > w - 60;
+  const begins = x(distance) - becomes.length * (atEdge ? 8 : 4); // about where that text begins
   return svg("svg", { viewBox: `0 0 ${w} ${h}`, role: "img", id: "gauge",
     "aria-label": `Flip probability ${chance(s.flip_probability)}; the nearest other label, ${s.runner_up}, is ${distance === null ? "out of reach" : `${num(distance, 3)} noise steps away`}.` },
     svg("path", { d: outline(-reach, inside ? Math.min(distance, right) : right), class: "bell" }),
@@ -101,7 +104,7 @@ function flipGauge(s) {
     svg("text", { x: x(0), y: base + 20, "text-anchor": "middle" }, "this input"),
     inside ? [
       svg("line", { x1: x(distance), x2: x(distance), y1: 12, y2: base + 5, class: "boundary" }),
-      svg("text", { x: Math.min(x(distance), w - 4), y: base + 20 + (x(distance) - x(0) < 88 ? 14 : 0), "text-anchor": x(distance) > w - 60 ? "end" : "middle", class: "strong" }, `becomes “${short(s.runner_up)}”`),
+      svg("text", { x: Math.min(x(distance), w - 4), y: base + 20 + (begins < x(0) + 40 ? 14 : 0), "text-anchor": atEdge ? "end" : "middle", class: "strong" }, becomes),
     ] : svg("text", { x: w - 8, y: base + 20, "text-anchor": "end", class: "strong" },
       distance === null ? "no boundary in reach" : `“${short(s.runner_up)}” is ${num(distance, 3)} σ away →`),
     svg("text", { x: 8, y: 22, class: "big" }, chance(s.flip_probability)),

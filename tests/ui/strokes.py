@@ -41,7 +41,7 @@ DIGITS: dict[str, list[Stroke]] = {
 # Between two digits: noise of a few times the card's changes how they are read.
 AMBIGUOUS: dict[str, list[Stroke]] = {
     "5 or 6": [*DIGITS["5"], [(0.34, 0.76), (0.356, 0.52)]],
-    "4 or 9": [*DIGITS["4"], [(0.37, 0.22), (0.4915, 0.22)]],
+    "4 or 9": [*DIGITS["4"], [(0.37, 0.22), (0.504, 0.22)]],
     "3 or 2": [*DIGITS["3"], [(0.31, 0.74), (0.41, 0.54)]],
 }
 
