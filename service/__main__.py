@@ -29,6 +29,8 @@ from service.telemetry.logs import configure_logs
 
 log = logging.getLogger("service")
 
+SWITCH_INTERVAL = 0.0005  # seconds
+
 # Seconds that a connection accepted just before the listener closed gets to send its first request: uvicorn closes
 # those that have not, and a client whose request is on its way would find it cut off.
 LAST_REQUESTS = 0.25
@@ -179,6 +181,8 @@ def main(arguments: Sequence[str]) -> int:
     except (ServiceError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
+    # A worker that is back from a run asks for the interpreter; a busy event loop would keep it for 5 ms each time.
+    sys.setswitchinterval(SWITCH_INTERVAL)
     # Before the models are loaded: whether there is an address to serve them on shows at once.
     try:
         listeners = listen(settings.host, settings.port)

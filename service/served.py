@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import InvalidInput, NoBounds
+from service.errors import InvalidInput, NoBounds, QueueFull
 from service.runtime.bounds import Bounds, Boxes
 from service.runtime.engine import Cost, Engine, Limits, Share, measure_cost
 from service.runtime.model import Inputs, Model, Predictions
@@ -147,13 +147,24 @@ class ServedModel:
         """Leave the exposition. Requests under way are answered, and hold what they need until then."""
         self._metrics.remove()
 
+    def require_room(self, rows: int, measure: bool = True) -> None:
+        """Refuse so many rows where no more may wait, before anything is made of them; raises `QueueFull`."""
+        try:
+            self._engine(measure).require_room(rows)
+        except QueueFull:
+            self.statistics.failed(0.0)
+            raise
+
+    def _engine(self, measure: bool) -> Engine[Inputs, Predictions]:
+        return self._predictions if measure or self._answers is None else self._answers
+
     async def predict(self, inputs: Inputs, deadline: float, measure: bool = True) -> Share[Predictions]:
         """Predict and measure rows; `deadline` is by the event loop's clock.
 
         `measure` false leaves the stability out where it would take further runs.
         """
         begin = time.perf_counter()
-        engine = self._predictions if measure or self._answers is None else self._answers
+        engine = self._engine(measure)
         try:
             share = await engine.submit(inputs, len(inputs.features), deadline)
         except BaseException:

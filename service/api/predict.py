@@ -31,13 +31,15 @@ def predict_endpoint(context: Context) -> Endpoint:
         document = await read_rows(request, context.settings.max_body_bytes, deadline, parser)
         wanted = read_request(document, PREDICT_MEMBERS, context.settings.max_rows)
         served = context.catalog.resolve(wanted.model, wanted.version)
+        rows = len(wanted.instances)
+        measured = is_measured(context, served, rows, wanted.measure, deadline)
+        served.require_room(rows, measured)
         # Rows as objects or with categories are read one value at a time; large answers too are made off the loop.
-        large = len(wanted.instances) * len(served.model.rows.names) > LARGE_REQUEST
+        large = rows * len(served.model.rows.names) > LARGE_REQUEST
         general = large and isinstance(wanted.instances, list)
         encode = served.model.rows.encode
         features = await asyncio.to_thread(encode, wanted.instances) if general else encode(wanted.instances)
         inputs = inputs_of(features, wanted.noise_scale, wanted.observe)
-        measured = is_measured(context, served, len(features), wanted.measure, deadline)
         share = await served.predict(inputs, deadline, measured)
         require_finite(share)
         if share.stop - share.start > LARGE_ANSWER:

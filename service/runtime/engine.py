@@ -3,14 +3,16 @@
 Work that takes well under a millisecond runs on the event loop itself, because handing it to a thread costs more than
 the run; requests that arrive in the same turns of the loop are answered by one run. Larger work goes to the one
 worker thread, which takes whatever has queued while it was busy as its next batch: without a timer, so that nothing
-waits when the engine is idle.
+waits when the engine is idle, and by itself, so that an event loop busy with refusals does not keep it waiting.
 """
 
 import asyncio
+import contextlib
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -112,6 +114,8 @@ class Engine(Generic[Work, Result]):
         self._cost = cost
         self._limits = limits
         self._done = done
+        # The queue, its rows and whether the worker is at it are both threads'; all else is the event loop's.
+        self._lock = threading.Lock()
         self._queue: deque[_Request[Work, Result]] = deque()
         self._queued_rows = 0
         self._scheduled = False
@@ -123,6 +127,11 @@ class Engine(Generic[Work, Result]):
         """Requests that wait."""
         return len(self._queue)
 
+    def require_room(self, rows: int) -> None:
+        """Refuse so many rows where they may not wait: `QueueFull`. Also to be asked before work that makes them."""
+        if self._queue and self._queued_rows + rows > self._limits.max_queue_rows:
+            raise QueueFull("too much work is waiting for this model; try again later")
+
     async def submit(self, work: Work, rows: int, deadline: float) -> Share[Result]:
         """Have `rows` rows of work done; `deadline` is by the event loop's clock.
 
@@ -130,15 +139,17 @@ class Engine(Generic[Work, Result]):
             QueueFull: too many rows wait already.
             DeadlineExceeded: the deadline passed first. Work not yet started is dropped.
         """
-        if self._queue and self._queued_rows + rows > self._limits.max_queue_rows:
-            raise QueueFull("too much work is waiting for this model; try again later")
+        self.require_room(rows)
         loop = asyncio.get_running_loop()
         request = _Request(work, rows, deadline, loop.create_future())
-        self._queue.append(request)
-        self._queued_rows += rows
-        if self._busy:
+        with self._lock:
+            self._queue.append(request)
+            self._queued_rows += rows
+            busy = self._busy
+        if busy:
             request.timer = loop.call_at(deadline, self._expire, request)
-        self._schedule(loop)
+        else:
+            self._schedule(loop)
         try:
             return await request.future
         except asyncio.CancelledError:
@@ -149,7 +160,7 @@ class Engine(Generic[Work, Result]):
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
         # call_soon runs after everything that is ready in this turn: all of that joins the batch.
-        if not self._scheduled and not self._busy:
+        if not self._scheduled:
             self._scheduled = True
             loop.call_soon(self._gather, loop, 0, GATHERING_TURNS)
 
@@ -162,28 +173,45 @@ class Engine(Generic[Work, Result]):
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
         self._scheduled = False
-        batch = self._take(loop.time())
-        if not batch:
-            return
-        rows = sum(request.rows for request in batch)
-        if self._cost(rows) <= self._limits.inline_seconds:
-            try:
-                outcome: tuple[Result, float] | Exception = self._execute(batch)
-            except Exception as error:
-                outcome = error
-            self._finish(loop, batch, rows, outcome)
-            return
-        self._busy = True
-        for request in (*batch, *self._queue):
-            if request.timer is None:
+        with self._lock:
+            if self._busy:
+                return
+            batch, late = self._take(loop.time())
+            rows = sum(request.rows for request in batch)
+            inline = self._cost(rows) <= self._limits.inline_seconds
+            self._busy = bool(batch) and not inline
+            waiting = tuple(self._queue)
+        for request in late:
+            self._expire(request)
+        if batch and inline:
+            if waiting:
+                self._schedule(loop)
+            self._finish(loop, batch, self._execute(batch))
+        elif batch:
+            for request in (*batch, *waiting):
                 request.timer = loop.call_at(request.deadline, self._expire, request)
-        if self._worker is None:
-            self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
-        running = self._worker.submit(self._execute, batch)
-        running.add_done_callback(lambda future: loop.call_soon_threadsafe(self._returned, loop, batch, rows, future))
+            if self._worker is None:
+                self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
+            self._worker.submit(self._work, loop, batch)
 
-    def _take(self, now: float) -> list[_Request[Work, Result]]:
+    def _work(self, loop: asyncio.AbstractEventLoop, batch: list[_Request[Work, Result]]) -> None:
+        """On the worker thread: this batch, and whatever has queued by then, until nothing has."""
+        while batch:
+            outcome = self._execute(batch)
+            done = batch
+            with self._lock:
+                batch, late = self._take(loop.time())
+                self._busy = bool(batch)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(self._finish, loop, done, outcome)
+                for request in late:
+                    loop.call_soon_threadsafe(self._expire, request)
+            del outcome, done, late  # what was asked and answered goes as soon as nobody reads it
+
+    def _take(self, now: float) -> tuple[list[_Request[Work, Result]], list[_Request[Work, Result]]]:
+        """The next batch, and requests whose time ran out before it. Under the lock."""
         batch: list[_Request[Work, Result]] = []
+        late: list[_Request[Work, Result]] = []
         rows = 0
         while self._queue:
             request = self._queue[0]
@@ -192,36 +220,24 @@ class Engine(Generic[Work, Result]):
             self._queue.popleft()
             self._queued_rows -= request.rows
             if request.deadline <= now:
-                self._expire(request)
-            if not request.future.done():
+                late.append(request)
+            elif not request.future.done():
                 batch.append(request)
                 rows += request.rows
-        return batch
+        return batch, late
 
-    def _execute(self, batch: list[_Request[Work, Result]]) -> tuple[Result, float]:
+    def _execute(self, batch: list[_Request[Work, Result]]) -> tuple[Result, float] | Exception:
         begin = time.perf_counter()
-        work = batch[0].work if len(batch) == 1 else self._join([request.work for request in batch])
-        result = self._run(work)
-        return result, time.perf_counter() - begin
-
-    def _returned(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        batch: list[_Request[Work, Result]],
-        rows: int,
-        running: "Future[tuple[Result, float]]",
-    ) -> None:
-        self._busy = False
-        error = running.exception()
-        if error is not None and not isinstance(error, Exception):
-            raise error
-        self._finish(loop, batch, rows, running.result() if error is None else error)
+        try:
+            work = batch[0].work if len(batch) == 1 else self._join([request.work for request in batch])
+            return self._run(work), time.perf_counter() - begin
+        except Exception as error:
+            return error
 
     def _finish(
         self,
         loop: asyncio.AbstractEventLoop,
         batch: list[_Request[Work, Result]],
-        rows: int,
         outcome: tuple[Result, float] | Exception,
     ) -> None:
         start = 0
@@ -234,10 +250,8 @@ class Engine(Generic[Work, Result]):
                 else:
                     request.future.set_result(Share(outcome[0], start, start + request.rows))
             start += request.rows
-        if self._queue:
-            self._schedule(loop)
         if not isinstance(outcome, Exception):
-            self._done(outcome[0], rows, outcome[1])
+            self._done(outcome[0], start, outcome[1])
 
     def _expire(self, request: _Request[Work, Result]) -> None:
         if not request.future.done():
@@ -248,8 +262,7 @@ class Engine(Generic[Work, Result]):
         """Take a request that nobody waits for any more out of the queue, if it has not started."""
         if request.timer is not None:
             request.timer.cancel()
-        try:
-            self._queue.remove(request)
-        except ValueError:
-            return
-        self._queued_rows -= request.rows
+        with self._lock:
+            if request in self._queue:
+                self._queue.remove(request)
+                self._queued_rows -= request.rows
