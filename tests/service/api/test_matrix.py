@@ -35,7 +35,11 @@ GENERAL = {
     "bad UTF-8": b'{"model": "\xff", "instances": [[1]]}',
     "a member with members": b'{"instances": [[1]], "observe": {"a": 1}}',
     "a member with items": b'{"instances": [[1]], "include": ["layers"]}',
-    "an escaped mark": b'{"instances": [[1]], "model": "a\\"b"}',
+    "object rows with items": b'{"instances": [{"a": [1]}, {"b": [2]}]}',
+    "objects in rows with an item": b'{"instances": [[{"a": 1}], {"b": [2]}]}',
+    "an object of rows": b'{"instances": {"a": [[1]], "b": [2]}}',
+    "an empty object in a row": b'{"instances": [[1, {}]]}',
+    "rows of text": b'{"instances": ["ab", [[1], 2]]}',
 }
 
 
@@ -44,6 +48,13 @@ def test_all_but_plain_rows_take_the_general_way(text: bytes) -> None:
     parser = MatrixParser()
     assert parser.parse(text) is None
     assert parser.parse(b'{"instances": [[1, 2]]}') is not None  # and the parser can be used again
+
+
+def test_an_escaped_mark_in_another_member_is_read_alike() -> None:
+    text = b'{"instances": [[1]], "model": "a\\"b]"}'
+    found = MatrixParser().parse(text)
+    assert found is not None
+    assert found["model"] == parse_object(text)["model"] == 'a"b]'
 
 
 NUMBERS = st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers(-(2**63), 2**64 - 1), st.just(-0.0))
@@ -75,3 +86,24 @@ def test_what_the_general_way_refuses_the_hot_way_does_not_take(noise: bytes) ->
         parse_object(text)
     except (InvalidInput, MalformedRequest) as error:
         raise AssertionError("the hot way took what the general way refuses") from error
+
+
+VALUES = st.recursive(
+    st.one_of(NUMBERS, st.booleans(), st.none(), st.text(max_size=3)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=2), inner, max_size=3)),
+    max_leaves=8,
+)
+
+
+@given(VALUES, st.text(max_size=3))
+def test_whatever_is_not_plain_rows_goes_the_general_way(instances: object, model: str) -> None:
+    plain = (
+        isinstance(instances, list)
+        and all(isinstance(row, list) for row in instances)
+        and len({len(row) for row in instances}) == 1
+        and all(type(value) in (int, float) for row in instances for value in row)
+    )
+    found = MatrixParser().parse(json.dumps({"model": model, "instances": instances}).encode())
+    assert found is None or plain
+    if found is not None:
+        assert found["instances"].tolist() == [[float(value) for value in row] for row in instances]  # type: ignore[attr-defined]
