@@ -41,7 +41,7 @@ def _members(document: Any, text: bytes) -> dict[str, Any] | None:
     members = {name: document[name] for name in names if name != "instances"}
     if len(members) != len(names) - 1 or not _SIMPLE.issuperset(map(type, members.values())):
         return None
-    lengths = {len(row) for row in rows}
+    lengths = {len(row) for row in rows}  # type: ignore[arg-type]  # a number has none: TypeError
     # as_buffer refuses all but numbers, and flattens whatever the nesting: with rows of one length and as many brackets
     # as rows, there is nothing to flatten but the rows themselves.
     if len(lengths) != 1 or text.count(b"[") != len(rows) + 1:
