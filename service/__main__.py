@@ -23,6 +23,7 @@ from pydantic_settings import SettingsError
 
 from service.app import Application, create_app, refresh
 from service.errors import ServiceError
+from service.memory import give_back_freed_memory, keep_freed_memory
 from service.protocol import BoundedProtocol, sweep
 from service.settings import Settings, unknown_variables
 from service.telemetry.logs import configure_logs
@@ -30,6 +31,8 @@ from service.telemetry.logs import configure_logs
 log = logging.getLogger("service")
 
 SWITCH_INTERVAL = 0.0005  # seconds
+# New objects until the garbage collector looks for cycles: some hundred requests' worth instead of a few's.
+COLLECT_AFTER = 20_000
 
 # Seconds that a connection accepted just before the listener closed gets to send its first request: uvicorn closes
 # those that have not, and a client whose request is on its way would find it cut off.
@@ -89,6 +92,8 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         gc.collect()
         gc.freeze()
+        gc.set_threshold(COLLECT_AFTER)
+        give_back_freed_memory()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop accepting, answer what the latest connections still ask, then close the rest and finish."""
@@ -183,6 +188,7 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     # A worker that is back from a run asks for the interpreter; a busy event loop would keep it for 5 ms each time.
     sys.setswitchinterval(SWITCH_INTERVAL)
+    keep_freed_memory()
     # Before the models are loaded: whether there is an address to serve them on shows at once.
     try:
         listeners = listen(settings.host, settings.port)

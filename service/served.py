@@ -56,7 +56,6 @@ class Record:
 
     def __call__(self, batch: Predictions, rows: int, seconds: float) -> None:
         """Enter one run of so many rows."""
-        batch.seconds = seconds
         self._statistics.ran(rows, seconds)
         self._metrics.count_batch(rows, seconds)
         if not batch.all_finite:
@@ -173,7 +172,7 @@ class ServedModel:
         seconds = time.perf_counter() - begin
         batch = share.result
         if batch.all_finite or batch.finite[share.start : share.stop].all():
-            self.statistics.succeeded(share.stop - share.start, seconds, batch.seconds)
+            self.statistics.succeeded(share.stop - share.start, seconds, share.seconds)
         else:
             self.statistics.failed(seconds)
         return share

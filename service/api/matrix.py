@@ -11,6 +11,7 @@ import simdjson
 from numpy.typing import NDArray
 
 _SIMPLE = frozenset((str, float, int, bool, type(None)))
+_LONG = 2**12  # bytes from which numpy counts faster than a search from one bracket to the next
 
 
 class MatrixParser:
@@ -44,7 +45,13 @@ def _members(document: Any, text: bytes) -> dict[str, Any] | None:
     lengths = {len(row) for row in rows}  # type: ignore[arg-type]  # a number has none: TypeError
     # as_buffer refuses all but numbers, and flattens whatever the nesting: with rows of one length and as many brackets
     # as rows, there is nothing to flatten but the rows themselves.
-    if len(lengths) != 1 or text.count(b"[") != len(rows) + 1:
+    if len(lengths) != 1 or _brackets(text) != len(rows) + 1:
         return None
     matrix: NDArray[np.float64] = np.frombuffer(rows.as_buffer(of_type="d"))
     return {**members, "instances": matrix.reshape(len(rows), lengths.pop())}
+
+
+def _brackets(text: bytes) -> int:
+    if len(text) < _LONG:
+        return text.count(b"[")
+    return int(np.count_nonzero(np.frombuffer(text, dtype=np.uint8) == ord("[")))

@@ -55,11 +55,12 @@ class Limits:
 
 @dataclass(frozen=True)
 class Share(Generic[Result]):
-    """One request's part of a batch's result: rows `start` to `stop`."""
+    """One request's part of a batch's result: rows `start` to `stop`; the run took so many `seconds`."""
 
     result: Result
     start: int
     stop: int
+    seconds: float
 
 
 def measure_cost(run: Callable[[int], object], rows: int = 64, repeats: int = 5) -> Cost:
@@ -107,7 +108,7 @@ class Engine(Generic[Work, Result]):
             join: makes one batch of several requests' work.
             cost: what a run is expected to take.
             limits: the bounds.
-            done: told on the event loop of every batch: its result, rows and seconds.
+            done: told on the event loop of every batch, once its requests have gone on: its result, rows and seconds.
         """
         self._run = run
         self._join = join
@@ -248,10 +249,11 @@ class Engine(Generic[Work, Result]):
                 if isinstance(outcome, Exception):
                     request.future.set_exception(outcome)
                 else:
-                    request.future.set_result(Share(outcome[0], start, start + request.rows))
+                    request.future.set_result(Share(outcome[0], start, start + request.rows, outcome[1]))
             start += request.rows
         if not isinstance(outcome, Exception):
-            self._done(outcome[0], start, outcome[1])
+            # Behind those who have waited, so that their answers are on their way before the batch is counted.
+            loop.call_soon(self._done, outcome[0], start, outcome[1])
 
     def _expire(self, request: _Request[Work, Result]) -> None:
         if not request.future.done():

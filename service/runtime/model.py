@@ -52,10 +52,7 @@ class Predictions:
         verdicts: the verdicts.
         slope: (rows, D) of the reported output per raw unit, where noise draws gave it; else None.
         percentile: (rows,) of the volatility among the card's held-out rows.
-        seconds: what the run took; known once it is over.
     """
-
-    seconds = 0.0
 
     def __init__(
         self,

@@ -1,5 +1,6 @@
 """What the service's tests share: the event loop, and applications on published toy models."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -20,6 +21,15 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+class Transport(httpx.ASGITransport):
+    """httpx's own, but that the event loop turns between an answer and the next request, as it does over a socket."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await super().handle_async_request(request)
+        await asyncio.sleep(0)
+        return response
+
+
 @contextlib.asynccontextmanager
 async def serve(root: Path, *toys: Toy, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an application that serves `toys` from `root`, its lifespan under way.
@@ -30,7 +40,7 @@ async def serve(root: Path, *toys: Toy, **settings: Any) -> AsyncIterator[httpx.
         toy.publish(root, check=lambda artifact: None)
     app: Application = create_app(Settings(models=root, **{"reload_seconds": 0, "threads": 1, **settings}))
     async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app=app)
+        transport = Transport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             client.app = app  # type: ignore[attr-defined]
             yield client

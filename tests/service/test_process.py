@@ -264,7 +264,7 @@ class Load:
 
 @pytest.mark.parametrize("obedient", [True, False])
 def test_sigterm_under_load_cuts_nothing_off(models: Path, obedient: bool) -> None:
-    with process(models, "--drain-grace", "1") as running:
+    with process(models, "--drain-grace", "3") as running:
         load = Load(running.port, 6, obedient)
         threads = load.run()
         time.sleep(0.5)

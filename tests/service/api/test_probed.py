@@ -8,7 +8,7 @@ import pytest
 
 from service.api.schemas import PredictionAnswer, SensitivityAnswer
 from service.stability.measures import diagnose
-from tests.answers import flat
+from tests.answers import assert_same, flat
 from tests.artifacts import BINARY, CLASSIFIER, CUBIC, REGRESSION, Toy, probed
 from tests.service.conftest import Serving
 
@@ -60,7 +60,7 @@ async def test_draws_say_nearly_what_the_derivatives_say(serving: Serving, toy: 
     async with serving(toy, other) as client:
         found = await explain(client, model=other.name, instances=rows.tolist())
         again = await explain(client, model=other.name, instances=rows[3:].tolist())
-    assert again == found[3:]  # the same draws, whichever rows a row comes with
+    assert_same(again, found[3:])  # the same draws, whichever rows a row comes with
     exact = diagnose(toy.task, toy.scores(rows), toy.covariance(rows), np.ones(6))
     for n, row in enumerate(found):
         stability = row["stability"]

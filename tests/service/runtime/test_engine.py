@@ -84,6 +84,7 @@ async def test_one_request_is_run_as_it_is() -> None:
     place = Workplace()
     assert await place.ask(1, 2, 3) == [2, 4, 6]
     assert place.batches == [[1, 2, 3]]
+    await asyncio.sleep(0)  # those who wait go on first
     ((result, rows, seconds),) = place.done
     assert (result, rows) == ([2, 4, 6], 3)
     assert 0 <= seconds < 1
