@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from service.artifact.card import Task
 from training.meanshift import NoisyLayer, half_curvature_coefficients, leading_directions, mean_shift
 from training.model import FittedModel
-from training.nn.functional import polynomial
 from training.nn.jacobian import forward_mode, hidden_weights, output_side
 from training.nn.layers import PolynomialLayer
 from training.nn.ordinal import level_probabilities, level_widths
@@ -37,7 +36,7 @@ class Folded:
         output_bias: (S,); ordinal: the thresholds' negatives.
         factor: (first width, rank) R^T with R the QR factor of (W_1 N)^T, so that W_1 N^2 W_1^T = R^T R.
         leading: (directions, first width) that covariance's leading directions.
-        rest: (first width,) the variance that they leave.
+        rest: (first width,) the variance that they leave; None where they are all there are.
     """
 
     offset: Tensor
@@ -48,7 +47,7 @@ class Folded:
     output_bias: Tensor
     factor: Tensor
     leading: Tensor
-    rest: Tensor
+    rest: Tensor | None
 
 
 def fold(model: FittedModel) -> Folded:
@@ -162,7 +161,8 @@ class PredictionGraph(Graph):
     def __init__(self, folded: Folded, task: Task) -> None:
         super().__init__(folded)
         self.task = task
-        self.leading, self.rest = folded.leading.float(), folded.rest.float()
+        self.leading = folded.leading.float()
+        self.rest = None if folded.rest is None else folded.rest.float()
         self.layers = [
             NoisyLayer(
                 weight=self.get_buffer(f"weight_{number}"),
@@ -177,21 +177,26 @@ class PredictionGraph(Graph):
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
         """The outputs in the order of `output_names`."""
         scores, slopes, before = self.propagate(features)
-        # In factored form the covariance keeps non-negative variances however alike its entries are.
-        noisy = self.first_slopes(slopes) @ self.get_buffer("factor")
-        covariance = noisy @ noisy.transpose(1, 2)
         if self.task == "regression":
-            return scores, covariance
+            return scores, self._covariance(slopes)
+        hidden, directions = mean_shift(self.leading, self.rest, self.layers, before, slopes)
+        shift = F.linear(hidden, self.get_buffer("output_weight"))
         if self.task == "ordinal":
-            covariance = covariance.expand(-1, self.scores, self.scores)
-            shift = self._mean_shift(slopes, before).expand(-1, self.scores)
-            return scores, level_probabilities(scores, self.get_buffer("level_widths")), covariance, shift
-        return scores, scores.softmax(dim=1), covariance, self._mean_shift(slopes, before)
+            covariance = self._covariance(slopes).expand(-1, self.scores, self.scores)
+            probabilities = level_probabilities(scores, self.get_buffer("level_widths"))
+            return scores, probabilities, covariance, shift.expand(-1, self.scores)
+        return scores, scores.softmax(dim=1), self._covariance(slopes, directions), shift
 
-    def _mean_shift(self, slopes: list[Tensor], before: list[Tensor]) -> Tensor:
-        """(batch, S) what one noise sigma adds to the scores' mean; one number for all scores that move as one."""
-        hidden = mean_shift(self.leading, self.rest, self.layers, before, slopes)
-        return F.linear(hidden, self.get_buffer("output_weight"))
+    def _covariance(self, slopes: list[Tensor], directions: Tensor | None = None) -> Tensor:
+        """(batch, S, S), or (batch, 1, 1) for scores that move as one; by the noise's directions, where those are all.
+
+        In factored form the covariance keeps non-negative variances however alike its entries are.
+        """
+        if directions is not None and self.rest is None:
+            noisy = F.linear(directions, self.get_buffer("output_weight"))
+            return noisy.transpose(1, 2) @ noisy
+        noisy = self.first_slopes(slopes) @ self.get_buffer("factor")
+        return noisy @ noisy.transpose(1, 2)
 
     @property
     def output_names(self) -> list[str]:
@@ -231,8 +236,15 @@ class LayersGraph(Graph):
 
 
 def centred_polynomial(z: Tensor, coefficients: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Value and slope of z q(z), the polynomial without its constant; `coefficients` are c_1 to c_n."""
-    if len(coefficients) == 1:
-        return coefficients[0] * z, coefficients[0].expand_as(z)
-    quotient, quotient_slope = polynomial(z, coefficients)
-    return quotient * z, quotient_slope * z + quotient
+    """Value and slope of the polynomial without its constant; `coefficients` are c_1 to c_n."""
+    *lower, leading = coefficients
+    product = leading * z
+    if not lower:
+        return product, leading.expand_as(z)
+    # Horner's recursion of `polynomial`, but for the last addition: this constant is 0.
+    value = product + lower.pop()
+    slope = product + value
+    while lower:
+        value = value * z + lower.pop()
+        slope = slope * z + value
+    return value * z, slope

@@ -16,8 +16,8 @@ from torch import Tensor
 NUMBERS = 256  # of directions times the first layer's width: what one row may carry through the layers
 
 
-def leading_directions(factor: Tensor) -> tuple[Tensor, Tensor]:
-    """The noise after the first layer as (directions, width) and the remaining variance, (width,).
+def leading_directions(factor: Tensor) -> tuple[Tensor, Tensor | None]:
+    """The noise after the first layer as (directions, width) and the remaining variance, (width,), or None for none.
 
     Args:
         factor: (width, any) float64, F of the covariance F F^T.
@@ -31,9 +31,7 @@ def leading_directions(factor: Tensor) -> tuple[Tensor, Tensor]:
     leading = leading * np.where(largest < 0, -1.0, 1.0)
     variance: NDArray[np.float64] = np.square(factor.numpy()).sum(axis=1)
     rest = np.maximum(variance - np.square(leading).sum(axis=0), 0.0)
-    if count == len(sizes):
-        rest[:] = 0.0
-    return torch.from_numpy(np.ascontiguousarray(leading)), torch.from_numpy(rest)
+    return torch.from_numpy(np.ascontiguousarray(leading)), None if count == len(sizes) else torch.from_numpy(rest)
 
 
 def half_curvature_coefficients(coefficients: list[Tensor]) -> list[Tensor]:
@@ -57,9 +55,9 @@ class NoisyLayer:
 
 
 def mean_shift(
-    leading: Tensor, rest: Tensor, layers: list[NoisyLayer], before: list[Tensor], slopes: list[Tensor]
-) -> Tensor:
-    """(batch, width) how far one noise sigma moves the mean of the last hidden layer.
+    leading: Tensor, rest: Tensor | None, layers: list[NoisyLayer], before: list[Tensor], slopes: list[Tensor]
+) -> tuple[Tensor, Tensor]:
+    """How far one noise sigma moves the mean of the last hidden layer, and its leading directions there.
 
     Args:
         leading: (directions, first width), see `leading_directions`.
@@ -67,22 +65,27 @@ def mean_shift(
         layers: the hidden layers; the first's weight is not used.
         before: every hidden layer's (batch, width) pre-activations z.
         slopes: every hidden layer's (batch, width) slopes.
+
+    Returns:
+        (batch, width) and (batch, directions, width).
     """
     spread, remaining, shift = leading, rest, None
     for number, layer in enumerate(layers):
         if number > 0:
             slope = slopes[number - 1]
             spread = (spread * slope.unsqueeze(1)) @ layer.weight.T
-            remaining = (remaining * slope.square()) @ layer.squares.T
-        variance = spread.square().sum(dim=-2) + remaining
+            remaining = None if remaining is None else (remaining * slope.square()) @ layer.squares.T
+        variance = spread.square().sum(dim=-2)
+        variance = variance if remaining is None else variance + remaining
         bent = _horner(before[number], layer.curvature, variance)
         if shift is not None:
             carried = slopes[number] * (shift @ layer.weight.T)
             bent = carried if bent is None else carried + bent
         shift = bent
+    spread = spread * slopes[-1].unsqueeze(1)
     if shift is None:
-        return torch.zeros_like(before[-1])
-    return shift if shift.ndim == 2 else shift.expand(len(before[-1]), -1)
+        return torch.zeros_like(before[-1]), spread
+    return shift if shift.ndim == 2 else shift.expand(len(before[-1]), -1), spread
 
 
 def _horner(z: Tensor, coefficients: list[Tensor], factor: Tensor) -> Tensor | None:

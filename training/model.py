@@ -84,7 +84,8 @@ class FittedModel:
             h, slope = layer(h)
             slopes.append(slope)
         leading, rest = leading_directions(layers[0].weight * (noise / std))
-        shift = mean_shift(leading, rest, layers, before, slopes) @ network.output.weight.T
+        hidden, _ = mean_shift(leading, rest, layers, before, slopes)
+        shift = hidden @ network.output.weight.T
         if isinstance(network.output, CumulativeLogits):
             return shift.expand(-1, len(network.output.thresholds))
         return shift - shift.mean(dim=1, keepdim=True)

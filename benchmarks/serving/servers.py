@@ -67,6 +67,8 @@ class Server:
         own = self.protocol in ("ours", "undiagnosed", "echo")
         if workload.binary:
             outputs = ("scores", "probabilities") if self.protocol == "undiagnosed" else ()
+            if self.protocol == "v1":
+                return _binary(workload, "peer", ())
             return _binary(workload, workload.model, outputs) if own else None
         if self.protocol == "v2":
             matrix = workload.matrix()

@@ -1,11 +1,11 @@
-"""KServe's Python server: a `Model` with `load` and `predict`, asked in its V1 JSON."""
+"""KServe's Python server: a `Model` with `load` and `predict`, asked in its V1 JSON and in V2's binary tensors."""
 
 import os
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from kserve import Model, ModelServer
+from kserve import InferOutput, InferRequest, InferResponse, Model, ModelServer
 
 
 class OnnxModel(Model):
@@ -21,6 +21,11 @@ class OnnxModel(Model):
         return True
 
     async def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
+        if isinstance(payload, InferRequest):
+            (probabilities,) = self.session.run(["probabilities"], {"features": payload.inputs[0].as_numpy()})
+            output = InferOutput("probabilities", list(probabilities.shape), "FP32")
+            output.set_data_from_numpy(probabilities, binary_data=True)
+            return InferResponse(payload.id, self.name, [output], use_binary_outputs=True)
         features = np.array(payload["instances"], dtype=np.float32)
         (probabilities,) = self.session.run(["probabilities"], {"features": features})
         return {"predictions": probabilities.tolist()}
