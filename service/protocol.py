@@ -66,14 +66,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._idle_since = None
         self._expect_header()
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take in one header."""
-        super().on_header(name, value)
-        if len(self.headers) > HEADERS:
-            raise ValueError("too many headers")  # the parser turns it into a 400
-
     def on_headers_complete(self) -> None:
         """The header is whole."""
+        if len(self.headers) > HEADERS:
+            raise ValueError("too many headers")  # the parser turns it into a 400
         self._header_since = None
         super().on_headers_complete()
         # As ASGI has servers offer more than it knows; the application has not begun to run.
