@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from service.errors import InvalidInput, NoBounds, QueueFull
 from service.runtime.bounds import Bounds, Boxes
 from service.runtime.engine import Cost, Engine, Limits, Share, measure_cost
-from service.runtime.model import Inputs, Model, Predictions
+from service.runtime.model import Inputs, LoneRow, Model, Predictions
 from service.runtime.selfcheck import golden_features
 from service.stability.constraints import Constraints, Declared
 from service.stability.verdict import VERDICTS, reference_unstable_share
@@ -49,6 +49,7 @@ class Record:
 
     def __init__(self, model: Model, statistics: Statistics, window: Window, metrics: VersionMetrics) -> None:
         self._card = model.card
+        self._mean = model.card.reference.volatility.mean
         self._numeric = model.rows.numeric
         self._statistics = statistics
         self._window = window
@@ -60,6 +61,10 @@ class Record:
         self._metrics.count_batch(rows, seconds)
         if not batch.all_finite:
             self._metrics.nonfinite.inc(rows - int(np.count_nonzero(batch.finite)))
+        if batch.lone is not None:
+            if batch.all_finite and batch.inputs.observe[0]:
+                self._enter_row(batch, batch.lone)
+            return
         counted = batch.inputs.observe & batch.finite
         count = np.count_nonzero(counted)
         if count == 0:
@@ -71,17 +76,29 @@ class Record:
         level = batch.verdicts.level[observed]
         outside = batch.is_outside[observed]
         self._window.add(volatility, gradient_norm, level, outside)
-        mean = self._card.reference.volatility.mean
         self._metrics.count_rows(
             RowReadings(
                 volatility=volatility,
-                relative=volatility / mean if mean > 0 else None,
+                relative=volatility / self._mean if self._mean > 0 else None,
                 flip_probability=None if self._card.task == "regression" else diagnosis.flip_probability[observed],
                 gradient_norm=gradient_norm,
                 verdicts=dict(zip(VERDICTS, np.bincount(level, minlength=3).tolist(), strict=True)),
                 out_of_range=self._features_outside(batch.outside[observed]) if outside.any() else {},
                 outside=int(np.count_nonzero(outside)),
             )
+        )
+
+    def _enter_row(self, batch: Predictions, row: LoneRow) -> None:
+        measures, verdict = row.measures, row.verdict
+        self._window.add_row(measures.volatility, measures.gradient_norm, verdict.level, verdict.outside)
+        self._metrics.count_row(
+            volatility=measures.volatility,
+            relative=measures.volatility / self._mean if self._mean > 0 else None,
+            flip_probability=measures.flip_probability,
+            gradient_norm=measures.gradient_norm,
+            verdict=VERDICTS[verdict.level],
+            out_of_range=self._features_outside(batch.outside) if verdict.outside else {},
+            outside=verdict.outside,
         )
 
     def _features_outside(self, outside: NDArray[np.bool_]) -> dict[str, int]:

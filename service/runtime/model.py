@@ -15,8 +15,17 @@ from service.runtime.graph import Execution, Graph
 from service.runtime.probe import Probe
 from service.runtime.rows import RowEncoder
 from service.stability.measures import Diagnosis, diagnose
-from service.stability.row import MAX_SCORES, diagnose_row
-from service.stability.verdict import VERDICTS, Thresholds, Verdicts, judge, judge_row, percentile, percentile_row
+from service.stability.row import MAX_SCORES, RowDiagnosis, diagnose_row
+from service.stability.verdict import (
+    VERDICTS,
+    RowVerdict,
+    Thresholds,
+    Verdicts,
+    judge,
+    judge_row,
+    percentile,
+    percentile_row,
+)
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -36,6 +45,14 @@ class Inputs(NamedTuple):
     observe: NDArray[np.bool_]
 
 
+class LoneRow(NamedTuple):
+    """What is measured of a row that is run by itself; `percentile` as in `Predictions`."""
+
+    measures: RowDiagnosis
+    verdict: RowVerdict
+    percentile: float
+
+
 class Predictions:
     """A diagnosed batch. Arrays have the rows first.
 
@@ -48,10 +65,8 @@ class Predictions:
         finite: (rows,) whether all of the row's outputs are finite; the measures of other rows mean nothing.
         outside: (rows, numeric features) which features lie outside the range seen in training.
         is_outside: (rows,) whether any does.
-        diagnosis: the measures.
-        verdicts: the verdicts.
         slope: (rows, D) of the reported output per raw unit, where noise draws gave it; else None.
-        percentile: (rows,) of the volatility among the card's held-out rows.
+        lone: what was measured in plain floats, where the batch is one row of few scores; else None.
     """
 
     def __init__(
@@ -74,6 +89,7 @@ class Predictions:
         self.outside: Mask = model.rows.outside(inputs.features)
         self.is_outside: Mask = np.asarray(self.outside.any(axis=1))
         self.slope = slope
+        self.lone: LoneRow | None = None
         if len(self.scores) == 1 and self.scores.shape[1] <= MAX_SCORES and diagnosis is None:
             self._measure_row(card, thresholds)
         else:
@@ -95,10 +111,10 @@ class Predictions:
             covariance = np.where(self.finite[:, None, None], covariance, 0.0)
             if mean_shift is not None:
                 mean_shift = np.where(self.finite[:, None], mean_shift, 0.0)
-        self.diagnosis: Diagnosis = (
+        self.diagnosis = (
             diagnose(card.task, scores, covariance, self.inputs.noise_scale, mean_shift) if counted is None else counted
         )
-        self.verdicts: Verdicts = judge(card.task, self.diagnosis, self.is_outside, card.reference, thresholds)
+        self.verdicts = judge(card.task, self.diagnosis, self.is_outside, card.reference, thresholds)
         self.percentile = percentile(self.diagnosis.volatility, card.reference)
 
     def _measure_row(self, card: ModelCard, thresholds: Thresholds) -> None:
@@ -110,28 +126,43 @@ class Predictions:
         if not self.all_finite:
             s, C, shift = [0.0] * len(s), [[0.0] * len(s)] * len(s), None
         row = diagnose_row(card.task, s, C, self.inputs.noise_scale.item(), shift)
-        self.diagnosis = Diagnosis(*(np.array([value]) for value in row))
-        self.verdicts = judge_row(card.task, row, self.is_outside.item(), card.reference, thresholds)
-        self.percentile = np.array([percentile_row(row.volatility, card.reference)])
+        verdict = judge_row(card.task, row, self.is_outside.item(), card.reference, thresholds)
+        self.lone = LoneRow(row, verdict, percentile_row(row.volatility, card.reference))
+
+    @cached_property
+    def diagnosis(self) -> Diagnosis:
+        """The measures."""
+        return Diagnosis(*(np.array([value]) for value in self._lone.measures))
+
+    @cached_property
+    def verdicts(self) -> Verdicts:
+        """The verdicts."""
+        return Verdicts(*(np.array([value]) for value in self._lone.verdict))
+
+    @cached_property
+    def percentile(self) -> NDArray[np.float64]:
+        """(rows,) of the volatility among the card's held-out rows."""
+        return np.array([self._lone.percentile])
+
+    @property
+    def _lone(self) -> LoneRow:
+        assert self.lone is not None  # batches have their arrays from the start
+        return self.lone
 
     @cached_property
     def answers(self) -> list[dict[str, Any]]:
         """Each row as the API answers it; made once for the whole batch."""
         task, labels = self._model.card.task, self._model.card.labels
-        d = self.diagnosis
-        levels = [VERDICTS[level] for level in self.verdicts.level.tolist()]
-        volatility, norms = d.volatility.tolist(), d.gradient_norm.tolist()
-        percentiles, scales = self.percentile.tolist(), self.inputs.noise_scale.tolist()
+        columns, levels, percentiles = self._columns()
+        index, values, volatility, flip_distance, flip_probability, runner_up, norms = columns
+        scales = self.inputs.noise_scale.tolist()
         outside = self.is_outside.tolist()
-        values, index = d.value.tolist(), d.label.tolist()
-        flip_distance, flip_probability = d.flip_distance.tolist(), d.flip_probability.tolist()
-        runner_up = d.runner_up.tolist()
         probabilities = [] if self.probabilities is None else self.probabilities.tolist()
         answers = []
         for row, level in enumerate(levels):
             stability: dict[str, Any] = {
-                "verdict": level,
-                "reasons": self.verdicts.reasons(row) if level != "stable" else [],
+                "verdict": VERDICTS[level],
+                "reasons": self.verdicts.reasons(row) if level else [],
                 "volatility": volatility[row],
                 "percentile": percentiles[row] if scales[row] == 1.0 else None,
             }
@@ -152,6 +183,17 @@ class Predictions:
             answer["stability"] = stability
             answers.append(answer)
         return answers
+
+    def _columns(self) -> tuple[list[list[Any]], list[int], list[float]]:
+        """The measures but for the gradient, the verdicts' levels and the percentiles, each a list over the rows."""
+        if self.lone is not None:
+            measures, verdict, rank = self.lone
+            return [[value] for value in measures[:-1]], [verdict.level], [rank]
+        return (
+            [field.tolist() for field in self.diagnosis[:-1]],
+            self.verdicts.level.tolist(),
+            self.percentile.tolist(),
+        )
 
     def outside_names(self, row: int) -> list[str]:
         """The features of a row that lie outside their range."""

@@ -50,6 +50,15 @@ class Verdicts(NamedTuple):
         return [name for name, spoke in rules if spoke[row]]
 
 
+class RowVerdict(NamedTuple):
+    """One row of `Verdicts`, field by field."""
+
+    level: int
+    flip: bool
+    volatile: bool
+    outside: bool
+
+
 def judge(
     task: Task, diagnosis: Diagnosis, outside: NDArray[np.bool_], reference: Reference, thresholds: Thresholds
 ) -> Verdicts:
@@ -101,8 +110,8 @@ def percentile(volatility: NDArray[np.float64], reference: Reference) -> NDArray
 
 def judge_row(
     task: Task, diagnosis: RowDiagnosis, outside: bool, reference: Reference, thresholds: Thresholds
-) -> Verdicts:
-    """`judge` for one row, in plain floats until the end."""
+) -> RowVerdict:
+    """`judge` for one row, in plain floats."""
     quantiles = reference.volatility.quantiles
     volatility = diagnosis.volatility
     if task == "regression":
@@ -116,7 +125,7 @@ def judge_row(
         flip = unstable or diagnosis.flip_probability >= thresholds.elevated_flip_probability
         volatile = volatility > quantiles[thresholds.elevated_volatility_percentile]
     level = _UNSTABLE if unstable else _ELEVATED if flip or volatile or outside else _STABLE
-    return Verdicts(np.array([level]), np.array([flip]), np.array([volatile]), np.array([outside]))
+    return RowVerdict(level, flip, volatile, outside)
 
 
 def percentile_row(volatility: float, reference: Reference) -> float:

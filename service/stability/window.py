@@ -59,13 +59,6 @@ class Window:
     ) -> None:
         """Take in rows (each array is (rows,)); the oldest make room."""
         capacity = len(self._volatility)
-        if len(volatility) == 1:
-            at = self._next
-            self._volatility[at], self._gradient_norm[at] = volatility.item(), gradient_norm.item()
-            self._level[at], self._outside[at] = level.item(), outside.item()
-            self._next = (at + 1) % capacity
-            self.samples = min(self.samples + 1, capacity)
-            return
         kept = min(len(volatility), capacity)
         places = (self._next + np.arange(kept)) % capacity
         for ring, values in (
@@ -77,6 +70,14 @@ class Window:
             ring[places] = values[len(values) - kept :]
         self._next = int((self._next + kept) % capacity)
         self.samples = min(self.samples + kept, capacity)
+
+    def add_row(self, volatility: float, gradient_norm: float, level: int, outside: bool) -> None:
+        """`add` for one row."""
+        capacity, at = len(self._volatility), self._next
+        self._volatility[at], self._gradient_norm[at] = volatility, gradient_norm
+        self._level[at], self._outside[at] = level, outside
+        self._next = (at + 1) % capacity
+        self.samples = min(self.samples + 1, capacity)
 
     def gradient_tail_ratio(self) -> float | None:
         """Live tail ratio; None until the window holds enough rows."""

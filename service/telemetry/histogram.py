@@ -21,9 +21,6 @@ class Bins:
 
     def observe(self, values: NDArray[np.float64]) -> None:
         """Count finite values, (rows,)."""
-        if len(values) == 1:
-            self.add(values.item())
-            return
         at = np.searchsorted(self._edges, values, side="left")
         self._counts += np.bincount(at, minlength=len(self._counts))
         self._sum += float(values.sum())

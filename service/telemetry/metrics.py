@@ -252,12 +252,35 @@ class VersionMetrics:
         for verdict, rows in readings.verdicts.items():
             if rows:
                 self._predictions[verdict].inc(rows)
-        if readings.outside:
-            self._outside.inc(readings.outside)
+        self._count_outside(readings.outside, readings.out_of_range)
+
+    def count_row(
+        self,
+        volatility: float,
+        relative: float | None,
+        flip_probability: float,
+        gradient_norm: float,
+        verdict: str,
+        out_of_range: dict[str, int],
+        outside: bool,
+    ) -> None:
+        """`count_rows` for one row."""
+        self._volatility.add(volatility)
+        self._gradient_norm.add(gradient_norm)
+        if self._relative is not None and relative is not None:
+            self._relative.add(relative)
+        if self._flip_probability is not None:
+            self._flip_probability.add(flip_probability)
+        self._predictions[verdict].inc()
+        self._count_outside(int(outside), out_of_range)
+
+    def _count_outside(self, rows: int, features: dict[str, int]) -> None:
+        if rows:
+            self._outside.inc(rows)
         if self._removed:  # looking labels up would bring them back
             return
-        for feature, rows in readings.out_of_range.items():
-            self._metrics.out_of_range.labels(*self._labels, feature).inc(rows)
+        for feature, count in features.items():
+            self._metrics.out_of_range.labels(*self._labels, feature).inc(count)
 
     def count_violations(self, rows: dict[str, int]) -> None:
         """Count the explained rows that break each declared effect; a 0 shows that the effect is watched."""

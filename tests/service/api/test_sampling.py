@@ -111,10 +111,10 @@ async def test_what_cannot_be_run_in_time_is_refused_before_any_work(
 ) -> None:
     async with serving(CLASSIFIER, max_draws=10_000_000) as client:
         question = {"instances": [[1.0, 2.0]], "method": "monte_carlo", "draws": 10_000_000}
-        begin = time.perf_counter()
+        begin = time.process_time()  # of all threads, and of nobody else
         refused = await client.post("/sensitivity", json=question, headers={"X-Request-Timeout": "0.5"})
         assert refused.status_code == 413
-        assert time.perf_counter() - begin < 0.4
+        assert time.process_time() - begin < 0.4
 
 
 async def test_draws_that_explode_are_refused(serving: Serving) -> None:

@@ -20,6 +20,9 @@ def reference(mean: float = 2.0) -> Reference:
 
 
 def add(window: Window, values: list[float], level: int = 0, outside: bool = False) -> None:
+    if len(values) == 1:
+        window.add_row(values[0], 10 * values[0], level, outside)
+        return
     rows = np.array(values, dtype=float)
     window.add(rows, 10 * rows, np.full(len(rows), level), np.full(len(rows), outside))
 
