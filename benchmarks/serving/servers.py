@@ -50,8 +50,8 @@ class Server:
         name: as the report calls it.
         command: how it starts, with `{port}` in it.
         protocol: which body it takes and answers: `ours` or `undiagnosed` (/predict, and the open protocol's binary
-            tensors), `instances` (/predict with `instances` alone), `v1` (KServe's), `v2` (the open protocol in JSON),
-            or `echo`.
+            tensors), `instances` (/predict with `instances` alone), `kserve` (its V1 in JSON, and binary tensors), `v2`
+            (the open protocol in JSON), or `echo`.
         environment: further environment variables, with `{port}` in them.
         folder: where it runs.
     """
@@ -67,7 +67,7 @@ class Server:
         own = self.protocol in ("ours", "undiagnosed", "echo")
         if workload.binary:
             outputs = ("scores", "probabilities") if self.protocol == "undiagnosed" else ()
-            if self.protocol == "v1":
+            if self.protocol == "kserve":
                 return _binary(workload, "peer", ())
             return _binary(workload, workload.model, outputs) if own else None
         if self.protocol == "v2":
@@ -75,7 +75,7 @@ class Server:
             data = json.dumps([value for row in json.loads(workload.instances()) for value in row])
             tensor = f'{{"name": "features", "datatype": "FP32", "shape": {list(matrix.shape)}, "data": {data}}}'
             return Question("/v2/models/peer/infer", f'{{"inputs": [{tensor}]}}'.encode(), JSON)
-        path = "/v1/models/peer:predict" if self.protocol == "v1" else "/predict"
+        path = "/v1/models/peer:predict" if self.protocol == "kserve" else "/predict"
         model = f'"model": "{workload.model}", ' if own else ""
         return Question(path, f'{{{model}"instances": {workload.instances()}}}'.encode(), JSON)
 
@@ -93,7 +93,7 @@ def peers(model: Path) -> list[Server]:
     environment = (("PEER_MODEL", str(model)), ("PEER_PORT", "{port}"))
     bento = ("-m", "bentoml", "serve", "serve_bentoml:Peer", "--host", "127.0.0.1", "--port", "{port}")
     known = [
-        ("KServe", "kserve", ("serve_kserve.py",), "v1"),
+        ("KServe", "kserve", ("serve_kserve.py",), "kserve"),
         ("MLServer", "mlserver", ("serve_mlserver.py",), "v2"),
         ("LitServe", "litserve", ("serve_litserve.py",), "instances"),
         ("BentoML", "bentoml", (*bento, "--working-dir", "."), "instances"),
