@@ -32,6 +32,7 @@ from benchmarks.serving.wrk import load
 
 ROWS, SECONDS_A_RUN = (32, 8), 0.020
 CONNECTIONS = 64
+QUEUE = 128  # rows; what the fast model's clients are at most
 BATCHES = (1, 8, 16, 32)
 FAST_RATE = 100.0  # requests a second, for its latency
 
@@ -46,7 +47,7 @@ def overload(seconds: int, rows: int, run_seconds: float) -> dict[str, Any]:
         root = Path(name)
         (root / fast.model).symlink_to(ROOT / "models" / fast.model)
         found["run_seconds"] = publish_slow(fast.folder, root, rows, run_seconds, matrix)
-        bounds = ("--max-batch-rows", str(rows), "--max-queue-rows", str(4 * rows), "--request-timeout", "60")
+        bounds = ("--max-batch-rows", str(rows), "--max-queue-rows", str(QUEUE), "--request-timeout", "60")
         server = Server("chainzrule", (*service(root), *bounds), "ours")
         question, fast_question = server.question(_as_w1(slow, fast)), server.question(fast)
         assert question is not None
