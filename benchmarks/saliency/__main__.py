@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from service.artifact.card import NumericFeature
+from service.memory import keep_freed_memory
 from service.runtime.graph import Execution, Graph
 from training.columns import Columns
 from training.export import export_graphs
@@ -108,6 +109,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    keep_freed_memory()  # as the service does; for all ways alike
     results = [
         {
             "network": network,
