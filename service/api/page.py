@@ -16,7 +16,7 @@ FOLDER = Path(__file__).parents[1] / "ui"
 PAGE = "index.html"
 # The page asks nobody but this service, and runs nothing but its own files.
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'self'; form-action 'none'; frame-ancestors 'none'"
 )
 _COMMON: Headers = (

@@ -23,7 +23,7 @@ async def test_the_page_asks_nobody_but_this_service(client: httpx.AsyncClient) 
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
     assert policy["default-src"] == "'none'"
-    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == policy["img-src"] == "'self'"
     assert policy["frame-ancestors"] == "'none'"
     assert not re.findall(r"(?:src|href)=\"(?:https?:)?//", answer.text)
     assert not re.search(r"<script(?![^>]*\bsrc=)|\son\w+=|\sstyle=", answer.text)  # nothing inline
