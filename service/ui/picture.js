@@ -10,6 +10,7 @@ export function pictureInput(card, start, onInput) {
   const white = card.features[0].high;
   const radius = Math.max(0.7, BRUSH * Math.max(height, width));
   const scale = Math.max(1, Math.floor(448 / Math.max(height, width)));
+  const sure = card.task === "classification"; // there an effect is one on the label's probability
   let pixels = start ? Float32Array.from(start) : new Float32Array(height * width);
   let effects = null, last = null, cursor = null, undo = [], drawn = Boolean(start);
 
@@ -92,7 +93,7 @@ export function pictureInput(card, start, onInput) {
     return { x: ((event.clientX - box.left) / box.width) * width, y: ((event.clientY - box.top) / box.height) * height };
   };
   canvas.addEventListener("pointerdown", (event) => {
-    if (event.button === 1) return;
+    if (event.button === 1 || !event.isPrimary) return; // a second finger would draw a line to the first
     event.preventDefault();
     canvas.focus({ preventScroll: true });
     canvas.setPointerCapture(event.pointerId);
@@ -103,7 +104,7 @@ export function pictureInput(card, start, onInput) {
     changed(false);
   });
   canvas.addEventListener("pointermove", (event) => {
-    if (!last) return;
+    if (!last || !event.isPrimary) return;
     for (const each of event.getCoalescedEvents?.() ?? [event]) {
       const next = place(each);
       stroke(last, next, eraser.checked || event.buttons === 2);
@@ -111,7 +112,7 @@ export function pictureInput(card, start, onInput) {
     }
     changed(false);
   });
-  const lift = () => { if (last) { last = null; changed(true); } };
+  const lift = (event) => { if (last && event.isPrimary) { last = null; changed(true); } };
   canvas.addEventListener("pointerup", lift);
   canvas.addEventListener("pointercancel", lift);
   canvas.addEventListener("contextmenu", (event) => event.preventDefault());
@@ -172,7 +173,8 @@ export function pictureInput(card, start, onInput) {
       el("label", { class: "check" }, overlay, "Show effects")),
     el("p", { class: "muted legend", id: "drawing-help" },
       "Draw with mouse, pen or touch, about as large as the dashed frame. The colours show what every pixel does when it gets brighter: ",
-      el("span", { class: "swatch raise" }), " makes the answer surer, ", el("span", { class: "swatch lower" }), " less sure."),
+      el("span", { class: "swatch raise" }), sure ? " makes the answer surer, " : " raises the value, ",
+      el("span", { class: "swatch lower" }), sure ? " less sure." : " lowers it."),
     examplesOf(card, put));
   paint();
   return {
