@@ -1,7 +1,7 @@
 // What the model says about the input, and how much that wobbles.
 
-import { chance, el, num, show, svg } from "./dom.js";
-import { GLOSS, MARK, comparison, headline, reasonSentence, unitOf, verdictSentence } from "./words.js";
+import { beside, chance, el, num, show, svg } from "./dom.js";
+import { GLOSS, MARK, comparison, flips, headline, reasonSentence, still, unitOf, verdictSentence } from "./words.js";
 
 const bell = (x) => Math.exp((-x * x) / 2);
 
@@ -15,7 +15,7 @@ export function answerView(node, card, keepsake) {
   const figure = el("div", { class: "gauge" });
   const figures = el("dl", { class: "figures" });
   const chances = el("div", { class: "chances" });
-  const beside = el("div", { class: "beside", hidden: true, id: "comparison" });
+  const pair = el("div", { class: "beside", hidden: true, id: "comparison" });
   const keep = el("button", { type: "button", id: "keep", onclick: pin }, "Keep this one to compare");
   let kept = null, latest = null;
 
@@ -26,21 +26,21 @@ export function answerView(node, card, keepsake) {
   }
 
   function compare() {
-    beside.hidden = !kept;
+    pair.hidden = !kept;
     if (!kept) return;
     const side = (name, one, picture) => el("div", { class: "side" }, picture,
       el("div", {}, el("strong", {}, name), el("div", {}, headline(card, one.prediction)),
         el("div", { class: "muted" }, card.task === "regression"
           ? `±${num(one.prediction.stability.volatility, 3)}`
-          : `flips in ${chance(one.prediction.stability.flip_probability)}`)));
-    show(beside,
+          : `flips in ${flips(card, one.prediction.stability.flip_probability)}`)));
+    show(pair,
       el("div", { class: "sides" }, side("Kept", kept, kept.picture), side("Now", latest, keepsake())),
       el("p", { id: "shakier", "aria-live": "polite" }, comparison(card, kept.prediction, latest.prediction, ["The kept one", "This one"])),
       el("button", { type: "button", class: "quiet", onclick: () => { kept = null; compare(); keep.focus(); } }, "Forget it"));
   }
 
   show(node, el("div", { class: "said" }, el("div", {}, el("p", { class: "eyebrow" }, card.target), head), verdict),
-    sentence, reason, why, figure, chances, figures, el("div", { class: "row" }, keep), beside);
+    sentence, reason, why, figure, chances, figures, el("div", { class: "row" }, keep), pair);
 
   return {
     show(prediction, done) {
@@ -52,16 +52,16 @@ export function answerView(node, card, keepsake) {
       if (done || !sentence.textContent) sentence.textContent = verdictSentence(card, prediction);
       reason.textContent = reasonSentence(prediction);
       show(figure, card.task === "regression" ? valueGauge(card, prediction)
-        : card.task === "ordinal" ? ladder(card, prediction) : flipGauge(s));
+        : card.task === "ordinal" ? ladder(card, prediction) : flipGauge(card, s));
       show(chances, prediction.probabilities ? bars(prediction) : null);
       show(figures, facts(card, prediction));
       if (done && kept) compare();
     },
     explain(prediction) {
-      const moving = prediction.sensitivities.filter((one) => one.share > 0);
+      const moving = prediction.sensitivities.filter((one) => one.share >= 0.005);
       const top = [...moving].sort((a, b) => b.share - a.share).slice(0, 3);
       why.textContent = card.layout || top.length === 0 ? ""
-        : `Most of the wobble comes from ${top.map((one) => `${one.feature} (${Math.round(100 * one.share)} %)`).join(", ")}.`;
+        : `Most of the wobble comes from ${top.map((one) => `${one.feature} (${Math.round(100 * one.share)}\u00a0%)`).join(", ")}.`;
     },
   };
 }
@@ -71,16 +71,17 @@ function facts(card, prediction) {
   const fact = (name, value, help) => el("div", {}, el("dt", {}, name), el("dd", {}, value), el("dd", { class: "muted" }, help));
   const output = card.task === "classification" ? "of the label’s probability" : card.task === "ordinal" ? "of the expected level" : `of the value${unitOf(card)}`;
   return [
-    card.task === "regression" ? null : fact("Flip probability", chance(s.flip_probability), "chance that noise changes the label"),
-    card.task === "regression" ? null : fact("Flip distance", s.flip_distance === null ? "out of reach" : `${num(s.flip_distance, 3)} σ`, "noise steps to the nearest other label"),
+    card.task === "regression" ? null : fact("Flip probability", flips(card, s.flip_probability), "chance that noise changes the label"),
+    card.task === "regression" || card.draws ? null : fact("Flip distance", s.flip_distance === null ? "out of reach" : `${num(s.flip_distance, 3)} σ`, "noise steps to the nearest other label"),
     fact("Volatility", `±${num(s.volatility, 3)}`, output),
     s.percentile === null ? null : fact("Wobbles more than", `${num(s.percentile, 3)} %`, "of the cases it was tested on"),
   ];
 }
 
 /** The noise as a bell around the input, the boundary to the next label, and the part of the noise beyond it. */
-function flipGauge(s) {
+function flipGauge(card, s) {
   const distance = s.flip_distance;
+  const flip = flips(card, s.flip_probability);
   const reach = 4, right = distance === null ? 6 : Math.min(Math.max(distance + 1.2, 4.4), 7);
   const [w, h, base] = [360, 128, 92];
   const x = (t) => 12 + ((t + reach) / (right + reach)) * (w - 24);
@@ -92,11 +93,12 @@ function flipGauge(s) {
     return `M${x(from).toFixed(1)},${base}L${points.join("L")}L${x(to).toFixed(1)},${base}Z`;
   };
   const inside = distance !== null && distance < right;
+  const nowhere = card.draws && !still(s) ? `counted in ${card.draws.count} draws` : "no boundary in reach";
   const becomes = `becomes “${short(s.runner_up)}”`;
   const atEdge = x(distance) > w - 60;
   const begins = x(distance) - becomes.length * (atEdge ? 8 : 4); // about where that text begins
   return svg("svg", { viewBox: `0 0 ${w} ${h}`, role: "img", id: "gauge",
-    "aria-label": `Flip probability ${chance(s.flip_probability)}; the nearest other label, ${s.runner_up}, is ${distance === null ? "out of reach" : `${num(distance, 3)} noise steps away`}.` },
+    "aria-label": `Flip probability ${flip}; ${distance === null ? nowhere : `the nearest other label, ${s.runner_up}, is ${num(distance, 3)} noise steps away`}.` },
     svg("path", { d: outline(-reach, inside ? Math.min(distance, right) : right), class: "bell" }),
     inside ? svg("path", { d: outline(distance, right), class: "tail" }) : null,
     svg("line", { x1: 6, x2: w - 6, y1: base, y2: base, class: "axis" }),
@@ -106,8 +108,8 @@ function flipGauge(s) {
       svg("line", { x1: x(distance), x2: x(distance), y1: 12, y2: base + 5, class: "boundary" }),
       svg("text", { x: Math.min(x(distance), w - 4), y: base + 20 + (begins < x(0) + 40 ? 14 : 0), "text-anchor": atEdge ? "end" : "middle", class: "strong" }, becomes),
     ] : svg("text", { x: w - 8, y: base + 20, "text-anchor": "end", class: "strong" },
-      distance === null ? "no boundary in reach" : `“${short(s.runner_up)}” is ${num(distance, 3)} σ away →`),
-    svg("text", { x: 8, y: 22, class: "big" }, chance(s.flip_probability)),
+      distance === null ? nowhere : `“${short(s.runner_up)}” is ${num(distance, 3)} σ away →`),
+    svg("text", { x: 8, y: 22, class: "big" }, flip),
     svg("text", { x: 8, y: 38 }, "flips"));
 }
 
@@ -117,17 +119,19 @@ const short = (text) => (text.length > 14 ? `${text.slice(0, 13)}…` : text);
 function valueGauge(card, { value, stability: { volatility } }) {
   const [w, h, base] = [360, 128, 92];
   const x = (t) => w / 2 + (t / 3.6) * (w / 2 - 12);
+  const at = (t) => beside(value + t * volatility, volatility);
+  const ticks = volatility === 0 ? [0] : [-2, -1, 0, 1, 2].every((t) => at(t).length < 7) ? [-2, -1, 0, 1, 2] : [-2, 0, 2];
   const path = (from, to) => {
     const points = [];
     for (let t = from; t <= to + 1e-9; t += 0.1) points.push(`${x(t).toFixed(1)},${(base - 70 * bell(t)).toFixed(1)}`);
     return `M${x(from).toFixed(1)},${base}L${points.join("L")}L${x(to).toFixed(1)},${base}Z`;
   };
   return svg("svg", { viewBox: `0 0 ${w} ${h}`, role: "img", id: "gauge",
-    "aria-label": `${num(value)}${unitOf(card)}; noise moves it by ${num(volatility, 3)}: mostly between ${num(value - volatility)} and ${num(value + volatility)}.` },
-    svg("path", { d: path(-3.5, 3.5), class: "bell faint" }), svg("path", { d: path(-1, 1), class: "bell" }),
+    "aria-label": `${at(0)}${unitOf(card)}; noise moves it by ${num(volatility, 3)}: mostly between ${at(-1)} and ${at(1)}.` },
+    volatility > 0 ? [svg("path", { d: path(-3.5, 3.5), class: "bell faint" }), svg("path", { d: path(-1, 1), class: "bell" })] : null,
     svg("line", { x1: 6, x2: w - 6, y1: base, y2: base, class: "axis" }),
     svg("line", { x1: x(0), x2: x(0), y1: base - 74, y2: base + 5, class: "here" }),
-    [-2, -1, 0, 1, 2].map((t) => svg("text", { x: x(t), y: base + 20, "text-anchor": "middle", class: t === 0 ? "strong" : "" }, num(value + t * volatility, 4))));
+    ticks.map((t) => svg("text", { x: x(t), y: base + 20, "text-anchor": "middle", class: t === 0 ? "strong" : "" }, at(t))));
 }
 
 /** The levels of an ordinal model: thresholds on its latent scale around this input, with the noise as a bell. */
@@ -143,15 +147,23 @@ function ladder(card, prediction) {
   const points = [];
   for (let t = -4; t <= 4; t += 0.1) points.push(`${Math.min(w, Math.max(0, x(t * sd))).toFixed(1)},${(base - 60 * bell(t)).toFixed(1)}`);
   const edges = [low, ...thresholds, high];
+  // In two rows, the answer's first; a name that would meet another is left to the list below.
+  const names = [];
+  for (const label of [prediction.label, ...card.labels.filter((each) => each !== prediction.label)]) {
+    const k = card.labels.indexOf(label), half = 3.6 * short(label).length + 3;
+    const middle = Math.min(w - half, Math.max(half, (x(edges[k]) + x(edges[k + 1])) / 2));
+    const row = [0, 1].find((each) => names.every((one) => one.row !== each || Math.abs(one.middle - middle) >= one.half + half));
+    if (row !== undefined) names.push({ label, middle, row, half });
+  }
   return svg("svg", { viewBox: `0 0 ${w} ${h}`, role: "img", id: "gauge",
     "aria-label": `Level ${prediction.label}, flip probability ${chance(flip)}. Levels in order: ${card.labels.join(", ")}.` },
     sd > 0 ? svg("path", { d: `M${points.join("L")}Z`, class: "bell" }) : null,
     svg("line", { x1: 6, x2: w - 6, y1: base, y2: base, class: "axis" }),
     thresholds.map((t) => svg("line", { x1: x(t), x2: x(t), y1: 16, y2: base + 5, class: "boundary" })),
     svg("line", { x1: x(0), x2: x(0), y1: base - 66, y2: base + 5, class: "here" }),
-    card.labels.map((label, k) => svg("text", { x: (x(edges[k]) + x(edges[k + 1])) / 2, y: base + 20 + 14 * (k % 2), "text-anchor": "middle",
+    names.map(({ label, middle, row }) => svg("text", { x: middle, y: base + 20 + 14 * row, "text-anchor": "middle",
       class: label === prediction.label ? "strong" : "" }, short(label))),
-    svg("text", { x: w - 8, y: 14, "text-anchor": "end", class: "strong" }, `${chance(flip)} flips`));
+    svg("text", { x: w - 8, y: 12, "text-anchor": "end", class: "strong" }, `${chance(flip)} flips`));
 }
 
 function bars(prediction) {

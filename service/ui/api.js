@@ -17,6 +17,8 @@ export function useToken(given) {
   try { sessionStorage.setItem("chainzrule-token", given); } catch { /* then for this page alone */ }
 }
 
+export const hasToken = () => Boolean(token);
+
 /** Addresses are relative to the page, so that they hold behind any path prefix. */
 export const address = (path) => new URL(path, document.baseURI).href;
 
@@ -65,9 +67,12 @@ export const api = {
   metrics: () => ask("metrics", { text: true }),
   description: () => ask("openapi.json"),
 
-  /** Predictions of rows; `observe` only where the caller means them to count as traffic. */
-  async predict(target, instances, { noise_scale = 1, observe = false, signal } = {}) {
-    const answer = await ask("predict", { body: { ...target, instances, noise_scale, observe }, signal });
+  /**
+   * Predictions of rows; `observe` only where the caller means them to count as traffic. Without `measure` they may
+   * come without stability, where the model has no derivatives and finding it out takes further runs.
+   */
+  async predict(target, instances, { noise_scale = 1, observe = false, measure = false, signal } = {}) {
+    const answer = await ask("predict", { body: { ...target, instances, noise_scale, observe, measure }, signal });
     return predictionsOf(answer, instances.length);
   },
 

@@ -16,7 +16,8 @@ import { pictureInput } from "./picture.js";
 const PATIENCE = 1000; // milliseconds after which a newer input no longer waits for an older one's answer
 const NOISE = 3;
 
-let list = [], session = null;
+let list = [], session = null, opening = 0;
+let again = start; // what "Try again" does; where something is gone, it starts anew
 
 // --- Problems: said as the service says them, until something works again. ---
 
@@ -25,12 +26,11 @@ function complain(error) {
   const { title = "Something went wrong", place = null, status } = error;
   const box = $("problem");
   show(box, el("strong", {}, title), " ", el("span", {}, `${place ? `${place}: ` : ""}${error instanceof Problem ? error.message : "The page met something it did not expect."}`),
-    status === 401 ? tokenForm() : el("button", { type: "button", class: "quiet", onclick: retry }, "Try again"));
+    status === 401 ? tokenForm() : el("button", { type: "button", class: "quiet", onclick: () => { calm(); (status === 404 ? start : again)(); } }, "Try again"));
   box.hidden = false;
 }
 
 const calm = () => { $("problem").hidden = true; };
-const retry = () => { calm(); if (session) session.ask(session.input.row(), true); else start(); };
 
 function tokenForm() {
   const field = el("input", { type: "password", id: "token", autocomplete: "off" });
@@ -41,19 +41,22 @@ function tokenForm() {
 // --- One model version at a time. ---
 
 async function open(name, version, link = {}) {
+  const turn = (opening += 1);
   session?.live?.stop();
   session?.abort();
   session = null;
+  again = () => open(name, version, link);
   document.body.classList.add("busy");
   try {
     const model = await api.model(name, version);
+    if (turn !== opening) return; // another has been picked meanwhile
     if (!model.card?.features?.length) throw new Problem(200, "Damaged answer", "The model’s card lacks what it should hold.");
     begin(model, link);
     calm();
   } catch (error) {
-    complain(error);
+    if (turn === opening) complain(error);
   } finally {
-    document.body.classList.remove("busy");
+    if (turn === opening) document.body.classList.remove("busy");
   }
 }
 
@@ -68,12 +71,14 @@ function begin(model, link) {
   const answer = answerView($("answer"), card, input.thumbnail);
   $("effects-panel").hidden = Boolean(card.layout);
   const effects = card.layout ? null : effectsView($("effects"), card, target, complain);
-  const remember = settled(() => writeLink({ ...target, card, row: input.row(), noise }), 200);
+  const write = () => writeLink({ ...target, card, row: input.row(), noise });
+  const remember = settled(() => session === mine && write(), 200);
   const experiment = experimentView($("experiment"), card, target, noise, {
     onNoise(scale) { noise = scale; remember(); }, onProblem: complain,
   });
-  const live = liveView($("live"), card, target, { onObserve(on) { observe = on; }, onProblem: complain });
-  const calls = callsView($("calls"));
+  noise = Number($("noise").value); // as far as the slider goes
+  const live = liveView($("live"), card, target, { onObserve(on) { observe = on; }, onProblem: complain, onRefresh: relist });
+  const calls = callsView($("calls"), card);
   cardView($("card"), model);
   $("version").value = card.version;
   $("model").value = card.name;
@@ -83,8 +88,9 @@ function begin(model, link) {
 
   function ask(row, done) {
     wanted = { row, done };
-    if (!asking) loop();
-    else if (performance.now() - since > PATIENCE) asking.abort();
+    if (!asking) { loop(); return; }
+    const slow = asking;
+    setTimeout(() => { if (asking === slow && wanted) slow.abort(); }, since + PATIENCE - performance.now());
   }
 
   async function loop() {
@@ -96,7 +102,7 @@ function begin(model, link) {
       const { signal } = asking;
       const busy = setTimeout(() => $("answer-panel").classList.add("busy"), 400);
       try {
-        const [prediction] = await api.predict(target, [row], { signal, observe: observe && done });
+        const [prediction] = await api.predict(target, [row], { signal, observe: observe && done, measure: true });
         if (session !== mine) return;
         answer.show(prediction, done);
         calm();
@@ -113,6 +119,7 @@ function begin(model, link) {
         if (observe) live.refresh();
       } catch (error) {
         if (session !== mine) return;
+        if (error.status === 404) write(); // the version is gone: what starts anew goes on from this input
         if (!wanted) complain(error);
       } finally {
         clearTimeout(busy);
@@ -124,31 +131,54 @@ function begin(model, link) {
 
   const mine = { input, ask, live, abort: () => asking?.abort(), redraw() { input.redraw(); experiment.redraw(); } };
   session = mine;
-  ask(input.row(), true);
+  again = () => ask(input.row(), true);
+  again();
 }
 
 // --- The page around it. ---
 
+const isReady = ({ state }) => state === "READY";
+
+/** Put choices into a picker, and choose again what was chosen. */
+function fill(picker, options) {
+  const chosen = picker.value;
+  show(picker, options);
+  picker.value = chosen;
+}
+
+const fillModels = () => fill($("model"), list.map(({ name, versions }) => el("option", { value: name, disabled: !versions.some(isReady) }, name)));
+
+/** The picker of a model's versions; answers with the newest that is ready. */
 function fillVersions(name) {
   const versions = list.find((model) => model.name === name)?.versions ?? [];
-  show($("version"), versions.map(({ version, state }) =>
-    el("option", { value: version, disabled: state !== "READY" }, state === "READY" ? version : `${version} (${state.toLowerCase()})`)));
-  return versions.find(({ state }) => state === "READY")?.version;
+  fill($("version"), versions.map((one) =>
+    el("option", { value: one.version, disabled: !isReady(one) }, isReady(one) ? one.version : `${one.version} (${one.state.toLowerCase()})`)));
+  return versions.find(isReady)?.version;
+}
+
+/** Models and versions come and go while the page is open. */
+async function relist() {
+  const { models } = await api.models().catch(() => ({}));
+  if (!session || !Array.isArray(models) || JSON.stringify(models) === JSON.stringify(list)) return;
+  list = models;
+  fillModels();
+  fillVersions($("model").value);
 }
 
 async function start() {
+  again = start;
   try {
     const answer = await api.models();
     if (!Array.isArray(answer.models)) throw new Problem(200, "Damaged answer", "The list of models lacks what it should hold.");
     list = answer.models;
-    const ready = list.filter((model) => model.versions.some(({ state }) => state === "READY"));
+    const ready = list.filter((model) => model.versions.some(isReady));
     if (ready.length === 0) throw new Problem(503, "No model is ready", "The service has no model that answers yet.");
-    show($("model"), list.map(({ name }) => el("option", { value: name, disabled: !ready.some((model) => model.name === name) }, name)));
+    fillModels();
     const link = readLink();
     const named = ready.find(({ name }) => name === link.model);
     const picked = named ?? ready.find(({ name }) => name === "digits") ?? ready.find((model) => model.default) ?? ready[0];
     const newest = fillVersions(picked.name);
-    const version = picked.versions.some((one) => one.version === link.version && one.state === "READY") ? link.version : newest;
+    const version = picked.versions.some((one) => one.version === link.version && isReady(one)) ? link.version : newest;
     await open(picked.name, version, named ? link : {});
   } catch (error) {
     complain(error);
@@ -156,22 +186,25 @@ async function start() {
 }
 
 $("model").addEventListener("change", () => open($("model").value, fillVersions($("model").value)));
-$("version").addEventListener("change", () => open($("model").value, $("version").value));
+$("version").addEventListener("change", () => open($("model").value, $("version").value, readLink())); // with the same input
 $("share").addEventListener("click", () => copy(location.href, $("share")));
-addEventListener("hashchange", () => start());
+addEventListener("hashchange", () => { if (readLink().model) start(); });
+document.querySelector(".skip").addEventListener("click", (event) => { // the address holds the input, and has no room for a place
+  event.preventDefault();
+  $("input-title").focus();
+});
 
-const theme = $("theme");
-function paintTheme() {
-  const dark = document.documentElement.dataset.theme === "dark";
-  theme.setAttribute("aria-pressed", String(dark));
-}
-theme.addEventListener("click", () => {
-  const next = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
-  document.documentElement.dataset.theme = next;
-  try { localStorage.setItem("chainzrule-theme", next); } catch { /* then for this page alone */ }
-  paintTheme();
+const root = document.documentElement.dataset;
+function repaint() {
+  $("theme").setAttribute("aria-pressed", String(root.theme === "dark"));
   redraw();
   session?.redraw();
+}
+$("theme").addEventListener("click", () => {
+  root.theme = root.theme === "dark" ? "light" : "dark";
+  try { localStorage.setItem("chainzrule-theme", root.theme); } catch { /* then for this page alone */ }
+  repaint();
 });
-paintTheme();
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
+repaint();
 start();

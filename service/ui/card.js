@@ -2,6 +2,11 @@
 
 import { el, num, percent, show } from "./dom.js";
 
+const SOURCE = {
+  analytic: () => "the model’s exact derivatives",
+  finite_difference: () => "differences between neighbouring inputs",
+  monte_carlo: ({ draws }) => `${draws.count} draws of the noise`,
+};
 const QUALITY = { accuracy: percent, majority_share: percent, r2: num };
 
 export function cardView(node, { card, provider, loaded_at }) {
@@ -16,11 +21,12 @@ export function cardView(node, { card, provider, loaded_at }) {
       el("div", {}, el("h3", {}, "Quality on cases it had not seen"),
         pairs(Object.entries(card.quality).map(([name, value]) => [name.replaceAll("_", " "), (QUALITY[name] ?? num)(value)]))),
       el("div", {}, el("h3", {}, "How true its stability figures are"),
+        el("p", {}, `They come from ${SOURCE[card.method](card)}.`),
         scale ? pairs([
           ["cases run again with drawn noise", `${card.calibration.rows.toLocaleString("en")}, ${card.calibration.draws} times each`],
           scale.calibration_error !== null && scale.calibration_error !== undefined && ["mean error of the flip probability", percent(scale.calibration_error)],
           scale.volatility_ratio && ["volatility over what was counted, median", num(scale.volatility_ratio[1], 3)],
-        ]) : el("p", { class: "muted" }, "The card does not say."),
+        ]) : el("p", { class: "muted" }, "The card does not say how true they are."),
         el("h3", {}, "Where it comes from"),
         pairs([["trained on", `${card.provenance.training_rows.toLocaleString("en")} rows`], ["parameters", card.provenance.parameters.toLocaleString("en")],
           ["runs on", provider.replace("ExecutionProvider", "")], ["loaded", new Date(loaded_at * 1000).toLocaleString("en-GB")]]))),

@@ -31,8 +31,12 @@ export function num(x, digits = 4) {
     const [mantissa, power] = x.toExponential(1).split("e");
     return `${mantissa.replace("-", "−")} × 10${raised(Number(power))}`;
   }
-  return new Intl.NumberFormat("en", { maximumSignificantDigits: digits }).format(x).replace("-", "−");
+  return new Intl.NumberFormat("en", { maximumSignificantDigits: digits }).format(x + 0).replace("-", "−"); // + 0: no minus zero
 }
+
+/** A value with as many digits as its wobble leaves any sense. */
+export const beside = (value, wobble) =>
+  num(value, wobble > 0 && value ? Math.min(9, Math.max(3, 2 + Math.ceil(Math.log10(Math.abs(value) / wobble)))) : 6);
 
 export const signed = (x) => (x > 0 ? "+" : "") + num(x, 3);
 

@@ -8,6 +8,7 @@ import { reported, unitOf } from "./words.js";
 
 const POINTS = 91;
 const SHOWN = 12;
+const LEVELS = 3; // of a category, the strongest; choosing the feature shows all
 
 export function effectsView(node, card, target, onProblem) {
   const tornado = el("ul", { class: "tornado", id: "tornado" });
@@ -32,17 +33,17 @@ export function effectsView(node, card, target, onProblem) {
     caption.textContent = `How far one step of measurement noise, or another category, moves the ${reported(card, prediction)}. Choose one to see its curve.`;
     show(tornado, list.slice(0, all ? list.length : SHOWN).map((one) => {
       const feature = card.features.find((each) => each.name === one.feature);
-      const changes = one.switch ? Object.entries(one.switch) : [[null, one.effect]];
+      const changes = one.switch ? Object.entries(one.switch).sort(([, a], [, b]) => Math.abs(b) - Math.abs(a)) : [[null, one.effect]];
       const says = one.switch
-        ? changes.map(([level, by]) => `→ ${level}: ${signed(by)}`).join(", ")
-        : `${signed(one.effect)}${unit}`;
-      const step = one.switch ? `now ${one.value}` : `±${num(feature.noise, 3)}${feature.unit ? ` ${feature.unit}` : ""}`;
+        ? [...changes.slice(0, LEVELS).map(([level, by]) => `→ ${level}: ${signed(by)}`), ...(changes.length > LEVELS ? [`${changes.length - LEVELS} more`] : [])]
+        : [`${signed(one.effect)}${unit}`];
+      const step = one.switch ? `now ${one.value ?? "left out"}` : `±${num(feature.noise, 3)}${feature.unit ? ` ${feature.unit}` : ""}`;
       return el("li", {}, el("button", { type: "button", "data-effect": one.effect ?? "", "data-feature": one.feature, "aria-pressed": String(one.feature === chosen),
-        onclick: () => { chosen = one.feature; render(); curve(); } },
+        onclick: () => { chosen = one.feature; render(); tornado.querySelector("[aria-pressed=true]").focus(); curve(); } },
         el("span", { class: "name" }, one.feature, el("span", { class: "muted" }, ` ${step}`)),
         el("span", { class: "track", "aria-hidden": "true" }, changes.map(([, by]) => el("span", {
           class: `bar ${by > 0 ? "raise" : "lower"}`, vars: { "--share": `${(50 * Math.abs(by)) / peak}%` } }))),
-        el("span", { class: "value" }, says)));
+        el("span", { class: "value" }, says.map((each) => el("span", {}, each)))));
     }));
     more.hidden = list.length <= SHOWN;
     more.textContent = all ? "Show the strongest" : `Show all ${list.length}`;
@@ -68,7 +69,8 @@ export function effectsView(node, card, target, onProblem) {
         return;
       }
       const span = feature.high - feature.low || 1;
-      const low = Math.min(row[at], feature.low - 0.1 * span), high = Math.max(row[at], feature.high + 0.1 * span);
+      const now = row[at] ?? feature.fill;
+      const low = Math.min(now, feature.low - 0.1 * span), high = Math.max(now, feature.high + 0.1 * span);
       const xs = Array.from({ length: POINTS }, (_, k) => low + ((high - low) * k) / (POINTS - 1));
       const [answers, certified] = await Promise.all([
         api.predict(target, xs.map((x) => row.with(at, x))),
@@ -76,21 +78,22 @@ export function effectsView(node, card, target, onProblem) {
       ]);
       if (mine !== turn) return;
       const ys = answers.map(output);
-      const swing = answers.map((one) => one.stability.volatility);
+      const measured = answers.every((one) => one.stability.verdict !== "not_computed");
+      const swung = (sign) => ys.map((y, k) => (measured ? clip(y + sign * answers[k].stability.volatility) : null));
       const clip = card.task === "classification" ? (y) => Math.min(1, Math.max(0, y)) : (y) => y;
       const gradient = prediction.sensitivities.find((one) => one.feature === chosen)?.gradient ?? null;
       const here = output(prediction);
       const tangent = xs.map((x) => {
-        const y = here + gradient * (x - row[at]);
-        return gradient === null || Math.abs(x - row[at]) > 0.25 * span || y !== clip(y) ? null : y;
+        const y = here + gradient * (x - now);
+        return gradient === null || Math.abs(x - now) > 0.25 * span || y !== clip(y) ? null : y;
       });
-      draw(feature, row[at], here, { xs, ys, low: ys.map((y, k) => clip(y - swing[k])), high: ys.map((y, k) => clip(y + swing[k])), tangent, certified });
+      draw(feature, now, here, { xs, ys, low: swung(-1), high: swung(1), tangent, certified, measured });
     } catch (error) {
       if (mine === turn) onProblem(error);
     }
   }, 60);
 
-  function draw(feature, value, here, { xs, ys, low, high, tangent, certified }) {
+  function draw(feature, value, here, { xs, ys, low, high, tangent, certified, measured }) {
     place.node.classList.remove("none");
     const data = [xs, low, high, ys, tangent, ...(certified ? [certified.low, certified.high] : [])];
     const name = card.task === "classification" ? "probability" : card.target;
@@ -120,7 +123,7 @@ export function effectsView(node, card, target, onProblem) {
       },
     });
     place.draw(options, data, `${name} as ${feature.name} goes from ${num(xs[0])} to ${num(xs.at(-1))}: from ${num(ys[0])} to ${num(ys.at(-1))}; now ${num(here)} at ${num(value)}.`);
-    show(key, el("li", {}, el("span", { class: "line curve" }), "the model’s answer"), el("li", {}, el("span", { class: "swatch band" }), "± its volatility"),
+    show(key, el("li", {}, el("span", { class: "line curve" }), "the model’s answer"), measured ? el("li", {}, el("span", { class: "swatch band" }), "± its volatility") : null,
       el("li", {}, el("span", { class: "line tangent" }), "what the gradient predicts"),
       el("li", {}, el("span", { class: "swatch range" }), "training range"),
       certified ? el("li", {}, el("span", { class: "swatch certified" }), certified.name) : null);

@@ -11,6 +11,9 @@ export const typicalRow = (card) =>
 const places = (feature) => Math.max(0, 3 - Math.floor(Math.log10((feature.high - feature.low) || 1)));
 const rounded = (value, feature) => Number(value.toFixed(Math.min(12, places(feature))));
 
+/** Whether a feature may be left out. */
+export const gappy = (feature) => (feature.fill ?? null) !== null;
+
 /** The input of a tabular model: `onInput(row, true)` after every change. */
 export function formInput(card, start, onInput) {
   const row = start ? [...start] : typicalRow(card);
@@ -18,14 +21,13 @@ export function formInput(card, start, onInput) {
   const fields = card.features.map((feature, at) => (feature.kind === "categorical" ? category(feature, at) : number(feature, at)));
 
   function category(feature, at) {
+    const levels = gappy(feature) ? [null, ...feature.levels] : feature.levels;
     const select = el("select", { id: `field-${at}`, "data-feature": feature.name,
-      onchange: () => { row[at] = select.value; told(); } },
-      feature.levels.map((level) => el("option", { value: level }, level)));
-    select.value = row[at];
-    return {
-      node: el("div", { class: "field" }, el("label", { for: select.id }, feature.name), select),
-      set(value) { row[at] = select.value = value; },
-    };
+      onchange: () => { row[at] = levels[select.selectedIndex]; told(); } },
+      levels.map((level) => el("option", {}, level ?? `left out: as ${feature.fill}`)));
+    const set = (value) => { row[at] = value; select.selectedIndex = levels.indexOf(value); };
+    set(row[at]);
+    return { node: el("div", { class: "field" }, el("label", { for: select.id }, feature.name), select), set };
   }
 
   function number(feature, at) {
@@ -37,25 +39,29 @@ export function formInput(card, start, onInput) {
     const slider = el("input", { type: "range", min: low, max: high, step: "any", "aria-label": `${feature.name}, slider`, "data-slider": feature.name,
       vars: { "--from": `${(100 * (feature.low - low)) / (high - low)}%`, "--to": `${(100 * (feature.high - low)) / (high - low)}%` } });
     const flag = () => {
-      const outside = row[at] < feature.low || row[at] > feature.high;
-      node.classList.toggle("outside", outside);
-      note.textContent = outside ? `outside the training range, ${num(feature.low)} to ${num(feature.high)}` : "";
-      slider.setAttribute("aria-valuetext", `${num(row[at])}${feature.unit ? ` ${feature.unit}` : ""}`);
-    };
-    const set = (value) => { row[at] = value; box.value = value; slider.value = value; flag(); };
-    box.addEventListener("input", () => {
-      const value = box.valueAsNumber;
-      box.setAttribute("aria-invalid", String(!Number.isFinite(value)));
-      if (!Number.isFinite(value)) { note.textContent = "a number, please"; return; }
-      row[at] = value;
+      const value = row[at] ?? feature.fill;
+      const outside = row[at] !== null && (value < feature.low || value > feature.high);
+      box.setAttribute("aria-invalid", "false");
       slider.value = value;
+      node.classList.toggle("outside", outside);
+      note.textContent = row[at] === null ? `left out: as ${num(value)}`
+        : outside ? `outside the training range, ${num(feature.low)} to ${num(feature.high)}` : "";
+      slider.setAttribute("aria-valuetext", `${num(value)}${feature.unit ? ` ${feature.unit}` : ""}`);
+    };
+    const set = (value) => { row[at] = box.value = value; flag(); };
+    box.addEventListener("input", () => {
+      const value = box.value === "" && !box.validity.badInput && gappy(feature) ? null : box.valueAsNumber;
+      if (value !== null && !Number.isFinite(value)) {
+        box.setAttribute("aria-invalid", "true");
+        note.textContent = "a number, please";
+        return;
+      }
+      row[at] = value;
       flag();
       told();
     });
     slider.addEventListener("input", () => {
-      row[at] = rounded(slider.valueAsNumber, feature);
-      box.value = row[at];
-      flag();
+      set(rounded(slider.valueAsNumber, feature));
       told();
     });
     const node = el("div", { class: "field" },

@@ -1,5 +1,7 @@
 // What the address after # holds: model, version, input and noise, so that a link brings them all back.
 
+import { gappy } from "./form.js";
+
 /** An image's grey levels as text: base64url of the bytes, runs of zeros as 0 and their length. */
 function packed(pixels) {
   const bytes = [];
@@ -38,8 +40,8 @@ export function rowOf(x, card) {
   try {
     if (card.layout) return unpacked(x, card.features.length);
     const row = JSON.parse(x);
-    const fits = (value, feature) =>
-      feature.kind === "categorical" ? feature.levels.includes(value) : Number.isFinite(value);
+    const fits = (value, feature) => (value === null && gappy(feature)) ||
+      (feature.kind === "categorical" ? feature.levels.includes(value) : Number.isFinite(value));
     return Array.isArray(row) && row.length === card.features.length && card.features.every((f, at) => fits(row[at], f)) ? row : null;
   } catch {
     return null;

@@ -27,7 +27,7 @@ export function outOfRange(metrics, model, version) {
   return found.sort((a, b) => b[1] - a[1]);
 }
 
-export function liveView(node, card, target, { onObserve, onProblem }) {
+export function liveView(node, card, target, { onObserve, onProblem, onRefresh }) {
   const observe = el("input", { type: "checkbox", id: "observe", onchange: () => onObserve(observe.checked) });
   const numbers = el("div", { class: "tiles", id: "tiles" });
   const verdicts = el("div", { class: "stack" });
@@ -60,8 +60,10 @@ export function liveView(node, card, target, { onObserve, onProblem }) {
       el("div", { class: "stacked", "aria-hidden": "true" }, total ? VERDICTS.map((name) => el("span", { class: name, vars: { "--share": `${(100 * w.verdicts[name]) / total}%` } })) : null),
       el("ul", { class: "key" }, VERDICTS.map((name) => el("li", {}, el("span", { class: `swatch ${name}` }), `${name}: ${(w.verdicts[name] ?? 0).toLocaleString("en")}`))),
       el("p", { class: "muted" }, "Stable answers can be leaned on; unstable ones would often change if measured again."));
-    const list = outOfRange(metrics, target.model, target.version).slice(0, 8);
-    outside.textContent = card.layout ? "Not counted for every pixel of an image." : list.length === 0 ? "No feature has left its training range since the service started."
+    const list = outOfRange(metrics ?? "", target.model, target.version).slice(0, 8);
+    outside.textContent = card.layout ? "Not counted for every pixel of an image."
+      : metrics === null ? "The service’s metrics, which count it, cannot be read from here."
+      : list.length === 0 ? "No feature has left its training range since the service started."
       : `Since the service started: ${list.map(([name, count]) => `${name} ${count}×`).join(", ")}.`;
 
     const top = card.reference.volatility.quantiles.at(-1) || 1;
@@ -83,8 +85,9 @@ export function liveView(node, card, target, { onObserve, onProblem }) {
 
   async function refresh() {
     clearTimeout(timer);
+    onRefresh();
     try {
-      const [stability, metrics] = await Promise.all([api.stability(target.model, target.version), card.layout ? "" : api.metrics()]);
+      const [stability, metrics] = await Promise.all([api.stability(target.model, target.version), card.layout ? "" : api.metrics().catch(() => null)]);
       if (gone) return;
       if (!stability.window?.verdicts || !stability.reference?.volatility_quantiles) throw new Error("damaged");
       render(stability, metrics);

@@ -1,6 +1,6 @@
 // What the figures say, in words for someone who has never heard of a derivative.
 
-import { chance, chances, num } from "./dom.js";
+import { beside, chance, chances, num } from "./dom.js";
 
 export const GLOSS = { stable: "Stable", elevated: "Elevated", unstable: "Unstable" };
 export const MARK = { stable: "✓", elevated: "!", unstable: "≈" };
@@ -14,8 +14,14 @@ export function reported(card, prediction) {
 export const unitOf = (card) => (card.task === "regression" && card.target_unit ? ` ${card.target_unit}` : "");
 
 export function headline(card, prediction) {
-  return card.task === "regression" ? `${num(prediction.value)}${unitOf(card)}` : prediction.label;
+  return card.task === "regression" ? `${beside(prediction.value, prediction.stability.volatility)}${unitOf(card)}` : prediction.label;
 }
+
+/** A flip probability as per cent; where none of a model's draws flipped, so many as those say. */
+export const flips = (card, p) => (p === 0 && card.draws ? `0 of ${card.draws.count}` : chance(p));
+
+/** Whether no noise at all moves an answer; draws have no distance, but an answer that they move has a volatility. */
+export const still = (s) => s.flip_distance === null && s.volatility === 0;
 
 /** One or two sentences on how much the answer wobbles. */
 export function verdictSentence(card, prediction) {
@@ -24,10 +30,10 @@ export function verdictSentence(card, prediction) {
     const beside = s.percentile === null ? "" : ` That is more than for ${Math.round(s.percentile)} of 100 cases the model was tested on.`;
     return `Measurement noise alone moves this by ±${num(s.volatility, 3)}${unitOf(card)}.${beside}`;
   }
-  if (s.flip_distance === null) return "No measurement noise moves this answer.";
+  if (still(s)) return "No measurement noise moves this answer.";
   const thing = card.layout ? "copies of this picture" : "repeated measurements";
   return s.flip_probability < 0.01
-    ? `It would say so again: ${chances(s.flip_probability)} noisy ${thing} would get another answer.`
+    ? `It would say so again: ${s.flip_probability === 0 && card.draws ? `none of ${card.draws.count}` : chances(s.flip_probability)} noisy ${thing} would get another answer.`
     : `It may change its mind: ${chances(s.flip_probability)} noisy ${thing} would get another answer, most likely “${s.runner_up}”.`;
 }
 
@@ -50,12 +56,13 @@ export function comparison(card, first, second, names) {
     const times = less.volatility > 0 ? `${num(more.volatility / less.volatility, 2)} times as much` : "and the other does not";
     return `${names[at]} is the shakier: noise moves it by ±${num(more.volatility, 3)}, ${times}.`;
   }
-  const flips = (s) => s.flip_probability ?? 0;
   const far = (s) => s.flip_distance ?? Infinity;
-  if (flips(a) === flips(b) && far(a) === far(b)) return "Both are equally stable.";
-  const at = flips(a) !== flips(b) ? (flips(a) > flips(b) ? 0 : 1) : far(a) < far(b) ? 0 : 1;
+  const [p, q] = [a.flip_probability, b.flip_probability];
+  if (p === q && far(a) === far(b)) return "Both are equally stable.";
+  const at = p !== q ? (p > q ? 0 : 1) : far(a) < far(b) ? 0 : 1;
   const [more, less] = at === 0 ? [a, b] : [b, a];
   const steps = (s) => (s.flip_distance === null ? "out of reach" : `${num(s.flip_distance, 3)} noise steps away`);
-  return `${names[at]} is the shakier: noise would change its answer in ${chance(flips(more))} of cases, against ${chance(flips(less))}, ` +
+  const said = `${names[at]} is the shakier: noise would change its answer in ${flips(card, more.flip_probability)} of cases, against ${flips(card, less.flip_probability)}`;
+  return more.flip_distance === null ? `${said}; it is taken for “${more.runner_up}” most often.` : `${said}, ` +
     `because the nearest other answer (“${more.runner_up}”) is only ${steps(more)}; for the other it is ${steps(less)}.`;
 }

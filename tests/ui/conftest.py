@@ -18,7 +18,7 @@ Open = Callable[..., Any]
 class Traffic:
     """What a page asks, but for the live window, which it asks for all the time."""
 
-    QUIET = 0.5  # seconds; longer than anything on the page waits before it asks
+    QUIET = 0.4  # seconds; longer than anything on the page waits before it asks
 
     def __init__(self, page: Any) -> None:
         self._page = page
@@ -39,9 +39,10 @@ class Traffic:
             self._last = time.monotonic()
 
     def rest(self, seconds: float = 30) -> None:
-        """Wait until nothing is under way and nothing new has been asked."""
-        deadline = time.monotonic() + seconds
-        while self._open or time.monotonic() - self._last < self.QUIET:
+        """Wait until nothing is under way and nothing new has been asked, since this was called too."""
+        begin = time.monotonic()
+        deadline = begin + seconds
+        while self._open or time.monotonic() - max(begin, self._last) < self.QUIET:
             assert time.monotonic() < deadline, [request.url for request in self._open]
             self._page.wait_for_timeout(50)
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import shlex
 import statistics
@@ -12,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
-from tests.artifacts import IMAGE, MIXED, ORDINAL, SILENT
+from service.artifact.card import Layout
+from tests.artifacts import CLASSIFIER, IMAGE, MIXED, ORDINAL, REGRESSION, SILENT, Toy, numeric, probed
 from tests.processes import ROOT, service
 from tests.ui.conftest import Open, until
 from tests.ui.strokes import AMBIGUOUS, DIGITS, draw
@@ -142,6 +145,39 @@ def test_what_is_tried_is_no_traffic_unless_wished(open_page: Open, shipped_serv
     settle(page)
     assert samples() == before + 1
     until(page, "document.querySelector('#live-state').textContent.includes('in the window')")
+    window = httpx.get(f"{shipped_server}/models/diabetes/stability").json()["window"]
+    for verdict, count in window["verdicts"].items():
+        assert f"{verdict}: {count}" in page.locator(".stack").inner_text()
+    median = float(
+        re.findall(r"percentile: ([\d.]+)", str(page.locator("#live .chart").get_attribute("aria-label")))[0]
+    )
+    assert median == pytest.approx(window["volatility_quantiles"]["p50"], rel=0.01)
+
+
+def test_the_certified_band_holds_the_curve(open_page: Open, shipped_server: str) -> None:
+    page = open_page("#model=breast-cancer")
+    settle(page)
+    assert "certainly inside" in page.locator("#response").inner_text()
+    row, at = body(page)["instances"][0], 20
+    feature = httpx.get(f"{shipped_server}/models/breast-cancer").json()["card"]["features"][at]
+    xs = np.linspace(feature["low"], feature["high"], 91)
+    band = page.evaluate(
+        """async ([row, at, xs, label]) => {
+            const { certifiedBand } = await import(new URL("ui/certified.js", document.baseURI));
+            const { card } = await (await fetch("models/breast-cancer")).json();
+            return certifiedBand({ model: card.name }, card, row, at, xs, { label });
+        }""",
+        [row, at, xs.tolist(), headline(page)],
+    )
+    between = np.linspace(feature["low"], feature["high"], 901)
+    rows = [[*row[:at], x, *row[at + 1 :]] for x in between.tolist()]
+    asked = {"model": "breast-cancer", "instances": rows, "observe": False}
+    answer = httpx.post(f"{shipped_server}/predict", json=asked, timeout=30).json()["predictions"]
+    curve = np.array([one["probabilities"][headline(page)] for one in answer])
+    low, high = (np.interp(between, xs, band[end]) for end in ("low", "high"))
+    assert (low <= curve + 1e-6).all()
+    assert (curve <= high + 1e-6).all()
+    assert np.mean(high - low) < 0.5  # or it would say nothing
 
 
 # --- What must hold: it stays usable. ---
@@ -194,6 +230,76 @@ def test_a_newer_input_does_not_wait_for_a_slow_answer(open_page: Open) -> None:
     assert page.locator("#problem").is_hidden()
 
 
+def test_nor_does_a_second_one_that_comes_at_once(open_page: Open) -> None:
+    page = open_page("#model=diabetes", failing=True)
+    page.route("**/predict", lambda route: None, times=1)  # never answered
+    page.locator('[data-feature="bmi"]').first.fill("33")
+    page.locator('[data-feature="bmi"]').first.fill("35")
+    until(page, "document.querySelector('#curl').textContent.includes(',35,')", seconds=5)
+
+
+def test_a_model_picked_later_wins_over_a_slow_one(open_page: Open) -> None:
+    page = open_page("#model=diabetes")
+    held: list[Any] = []
+    page.route("**/models/digits?*", lambda route: held.append(route))
+    page.select_option("#model", "digits")
+    page.select_option("#model", "breast-cancer")
+    until(page, "document.querySelector('#curl').textContent.includes('breast-cancer')")
+    held[0].continue_()
+    settle(page)
+    assert page.locator("#model").input_value() == "breast-cancer"
+    assert body(page)["model"] == "breast-cancer"
+
+
+def test_what_could_not_be_opened_is_tried_again(open_page: Open) -> None:
+    page = open_page("#model=diabetes", failing=True)
+    problem = {"title": "Service Unavailable", "detail": "the service is draining"}
+    page.route("**/models/digits?*", lambda route: route.fulfill(status=503, body=json.dumps(problem)))
+    page.select_option("#model", "digits")
+    page.wait_for_selector("#problem:not([hidden])")
+    page.unroute("**/models/digits?*")
+    page.get_by_role("button", name="Try again").click()
+    until(page, "document.querySelector('#curl').textContent.includes('digits')")
+    assert page.locator("#problem").is_hidden()
+
+
+def test_closed_metrics_leave_the_live_window(open_page: Open) -> None:
+    page = open_page("#model=diabetes", failing=True)
+    page.route("**/metrics", lambda route: route.fulfill(status=403, body="not for you"))
+    until(page, "document.querySelector('#outside').textContent.includes('cannot be read from here')")
+    assert "window" in page.locator("#live-state").inner_text() or "traffic" in page.locator("#live-state").inner_text()
+
+
+def test_versions_that_come_and_go_while_it_is_open(open_page: Open, tmp_path: Path) -> None:
+    CLASSIFIER.publish(tmp_path)
+    with service(tmp_path, "--reload-seconds", "0.5") as (address, _):
+        page = open_page("", server=address, failing=True)
+        CLASSIFIER.publish(tmp_path)
+        until(page, "document.querySelectorAll('#version option').length === 2")
+        assert page.locator("#version").input_value() == "1"
+        page.locator("#field-0").fill("2.5")
+        settle(page)
+        page.select_option("#version", "2")
+        until(page, "document.querySelector('#curl').textContent.includes('\"version\":\"2\"')")
+        settle(page)
+        assert body(page)["instances"] == [[2.5, -1]]
+        for _ in range(2):  # two versions are kept
+            CLASSIFIER.publish(tmp_path)
+        deadline = time.monotonic() + 30
+        while httpx.get(f"{address}/models/toy?version=2").status_code == 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        page.locator("#field-0").fill("3.5")
+        page.wait_for_selector("#problem:not([hidden])")
+        assert "version" in page.locator("#problem").inner_text()
+        page.get_by_role("button", name="Try again").click()
+        until(page, "document.querySelector('#curl').textContent.includes('\"version\":\"4\"')")
+        settle(page)
+        assert body(page)["instances"] == [[3.5, -1]]
+        assert page.locator("#problem").is_hidden()
+        page.close()  # it would ask on, and find nobody
+
+
 # --- What must hold: everyone can use it. ---
 
 
@@ -238,6 +344,67 @@ def test_drawing_by_keyboard(open_page: Open) -> None:
     assert sum(pixel > 0 for pixel in body(page)["instances"][0]) > 30
 
 
+def test_drawing_by_touch(open_page: Open) -> None:
+    page = open_page("#model=digits", width=360, height=780)
+    page.click("#clear")
+    page.locator("#drawing").scroll_into_view_if_needed()
+    box = page.locator("#drawing").bounding_box()
+    fingers = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *points: tuple[float, float]) -> None:
+        places = [
+            {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"], "id": finger}
+            for finger, (x, y) in enumerate(points)
+        ]
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
+
+    at = page.evaluate("scrollY")
+    touch("touchStart", (0.5, 0.2))
+    for step in range(3, 9):
+        touch("touchMove", (0.5, step / 10))
+    touch("touchStart", (0.5, 0.8), (0.9, 0.5))  # a palm
+    touch("touchMove", (0.5, 0.8), (0.95, 0.4))
+    touch("touchEnd")
+    settle(page)
+    assert headline(page) == "1"
+    assert page.evaluate("scrollY") == at
+    picture = np.reshape(body(page)["instances"][0], (28, 28))
+    assert picture[:, 12:16].any()
+    assert not picture[:, 18:].any()
+
+
+def test_the_focus_stays_where_it_was(open_page: Open) -> None:
+    page = open_page("#model=diabetes")
+    page.locator("#tornado button").nth(3).press("Enter")
+    settle(page)
+    assert page.locator("#tornado button").nth(3).evaluate("node => node === document.activeElement")
+    page.locator("#run").press("Enter")
+    settle(page)
+    assert page.evaluate("document.activeElement.id") == "run"
+
+
+def test_the_skip_link_leaves_the_state(open_page: Open) -> None:
+    page = open_page("#model=diabetes")
+    settle(page)
+    page.locator(".skip").press("Enter")
+    settle(page)
+    assert page.evaluate("document.activeElement.id") == "input-title"
+    assert body(page)["model"] == "diabetes"
+
+
+def test_light_and_dark_follow_the_system_until_chosen(open_page: Open) -> None:
+    page = open_page("#model=diabetes", scheme="light")
+    theme = "document.documentElement.dataset.theme"
+    page.emulate_media(color_scheme="dark")
+    until(page, f"{theme} === 'dark'")
+    assert page.locator("#theme").get_attribute("aria-pressed") == "true"
+    page.click("#theme")
+    page.emulate_media(color_scheme="light")
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_timeout(100)
+    assert page.evaluate(theme) == "light"
+
+
 def test_every_control_is_reached_by_tab(open_page: Open) -> None:
     page = open_page("#model=diabetes")
     wanted = page.locator("main button:visible:enabled, main input:visible, main select:visible").count()
@@ -280,6 +447,13 @@ def test_broken_links_are_no_obstacle(open_page: Open, link: str) -> None:
     assert page.locator("#problem").is_hidden()
 
 
+def test_a_link_goes_no_further_than_the_slider(open_page: Open) -> None:
+    page = open_page("#model=diabetes&noise=50")
+    page.locator("#field-2").fill("30")
+    settle(page)
+    assert page.evaluate("location.hash").endswith("&noise=10")
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_the_snippets_run(open_page: Open, model: str) -> None:
     page = open_page(f"#model={model}")
@@ -296,20 +470,95 @@ def test_the_snippets_run(open_page: Open, model: str) -> None:
 # --- Other models, other addresses. ---
 
 
+GRADES = Toy(
+    task="ordinal",
+    name="grades",
+    labels=tuple(f"{count} stars of nine" for count in range(1, 10)),
+    bias=np.linspace(3.0, -3.0, 8),
+)
+WIDE_IMAGE = Toy(
+    name="wide-image",
+    features=(numeric("pixel", mean=33.0, std=79.0, low=0.0, high=255.0, noise=8.0),),
+    layout=Layout(height=64, width=64),
+)
+OTHERS = [probed(CLASSIFIER, "finite_difference"), probed(CLASSIFIER, "monte_carlo"), probed(REGRESSION, "monte_carlo")]
+MEETING = """() => [...document.querySelectorAll('#gauge text')].map((node) => node.getBoundingClientRect()).some(
+    (a, k, all) => all.some((b, l) => l > k
+        && a.left < b.right && b.left < a.right && a.top + 3 < b.bottom && b.top + 3 < a.bottom))"""
+
+
 def test_every_kind_of_model(open_page: Open, tmp_path: Path) -> None:
-    for toy in (ORDINAL, MIXED, IMAGE, SILENT):
+    toys = (ORDINAL, MIXED, IMAGE, SILENT, GRADES, WIDE_IMAGE, *OTHERS)
+    for toy in toys:
         toy.publish(tmp_path, check=lambda artifact: None)
     with service(tmp_path) as (address, _):
         page = open_page("#model=graded", server=address)
-        levels = list(ORDINAL.card().labels)
-        assert page.locator("#gauge text").all_text_contents()[: len(levels)] == levels
-        for toy in (MIXED, IMAGE, SILENT):
+        for toy in toys:
             page.select_option("#model", toy.name)
             until(page, f"document.querySelector('#curl').textContent.includes('\"{toy.name}\"')")
             settle(page)
-            assert page.locator("#problem").is_hidden()
-        assert "No measurement noise moves this answer" in page.locator("#sentence").inner_text()
+            assert page.locator("#problem").is_hidden(), toy.name
+            assert not re.search("NaN|undefined|null|Infinity", page.locator("main").inner_text()), toy.name
+            assert int(page.locator("#tally").get_attribute("data-copies")) > 0
+            assert not page.evaluate(MEETING), toy.name
+            if toy is ORDINAL:
+                assert set(page.locator("#gauge text").all_text_contents()) > set(toy.names)
+            if toy is SILENT:
+                assert "No measurement noise moves this answer" in page.locator("#sentence").inner_text()
         page.close()  # it would ask on, and find nobody
+
+
+@pytest.mark.parametrize("toy", OTHERS, ids=lambda toy: toy.name)
+def test_models_without_derivatives_are_measured(open_page: Open, tmp_path: Path, toy: Toy) -> None:
+    toy.publish(tmp_path, check=lambda artifact: None)
+    with service(tmp_path, "--measured-share", "0") as (address, _):
+        page = open_page("", server=address)
+        page.locator("#field-0").fill("1.2")
+        settle(page)
+        answer = httpx.post(f"{address}/predict", json=body(page)).json()["predictions"][0]["stability"]
+        assert page.locator(".verdict").inner_text().lower().endswith(answer["verdict"])
+        found = page.locator("#tally").evaluate("node => ({...node.dataset})")
+        stated = float(found["stated"])
+        if toy.names:
+            error = math.sqrt(stated * (1 - stated) * (1 / 500 + 1 / 512))
+            assert abs(int(found["flips"]) / 500 - stated) < 4 * error
+            page.click("#keep")
+            page.locator("#field-1").fill("-1.2")
+            settle(page)
+            assert "shakier" in page.locator("#shakier").inner_text()
+            assert not re.search("out of reach|NaN", page.locator("#comparison").inner_text())
+        else:
+            assert float(found["spread"]) == pytest.approx(stated, rel=4 / math.sqrt(500))
+        page.close()
+
+
+def test_a_value_can_be_left_out_where_the_card_says_what_stands_for_it(open_page: Open, tmp_path: Path) -> None:
+    MIXED.publish(tmp_path, check=lambda artifact: None)
+    with service(tmp_path) as (address, _):
+        page = open_page("", server=address)
+        page.locator("#field-0").fill("")
+        page.select_option("#field-1", "left out: as green")
+        settle(page)
+        assert "left out: as 3.5" in page.locator("#input").inner_text()
+        assert body(page)["instances"] == [[None, None, 1, "north"]]
+        said = subprocess.run(
+            [sys.executable, "-c", page.locator("#python").text_content()], capture_output=True, timeout=30, text=True
+        )
+        assert page.locator(".verdict").inner_text().lower().endswith(said.stdout.split()[0])
+        left_out = headline(page), page.locator("#tally").inner_text()
+        link = page.evaluate("location.href")
+        page.locator("#field-2").fill("")  # a gap that the card does not know
+        assert "a number, please" in page.locator("#input").inner_text()
+        assert body(page)["instances"] == [[None, None, 1, "north"]]
+        again = open_page(link, server=address)
+        settle(again)
+        assert body(again)["instances"] == [[None, None, 1, "north"]]
+        again.locator("#field-0").fill("3.5")
+        again.select_option("#field-1", "green")
+        settle(again)
+        assert (headline(again), again.locator("#tally").inner_text()) == left_out
+        page.close()
+        again.close()
 
 
 @pytest.mark.parametrize("path", ["/deep/down", "/deep/down/"])
@@ -329,6 +578,13 @@ def test_a_token_is_asked_for(open_page: Open, tmp_path: Path) -> None:
         page.get_by_label("Token").fill("open sesame")
         page.keyboard.press("Enter")
         page.wait_for_selector("#sentence:not(:empty)")
+        settle(page)
+        for command in (["bash", "-c", page.locator("#curl").text_content()],
+                        [sys.executable, "-c", page.locator("#python").text_content()]):  # fmt: skip
+            environment = {**os.environ, "TOKEN": "open sesame"}
+            said = subprocess.run(command, capture_output=True, check=True, timeout=30, text=True, env=environment)
+            assert page.locator(".verdict").inner_text().split()[-1].lower() in said.stdout
+        page.close()
 
 
 # --- How quick it is; the best of several, since other work may hold the machine up. ---
