@@ -120,7 +120,7 @@ function valueGauge(card, { value, stability: { volatility } }) {
   const [w, h, base] = [360, 128, 92];
   const x = (t) => w / 2 + (t / 3.6) * (w / 2 - 12);
   const at = (t) => beside(value + t * volatility, volatility);
-  const ticks = volatility === 0 ? [0] : [-2, -1, 0, 1, 2].every((t) => at(t).length < 7) ? [-2, -1, 0, 1, 2] : [-2, 0, 2];
+  const ticks = volatility === 0 ? [0] : [-2, -1, 0, 1, 2].every((t) => at(t).length < 6) ? [-2, -1, 0, 1, 2] : [-2, 0, 2];
   const path = (from, to) => {
     const points = [];
     for (let t = from; t <= to + 1e-9; t += 0.1) points.push(`${x(t).toFixed(1)},${(base - 70 * bell(t)).toFixed(1)}`);

@@ -15,6 +15,7 @@ import { pictureInput } from "./picture.js";
 
 const PATIENCE = 1000; // milliseconds after which a newer input no longer waits for an older one's answer
 const NOISE = 3;
+const PARTS = ["input", "answer", "effects", "experiment", "live", "calls", "card"];
 
 let list = [], session = null, opening = 0;
 let again = start; // what "Try again" does; where something is gone, it starts anew
@@ -23,6 +24,7 @@ let again = start; // what "Try again" does; where something is gone, it starts 
 
 function complain(error) {
   if (error.name === "AbortError") return;
+  if (!session) PARTS.forEach((part) => show($(part))); // nothing there would answer any more
   const { title = "Something went wrong", place = null, status } = error;
   const box = $("problem");
   show(box, el("strong", {}, title), " ", el("span", {}, `${place ? `${place}: ` : ""}${error instanceof Problem ? error.message : "The page met something it did not expect."}`),

@@ -16,13 +16,14 @@ export function effectsView(node, card, target, onProblem) {
   const more = el("button", { type: "button", class: "quiet", "aria-expanded": "false", onclick: () => { all = !all; render(); } });
   const title = el("h3", { id: "curve-title" });
   const note = el("p", { class: "muted" });
+  const levels = el("dl", { class: "pairs" });
   const place = chartPlace(260);
   const key = el("ul", { class: "key" });
   let chosen = null, latest = null, all = false, turn = 0;
 
   show(node, el("div", { class: "halves" },
     el("div", {}, el("h3", {}, "Effect of every feature"), caption, tornado, more),
-    el("div", { id: "response" }, title, place.node, key, note)));
+    el("div", { id: "response" }, title, place.node, key, note, levels)));
 
   function render() {
     const { prediction } = latest;
@@ -65,7 +66,8 @@ export function effectsView(node, card, target, onProblem) {
         place.node.removeAttribute("aria-label");
         place.node.classList.add("none");
         show(key);
-        note.textContent = `${reported(card, prediction)}: ${feature.levels.map((level, k) => `${level}: ${num(output(answers[k]))}`).join(", ")}.`;
+        note.textContent = `What the ${reported(card, prediction)} would be:`;
+        show(levels, feature.levels.map((level, k) => el("div", {}, el("dt", {}, level, level === row[at] ? " (now)" : ""), el("dd", {}, num(output(answers[k]))))));
         return;
       }
       const span = feature.high - feature.low || 1;
@@ -95,6 +97,7 @@ export function effectsView(node, card, target, onProblem) {
 
   function draw(feature, value, here, { xs, ys, low, high, tangent, certified, measured }) {
     place.node.classList.remove("none");
+    show(levels);
     const data = [xs, low, high, ys, tangent, ...(certified ? [certified.low, certified.high] : [])];
     const name = card.task === "classification" ? "probability" : card.target;
     const options = () => ({

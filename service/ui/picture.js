@@ -12,7 +12,7 @@ export function pictureInput(card, start, onInput) {
   const scale = Math.max(1, Math.floor(448 / Math.max(height, width)));
   const sure = card.task === "classification"; // there an effect is one on the label's probability
   let pixels = start ? Float32Array.from(start) : new Float32Array(height * width);
-  let effects = null, last = null, cursor = null, undo = [], drawn = Boolean(start);
+  let effects = null, last = null, cursor = null, undo = [];
 
   const canvas = el("canvas", {
     id: "drawing", width: width * scale, height: height * scale, tabindex: 0, role: "application",
@@ -52,7 +52,7 @@ export function pictureInput(card, start, onInput) {
       pen.strokeStyle = "#ffb86b";
       pen.strokeRect(cursor.x * scale - 1, cursor.y * scale - 1, scale + 2, scale + 2);
     }
-    if (!drawn) {
+    if (!pixels.some((level) => level > 0)) {
       pen.fillStyle = "rgba(255,255,255,0.75)";
       pen.font = "22px system-ui, sans-serif";
       pen.textAlign = "center";
@@ -64,7 +64,6 @@ export function pictureInput(card, start, onInput) {
   const row = () => Array.from(pixels, (level) => Math.round(level));
   let waiting = false;
   const changed = (done) => {
-    drawn = true;
     effects = null;
     if (done) { paint(); told(true); return; }
     if (waiting) return;

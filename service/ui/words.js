@@ -52,6 +52,7 @@ export function reasonSentence(prediction) {
 export function comparison(card, first, second, names) {
   const [a, b] = [first.stability, second.stability];
   if (card.task === "regression") {
+    if (a.volatility === b.volatility) return "Both are equally stable.";
     const [more, less, at] = a.volatility >= b.volatility ? [a, b, 0] : [b, a, 1];
     const times = less.volatility > 0 ? `${num(more.volatility / less.volatility, 2)} times as much` : "and the other does not";
     return `${names[at]} is the shakier: noise moves it by ±${num(more.volatility, 3)}, ${times}.`;
@@ -62,7 +63,9 @@ export function comparison(card, first, second, names) {
   const at = p !== q ? (p > q ? 0 : 1) : far(a) < far(b) ? 0 : 1;
   const [more, less] = at === 0 ? [a, b] : [b, a];
   const steps = (s) => (s.flip_distance === null ? "out of reach" : `${num(s.flip_distance, 3)} noise steps away`);
-  const said = `${names[at]} is the shakier: noise would change its answer in ${flips(card, more.flip_probability)} of cases, against ${flips(card, less.flip_probability)}`;
-  return more.flip_distance === null ? `${said}; it is taken for “${more.runner_up}” most often.` : `${said}, ` +
-    `because the nearest other answer (“${more.runner_up}”) is only ${steps(more)}; for the other it is ${steps(less)}.`;
+  const [often, seldom] = [more, less].map((s) => flips(card, s.flip_probability));
+  const said = `${names[at]} is the shakier: noise would change its answer in ${often} of cases, against ${seldom}`;
+  if (more.flip_distance === null) return `${said}; it is taken for “${more.runner_up}” most often.`;
+  return (often === seldom ? `${names[at]} is the shakier, though noise would change either in ${often} of cases: ` : `${said}, because `) +
+    `the nearest other answer (“${more.runner_up}”) is only ${steps(more)}; for the other it is ${steps(less)}.`;
 }

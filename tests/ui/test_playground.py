@@ -117,6 +117,17 @@ def test_values_out_of_range_are_flagged(open_page: Open) -> None:
     assert "outside what the model has seen" in page.locator("#answer").inner_text()
 
 
+def test_every_level_of_a_category_can_be_compared(open_page: Open, shipped_server: str) -> None:
+    page = open_page("#model=diabetes")
+    page.locator('#tornado [data-feature="sex"]').click()
+    page.wait_for_selector("#response dd")
+    asked = body(page)
+    for level, shown in zip(("1", "2"), page.locator("#response dd").all_inner_texts(), strict=True):
+        asked["instances"][0][1] = level
+        value = httpx.post(f"{shipped_server}/predict", json=asked).json()["predictions"][0]["value"]
+        assert float(shown) == pytest.approx(value, rel=1e-3)
+
+
 def test_which_of_two_is_the_shakier(open_page: Open) -> None:
     page = open_page("#model=digits")
     page.click("#clear")
@@ -124,11 +135,17 @@ def test_which_of_two_is_the_shakier(open_page: Open) -> None:
     settle(page)
     page.click("#keep")
     page.click("#clear")
-    draw(page, [[(0.2, 0.3), (0.5, 0.5)], [(0.7, 0.2), (0.3, 0.8)]])  # no digit at all
+    draw(page, AMBIGUOUS["4 or 9"])
     settle(page)
     said = page.locator("#shakier").inner_text()
     assert said.startswith("This one is the shakier: noise would change its answer in ")
     assert "because the nearest other answer" in said
+    page.click("#keep")
+    assert page.locator("#shakier").inner_text() == "Both are equally stable."
+    page.click("#clear")
+    draw(page, DIGITS["1"])
+    settle(page)
+    assert page.locator("#shakier").inner_text().startswith("The kept one is the shakier: ")
 
 
 def test_what_is_tried_is_no_traffic_unless_wished(open_page: Open, shipped_server: str) -> None:
@@ -210,6 +227,16 @@ def test_problems_are_shown_as_the_api_says_them(open_page: Open) -> None:
     assert page.locator("#problem").is_hidden()
 
 
+def test_a_problem_is_seen_from_anywhere_on_the_page(open_page: Open) -> None:
+    page = open_page("#model=diabetes", width=360, height=640, failing=True)
+    page.locator('[data-feature="s6"]').first.fill("1e300")
+    page.wait_for_selector("#problem:not([hidden])")
+    assert page.evaluate("scrollY") > 200
+    box = page.locator("#problem").bounding_box()
+    assert 0 <= box["y"] < 640
+    assert "s6: is not finite as a 32-bit float" in page.locator("#problem").inner_text()
+
+
 def test_no_service_at_all(open_page: Open) -> None:
     page = open_page("#model=diabetes", failing=True)
     page.route(re.compile("/(predict|sensitivity|models)"), lambda route: route.abort())
@@ -259,8 +286,22 @@ def test_what_could_not_be_opened_is_tried_again(open_page: Open) -> None:
     page.wait_for_selector("#problem:not([hidden])")
     page.unroute("**/models/digits?*")
     page.get_by_role("button", name="Try again").click()
-    until(page, "document.querySelector('#curl').textContent.includes('digits')")
+    until(page, "document.querySelector('#curl')?.textContent.includes('digits')")
     assert page.locator("#problem").is_hidden()
+
+
+def test_without_a_model_nothing_is_left_standing(open_page: Open) -> None:
+    page = open_page("#model=diabetes", failing=True)
+    page.route("**/models", lambda route: route.fulfill(body='{"models": []}'))
+    page.reload()
+    page.wait_for_selector("#problem:not([hidden])")
+    assert "No model is ready" in page.locator("#problem").inner_text()
+    assert page.locator(".panel:visible").count() == 0
+    page.unroute("**/models")
+    page.get_by_role("button", name="Try again").click()
+    page.wait_for_selector("#sentence:not(:empty)")
+    settle(page)
+    assert page.locator(".panel:visible").count() == 7
 
 
 def test_closed_metrics_leave_the_live_window(open_page: Open) -> None:
