@@ -36,6 +36,14 @@ def headline(page: Any) -> str:
     return str(page.locator(".headline").inner_text())
 
 
+def counted(page: Any) -> dict[str, str]:
+    """What the experiment has counted so far, once it has counted anything of this input."""
+    until(page, "document.querySelector('#tally').dataset.copies > 0")
+    settle(page)
+    found: dict[str, str] = page.locator("#tally").evaluate("node => ({...node.dataset})")
+    return found
+
+
 def body(page: Any) -> Any:
     """What the page's command line sends."""
     command = shlex.split(page.locator("#curl").text_content().replace("\\\n", " "))
@@ -64,13 +72,12 @@ def test_noisy_copies_flip_as_often_as_was_stated(open_page: Open, drawing: str)
         settle(page)
     for scale in range(1, 11):  # up to the first at which some copies in a hundred should flip
         page.locator("#noise").fill(str(scale))
-        settle(page)
-        if float(page.locator("#tally").get_attribute("data-stated")) > 0.02:
+        if float(counted(page)["stated"]) > 0.02:
             break
     for _ in range(3):
         page.click("#run")
         settle(page)
-    found = page.locator("#tally").evaluate("node => ({...node.dataset})")
+    found = counted(page)
     copies, flips, stated = int(found["copies"]), int(found["flips"]), float(found["stated"])
     assert copies == 2000
     assert 0.02 < stated < 0.5  # or the comparison would say little
@@ -81,7 +88,7 @@ def test_noisy_copies_flip_as_often_as_was_stated(open_page: Open, drawing: str)
 
 def test_noisy_copies_of_a_value_spread_as_was_stated(open_page: Open) -> None:
     page = open_page("#model=diabetes")
-    found = page.locator("#tally").evaluate("node => ({...node.dataset})")
+    found = counted(page)
     assert float(found["spread"]) == pytest.approx(float(found["stated"]), rel=4 / math.sqrt(2 * 500))
 
 
@@ -558,7 +565,7 @@ def test_models_without_derivatives_are_measured(open_page: Open, tmp_path: Path
         settle(page)
         answer = httpx.post(f"{address}/predict", json=body(page)).json()["predictions"][0]["stability"]
         assert page.locator(".verdict").inner_text().lower().endswith(answer["verdict"])
-        found = page.locator("#tally").evaluate("node => ({...node.dataset})")
+        found = counted(page)
         stated = float(found["stated"])
         if toy.names:
             error = math.sqrt(stated * (1 - stated) * (1 / 500 + 1 / 512))
