@@ -1,6 +1,9 @@
 """The Helm chart, rendered by Helm itself and held against the schemas and types of what reads it."""
 
+import json
+import re
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +11,16 @@ import pytest
 import yaml
 
 from service.settings import Settings
+from tests.deploy.monitoring import tool
 from tests.processes import ROOT
 
 pytestmark = pytest.mark.deploy
 
 CHART = ROOT / "deploy" / "kubernetes" / "chainzrule"
 TOOLS = ROOT / ".venv-deploy" / "bin"
+OPERATIONS = ROOT / "docs" / "operations.md"
 CHECK = ROOT / "tests" / "deploy" / "tools" / "check_manifests.py"
-ALL = "autoscaling.enabled=true,serviceMonitor.enabled=true,prometheusRule.enabled=true"
+ALL = "autoscaling.enabled=true,serviceMonitor.enabled=true,prometheusRule.enabled=true,dashboards.enabled=true"
 KSERVE = f"kserve.enabled=true,{ALL}"
 VARIANTS = {
     "plain": [],
@@ -80,7 +85,16 @@ def test_a_misspelt_field_is_noticed(variant: str, right: str, wrong: str) -> No
 
 
 @pytest.mark.parametrize(
-    "values", ["replicas=0", "image.digest=latest", "settings.port=9000", "unknown=1", "drainGrace=-1"]
+    "values",
+    [
+        "replicas=0",
+        "image.digest=latest",
+        "settings.port=9000",
+        "settings.max_row=64",
+        "unknown=1",
+        "drainGrace=-1",
+        "rollout.maxSurge=true",
+    ],
 )
 def test_values_that_make_no_sense_are_refused(values: str) -> None:
     done = helm("template", "stable", CHART, "--set", values)
@@ -112,8 +126,18 @@ def test_replicas_are_confined_and_probed(variant: str) -> None:
     settings = {entry["name"]: entry["value"] for entry in container["env"]}
     drain = float(settings["CHAINZRULE_DRAIN_GRACE"]) + float(settings["CHAINZRULE_SHUTDOWN_TIMEOUT"])
     assert spec["terminationGracePeriodSeconds"] >= drain
-    # Longer unready than the probe needs to see it, and the endpoints to follow.
-    assert float(settings["CHAINZRULE_DRAIN_GRACE"]) > container["readinessProbe"]["periodSeconds"]
+    # Time for the endpoints to follow: Kubernetes takes a pod that ends out of them without a probe.
+    assert float(settings["CHAINZRULE_DRAIN_GRACE"]) >= 5
+    # Under load one late answer is no reason to send the others the load of this replica.
+    assert container["readinessProbe"]["failureThreshold"] >= 3
+
+
+def test_an_update_keeps_a_replica_ready_and_needs_no_gpu_that_is_not_there() -> None:
+    for variant, surge in (("plain", 1), ("gpu", 0)):
+        spec = manifests(*VARIANTS[variant])["Deployment"]["spec"]
+        rollout = spec["strategy"]["rollingUpdate"]
+        assert rollout["maxSurge"] == surge
+        assert spec["replicas"] - rollout["maxUnavailable"] >= 1
 
 
 def test_every_setting_that_is_passed_is_one() -> None:
@@ -121,6 +145,56 @@ def test_every_setting_that_is_passed_is_one() -> None:
     known = {f"CHAINZRULE_{name.upper()}" for name in Settings.model_fields}
     assert {entry["name"] for entry in container["env"]} <= known
     assert {"name": "CHAINZRULE_MAX_ROWS", "value": "64"} in container["env"]
+
+
+def test_settings_of_a_values_file_reach_the_service_as_they_are_written(tmp_path: Path) -> None:
+    # Helm takes every number of a file for a float; only `--set` knows integers.
+    written = {
+        "max_body_bytes": 16777216,
+        "request_timeout": 2.5,
+        "measured_share": 0.00001,
+        "access_log": True,
+        "default_model": "007",
+        "required_models": "digits,diabetes",
+    }
+    (tmp_path / "values.yaml").write_text(yaml.safe_dump({"settings": written, "shutdownTimeout": 60}))
+    [container] = manifests("-f", str(tmp_path / "values.yaml"))["Deployment"]["spec"]["template"]["spec"]["containers"]
+    environment = {entry["name"].removeprefix("CHAINZRULE_").lower(): entry["value"] for entry in container["env"]}
+    read = Settings.model_validate_strings(environment)
+    assert {name: getattr(read, name) for name in written} == written | {"required_models": ("digits", "diabetes")}
+    assert read.shutdown_timeout == 60
+
+
+def test_the_schema_knows_every_setting_but_those_that_the_chart_sets_itself() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    own = {"host", "port", "models", "device", "drain_grace", "shutdown_timeout"}
+    assert set(schema["properties"]["settings"]["propertyNames"]["enum"]) == set(Settings.model_fields) - own
+
+
+def test_replicas_are_scraped_as_the_job_that_the_rules_know() -> None:
+    plain, kserve = manifests(*VARIANTS["all"]), manifests(*VARIANTS["kserve"])
+    monitor, service = plain["ServiceMonitor"]["spec"], plain["Service"]
+    assert service["metadata"]["labels"][monitor["jobLabel"]] == "chainzrule"
+    assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert [end["port"] for end in monitor["endpoints"]] == [port["name"] for port in service["spec"]["ports"]]
+    monitor = kserve["PodMonitor"]["spec"]
+    name = kserve["InferenceService"]["metadata"]["name"]
+    assert monitor["selector"] == {"matchLabels": {"serving.kserve.io/inferenceservice": name}}
+    [end], [container] = monitor["podMetricsEndpoints"], kserve["ServingRuntime"]["spec"]["containers"]
+    assert end["port"] in {port["name"] for port in container["ports"]}
+    assert {"targetLabel": "job", "replacement": "chainzrule"} in end["relabelings"]
+
+
+def test_grafanas_sidecar_gets_the_dashboards_that_are_tested_here() -> None:
+    rendered = manifests(*VARIANTS["all"])["ConfigMap"]["data"]
+    folder = ROOT / "deploy" / "grafana" / "dashboards"
+    assert rendered == {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.json")}
+
+
+def test_the_chart_is_of_this_version() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert chart["appVersion"] == project["version"]
 
 
 def test_the_operator_gets_the_rules_that_are_tested_here() -> None:
@@ -134,8 +208,20 @@ def test_the_operator_gets_the_rules_that_are_tested_here() -> None:
     assert [rule for group in rendered for rule in group["rules"]] == shipped
 
 
-def test_the_autoscaler_follows_a_metric_that_the_service_has() -> None:
+def test_the_autoscaler_follows_a_metric_that_the_service_has(tmp_path: Path) -> None:
     scaler = manifests(*VARIANTS["all"])["HorizontalPodAutoscaler"]["spec"]
     name = scaler["metrics"][0]["pods"]["metric"]["name"]
     assert f"`{name}`" in (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
     assert "replicas" not in manifests(*VARIANTS["all"])["Deployment"]["spec"]
+    # The adapter's rule that the documents give offers it, under this name, by pod.
+    [written] = re.findall(r"```yaml\n(- seriesQuery.*?)```", OPERATIONS.read_text(encoding="utf-8"), re.DOTALL)
+    [rule] = yaml.safe_load(written)
+    assert rule["seriesQuery"].startswith(f"{name}{{")
+    assert "name" not in rule
+    assert rule["resources"]["overrides"]["pod"] == {"resource": "pod"}
+    expression = rule["metricsQuery"]
+    for place, value in (("Series", name), ("LabelMatchers", 'namespace="a",pod=~"b|c"'), ("GroupBy", "pod")):
+        expression = expression.replace(f"<<.{place}>>", value)
+    rules = {"groups": [{"name": "adapter", "rules": [{"record": "asked", "expr": expression}]}]}
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump(rules))
+    subprocess.run([tool("promtool"), "check", "rules", tmp_path / "rules.yml"], check=True, capture_output=True)

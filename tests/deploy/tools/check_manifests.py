@@ -16,7 +16,7 @@ import kubernetes_validate
 import yaml
 from cloudcoil.models.prometheus_operator import v1 as operator
 
-VERSION = "1.29"
+VERSIONS = ("1.27", "1.37")  # the oldest that the chart admits, and the newest
 
 
 def main() -> int:
@@ -31,7 +31,8 @@ def main() -> int:
             read = getattr(operator, kind).model_validate(document)
             lost = _lost(document, read.model_dump(mode="json", by_alias=True, exclude_unset=True), kind)
         else:
-            kubernetes_validate.validate(document, VERSION, strict=True)
+            for version in VERSIONS:
+                kubernetes_validate.validate(document, version, strict=True)
             lost = None
         if lost:
             print(f"no field of it: {lost}", file=sys.stderr)

@@ -9,12 +9,12 @@ env:
   - name: CHAINZRULE_DEVICE
     value: {{ ternary "cuda" "cpu" .Values.gpu.enabled }}
   - name: CHAINZRULE_DRAIN_GRACE
-    value: {{ .Values.drainGrace | quote }}
+    value: {{ include "chainzrule.plain" .Values.drainGrace | quote }}
   - name: CHAINZRULE_SHUTDOWN_TIMEOUT
-    value: {{ .Values.shutdownTimeout | quote }}
+    value: {{ include "chainzrule.plain" .Values.shutdownTimeout | quote }}
   {{- range $name, $value := .Values.settings }}
   - name: CHAINZRULE_{{ upper $name }}
-    value: {{ $value | toString | quote }}
+    value: {{ include "chainzrule.plain" $value | quote }}
   {{- end }}
 ports:
   - name: {{ $.port }}
@@ -26,12 +26,13 @@ startupProbe:
   periodSeconds: 2
   timeoutSeconds: 2
   failureThreshold: 60
-# 503 while it drains, and while a model has no ready version.
+# 503 while a model has no ready version. One late answer under load must not send the load of this replica to the others;
+# a pod that ends leaves the Service without being asked.
 readinessProbe:
   httpGet: {path: /readyz, port: 8000}
   periodSeconds: 2
   timeoutSeconds: 2
-  failureThreshold: 1
+  failureThreshold: 3
 livenessProbe:
   httpGet: {path: /healthz, port: 8000}
   periodSeconds: 10
@@ -57,6 +58,11 @@ securityContext:
   capabilities: {drop: [ALL]}
   seccompProfile: {type: RuntimeDefault}
 {{- end -}}
+{{- end -}}
+
+{{/* A setting as the service reads it. Helm takes every number of a values file for a float, and would print 1.6777216e+07. */}}
+{{- define "chainzrule.plain" -}}
+{{- if kindIs "string" . }}{{ . }}{{ else }}{{ toJson . }}{{ end -}}
 {{- end -}}
 
 {{/* SIGTERM makes it unready at once; it serves on for drainGrace, then finishes what is in flight. */}}
