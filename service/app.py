@@ -76,6 +76,7 @@ def create_app(settings: Settings) -> Application:
     )
     context = Context(settings, catalog, metrics)
     metrics.in_progress.set_function(lambda: context.in_progress)
+    metrics.ready.set_function(lambda: context.ready)
     metrics.watch(lambda: _readings(catalog), lambda: _queues(catalog))
 
     @contextlib.asynccontextmanager

@@ -21,6 +21,11 @@ class Context:
     in_progress: int = 0
     bodies: BodyDeadlines = field(default_factory=BodyDeadlines)
 
+    @property
+    def ready(self) -> bool:
+        """Whether traffic is welcome."""
+        return self.catalog.ready() and not self.draining
+
     def drain(self) -> None:
         """Say from now on that no more traffic is wanted; answer what comes all the same."""
         self.draining = True

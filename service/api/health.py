@@ -23,7 +23,7 @@ def readyz_endpoint(context: Context) -> Endpoint:
 
     async def readyz(request: Incoming) -> Response:
         """200 while traffic is welcome: not draining, and every model that should be ready is; else 503. Says why."""
-        ready = context.catalog.ready() and not context.draining
+        ready = context.ready
         content = {
             "ready": ready,
             "draining": context.draining,

@@ -160,6 +160,9 @@ class Metrics:
         self.in_progress = Gauge(
             "chainzrule_requests_in_progress", "Requests that are being answered.", registry=registry
         )
+        self.ready = Gauge(
+            "chainzrule_ready", "1 while traffic is welcome, as /readyz says with its status.", registry=registry
+        )
         self.draining = Gauge(
             "chainzrule_draining",
             "1 while the service prepares to stop and asks for no more traffic.",

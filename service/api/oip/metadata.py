@@ -37,8 +37,7 @@ def ready_endpoint(context: Context) -> Endpoint:
 
     async def ready(request: Incoming) -> Response:
         """200 while traffic is welcome, else 503: what `/readyz` says."""
-        welcome = context.catalog.ready() and not context.draining
-        return _json({"ready": welcome}, 200 if welcome else 503)
+        return _json({"ready": context.ready}, 200 if context.ready else 503)
 
     return ready
 

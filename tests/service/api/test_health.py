@@ -25,6 +25,7 @@ async def test_ready_when_every_model_is(client: httpx.AsyncClient) -> None:
     assert response.status_code == 200
     assert (content.ready, content.draining, content.waiting_for) == (True, False, [])
     assert content.models["toy"] == {"1": {"state": "READY", "reason": None}}
+    assert "chainzrule_ready 1.0" in (await client.get("/metrics")).text
 
 
 async def test_not_ready_while_a_model_has_no_ready_version(serving: Serving) -> None:
@@ -60,6 +61,7 @@ async def test_an_empty_repository_is_not_ready(serving: Serving) -> None:
     async with serving() as client:
         response = await client.get("/readyz")
         assert (response.status_code, response.json()["models"]) == (503, {})
+        assert "chainzrule_ready 0.0" in (await client.get("/metrics")).text
         assert (await client.get("/healthz")).status_code == 200
 
 
@@ -94,7 +96,9 @@ async def test_draining_is_not_ready_and_still_answers(serving: Serving) -> None
         response = await client.post("/predict", json={"instances": [[1.0, 2.0]]})
         assert response.status_code == 200
         assert response.headers["connection"] == "close"
-        assert "chainzrule_draining 1.0" in (await client.get("/metrics")).text
+        text = (await client.get("/metrics")).text
+        assert "chainzrule_draining 1.0" in text
+        assert "chainzrule_ready 0.0" in text
 
 
 async def test_metrics_answer_in_both_formats(client: httpx.AsyncClient) -> None:

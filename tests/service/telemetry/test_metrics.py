@@ -44,6 +44,7 @@ EXPECTED = {
     "batch_rows": ("histogram", {"model", "version"}),
     "queue_depth": ("gauge", {"model"}),
     "requests_in_progress": ("gauge", set()),
+    "ready": ("gauge", set()),
     "draining": ("gauge", set()),
     "rejected_requests": ("counter", {"reason"}),
     "model_info": ("gauge", {"model", "version", "sha256", "task", "provider", "method"}),
