@@ -157,8 +157,8 @@ test-clients: $(VENV)/.dev $(CLIENTS:%=.venv-clients/%/.installed) ## ask a real
 	.venv-ray/bin/python -m pip install --quiet --disable-pip-version-check -e '.[cpu,ray]' -c constraints.txt
 	@touch $@
 
-test-deploy: $(VENV)/.dev .venv-deploy/.installed .venv-ray/.installed ## start what deploy/ describes, and watch it do what it should; skips what lacks a tool
-	$(PYTEST) -m deploy tests/deploy $(ARGS)
+test-deploy: $(VENV)/.dev .venv-deploy/.installed .venv-ray/.installed ## check all of deploy/, start what it describes and watch it do what it should; skips what lacks a tool
+	$(PYTEST) tests/deploy $(ARGS)
 
 # As Captum above: a folder of its own, beside what the tests have anyway. The browser is the system's.
 .venv-ui/.installed: tests/ui/requirements.txt | $(VENV)/.dev

@@ -18,15 +18,23 @@ DOCKERFILE = Path("Dockerfile").read_text(encoding="utf-8")
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["services"]
 
 
+# Reads a compose file into the types of the compose specification, which refuse a field that it does not know.
+READ = "import compose_spec, sys; compose_spec.PyCompose.from_yaml(sys.stdin.read())"
+
+
 def load(path: str) -> Any:
     return yaml.safe_load(Path("deploy", path).read_text(encoding="utf-8"))
 
 
 def mounts(service: str) -> dict[str, tuple[str, str]]:
     """Where each volume of a service is mounted: its source and its mode."""
-    volumes = [re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", volume) for volume in SERVICES[service]["volumes"]]
-    parts = [volume.split(":") for volume in volumes]
+    parts = [by_default(volume).split(":") for volume in SERVICES[service]["volumes"]]
     return {target: (source, mode[0] if mode else "rw") for source, target, *mode in parts}
+
+
+def by_default(text: str) -> str:
+    """The text with the default of each variable in its place."""
+    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
 
 
 def container_ports(service: str) -> set[int]:
@@ -51,6 +59,8 @@ def test_every_service_is_hardened_checked_and_pinned(name: str) -> None:
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["healthcheck"]["test"]
+    # Named, because a daemon may have another by default, which refuses this option.
+    assert service["logging"] == {"driver": "json-file", "options": {"max-size": "10m"}}
     tag = service["image"].partition(":")[2]
     assert tag == "local" if "build" in service else re.fullmatch(r"v?\d+\.\d+\.\d+(-alpine)?", tag), service["image"]
     assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
@@ -142,6 +152,17 @@ def test_nothing_is_used_that_docker_compose_1_29_does_not_know() -> None:
     for service in SERVICES.values():
         assert not {"gpus", "develop", "post_start", "pre_stop", "provider"} & service.keys()
         assert "start_interval" not in service["healthcheck"]
+
+
+@pytest.mark.deploy
+def test_it_is_what_the_compose_specification_says() -> None:
+    python = Path(".venv-deploy/bin/python")
+    if not python.exists():
+        pytest.skip("`make test-deploy` installs the types of the compose specification")
+    text = json.dumps(yaml.safe_load(by_default(COMPOSE.read_text(encoding="utf-8"))))  # merge keys are merged
+    for given, accepted in ((text, True), (text.replace("pids_limit", "pid_limit"), False)):
+        read = subprocess.run([python, "-c", READ], input=given, capture_output=True, text=True, check=False)
+        assert (read.returncode == 0) == accepted, read.stderr
 
 
 @pytest.mark.parametrize("command", [("docker-compose", "config", "-q"), ("docker", "compose", "config", "-q")])

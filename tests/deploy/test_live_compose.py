@@ -107,7 +107,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
     try:
         yield found
     finally:
-        found.run(f"docker rm --force webhook $({running}) || true")
+        found.run(f"docker rm --force webhook stranger $({running}) || true")
         found.run("docker compose -f deploy/compose.yaml down --volumes --remove-orphans || true")
 
 
@@ -164,10 +164,16 @@ def test_more_replicas(walk: Walk) -> None:
 
 def test_a_rolling_restart_under_load_loses_no_request(walk: Walk) -> None:
     before = walk.prometheus.value('sum(chainzrule_model_loaded_timestamp_seconds{model="digits"})') or 0
+    # Somebody else's container, of another compose file with a service of this name.
+    theirs = "--label com.docker.compose.service=service python:3.11-slim sleep 600"
+    walk.run(f"docker run --detach --name stranger {theirs}")
+    begun = walk.run("docker inspect --format '{{.State.StartedAt}}' stranger")
     with traffic([walk.address], tables(), batch=4, pause=0.02, senders=4) as sent:
         walk.section("Restart without losing a request")
     assert set(sent.codes) == {200}
     assert sent.codes[200] > 500
+    assert walk.run("docker inspect --format '{{.State.StartedAt}}' stranger") == begun
+    walk.run("docker rm --force --time 0 stranger || docker rm --force stranger")
     loaded = 'sum(chainzrule_model_loaded_timestamp_seconds{model="digits"})'
     await_that(lambda: (walk.prometheus.value(loaded) or 0) > before + 10, 30, "both replicas are new")
 
@@ -207,3 +213,4 @@ def test_stop(walk: Walk) -> None:
     if walk.engine.stand_ins:  # podman-compose forgets replicas beyond the first
         walk.run(f"docker ps --all --quiet --filter {LABEL} | xargs --no-run-if-empty docker rm --force")
     assert walk.run(f"docker ps --all --quiet --filter {LABEL}") == ""
+    walk.run("! deploy/rolling-restart")  # there is nothing left that it could restart
