@@ -1,7 +1,8 @@
 """A real container engine for the tests: Docker where it runs, else Podman, without any registry.
 
-Podman gets images made from Debian's own packages under the names that the Dockerfile and the compose file ask for: its
-Python 3.11 for the base image, its Prometheus, Alertmanager and HAProxy for theirs. There is none for Grafana.
+Podman gets images made from Debian's own packages under the names that the Dockerfile and the compose file ask for:
+Debian 12's Python 3.11 for the base image; Debian 13's Alertmanager 0.28.1 and HAProxy 3.0, which are the pinned ones,
+and its Prometheus 2.53. There is none for Grafana.
 """
 
 import os
@@ -25,7 +26,8 @@ STAND_INS = {
     "docker.io/prom/alertmanager:v0.28.1": ("nobody", "/usr/bin/prometheus-alertmanager"),
     "docker.io/library/haproxy:3.0.11-alpine": ("haproxy", "/usr/sbin/haproxy -f /usr/local/etc/haproxy/haproxy.cfg"),
 }
-PROGRAMS = ("podman", "runc", "debootstrap", "/usr/lib/podman/netavark", "/usr/lib/podman/aardvark-dns", "catatonit")
+NETWORK = ("/usr/lib/podman/netavark", "/usr/lib/podman/aardvark-dns", "iptables")
+PROGRAMS = ("podman", "runc", "debootstrap", "catatonit", *NETWORK)
 # Two containers that find each other by name: what a machine must allow besides having the programs.
 PROBE = f"""
 podman network create probe
@@ -144,7 +146,7 @@ def _make_images(podman: Engine) -> None:
     podman.run(f"debootstrap --variant=minbase {include} bookworm {base}", FOLDER, seconds=600)
     shutil.rmtree(base / "var/lib/apt/lists")
     shutil.rmtree(base / "var/cache/apt")
-    podman.run(f"cp -a {base} {tools} && cp /etc/resolv.conf {tools}/etc/", FOLDER)
+    podman.run(f"debootstrap --variant=minbase trixie {tools} && cp /etc/resolv.conf {tools}/etc/", FOLDER, seconds=600)
     (tools / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 101\n")  # starts no service
     (tools / "usr/sbin/policy-rc.d").chmod(0o755)
     packages = "prometheus prometheus-alertmanager haproxy wget"
