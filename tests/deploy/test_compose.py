@@ -139,7 +139,9 @@ def test_prometheus_alerts_through_the_alertmanager_of_the_file() -> None:
     assert found["static_configs"] == [{"targets": targets}]
     assert prometheus["rule_files"] == ["rules/*.yml"]
     [target] = [arg for arg in SERVICES["alertmanager"]["command"] if arg.startswith("--config.file=")]
-    assert mounts("alertmanager")[target.partition("=")[2]] == ("./alertmanager/alertmanager.yml", "ro")
+    path = PurePosixPath(target.partition("=")[2])
+    assert mounts("alertmanager")[str(path.parent)] == ("./alertmanager", "ro")
+    assert Path("deploy/alertmanager", path.name).is_file()
 
 
 def test_nothing_is_used_that_docker_compose_1_29_does_not_know() -> None:

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.deploy
 
 COPIED = ("deploy", "service", "models", "Dockerfile", ".dockerignore", "pyproject.toml", "constraints.txt", "LICENSE")
 PORTS = {"SERVICE_PORT": 8000, "PROMETHEUS_PORT": 9090, "ALERTMANAGER_PORT": 9093, "GRAFANA_PORT": 3000}
+REPLICA = "label=chainzrule.replica"
 LABEL = "label=com.docker.compose.project=deploy"
 # Prints each notification that it is sent on a line.
 WEBHOOK = """
@@ -44,7 +45,7 @@ class Walk:
         self.folder = folder
         self.ports = {name: free_port() for name in PORTS}
         settings = {name: str(port) for name, port in self.ports.items()}
-        settings["ALERTMANAGER_CONFIG"] = str(folder / "alertmanager.yml")
+        settings["HOME"] = str(folder)
         self.engine.environment.update(settings)
         self.text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
         for name, port in PORTS.items():
@@ -61,6 +62,13 @@ class Walk:
         commands = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
         assert commands, title
         return [self.run(command) for command in commands][-1]
+
+    def give_receivers_an_address(self) -> None:
+        path = self.folder / "deploy/alertmanager/alertmanager.yml"
+        routes: dict[str, Any] = yaml.safe_load(quicker(path.read_text(encoding="utf-8")))
+        for receiver in routes["receivers"]:
+            receiver["webhook_configs"] = [{"url": "http://webhook:8080/"}]
+        path.write_text(json.dumps(routes))
 
     def notified(self) -> set[tuple[str, str, str]]:
         """What the webhook was told: (status, alert, model)."""
@@ -87,10 +95,6 @@ class Walk:
             path.write_text(quicker(path.read_text(encoding="utf-8")))
         scraping = self.folder / "deploy/prometheus/prometheus.yml"
         scraping.write_text(re.sub(r"_interval: 15s", "_interval: 1s", re.sub("10s", "1s", scraping.read_text())))
-        routes: dict[str, Any] = yaml.safe_load(quicker((ROOT / "deploy/alertmanager/alertmanager.yml").read_text()))
-        for receiver in routes["receivers"]:
-            receiver["webhook_configs"] = [{"url": "http://webhook:8080/"}]
-        (self.folder / "alertmanager.yml").write_text(json.dumps(routes))
         (self.folder / "webhook.py").write_text(WEBHOOK)
         if self.engine.stand_ins:  # of Grafana there is none
             compose = self.folder / "deploy/compose.yaml"
@@ -139,7 +143,7 @@ print(modules, programs, caches, os.getuid())
 
 
 def test_replicas_are_confined(walk: Walk) -> None:
-    running = walk.run(f"docker ps --quiet --filter {LABEL} --filter label=com.docker.compose.service=service")
+    running = walk.run(f"docker ps --quiet --filter {LABEL} --filter {REPLICA}")
     replica = running.split()[0]
     status = walk.run(f"docker exec {replica} cat /proc/1/status")
     assert re.search(r"^Uid:\t10001\t", status, re.MULTILINE)
@@ -183,6 +187,12 @@ def test_noise_raises_the_alert_through_all_of_it(walk: Walk) -> None:
     walk.run(
         f"docker run --detach --name webhook --network deploy_default {mount} python:3.11-slim python3 /webhook.py"
     )
+    walk.give_receivers_an_address()
+    walk.section("Be told")
+    running = walk.run(f"docker inspect $(docker ps --quiet --filter {LABEL})")
+    mounted = {mount["Source"] for container in json.loads(running) for mount in container["Mounts"]}
+    assert f"{walk.folder}/alerts" in mounted, "Alertmanager is another, with the folder that was named"
+    assert len(walk.run(f"docker ps --quiet --filter {LABEL} --filter {REPLICA}").split()) == 2, "replicas go on"
     alert = ("ChainzRuleVolatilityAboveReference", "digits")
     clean = digits().tolist()
     span = 2 * 600 / FACTOR + 5
