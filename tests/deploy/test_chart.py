@@ -26,9 +26,9 @@ VARIANTS = {
     "plain": [],
     "gpu": ["-f", str(CHART / "values-gpu.yaml")],
     "all": ["--set", ALL],
-    "volume": ["--set", "models.existingClaim=models,settings.max_rows=64"],
+    "volume": ["--set", "models.existingClaim=models,tokenSecret=callers,settings.max_rows=64"],
     "kserve": ["--set", KSERVE],
-    "kserve with a volume": ["--set", f"{KSERVE},kserve.storageUri=pvc://models"],
+    "kserve with a volume": ["--set", f"{KSERVE},kserve.storageUri=pvc://models,tokenSecret=callers"],
 }
 
 
@@ -147,6 +147,19 @@ def test_every_setting_that_is_passed_is_one() -> None:
     assert {"name": "CHAINZRULE_MAX_ROWS", "value": "64"} in container["env"]
 
 
+@pytest.mark.parametrize(("variant", "mounted"), [("volume", {"models", "token"}), ("kserve with a volume", {"token"})])
+def test_what_is_mounted_is_read_only_and_where_the_settings_say(variant: str, mounted: set[str]) -> None:
+    found = manifests(*VARIANTS[variant])
+    spec = found["ServingRuntime"]["spec"] if "kserve" in variant else found["Deployment"]["spec"]["template"]["spec"]
+    [container] = spec["containers"]
+    settings = {entry["name"]: entry["value"] for entry in container["env"]}
+    places = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"] if mount["readOnly"]}
+    assert set(places) == {volume["name"] for volume in spec["volumes"]} == mounted
+    assert settings["CHAINZRULE_TOKEN_FILE"] == f"{places['token']}/token"
+    if "models" in places:
+        assert settings["CHAINZRULE_MODELS"] == places["models"]
+
+
 def test_settings_of_a_values_file_reach_the_service_as_they_are_written(tmp_path: Path) -> None:
     # Helm takes every number of a file for a float; only `--set` knows integers.
     written = {
@@ -167,7 +180,7 @@ def test_settings_of_a_values_file_reach_the_service_as_they_are_written(tmp_pat
 
 def test_the_schema_knows_every_setting_but_those_that_the_chart_sets_itself() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
-    own = {"host", "port", "models", "device", "drain_grace", "shutdown_timeout"}
+    own = {"host", "port", "models", "device", "drain_grace", "shutdown_timeout", "token_file"}
     assert set(schema["properties"]["settings"]["propertyNames"]["enum"]) == set(Settings.model_fields) - own
 
 

@@ -1,4 +1,4 @@
-{{/* The replica's container, for the Deployment and for KServe's ServingRuntime: a dict of root, name and models. */}}
+{{/* The replica's container, for the Deployment and for KServe's ServingRuntime: a dict of root, port, models and claim. */}}
 {{- define "chainzrule.container" -}}
 {{- with .root -}}
 image: {{ include "chainzrule.image" . }}
@@ -12,6 +12,10 @@ env:
     value: {{ include "chainzrule.plain" .Values.drainGrace | quote }}
   - name: CHAINZRULE_SHUTDOWN_TIMEOUT
     value: {{ include "chainzrule.plain" .Values.shutdownTimeout | quote }}
+  {{- if .Values.tokenSecret }}
+  - name: CHAINZRULE_TOKEN_FILE
+    value: /run/chainzrule/token
+  {{- end }}
   {{- range $name, $value := .Values.settings }}
   - name: CHAINZRULE_{{ upper $name }}
     value: {{ include "chainzrule.plain" $value | quote }}
@@ -57,6 +61,33 @@ securityContext:
   allowPrivilegeEscalation: false
   capabilities: {drop: [ALL]}
   seccompProfile: {type: RuntimeDefault}
+{{- if or $.claim .Values.tokenSecret }}
+volumeMounts:
+  {{- if $.claim }}
+  - {name: models, mountPath: {{ $.models }}, readOnly: true}
+  {{- end }}
+  {{- if .Values.tokenSecret }}
+  - {name: token, mountPath: /run/chainzrule, readOnly: true}
+  {{- end }}
+{{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* The volumes of the pod around it, from the same dict. */}}
+{{- define "chainzrule.volumes" -}}
+{{- if or .claim .root.Values.tokenSecret -}}
+volumes:
+  {{- with .claim }}
+  - name: models
+    persistentVolumeClaim: {claimName: {{ . }}, readOnly: true}
+  {{- end }}
+  {{- with .root.Values.tokenSecret }}
+  - name: token
+    secret:
+      secretName: {{ . }}
+      items:
+        - {key: token, path: token}
+  {{- end }}
 {{- end -}}
 {{- end -}}
 
