@@ -188,5 +188,7 @@ def _download_wheels() -> None:
 
 def size(engine: Engine, image: str) -> int:
     """Bytes of an image's own files, without those of its base image."""
+    if not engine.stand_ins:  # Docker builds on a base image without listing it
+        engine.run(f"docker pull --quiet {BASE}", ROOT)
     sizes = [int(engine.run(f"docker image inspect --format '{{{{.Size}}}}' {name}", ROOT)) for name in (image, BASE)]
     return sizes[0] - sizes[1]

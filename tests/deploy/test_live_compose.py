@@ -4,6 +4,7 @@ Rules and scrapes are made quicker, in a copy of the project; everything else is
 """
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -46,6 +47,7 @@ class Walk:
         self.ports = {name: free_port() for name in PORTS}
         settings = {name: str(port) for name, port in self.ports.items()}
         settings["HOME"] = str(folder)
+        settings["DOCKER_CONFIG"] = os.environ.get("DOCKER_CONFIG", str(Path.home() / ".docker"))
         self.engine.environment.update(settings)
         self.text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
         for name, port in PORTS.items():
@@ -132,7 +134,7 @@ modules = [name for name in ("torch", "onnx", "training", "pip", "setuptools") i
 programs = [name for name in ("cc", "gcc", "c++", "ld", "make") if shutil.which(name)]
 packages = "/opt/venv/lib/python3.11/site-packages"
 folders = ("/var/lib/apt/lists", "/var/cache/apt/archives", "/root/.cache", f"{packages}/pip")
-caches = [path for path in map(pathlib.Path, folders) if os.access(path, os.R_OK) and any(path.rglob("*"))]
+caches = [file for path in folders for file in pathlib.Path(path).rglob("*") if file.is_file() and file.stat().st_size]
 print(modules, programs, caches, os.getuid())
 """
     (walk.folder / "asked.py").write_text(asked)
