@@ -18,6 +18,7 @@ from ray.serve.exceptions import BackPressureError
 from ray.serve.handle import DeploymentHandle
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.problems import problem
 from service.app import create_app
@@ -118,8 +119,9 @@ class Replica:
             settings = Settings()
             configure_logs(settings.log_level)
             app = create_app(settings)
+            scraped = _scrapes_of(app)
             config = uvicorn.Config(
-                app, host="0.0.0.0", port=0, log_config=None, access_log=False, http=BoundedProtocol, ws="none"
+                scraped, host="0.0.0.0", port=0, log_config=None, access_log=False, http=BoundedProtocol, ws="none"
             )
             server = uvicorn.Server(config)
             self._duties = [asyncio.create_task(server.serve())]
@@ -130,6 +132,18 @@ class Replica:
             port = server.servers[0].sockets[0].getsockname()[1]
             self._duties.append(asyncio.create_task(_announce(f"{ray.util.get_node_ip_address()}:{port}")))
             self._app, self._server = app, server
+
+
+def _scrapes_of(app: ASGIApp) -> ASGIApp:
+    """The application for whoever reaches the replica's own port: it runs, and shows its metrics and nothing else."""
+
+    async def scraped(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] != "/metrics":
+            await problem(404, "unknown-route", "only metrics are to be had here")(scope, receive, send)
+        else:
+            await app(scope, receive, send)
+
+    return scraped
 
 
 async def _announce(address: str) -> None:

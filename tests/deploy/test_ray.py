@@ -125,6 +125,11 @@ def test_every_replica_is_scraped_by_itself(cluster: str) -> None:
         assert answer.status_code == 200
     assert (predicted() - before).total() == 40 * len(rows)
     assert len(predicted() - before) == 2, "both have answered"
+    # Their own ports are open to other machines: nothing but scrapes goes in there.
+    question = {"model": "breast-cancer", "instances": rows}
+    for target in living(cluster):
+        assert httpx.post(f"http://{target}/predict", json=question, timeout=30).status_code == 404
+        assert httpx.get(f"http://{target}/models", timeout=30).status_code == 404
 
 
 def test_a_replica_killed_under_load_loses_no_request_and_load_adds_one(cluster: str) -> None:
