@@ -47,7 +47,8 @@ class Walk:
         self.ports = {name: free_port() for name in PORTS}
         settings = {name: str(port) for name, port in self.ports.items()}
         settings["HOME"] = str(folder)
-        settings["DOCKER_CONFIG"] = os.environ.get("DOCKER_CONFIG", str(Path.home() / ".docker"))
+        if not engine.stand_ins:  # Docker's own settings and plugins stay where they are
+            settings["DOCKER_CONFIG"] = os.environ.get("DOCKER_CONFIG", str(Path.home() / ".docker"))
         self.engine.environment.update(settings)
         self.text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
         for name, port in PORTS.items():

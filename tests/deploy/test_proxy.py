@@ -89,9 +89,9 @@ def status(address: str) -> int:
 
 def test_a_replica_that_is_not_ready_is_left_out_at_once(replica: Replica, proxy: str) -> None:
     replica.status = 503
-    await_that(lambda: status(proxy) == 503, 3, "it is left out within the service's drain_grace")
+    await_that(lambda: status(proxy) == 503, 5, "it is left out within the service's drain_grace")
     replica.status = 200
-    await_that(lambda: status(proxy) == 200, 3, "it is back")
+    await_that(lambda: status(proxy) == 200, 5, "it is back")
 
 
 def test_a_busy_replica_that_is_slow_to_say_so_stays(replica: Replica, proxy: str) -> None:
