@@ -8,6 +8,7 @@ from math import comb
 
 from training.writer import Value
 
+DOUBLE = 2.0**-32  # float64's rounding, after as many operations as a graph of 2^20 inputs and neurons has in a row
 CUBIC = 3  # up to this degree a polynomial's extremes are found exactly
 
 
@@ -58,7 +59,7 @@ def stray(expanded: Sequence[Value], slope: Value, radius: Value) -> tuple[Value
         negative = -root - bend  # which is how the one that cancels is found without cancelling
         for one, other in ((positive, negative), (negative, positive)):
             points += [_within(thrice.where_not_zero(one), radius), _within(other.where_not_zero(steep), radius)]
-    values = [_horner(cubic, point) for point in points]
+    values = [value_at(cubic, point) for point in points]
     least, most = values[0], values[0]
     for value in values[1:]:
         least, most = least.least(value), most.most(value)
@@ -68,6 +69,36 @@ def stray(expanded: Sequence[Value], slope: Value, radius: Value) -> tuple[Value
         least = least - (spread - quartic).relu() * fourth
         most = most + (spread + quartic).relu() * fourth
     return least, most
+
+
+def parabola(expanded: Sequence[Value], weight: Value, point: Value, radius: Value) -> tuple[Value, Value, Value]:
+    """The a, b and c >= 0 of a + b d + c (d - point)^2 >= weight p(middle + d) over |d| <= radius, of m rows at once.
+
+    d^3 <= (radius + 2 t) d^2 - (2 radius + t) t d + radius t^2 for every t, with equality at t and at radius, because
+    their difference is (d - radius) (d - t)^2; -d^3 likewise, mirrored. A parabola that opens downwards gives way to
+    its tangent at the point.
+
+    Args:
+        expanded: each (batch, width).
+        weight: (batch or 1, m, width).
+        point: (batch, m, width).
+        radius: (batch, 1, width).
+    """
+    constant, slope, *higher = (weight * coefficient.at(1) for coefficient in expanded)
+    bend = higher[0] if higher else 0.0 * slope
+    parts = abs(bend)
+    if len(higher) > 1:
+        third = abs(higher[1])
+        touch = (higher[1].sign() * point).most(-0.5 * radius).least(0.0)
+        constant = constant + third * radius * touch * touch
+        slope = slope - higher[1] * (2.0 * radius + touch) * touch
+        bend, parts = bend + third * (radius + 2.0 * touch), parts + 2.0 * third * radius
+    if len(higher) > 2:
+        fourth = higher[2] + abs(higher[3]) * radius if len(higher) > 3 else higher[2]
+        fourth, square = fourth.relu(), radius * radius
+        bend, parts = bend + fourth * square, parts + fourth * square
+    # What rounding may take from c is given back.
+    return constant - bend * point * point, slope + 2.0 * bend * point, (bend + DOUBLE * parts).relu()
 
 
 def bend_spread(expanded: Sequence[Value], radius: Value) -> Value:
@@ -96,7 +127,8 @@ def _within(point: Value, radius: Value) -> Value:
     return point.most(-radius).least(radius)
 
 
-def _horner(coefficients: Sequence[Value], point: Value) -> Value:
+def value_at(coefficients: Sequence[Value], point: Value) -> Value:
+    """The polynomial with these coefficients, from that of the power 0 on."""
     *lower, value = coefficients
     while lower:
         value = value * point + lower.pop()

@@ -54,6 +54,10 @@ class GraphWriter:
         self._add(kind, names, outputs, **attributes)
         return [Value(self, name) for name in outputs]
 
+    def eye(self, width: int) -> "Value":
+        """(width, width) the identity."""
+        return self.constant(np.eye(width))
+
     def finish(self, outputs: Sequence[tuple[str, "Value", int]]) -> bytes:
         """The checked graph's bytes; each output has a name and is (batch, width)."""
         for name, value, _ in outputs:
@@ -112,6 +116,10 @@ class Value:
         """The larger of it and 0."""
         return self.writer.node("Relu", self)
 
+    def sign(self) -> "Value":
+        """-1, 0 or 1."""
+        return self.writer.node("Sign", self)
+
     def sqrt(self) -> "Value":
         """Its square root."""
         return self.writer.node("Sqrt", self)
@@ -135,6 +143,10 @@ class Value:
     def times(self, vector: "Value") -> "Value":
         """(batch, rows) this matrix, (batch, rows, width), times a vector for each of the batch, (batch, width)."""
         return self.writer.node("Squeeze", self @ vector.at(2), _whole(self, (2,)))
+
+    def each(self, vectors: "Value") -> "Value":
+        """These (batch, m, width, n) matrices, each times its vector of (batch, m, n)."""
+        return self.writer.node("Squeeze", self @ vectors.at(3), _whole(self, (3,)))
 
     def transposed(self, rank: int) -> "Value":
         """With its last two of `rank` axes changed."""
@@ -162,6 +174,14 @@ class Value:
         zero = self.writer.node("Equal", self, 0.0)
         safe = self.writer.node("Where", zero, 1.0, self)
         return self.writer.node("Where", zero, 0.0, quotient_of / safe)
+
+
+def total(values: Sequence[Value]) -> Value:
+    """Their sum."""
+    result = values[0]
+    for value in values[1:]:
+        result = result + value
+    return result
 
 
 def _whole(value: Value, numbers: Sequence[int]) -> Value:
