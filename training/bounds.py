@@ -8,6 +8,8 @@ Everything is computed in float64, of the constants that the model graph has in 
 the model graph computes in float32: every layer's own rounding is one more thing that the bounds have room for.
 """
 
+from dataclasses import replace
+
 from torch import Tensor
 
 from service.artifact.card import Task
@@ -100,8 +102,8 @@ def _cross(layer: Layer, box: Box, lines: list[Line]) -> Line:
 
 
 def _tight_range(rows: Value, constant: Value | None, box: Box, lines: list[Line]) -> tuple[Value, Value]:
-    """As `_range`, with parabolas that suit the inputs where the lines' bounds are reached."""
-    found = _range(rows, constant, box, lines, SQUARINGS)
+    """As `_range`, also through parabolas that suit the inputs where the lines' bounds are reached."""
+    found = _range(rows, constant, box, lines, 0 if lines else SQUARINGS)
     if not lines:
         return found.least, found.most
     both = rows.beside(-rows)
@@ -129,17 +131,15 @@ def _range(rows: Value, constant: Value | None, box: Box, lines: list[Line], squ
         most.append(shift)
         size.append(abs(rows).times(line.reach))
         rows = rows @ line.layer.weight
-    first = span(rows, box, squarings)
-    slack = DOUBLE * total([first.size, *size]) + abs(rows).times(box.error)
+    first, first_size = span(rows, box, squarings)
+    slack = DOUBLE * total([first_size, *size]) + abs(rows).times(box.error)
     below, above = total([*least, -slack]), total([*most, slack])
-    return Span(
+    return replace(
+        first,
         least=first.least + below,
         most=first.most + above,
         under=first.under + below,
         over=first.over + above,
-        slopes=first.slopes,
-        points=first.points,
-        size=first.size,
     )
 
 

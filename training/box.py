@@ -80,8 +80,7 @@ class Span:
         under: the least value of the sum less its linear part.
         over: the largest of that.
         slopes: (batch, m, width).
-        points: (batch, 2 m, D) an e where each sum is about largest, and then its negative.
-        size: (batch, m) of what is summed.
+        points: (batch, 2 m, D) an e where each sum is about largest, and one where each is about least.
     """
 
     least: Value
@@ -90,7 +89,6 @@ class Span:
     over: Value
     slopes: Value
     points: Value
-    size: Value
 
 
 def enter(layer: Layer, low: Value, high: Value, offset: Value, norms: Value) -> Box:
@@ -121,10 +119,10 @@ def enter(layer: Layer, low: Value, high: Value, offset: Value, norms: Value) ->
     )
 
 
-def span(rows: Value, box: Box, squarings: int) -> Span:
-    """The range of `rows` (batch or 1, m, width) times the first hidden layer's values, their rounding apart.
+def span(rows: Value, box: Box, squarings: int) -> tuple[Span, Value]:
+    """The range of `rows` (batch or 1, m, width) times the first hidden layer's values, all rounding apart.
 
-    `squarings` of a matrix a sum sharpen it.
+    Also the (batch, m) size of what is summed. `squarings` of a matrix a sum make it sharper.
     """
     middle, slopes = rows.times(box.expanded[0]), rows * box.expanded[1].at(1)
     linear = (slopes @ box.layer.weight) * box.radius.at(1)
@@ -139,11 +137,13 @@ def span(rows: Value, box: Box, squarings: int) -> Span:
     over, under = each.least(whole).halves()
     one, other = whole.halves()
     size = abs(rows).times(box.size) + one + other
-    return Span(middle - least, middle + most, middle - under, middle + over, slopes, points, size)
+    return Span(middle - least, middle + most, middle - under, middle + over, slopes, points), size
 
 
 def quadratic(linear: Value, form: Callable[[Value], Value], curvature: Value, box: Box) -> tuple[Value, Value]:
-    """(batch, m) upper bound of linear e + d form(d), with d = W (radius e), over all |e_f| <= 1; and such an e.
+    """(batch, m) upper bound of linear e + d form(d), with d = W (radius e), over all |e_f| <= 1.
+
+    Also (batch, m, D) an e near which it is reached.
 
     `curvature` (batch, m) is at least the form's largest eigenvalue in the ellipsoid's metric, so the form is dominated
     by a diagonal one, `curvature` times the share. About any point e0 of the box it is then at most its value there
@@ -167,21 +167,15 @@ def quadratic(linear: Value, form: Callable[[Value], Value], curvature: Value, b
 def largest_eigenvalue(product: Value, whole: Value, squarings: int) -> Value:
     """(batch, m) upper bound of the magnitude of matrices' real eigenvalues, from the trace of an even power.
 
-    The power is the second, squared so often. What is added covers rounding where terms cancel: no trace of a power is
+    The power is the second, squared so often. What is added covers rounding where terms cancel: no power's trace is
     larger than that power of the root of `whole` (batch, m), not even in absolute values.
     """
-    bounds = []
-    for squaring in range(squarings + 1):
-        root = (product * product.transposed(4)).sum(2, 3).relu() + DOUBLE * whole
-        for _ in range(squaring + 1):
-            root = root.sqrt()
-        bounds.append(root)
-        if squaring < squarings:
-            product, whole = product @ product, whole * whole
-    least = bounds[0]
-    for bound in bounds[1:]:
-        least = least.least(bound)
-    return least
+    for _ in range(squarings):
+        product, whole = product @ product, whole * whole
+    root = (product * product.transposed(4)).sum(2, 3).relu() + DOUBLE * whole
+    for _ in range(squarings + 1):
+        root = root.sqrt()
+    return root + TINY  # for what has underflown
 
 
 def _largest_of_diagonal(bend: Value, gram: Value, squarings: int) -> Value:
