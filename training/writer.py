@@ -56,7 +56,7 @@ class GraphWriter:
 
     def eye(self, width: int) -> "Value":
         """(width, width) the identity."""
-        return self.constant(np.eye(width))
+        return self.constant(np.eye(width, dtype=np.float32))
 
     def finish(self, outputs: Sequence[tuple[str, "Value", int]]) -> bytes:
         """The checked graph's bytes; each output has a name and is (batch, width)."""
