@@ -19,8 +19,8 @@ from training.parabolas import Line, through_parabolas
 from training.relaxation import DOUBLE, chord, magnitude, stray, taylor
 from training.writer import GraphWriter, Value, total
 
-SQUARINGS = 2  # of a matrix a sum, to bound its eigenvalues
-MATRIX_VALUES = 2**10  # an input value: layers whose matrices have more numbers do without
+SQUARINGS = 2  # of every matrix whose eigenvalues are bounded
+MATRIX_VALUES = 2**12  # for each input: layers whose matrices have more numbers go without
 
 
 def bounds_graph(folded: Folded, task: Task, opset: int) -> bytes:
