@@ -7,6 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+import training.bounds
 from service.artifact.card import Role
 from service.runtime.bounds import Bounds, Boxes, bound
 from service.runtime.graph import Execution, Graph
@@ -104,6 +105,16 @@ def test_nothing_escapes_from_extreme_weights(make_model: MakeModel, degree: int
     content = bounds_graph(fold(model), "classification", OPSET)
     for scale in (0.0, 1e-3, 0.2):
         attack(model, exact(model), graph(content), scale, 1500, degree, steep=True)
+
+
+@pytest.mark.parametrize("hidden", [(6, 5), (5, 4, 6)])
+def test_nothing_escapes_where_matrices_would_be_too_large(
+    make_model: MakeModel, monkeypatch: pytest.MonkeyPatch, hidden: tuple[int, ...]
+) -> None:
+    monkeypatch.setattr(training.bounds, "MATRIX_VALUES", 0)
+    model = make_model(hidden=hidden)
+    for scale in (0.02, 0.3):
+        attack(model, exact(model), graph(bounds_graph(fold(model), "classification", OPSET)), scale, 2000, 3)
 
 
 @pytest.mark.slow
