@@ -140,6 +140,7 @@ class Exchange:
             if not request.gone:  # the server stops
                 raise
         finally:
+            scope.pop("extensions", None)  # they hold what holds the scope: now all of it goes at once
             context.in_progress -= 1
             seconds = time.perf_counter() - begin
             route = route or str(getattr(scope.get("route"), "path", "unmatched"))

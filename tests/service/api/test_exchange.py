@@ -1,15 +1,21 @@
 """What every request goes through: ids, the token, cross-origin calls, disconnects and the log line."""
 
+import asyncio
+import gc
+import json
 import logging
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 from starlette.types import Message
+from uvicorn.server import ServerState
 
 from service.app import create_app
 from service.errors import ServiceError
+from service.protocol import BoundedProtocol
 from service.settings import Settings
 from tests.artifacts import CLASSIFIER
 from tests.service.api.test_problems import assert_problem
@@ -186,6 +192,37 @@ async def test_both_ways_answer_alike(serving: Serving) -> None:
                 for content in contents:
                     content.pop("request_id", None)
                 assert contents[0] == contents[1]
+
+
+@pytest.mark.parametrize("instances", [[[1.0, 2.0]], []], ids=["answered", "refused"])
+async def test_requests_leave_nothing_to_the_garbage_collector(serving: Serving, instances: list[Any]) -> None:
+    body = json.dumps({"instances": instances}).encode()
+    head = f"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    async with serving(CLASSIFIER) as client:
+        config = uvicorn.Config(client.app, log_config=None, lifespan="off", ws="none")  # type: ignore[attr-defined]
+        config.load()
+        state = ServerState()
+        loop = asyncio.get_running_loop()
+        async with await loop.create_server(lambda: BoundedProtocol(config, state, {}), "127.0.0.1", 0) as server:
+            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+
+            async def ask(times: int) -> None:
+                for _ in range(times):
+                    writer.write(head.encode() + body)
+                    answer = await reader.readuntil(b"\r\n\r\n")
+                    length = int(answer.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
+                    await reader.readexactly(length)
+
+            await ask(5)
+            gc.collect()
+            gc.disable()
+            try:
+                await ask(50)
+                assert gc.collect() < 50
+            finally:
+                gc.enable()
+            writer.close()
+            await writer.wait_closed()
 
 
 # The log.
