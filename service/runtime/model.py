@@ -63,8 +63,6 @@ class Predictions:
         mean_shift: (rows, S) float32, what one noise sigma adds to the scores' mean; None where the graph has none.
         all_finite: whether all outputs are.
         finite: (rows,) whether all of the row's outputs are finite; the measures of other rows mean nothing.
-        outside: (rows, numeric features) which features lie outside the range seen in training.
-        is_outside: (rows,) whether any does.
         slope: (rows, D) of the reported output per raw unit, where noise draws gave it; else None.
         lone: what was measured in plain floats, where the batch is one row of few scores; else None.
     """
@@ -86,8 +84,6 @@ class Predictions:
         self.probabilities = outputs.get("probabilities")
         self.covariance = outputs["covariance"]
         self.mean_shift = outputs.get("mean_shift")
-        self.outside: Mask = model.rows.outside(inputs.features)
-        self.is_outside: Mask = np.asarray(self.outside.any(axis=1))
         self.slope = slope
         self.lone: LoneRow | None = None
         if len(self.scores) == 1 and self.scores.shape[1] <= MAX_SCORES and diagnosis is None:
@@ -126,8 +122,19 @@ class Predictions:
         if not self.all_finite:
             s, C, shift = [0.0] * len(s), [[0.0] * len(s)] * len(s), None
         row = diagnose_row(card.task, s, C, self.inputs.noise_scale.item(), shift)
-        verdict = judge_row(card.task, row, self.is_outside.item(), card.reference, thresholds)
+        outside = self._model.rows.is_outside(self.inputs.features)
+        verdict = judge_row(card.task, row, outside, card.reference, thresholds)
         self.lone = LoneRow(row, verdict, percentile_row(row.volatility, card.reference))
+
+    @cached_property
+    def outside(self) -> Mask:
+        """(rows, numeric features) which features lie outside the range seen in training."""
+        return self._model.rows.outside(self.inputs.features)
+
+    @cached_property
+    def is_outside(self) -> Mask:
+        """(rows,) whether any does."""
+        return np.asarray(self.outside.any(axis=1))
 
     @cached_property
     def diagnosis(self) -> Diagnosis:
@@ -156,7 +163,7 @@ class Predictions:
         columns, levels, percentiles = self._columns()
         index, values, volatility, flip_distance, flip_probability, runner_up, norms = columns
         scales = self.inputs.noise_scale.tolist()
-        outside = self.is_outside.tolist()
+        outside = self.is_outside.tolist() if self.lone is None else [self.lone.verdict.outside]
         probabilities = [] if self.probabilities is None else self.probabilities.tolist()
         answers = []
         for row, level in enumerate(levels):

@@ -1,6 +1,7 @@
 """Rows as callers send them, to one float32 matrix as the graph takes it; every refusal names its place."""
 
 from collections.abc import Sequence
+from operator import gt, lt
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from service.artifact.card import CategoricalFeature, ModelCard, NumericFeature
 from service.errors import InvalidInput
 
 Matrix = NDArray[np.float32]
+FEW_COLUMNS = 64
 _NUMBERS = frozenset((int, float))
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -54,6 +56,8 @@ class RowEncoder:
         # In float32, as the rows: a training row's own extreme is then never outside.
         self._low = np.array([feature.low for feature in numeric], dtype=np.float32)
         self._high = np.array([feature.high for feature in numeric], dtype=np.float32)
+        self._few = len(numeric) == card.width <= FEW_COLUMNS
+        self._lowest, self._highest = self._low.tolist(), self._high.tolist()
 
     def encode(self, instances: Sequence[Any] | NDArray[np.float64]) -> Matrix:
         """Encode rows, each a list in the card's order or an object by feature name, or all of them as a matrix.
@@ -90,6 +94,13 @@ class RowEncoder:
         """(rows, len(numeric)) whether each numeric feature lies outside the range seen in training."""
         values = matrix if len(self.columns) == self.width else matrix[:, self.columns]
         return (values < self._low) | (values > self._high)
+
+    def is_outside(self, row: Matrix) -> bool:
+        """Whether any numeric feature of a lone row, (1, D), lies outside the range seen in training."""
+        if not self._few:
+            return bool(self.outside(row).any())
+        values = row[0].tolist()  # numpy's calls would cost more than so few comparisons
+        return any(map(lt, values, self._lowest)) or any(map(gt, values, self._highest))
 
     def levels(self, name: str) -> tuple[str, ...]:
         """The levels of a categorical feature."""

@@ -212,6 +212,19 @@ def test_a_training_rows_own_extreme_is_never_outside() -> None:
     assert encoder.outside(encoder.encode([[low, 0.0], [high, 0.0]])).tolist() == [[False, False], [False, False]]
 
 
+def test_a_lone_row_is_compared_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [[-10.0, 10.0], [-10.0001, 0.0], [0.0, 10.0001], [0.1, 0.3], [1e30, -1e30]]
+    toy = replace(CLASSIFIER, features=(numeric("a", low=0.1, high=0.3), numeric("b")))
+    for most in (64, 1):  # columns that are compared one by one
+        monkeypatch.setattr("service.runtime.rows.FEW_COLUMNS", most)
+        for encoder in (RowEncoder(toy.card()), RowEncoder(CLASSIFIER.card())):
+            expected = encoder.outside(encoder.encode(rows)).any(axis=1).tolist()
+            assert {True, False} == set(expected)
+            assert [encoder.is_outside(encoder.encode([row])) for row in rows] == expected
+    encoder = RowEncoder(MIXED.card())
+    assert [encoder.is_outside(encoder.encode([row])) for row in ([11.0, "red", 0.0, "south"], ROW)] == [True, False]
+
+
 def test_categories_have_no_range() -> None:
     assert TABLE.outside(TABLE.encode([[11.0, "red", -11.0, "south"], ROW])).tolist() == [[True, True], [False, False]]
 
