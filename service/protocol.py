@@ -33,7 +33,9 @@ class BoundedProtocol(HttpToolsProtocol):
     max_connections = max(16, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 64)
     _header_since: float | None = None
     _stalled_since: float | None = None
+    _in_header = False  # or behind the last chunk, where what are called trailers stand
     _header_bytes = 0
+    _header_alone = True
     _idle_since: float | None = None
     _lost: Callable[[], None] | None = None
 
@@ -53,9 +55,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self._lost = None
 
     def data_received(self, data: bytes) -> None:
-        """Take in bytes; a header may have so many."""
+        """Take in bytes; a header may have so many, not counting those that came along with another message."""
+        self._header_alone = True
         super().data_received(data)
-        if self._header_since is not None:
+        if self._in_header and self._header_alone:
             self._header_bytes += len(data)
             if self._header_bytes > HEADER_BYTES:
                 self._refuse()
@@ -71,7 +74,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.headers) > HEADERS:
             raise ValueError("too many headers")  # the parser turns it into a 400
         self._header_since = None
+        self._in_header = False
         super().on_headers_complete()
+        self.headers = []  # trailers are not what the header says, and nobody reads them
         # As ASGI has servers offer more than it knows; the application has not begun to run.
         extensions: dict[str, Any] = {
             WHOLE_BODY: partial(take_whole, self.cycle),
@@ -79,6 +84,21 @@ class BoundedProtocol(HttpToolsProtocol):
             ON_DISCONNECT: self._when_lost,
         }
         self.scope["extensions"] = extensions
+
+    def on_chunk_header(self) -> None:
+        """A chunk begins, or trailers, which may be as long as a header."""
+        self._in_header = True
+        self._header_bytes = 0
+
+    def on_body(self, body: bytes) -> None:
+        """Take in a part of the body."""
+        self._in_header = self._header_alone = False
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self._in_header = self._header_alone = False
+        super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """The next pipelined request's turn; without one the connection idles, which the sweep ends."""
@@ -116,10 +136,12 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _expect_header(self) -> None:
         self._header_since = self.loop.time()
+        self._in_header = True
         self._header_bytes = 0
 
     def _refuse(self) -> None:
         self._header_since = None
+        self._in_header = False
         if not self.transport.is_closing():
             self.send_400_response("The request's header is too large.")
 

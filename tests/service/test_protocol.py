@@ -16,11 +16,19 @@ pytestmark = pytest.mark.anyio
 
 ANSWER = b"x" * 2**24
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+CHUNKED = REQUEST[:-2] + b"Transfer-Encoding: chunked\r\n\r\n"
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     body = ANSWER if scope["path"] == "/large" else b"ok"
+    if scope["path"] in ("/headers", "/echo"):
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message["body"], message["more_body"]
+        if scope["path"] == "/headers":
+            body = b" ".join(name for name, _ in scope["headers"])
     length = str(len(body)).encode()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
     await send({"type": "http.response.body", "body": body})
@@ -129,9 +137,47 @@ async def test_too_large_a_header_is_400(port: int, header: bytes) -> None:
         writer.write(REQUEST[:-2] + header[: 2**16 + 2**14])
         await writer.drain()
         await asyncio.sleep(0.05)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(ConnectionError):
             writer.write(header[2**16 + 2**14 :] + b"\r\n")
             assert b"400 Bad Request" in await asyncio.wait_for(reader.read(2**12), 3)
+
+
+@pytest.mark.parametrize(
+    "trailers",
+    [
+        pytest.param(b"A: " + b"b" * 2**21, id="one long trailer"),
+        pytest.param(b"A: b\r\n" * 2**18, id="many trailers"),
+    ],
+)
+async def test_too_large_trailers_end_the_connection(port: int, trailers: bytes) -> None:
+    async with connected(port) as (reader, writer):
+        writer.write(CHUNKED.replace(b"/ ", b"/echo ") + b"0\r\n" + trailers)
+        with contextlib.suppress(ConnectionError):
+            assert b"400 Bad Request" in await asyncio.wait_for(reader.read(), 3)
+
+
+async def test_trailers_are_not_taken_for_headers(port: int) -> None:
+    async with connected(port) as (reader, writer):
+        writer.write(CHUNKED.replace(b"/ ", b"/headers ") + b"1\r\nx\r\n0\r\nAuthorization: no\r\n\r\n")
+        assert b"content-length: 22\r\n" in await reader.readuntil(b"\r\n\r\n")
+        assert await reader.readexactly(22) == b"host transfer-encoding"
+
+
+@pytest.mark.parametrize(
+    ("request_", "times"),
+    [
+        pytest.param(REQUEST[:-2] + b"A: " + b"b" * 10_000 + b"\r\n\r\n", 12, id="no bodies"),
+        pytest.param(REQUEST[:-2] + b"Content-Length: 100000\r\n\r\n" + b"x" * 100_000, 8, id="large bodies"),
+        pytest.param(CHUNKED + b"186a0\r\n" + b"x" * 100_000 + b"\r\n0\r\n\r\n", 8, id="large chunks"),
+    ],
+)
+async def test_what_is_sent_along_does_not_count_as_header(port: int, request_: bytes, times: int) -> None:
+    async with connected(port) as (reader, writer):
+        writer.write(request_ * times + request_[:20])  # cut in the middle of a header, as reads do
+        for _ in range(times):
+            assert b"200 OK" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\nok"), 3)
+        writer.write(request_[20:])
+        assert b"200 OK" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\nok"), 3)
 
 
 async def test_connections_beyond_the_bound_are_refused(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
