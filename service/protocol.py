@@ -8,6 +8,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 log = logging.getLogger(__name__)
@@ -57,7 +58,13 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take in bytes; a header may have so many, not counting those that came along with another message."""
         self._header_alone = True
-        super().data_received(data)
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            message = "Invalid HTTP request received."
+            self.logger.warning(message)
+            self.send_400_response(message)
+            return
         if self._in_header and self._header_alone:
             self._header_bytes += len(data)
             if self._header_bytes > HEADER_BYTES:
@@ -73,6 +80,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """The header is whole."""
         if len(self.headers) > HEADERS:
             raise ValueError("too many headers")  # the parser turns it into a 400
+        if self._upgrades():
+            return
         self._header_since = None
         self._in_header = False
         super().on_headers_complete()
@@ -97,6 +106,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is whole."""
+        if self._upgrades():
+            return
         self._in_header = self._header_alone = False
         super().on_message_complete()
 
@@ -145,8 +156,31 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.send_400_response("The request's header is too large.")
 
-    def _unsupported_upgrade_warning(self) -> None:
-        """Upgrades are passed over; a line for each would let anyone fill the log."""
+    def _parse(self, data: bytes) -> None:
+        """Have bytes parsed, passing over upgrades, as of every cleartext request of Java's client.
+
+        The parser takes what follows an upgrade's header for the other protocol: another one reads it as a request
+        that asks for none, and goes on with its body.
+        """
+        rest = memoryview(data)
+        while True:
+            try:
+                self.parser.feed_data(rest)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                rest = rest[upgrade.args[0] :]
+                version = self.parser.get_http_version().encode()
+                parts = [self.parser.get_method(), b" ", self.url, b" HTTP/", version, b"\r\n"]
+                for name, value in self.headers:
+                    if name != b"upgrade":
+                        parts += (name, b": ", value, b"\r\n")
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+                self.parser.feed_data(b"".join((*parts, b"\r\n")))
+
+    def _upgrades(self) -> bool:
+        """Whether this header is to be read once more, by `_parse`; CONNECT has no other meaning."""
+        return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
 
 
 def take_whole(cycle: RequestResponseCycle) -> bytes | None:

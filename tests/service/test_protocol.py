@@ -180,6 +180,21 @@ async def test_what_is_sent_along_does_not_count_as_header(port: int, request_: 
         assert b"200 OK" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\nok"), 3)
 
 
+@pytest.mark.parametrize("cut", [0, 20, -100, -50], ids=["whole", "in the header", "at the body", "in the body"])
+async def test_upgrades_are_passed_over(port: int, cut: int) -> None:
+    request = b"POST /echo HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 100\r\n\r\n" + b"x" * 100
+    async with connected(port) as (reader, writer):
+        for again in range(3):
+            writer.write(request[:cut])
+            await writer.drain()
+            await asyncio.sleep(0.05)
+            writer.write(request[cut:] + (REQUEST if again else b""))
+            assert b"200 OK" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 3)
+            assert await reader.readexactly(100) == b"x" * 100
+            if again:
+                assert b"200 OK" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\nok"), 3)
+
+
 async def test_connections_beyond_the_bound_are_refused(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BoundedProtocol, "max_connections", 1)
     async with connected(port) as (first, writer):
