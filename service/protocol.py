@@ -120,7 +120,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-        else:
+        elif self._header_since is None:  # else the next request has begun
             self._idle_since = self.loop.time()
 
     def pause_writing(self) -> None:

@@ -29,6 +29,8 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
             body, more = body + message["body"], message["more_body"]
         if scope["path"] == "/headers":
             body = b" ".join(name for name, _ in scope["headers"])
+    if scope["path"] == "/slow":
+        await asyncio.sleep(2.5)  # longer than a connection may idle
     length = str(len(body)).encode()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
     await send({"type": "http.response.body", "body": body})
@@ -112,6 +114,15 @@ async def test_an_answered_connection_is_not_kept_for_ever(port: int) -> None:
         assert b"200 OK" in await reader.readuntil(b"ok")
         assert not await closed_within(reader, 1)
         assert await closed_within(reader, 4)
+
+
+async def test_a_request_that_began_before_the_last_answer_has_its_time(port: int) -> None:
+    slow = REQUEST.replace(b"/ ", b"/slow ")
+    async with connected(port) as (reader, writer):
+        writer.write(REQUEST + slow[:10])
+        assert b"200 OK" in await reader.readuntil(b"\r\n\r\nok")
+        writer.write(slow[10:])
+        assert b"200 OK" in await reader.readuntil(b"\r\n\r\nok")
 
 
 async def test_a_client_that_does_not_read_is_let_go(port: int) -> None:
