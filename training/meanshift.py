@@ -85,7 +85,7 @@ def mean_shift(
     spread = spread * slopes[-1].unsqueeze(1)
     if shift is None:
         return torch.zeros_like(before[-1]), spread
-    return shift if shift.ndim == 2 else shift.expand(len(before[-1]), -1), spread
+    return shift if shift.ndim == 2 else shift.expand_as(before[-1]), spread
 
 
 def _horner(z: Tensor, coefficients: list[Tensor], factor: Tensor) -> Tensor | None:

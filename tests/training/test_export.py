@@ -11,6 +11,7 @@ from service.artifact.card import Role
 from training.export import BOUNDED_WIDTH, OPSET, export_graphs
 from training.golden import synthetic_rows
 from training.model import FittedModel
+from training.verify import verify
 
 MakeModel = Callable[..., FittedModel]
 Exported = tuple[FittedModel, dict[Role, bytes]]
@@ -96,6 +97,13 @@ def test_the_prediction_graph_is_lean(classifier: Exported) -> None:
 def test_the_same_weights_give_the_same_bytes(linear_classifier: Exported) -> None:
     model, graphs = linear_classifier
     assert export_graphs(model) == graphs
+
+
+@pytest.mark.parametrize("degree", [1, 2])
+def test_a_network_of_one_layer_takes_any_batch(make_model: MakeModel, degree: int) -> None:
+    # Its scores' mean shift is the same for all rows.
+    model = make_model(hidden=(6,), degree=degree)
+    verify(model, export_graphs(model), synthetic_rows(model.columns, 5, seed=2))
 
 
 def test_a_network_too_wide_for_bounds_has_the_other_graphs(make_model: MakeModel) -> None:
