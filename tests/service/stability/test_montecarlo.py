@@ -60,6 +60,18 @@ def test_intervals_hold_the_truth_nineteen_times_in_twenty() -> None:
     assert (hits / 400 < 0.99).all()
 
 
+@pytest.mark.parametrize(("margin", "sd"), [(3.0, 1.0), (6.0, 2.0)])
+def test_intervals_hold_the_truth_where_few_draws_make_the_spread(margin: float, sd: float) -> None:
+    random, hits = np.random.default_rng(4), 0
+    truth = (1 / (1 + np.exp(margin + sd * random.normal(size=4_000_000)))).std()
+    for _ in range(400):
+        z = margin + sd * random.normal(size=1000)
+        found = tally("classification", np.array([margin, 0.0]), np.stack([z, np.zeros(1000)], axis=1), parts=1)
+        volatility = found.volatility()
+        hits += volatility.low <= truth <= volatility.high
+    assert 0.92 < hits / 400 < 0.99
+
+
 def test_what_never_happened_still_has_an_upper_bound() -> None:
     found = tally("classification", np.array([5.0, 0.0]), np.tile([5.0, 0.0], (100, 1)))
     assert found.volatility() == (0.0, 0.0, 0.0)
