@@ -13,7 +13,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from service.artifact.card import Task
-from training.box import Box, Layer, Span, column_norms, enter, span
+from training.box import LARGEST, Box, Layer, Span, column_norms, enter, span
 from training.graphs import Folded
 from training.parabolas import Line, through_parabolas
 from training.relaxation import DOUBLE, chord, magnitude, stray, taylor
@@ -79,6 +79,7 @@ def _cross(layer: Layer, box: Box, lines: list[Line]) -> Line:
     slope = chord(expanded, radius)
     below, above = stray(expanded, slope, radius)
     size, steepest = magnitude(layer.coefficients, abs(middle) + radius)
+    size = size.up_to(LARGEST)
     rounding = layer.polynomial_rounding() * size
     away = abs(slope) * error + rounding
     shift = slope * middle

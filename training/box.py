@@ -15,6 +15,7 @@ from training.writer import Value
 
 UNIT = 2.0**-24  # float32's rounding, relative
 MORE = 1 + 1 / 64  # for what is of higher order in the units, and for float64's rounding of the error itself
+LARGEST = 2.0**127  # what is larger may be infinite in float32, on its way if not at its end
 TINY = 2.0**-100  # ONNX Runtime drops an addend that float32 rounds to 0
 
 
@@ -37,8 +38,11 @@ class Layer:
         return (2 * len(self.coefficients) + 2) * UNIT * MORE
 
     def sums(self, size: Value) -> Value:
-        """(batch, width) no weighted sum, and no part of one, is larger, of values of at most `size`."""
-        return size @ abs(self.weight).transposed(2) + abs(self.bias)
+        """(batch, width) no weighted sum, and no part of one, is larger, of values of at most `size`.
+
+        Infinite where float32 may not hold it, and so is what is made of it.
+        """
+        return (size @ abs(self.weight).transposed(2) + abs(self.bias)).up_to(LARGEST)
 
 
 @dataclass(frozen=True)
@@ -95,14 +99,15 @@ def enter(layer: Layer, low: Value, high: Value, offset: Value, norms: Value) ->
     """The box, and its first hidden layer."""
     size = abs(layer.weight).transposed(2)
     # A value inside the box may leave it by its cast to float32; half the width must not be rounded down.
-    cast = UNIT * abs(low).most(abs(high))
+    cast = UNIT * abs(low).most(abs(high)).up_to(LARGEST)
     radius = (0.5 + DOUBLE) * (high - low) + (1 + DOUBLE) * cast
     centred = 0.5 * (low + high) - offset
     middle = centred @ layer.weight.transposed(2) + layer.bias
     away = radius @ size
-    error = layer.rounding() * ((abs(centred) + radius) @ size + abs(layer.bias))
+    error = layer.rounding() * layer.sums(abs(centred) + radius)
     expanded = taylor(layer.coefficients, middle)
     largest, steepest = magnitude(layer.coefficients, abs(middle) + away + error)
+    largest = largest.up_to(LARGEST)
     # Any positive weights are sound; these suit columns of unlike size.
     metric = layer.weight * (radius / norms).at(1)
     return Box(

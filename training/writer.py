@@ -175,6 +175,10 @@ class Value:
         safe = self.writer.node("Where", zero, 1.0, self)
         return self.writer.node("Where", zero, 0.0, quotient_of / safe)
 
+    def up_to(self, limit: float) -> "Value":
+        """This, or infinity where it is more than `limit`."""
+        return self.writer.node("Where", self.writer.node("Greater", self, limit), np.inf, self)
+
 
 def total(values: Sequence[Value]) -> Value:
     """Their sum."""

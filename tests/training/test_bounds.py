@@ -13,7 +13,7 @@ from service.runtime.bounds import Bounds, Boxes, bound
 from service.runtime.graph import Execution, Graph
 from tests.training.conftest import MakeModel
 from training.bounds import bounds_graph
-from training.export import OPSET
+from training.export import OPSET, export_graphs
 from training.golden import synthetic_rows
 from training.graphs import fold
 from training.model import FittedModel
@@ -154,3 +154,19 @@ def test_a_straight_network_is_bounded_exactly(linear_classifier: tuple[FittedMo
     found = bound(graph(graphs["bounds"]), Boxes(rows - radius, rows + radius, np.zeros(4, np.int64)))
     np.testing.assert_allclose(found.upper, model.scores(x).numpy() + reach, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(found.lower, model.scores(x).numpy() - reach, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("hidden", "degree"), [((6,), 1), ((6,), 2), ((6, 5), 3)])
+def test_what_float32_cannot_hold_is_not_bounded(make_model: MakeModel, hidden: tuple[int, ...], degree: int) -> None:
+    model = make_model(hidden=hidden, degree=degree, scores=2)
+    score, bounds = served(export_graphs(model)), graph(bounds_graph(fold(model), "classification", OPSET))
+    row = synthetic_rows(model.columns, 1, 0).astype(np.float64)
+    label = score(row).argmax(axis=1)
+    points = np.random.default_rng(0).uniform(-1, 1, (200, row.shape[1]))
+    for exponent in range(0, 39, 2):
+        radius = 10.0**exponent * model.columns.std
+        with np.errstate(over="ignore"):
+            scores = score(np.clip(row + radius * points, -3.4e38, 3.4e38))
+        found = bound(bounds, Boxes(row - radius, row + radius, label))
+        held = (scores >= found.lower) & (scores <= found.upper)
+        assert (held | ~np.isfinite(found.lower) | ~np.isfinite(found.upper)).all()
