@@ -24,7 +24,7 @@ async def test_overload_refuses_the_excess_at_once_and_nothing_else(serving: Ser
                 order.append(response.status_code)
             return response
 
-        running = asyncio.create_task(ask("slow", [5e5, 1.0]))
+        running = asyncio.create_task(ask("slow", [2e6, 1.0]))
         await asyncio.sleep(0.05)  # its run has begun; what comes now must wait
         crowd = [asyncio.create_task(ask("slow", [0.0, float(n)])) for n in range(CLIENTS)]
         beside = await ask("toy", [1.0, 2.0])
