@@ -11,7 +11,7 @@ from service.artifact.card import CategoricalFeature, ModelCard, NumericFeature
 from service.errors import InvalidInput
 
 Matrix = NDArray[np.float32]
-FEW_COLUMNS = 64
+FEW_COLUMNS = 64  # up to which a lone row is compared number by number
 _NUMBERS = frozenset((int, float))
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
