@@ -21,14 +21,14 @@ import uvicorn
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from service.app import Application, create_app, refresh
-from service.errors import ServiceError
-from service.memory import give_back_freed_memory, keep_freed_memory
-from service.protocol import BoundedProtocol, sweep
-from service.settings import Settings, unknown_variables
-from service.telemetry.logs import configure_logs
+from chainzrule.service.app import Application, create_app, refresh
+from chainzrule.service.errors import ServiceError
+from chainzrule.service.memory import give_back_freed_memory, keep_freed_memory
+from chainzrule.service.protocol import BoundedProtocol, sweep
+from chainzrule.service.settings import Settings, unknown_variables
+from chainzrule.service.telemetry.logs import configure_logs
 
-log = logging.getLogger("service")
+log = logging.getLogger("chainzrule")
 
 SWITCH_INTERVAL = 0.0005  # seconds
 # New objects until the garbage collector looks for cycles: some hundred requests' worth instead of a few's.

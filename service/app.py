@@ -11,21 +11,21 @@ from fastapi.middleware.cors import CORSMiddleware
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from service.api.context import Context
-from service.api.exchange import Exchange, HotRoutes
-from service.api.problems import routing_problem
-from service.api.routes import register
-from service.artifact.store import StoredVersion, read_artifact
-from service.errors import ArtifactError, ServiceError
-from service.runtime.catalog import Catalog
-from service.runtime.cpu import available_cpus
-from service.runtime.graph import Execution, choose_execution
-from service.runtime.model import Model
-from service.runtime.selfcheck import load
-from service.served import Costs, ServedModel
-from service.settings import Settings
-from service.stability.window import Window
-from service.telemetry.metrics import Metrics, VersionReading
+from chainzrule.service.api.context import Context
+from chainzrule.service.api.exchange import Exchange, HotRoutes
+from chainzrule.service.api.problems import routing_problem
+from chainzrule.service.api.routes import register
+from chainzrule.service.artifact.store import StoredVersion, read_artifact
+from chainzrule.service.errors import ArtifactError, ServiceError
+from chainzrule.service.runtime.cpu import available_cpus
+from chainzrule.service.runtime.graph import Execution, choose_execution
+from chainzrule.service.runtime.model import Model
+from chainzrule.service.runtime.selfcheck import load
+from chainzrule.service.serving.catalog import Catalog
+from chainzrule.service.serving.version import Costs, ServedModel
+from chainzrule.service.settings import Settings
+from chainzrule.service.stability.window import Window
+from chainzrule.service.telemetry.metrics import Metrics, VersionReading
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Everything the service refuses to do, as one tree that knows no HTTP (`service.api.problems` gives each a status).
+"""Everything the service refuses to do, as one tree that knows no HTTP (`api.problems` gives each a status).
 
     ServiceError
     ├── MalformedRequest        the body is not what its content type says

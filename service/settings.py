@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PlainValidator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from service.runtime.engine import Limits
-from service.runtime.graph import Device
-from service.stability.verdict import Thresholds
+from chainzrule.service.runtime.graph import Device
+from chainzrule.service.serving.engine import Limits
+from chainzrule.service.stability.verdict import Thresholds
 
 PREFIX = "CHAINZRULE_"
 DAY = 86_400  # seconds; event loops set no timer for very much longer

@@ -17,7 +17,7 @@ import onnx.parser
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from service.artifact.card import (
+from chainzrule.service.artifact.card import (
     CategoricalFeature,
     Differences,
     Distribution,
@@ -35,9 +35,9 @@ from service.artifact.card import (
     Task,
     Tensor,
 )
-from service.artifact.store import Artifact, describe_graph, publish
-from service.runtime.selfcheck import accept
-from service.stability.draws import Moved, NoiseDraws
+from chainzrule.service.artifact.store import Artifact, describe_graph, publish
+from chainzrule.service.runtime.selfcheck import accept
+from chainzrule.service.stability.draws import Moved, NoiseDraws
 
 Floats = NDArray[np.float64]
 LABELS = {"classification": ("no", "yes", "maybe"), "ordinal": ("one", "two", "three", "four"), "regression": ()}

@@ -9,7 +9,7 @@ from tests.processes import ROOT, service
 
 # Shapes in the signatures of `training.nn` are checked here, whichever test imports it first, and nowhere else: outside
 # pytest they cost nothing.
-install_import_hook("training.nn", "beartype.beartype")
+install_import_hook("chainzrule.training.nn", "beartype.beartype")
 
 
 @pytest.fixture(scope="session")

@@ -14,11 +14,11 @@ def main() -> int:
         # Not by KeyboardInterrupt: the packages that are being imported catch it, or fail otherwise halfway.
         signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
     if sys.argv[1:2] == ["adopt"]:  # needs no torch, and loads none
-        from training.adopt.command import main as adopt
+        from chainzrule.training.adopt.command import main as adopt
 
         signal.signal(signal.SIGINT, handler)
         return adopt(sys.argv[2:])
-    from training.commandline import main as run
+    from chainzrule.training.commandline import main as run
 
     signal.signal(signal.SIGINT, handler)
     return run()

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from service.artifact.card import Feature, Layout, NumericFeature
-from training.data.weights import moments
-from training.errors import ConfigError
+from chainzrule.service.artifact.card import Feature, Layout, NumericFeature
+from chainzrule.training.data.weights import moments
+from chainzrule.training.errors import ConfigError
 
 Floats = NDArray[np.float64]
 

@@ -11,16 +11,16 @@ from typing import Any, get_args
 import torch
 from pydantic import BaseModel
 
-from service.artifact.card import NoiseCalibration, Task
-from service.errors import ServiceError
-from training.columns import heavy_tails
-from training.config import Config, make_config, read_config
-from training.data.errors import DataError
-from training.errors import ConfigError, TrainingError
-from training.evaluate import GUESSES, QUALITY
-from training.fairfight import command as fairfight
-from training.run import Run, RunReport
-from training.source import load
+from chainzrule.service.artifact.card import NoiseCalibration, Task
+from chainzrule.service.errors import ServiceError
+from chainzrule.training.columns import heavy_tails
+from chainzrule.training.config import Config, make_config, read_config
+from chainzrule.training.data.errors import DataError
+from chainzrule.training.errors import ConfigError, TrainingError
+from chainzrule.training.fairfight import command as fairfight
+from chainzrule.training.measure.outputs import GUESSES, QUALITY
+from chainzrule.training.publish.load import load
+from chainzrule.training.publish.run import Run, RunReport
 
 USAGE, INTERRUPTED = 2, 130
 

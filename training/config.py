@@ -7,11 +7,11 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from service.artifact.card import ModelName, Task
-from training.dreg import Schedule, ScheduleForm
-from training.errors import ConfigError
-from training.nn.layers import MAX_DEGREE
-from training.penalty import Derivative, Penalty
+from chainzrule.service.artifact.card import ModelName, Task
+from chainzrule.training.errors import ConfigError
+from chainzrule.training.nn.layers import MAX_DEGREE
+from chainzrule.training.penalties.dreg import Schedule, ScheduleForm
+from chainzrule.training.penalties.penalty import Derivative, Penalty
 
 FISHER = 0.1
 LBFGS_ROWS = 2000  # a step on all of them takes milliseconds; beyond, AdamW is done sooner

@@ -8,7 +8,7 @@
     ├── VerificationError   the exported graphs do not say what the network says
     └── AdoptionError       another library's model that cannot be adopted
 
-Data that cannot be trained on raise `training.data.errors.DataError`.
+Data that cannot be trained on raise `chainzrule.training.data.errors.DataError`.
 """
 
 

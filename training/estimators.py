@@ -16,22 +16,22 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted, validate_data
 
-from service.artifact.card import Feature, Task
-from training.columns import Columns, with_noise
-from training.config import Config, make_config
-from training.data.columns import CategoricalColumn, Column
-from training.data.dataset import Dataset, Rows
-from training.data.errors import DataError
-from training.data.features import describe
-from training.data.fingerprint import fingerprint_arrays
-from training.data.inputs import encode_columns, matrix_columns, rows_of, table_columns
-from training.data.noise import check_float32_spacing
-from training.data.target import check_labels, check_quantity
-from training.data.weights import merge
-from training.model import FittedModel
-from training.nn.ordinal import level_probabilities, level_widths
-from training.recipe import Recipe
-from training.run import Run
+from chainzrule.service.artifact.card import Feature, Task
+from chainzrule.training.columns import Columns, with_noise
+from chainzrule.training.config import Config, make_config
+from chainzrule.training.data.columns import CategoricalColumn, Column
+from chainzrule.training.data.dataset import Dataset, Rows
+from chainzrule.training.data.errors import DataError
+from chainzrule.training.data.features import describe
+from chainzrule.training.data.fingerprint import fingerprint_arrays
+from chainzrule.training.data.inputs import encode_columns, matrix_columns, rows_of, table_columns
+from chainzrule.training.data.noise import check_float32_spacing
+from chainzrule.training.data.target import check_labels, check_quantity
+from chainzrule.training.data.weights import merge
+from chainzrule.training.fitting.recipe import Recipe
+from chainzrule.training.nn.fitted import FittedModel
+from chainzrule.training.nn.ordinal import level_probabilities, level_widths
+from chainzrule.training.publish.run import Run
 
 CHUNK = 2**15  # rows predicted at a time, so that memory does not grow with them
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from benchmarks.calibration import laws
 from benchmarks.calibration.report import plot, table
 from benchmarks.calibration.subjects import Subject, fitted, shipped
-from training.calibration import DRAWS, MAX_ROWS, calibration
-from training.config import read_config
-from training.source import load
+from chainzrule.training.config import read_config
+from chainzrule.training.measure.calibration import DRAWS, MAX_ROWS, calibration
+from chainzrule.training.publish.load import load
 
 CONFIGS = Path("training/configs")
 MODELS = ("breast-cancer", "diabetes", "digits")

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from service.stability.measures import diagnose
-from service.stability.normal import density, tail
+from chainzrule.service.stability.measures import diagnose
+from chainzrule.service.stability.normal import density, tail
 
 Floats = NDArray[np.float64]
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from service.artifact.card import Calibration
+from chainzrule.service.artifact.card import Calibration
 
 
 def table(results: dict[str, Any]) -> str:

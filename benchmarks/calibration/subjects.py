@@ -9,20 +9,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from service.artifact.card import Task
-from service.artifact.store import list_versions, read_artifact
-from service.runtime.graph import Execution
-from service.runtime.model import Model
-from training.calibration import Trial, sample, simulate
-from training.columns import Columns, with_noise
-from training.config import Config
-from training.data.bundled import bundled_dataset
-from training.data.dataset import Dataset, Rows
-from training.evaluate import predict
-from training.model import FittedModel
-from training.recipe import Recipe
-from training.run import FOLDS, folds
-from training.trials import network_scores
+from chainzrule.service.artifact.card import Task
+from chainzrule.service.artifact.store import list_versions, read_artifact
+from chainzrule.service.runtime.graph import Execution
+from chainzrule.service.runtime.model import Model
+from chainzrule.training.columns import Columns, with_noise
+from chainzrule.training.config import Config
+from chainzrule.training.data.bundled import bundled_dataset
+from chainzrule.training.data.dataset import Dataset, Rows
+from chainzrule.training.fitting.recipe import Recipe
+from chainzrule.training.measure.calibration import Trial, sample, simulate
+from chainzrule.training.measure.outputs import predict
+from chainzrule.training.measure.trials import network_scores
+from chainzrule.training.nn.fitted import FittedModel
+from chainzrule.training.publish.run import FOLDS, folds
 
 ROOT = Path(__file__).parents[2]
 

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from benchmarks.certify.attack import BISECTIONS, STEPS, attacked_radius
 from benchmarks.certify.rivals import Certify, intervals, relu_crown
 from benchmarks.certify.subjects import Subject, subjects
-from service.runtime.bounds import Boxes, bound
-from service.runtime.graph import Execution, Graph
-from training.bounds import bounds_graph
-from training.export import OPSET
-from training.graphs import fold
+from chainzrule.service.runtime.bounds import Boxes, bound
+from chainzrule.service.runtime.graph import Execution, Graph
+from chainzrule.training.bounds.graph import bounds_graph
+from chainzrule.training.export.graphs import fold
+from chainzrule.training.export.onnx import OPSET
 
 TIMED = 20
 

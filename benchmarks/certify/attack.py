@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.model import FittedModel
+from chainzrule.training.nn.fitted import FittedModel
 
 STEPS = 40
 BISECTIONS = 12

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.model import FittedModel
-from training.nn.layers import PolynomialLayer
+from chainzrule.training.nn.fitted import FittedModel
+from chainzrule.training.nn.layers import PolynomialLayer
 
 Floats = NDArray[np.float64]
 Certify = Callable[[Floats, Floats, int], Floats]  # low, high (D,), label -> (S,) least margins

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.columns import Columns, with_noise
-from training.config import read_config
-from training.data.dataset import Rows
-from training.model import FittedModel
-from training.recipe import Recipe
-from training.run import FOLDS, folds
-from training.source import load
+from chainzrule.training.columns import Columns, with_noise
+from chainzrule.training.config import read_config
+from chainzrule.training.data.dataset import Rows
+from chainzrule.training.fitting.recipe import Recipe
+from chainzrule.training.nn.fitted import FittedModel
+from chainzrule.training.publish.load import load
+from chainzrule.training.publish.run import FOLDS, folds
 
 CONFIGS = Path("training/configs")
 SHAPES = (("breast-cancer", (16, 16), 2), ("breast-cancer", (16, 16), 3), ("digits", (64, 64), 3))

@@ -10,18 +10,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.evaluate import agreement
-from training.fairfight.measure import GLANCED_ROWS, gradient_norms, labels
-from training.fairfight.plan import grid
-from training.fairfight.problems import Problem
-from training.fairfight.settings import Settings
-from training.fairfight.trial import Trial, fitted
-from training.losses import task_loss
-from training.text.encoded import TextFile, encoded
-from training.text.encoding import Encoding
-from training.text.pooled import PooledVectors
-from training.text.reviews import LEVELS, read_yelp_sample
-from training.text.sentences import SentenceVectors
+from chainzrule.training.fairfight.measure import GLANCED_ROWS, gradient_norms, labels
+from chainzrule.training.fairfight.plan import grid
+from chainzrule.training.fairfight.problems import Problem
+from chainzrule.training.fairfight.settings import Settings
+from chainzrule.training.fairfight.trial import Trial, fitted
+from chainzrule.training.fitting.losses import task_loss
+from chainzrule.training.measure.outputs import agreement
+from chainzrule.training.text.encoded import TextFile, encoded
+from chainzrule.training.text.encoding import Encoding
+from chainzrule.training.text.pooled import PooledVectors
+from chainzrule.training.text.reviews import LEVELS, read_yelp_sample
+from chainzrule.training.text.sentences import SentenceVectors
 
 METHODS: Mapping[str, str] = {
     "linear": "Logistic regression",

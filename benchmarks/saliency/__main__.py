@@ -19,13 +19,13 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from service.artifact.card import NumericFeature
-from service.memory import keep_freed_memory
-from service.runtime.graph import Execution, Graph
-from training.columns import Columns
-from training.export import export_graphs
-from training.model import FittedModel, TargetScale
-from training.nn.network import ChainzRuleNetwork
+from chainzrule.service.artifact.card import NumericFeature
+from chainzrule.service.memory import keep_freed_memory
+from chainzrule.service.runtime.graph import Execution, Graph
+from chainzrule.training.columns import Columns
+from chainzrule.training.export.onnx import export_graphs
+from chainzrule.training.nn.fitted import FittedModel, TargetScale
+from chainzrule.training.nn.network import ChainzRuleNetwork
 
 SHAPES = {"digits, 784-96-96-10": (784, (96, 96), 10), "breast cancer, 30-16-16-2": (30, (16, 16), 2)}
 BATCHES = (1, 64, 256)

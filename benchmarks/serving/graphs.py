@@ -8,7 +8,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx.utils import Extractor
 
-from service.runtime.graph import Execution, Graph
+from chainzrule.service.runtime.graph import Execution, Graph
 
 
 def without_covariance(path: Path) -> bytes:

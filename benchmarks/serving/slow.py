@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from benchmarks.serving.graphs import opened, runs_a_second
-from service.artifact.store import describe_graph
+from chainzrule.service.artifact.store import describe_graph
 
 NAME = "slow"
 WIDTH = 1024

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.serving.graphs import without_covariance
-from service import __main__, app, served
-from service.artifact.store import StoredVersion, read_artifact
-from service.runtime.graph import Execution, Graph
-from service.runtime.model import Inputs, Model
-from service.served import Costs, Record
-from service.settings import Settings
+from chainzrule.service import __main__, app, served
+from chainzrule.service.artifact.store import StoredVersion, read_artifact
+from chainzrule.service.runtime.graph import Execution, Graph
+from chainzrule.service.runtime.model import Inputs, Model
+from chainzrule.service.serving.version import Costs, Record
+from chainzrule.service.settings import Settings
 
 
 class Plain:

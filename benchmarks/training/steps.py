@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from training.config import FitConfig
-from training.dreg import Schedule
-from training.fairfight.penalties import input_gradient_penalty
-from training.fit import Fit
-from training.losses import classification
-from training.nn.network import ChainzRuleNetwork
-from training.objective import derivative_controlled, plain
-from training.penalty import Penalty
+from chainzrule.training.config import FitConfig
+from chainzrule.training.fairfight.penalties import input_gradient_penalty
+from chainzrule.training.fitting.loop import Fit
+from chainzrule.training.fitting.losses import classification
+from chainzrule.training.fitting.objective import derivative_controlled, plain
+from chainzrule.training.nn.network import ChainzRuleNetwork
+from chainzrule.training.penalties.dreg import Schedule
+from chainzrule.training.penalties.penalty import Penalty
 
 STRENGTH = Schedule(0.1, 0.1)
 NONE = Schedule(0.0, 0.0)

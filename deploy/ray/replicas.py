@@ -20,11 +20,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api.problems import problem
-from service.app import create_app
-from service.protocol import BoundedProtocol
-from service.settings import Settings
-from service.telemetry.logs import configure_logs
+from chainzrule.service.api.problems import problem
+from chainzrule.service.app import create_app
+from chainzrule.service.protocol import BoundedProtocol
+from chainzrule.service.settings import Settings
+from chainzrule.service.telemetry.logs import configure_logs
 
 Headers = Sequence[tuple[bytes, bytes]]
 

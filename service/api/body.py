@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 from starlette.requests import ClientDisconnect
 
-from service.api.incoming import Incoming
-from service.api.matrix import MatrixParser
-from service.errors import InvalidInput, MalformedRequest, TooLarge, UnsupportedMedia
+from chainzrule.service.api.incoming import Incoming
+from chainzrule.service.api.matrix import MatrixParser
+from chainzrule.service.errors import InvalidInput, MalformedRequest, TooLarge, UnsupportedMedia
 
 MAX_DEPTH = 32
 LARGE_BODY = 2**20  # bytes beyond which parsing would hold up the event loop for milliseconds

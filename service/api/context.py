@@ -3,11 +3,11 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from service.api.deadlines import BodyDeadlines
-from service.runtime.catalog import Catalog
-from service.served import ServedModel
-from service.settings import Settings
-from service.telemetry.metrics import Metrics
+from chainzrule.service.api.deadlines import BodyDeadlines
+from chainzrule.service.serving.catalog import Catalog
+from chainzrule.service.serving.version import ServedModel
+from chainzrule.service.settings import Settings
+from chainzrule.service.telemetry.metrics import Metrics
 
 
 @dataclass

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
-from service.errors import DeadlineExceeded
+from chainzrule.service.errors import DeadlineExceeded
 
 SWEEP_SECONDS = 0.25
 

@@ -14,14 +14,14 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.context import Context
-from service.api.incoming import Answer, Incoming
-from service.api.problems import internal_problem, is_oip, problem_of, slug_of
-from service.errors import ServiceError, Unauthorized
-from service.protocol import WHOLE_ANSWER
-from service.telemetry.logs import request_id
+from chainzrule.service.api.context import Context
+from chainzrule.service.api.incoming import Answer, Incoming
+from chainzrule.service.api.problems import internal_problem, is_oip, problem_of, slug_of
+from chainzrule.service.errors import ServiceError, Unauthorized
+from chainzrule.service.protocol import WHOLE_ANSWER
+from chainzrule.service.telemetry.logs import request_id
 
-log = logging.getLogger("service.access")
+log = logging.getLogger("chainzrule.access")
 
 Endpoint = Callable[[Incoming], Awaitable[Response]]
 

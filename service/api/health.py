@@ -3,9 +3,9 @@
 import orjson
 from starlette.responses import Response
 
-from service.api.context import Context
-from service.api.exchange import Endpoint
-from service.api.incoming import Answer, Incoming
+from chainzrule.service.api.context import Context
+from chainzrule.service.api.exchange import Endpoint
+from chainzrule.service.api.incoming import Answer, Incoming
 
 
 def healthz_endpoint(context: Context) -> Endpoint:

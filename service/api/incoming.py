@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
-from service.api.deadlines import BodyDeadlines
-from service.protocol import ON_DISCONNECT, WHOLE_BODY
+from chainzrule.service.api.deadlines import BodyDeadlines
+from chainzrule.service.protocol import ON_DISCONNECT, WHOLE_BODY
 
 _NOTHING: dict[str, Any] = {}
 Headers = tuple[tuple[bytes, bytes], ...]

@@ -6,12 +6,12 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
-from service.api.context import Context
-from service.api.exchange import Endpoint
-from service.api.incoming import Answer, Incoming
-from service.errors import InvalidInput
-from service.runtime.catalog import Entry
-from service.served import ServedModel
+from chainzrule.service.api.context import Context
+from chainzrule.service.api.exchange import Endpoint
+from chainzrule.service.api.incoming import Answer, Incoming
+from chainzrule.service.errors import InvalidInput
+from chainzrule.service.serving.catalog import Entry
+from chainzrule.service.serving.version import ServedModel
 
 
 def list_models_endpoint(context: Context) -> Endpoint:

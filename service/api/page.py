@@ -8,9 +8,9 @@ from pathlib import Path
 
 from starlette.responses import Response
 
-from service.api.exchange import Endpoint
-from service.api.incoming import Answer, Headers, Incoming
-from service.api.problems import problem
+from chainzrule.service.api.exchange import Endpoint
+from chainzrule.service.api.incoming import Answer, Headers, Incoming
+from chainzrule.service.api.problems import problem
 
 FOLDER = Path(__file__).parents[1] / "ui"
 PAGE = "index.html"

@@ -5,17 +5,17 @@ import asyncio
 import orjson
 from starlette.responses import Response
 
-from service.api.body import read_rows
-from service.api.context import Context
-from service.api.exchange import Endpoint
-from service.api.incoming import Answer, Incoming
-from service.api.matrix import MatrixParser
-from service.api.measuring import is_measured
-from service.api.requests import PREDICT_MEMBERS, read_request, read_timeout
-from service.errors import NonFiniteOutput
-from service.runtime.engine import Share
-from service.runtime.model import Predictions
-from service.served import ServedModel, inputs_of
+from chainzrule.service.api.body import read_rows
+from chainzrule.service.api.context import Context
+from chainzrule.service.api.exchange import Endpoint
+from chainzrule.service.api.incoming import Answer, Incoming
+from chainzrule.service.api.matrix import MatrixParser
+from chainzrule.service.api.requests import PREDICT_MEMBERS, read_request, read_timeout
+from chainzrule.service.errors import NonFiniteOutput
+from chainzrule.service.runtime.model import Predictions
+from chainzrule.service.serving.engine import Share
+from chainzrule.service.serving.measuring import is_measured, seconds_until
+from chainzrule.service.serving.version import ServedModel, inputs_of
 
 LARGE_REQUEST = 2**14  # values that take milliseconds to read one by one
 LARGE_ANSWER = 512  # rows whose answers take milliseconds to write
@@ -23,7 +23,7 @@ LARGE_ANSWER = 512  # rows whose answers take milliseconds to write
 
 def predict_endpoint(context: Context) -> Endpoint:
     """The route's endpoint."""
-    parser = MatrixParser()
+    parser, settings = MatrixParser(), context.settings
 
     async def predict(request: Incoming) -> Response:
         """Predict rows; every prediction carries how stable it is under the declared input noise."""
@@ -32,7 +32,8 @@ def predict_endpoint(context: Context) -> Endpoint:
         wanted = read_request(document, PREDICT_MEMBERS, context.settings.max_rows)
         served = context.catalog.resolve(wanted.model, wanted.version)
         rows = len(wanted.instances)
-        measured = is_measured(context, served, rows, wanted.measure, deadline)
+        seconds = seconds_until(deadline)
+        measured = is_measured(served, rows, wanted.measure, settings.measured_share, settings.max_draws, seconds)
         served.require_room(rows, measured)
         # Rows as objects or with categories are read one value at a time; large answers too are made off the loop.
         large = rows * len(served.model.rows.names) > LARGE_REQUEST

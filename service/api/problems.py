@@ -8,10 +8,10 @@ import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from service import errors
-from service.api.incoming import Answer, Headers
-from service.errors import ServiceError
-from service.telemetry.logs import request_id
+from chainzrule.service import errors
+from chainzrule.service.api.incoming import Answer, Headers
+from chainzrule.service.errors import ServiceError
+from chainzrule.service.telemetry.logs import request_id
 
 log = logging.getLogger(__name__)
 

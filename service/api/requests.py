@@ -3,17 +3,24 @@
 import math
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import parse_qsl
 
 import numpy as np
-from numpy.typing import NDArray
 
-from service.api.body import parse_json
-from service.artifact.card import CategoricalFeature, Feature, ModelCard
-from service.errors import InvalidInput, MalformedRequest, TooLarge
+from chainzrule.service.api.body import parse_json
+from chainzrule.service.artifact.card import CategoricalFeature, Feature, ModelCard
+from chainzrule.service.errors import InvalidInput, MalformedRequest, TooLarge
+from chainzrule.service.serving.question import (
+    DEFAULT_DRAWS,
+    INCLUDES,
+    MAX_NOISE_SCALE,
+    MAX_RADIUS,
+    MAX_SEED,
+    METHODS,
+    Question,
+)
 
-MAX_NOISE_SCALE = 100.0
 MAX_QUERY_BYTES = 64 * 2**10
 PREDICT_MEMBERS = ("instances", "model", "version", "noise_scale", "observe", "measure")
 SENSITIVITY_MEMBERS = (
@@ -21,48 +28,11 @@ SENSITIVITY_MEMBERS = (
     *("radius", "box"),
 )
 _PLAIN_MEMBERS = frozenset(("instances", "model", "version"))
-INCLUDES = ("jacobian", "layers")
-METHODS = ("analytic", "monte_carlo")
-DEFAULT_DRAWS = 1000
-MAX_SEED = 2**32 - 1
-MAX_RADIUS = 1000.0
 MAX_FLOAT32 = 3.4028234e38
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
-class ModelRequest(NamedTuple):
-    """Rows for a model.
-
-    Attributes:
-        instances: rows as sent, not yet encoded; a matrix where all are lists of numbers.
-        model: the model's name; None for the default.
-        version: its version; None for the newest that is ready.
-        noise_scale: multiple of the card's noise at which to measure.
-        observe: whether the rows enter metrics and window.
-        measure: whether stability is asked for even where it takes further runs.
-        top: how many sensitivities to list; None for all.
-        include: what else to answer, of `INCLUDES`.
-        draws: of the noise for every row, by Monte-Carlo; 0 for the closed form alone.
-        seed: of the draws.
-        radius: half the width, in noise sigmas, of the box to certify; None for no such box.
-        box: by feature, how far the box to certify reaches to both sides, or its ends; None for no such box.
-    """
-
-    instances: list[Any] | NDArray[np.float64]
-    model: str | None = None
-    version: str | None = None
-    noise_scale: float = 1.0
-    observe: bool = True
-    measure: bool = False
-    top: int | None = None
-    include: frozenset[str] = frozenset()
-    draws: int = 0
-    seed: int = 0
-    radius: float | None = None
-    box: Mapping[str, float | list[float]] | None = None
-
-
-def read_request(document: Mapping[str, Any], members: tuple[str, ...], max_rows: int) -> ModelRequest:
+def read_request(document: Mapping[str, Any], members: tuple[str, ...], max_rows: int) -> Question:
     """Check a JSON object's members and their kinds; unknown ones are refused."""
     plain = document.keys() <= _PLAIN_MEMBERS
     if not plain and not all(name in members for name in document):
@@ -73,7 +43,7 @@ def read_request(document: Mapping[str, Any], members: tuple[str, ...], max_rows
     if len(instances) > max_rows:
         raise TooLarge(f"must be at most {max_rows} rows; send several requests", "instances")
     if plain:
-        return ModelRequest(instances, _text(document, "model"), _text(document, "version"))
+        return Question(instances, _text(document, "model"), _text(document, "version"))
     include = document.get("include", [])
     if type(include) is not list or any(item not in INCLUDES for item in include):
         raise InvalidInput(f"must be a list with any of {', '.join(INCLUDES)}", "include")
@@ -83,7 +53,7 @@ def read_request(document: Mapping[str, Any], members: tuple[str, ...], max_rows
     measure = document.get("measure", False)
     if type(measure) is not bool:
         raise InvalidInput("must be true or false", "measure")
-    return ModelRequest(
+    return Question(
         instances=instances,
         model=_text(document, "model"),
         version=_text(document, "version"),
@@ -99,7 +69,7 @@ def read_request(document: Mapping[str, Any], members: tuple[str, ...], max_rows
     )
 
 
-def read_query(query: bytes) -> tuple[ModelRequest, str]:
+def read_query(query: bytes) -> tuple[Question, str]:
     """Check the query of `GET /sensitivity`; returns the request, still without its row, and the row's text `x`."""
     if len(query) > MAX_QUERY_BYTES:
         raise TooLarge(f"must be at most {MAX_QUERY_BYTES} bytes; use POST /sensitivity", "query")
@@ -119,7 +89,7 @@ def read_query(query: bytes) -> tuple[ModelRequest, str]:
     if any(part not in INCLUDES for part in include):
         raise InvalidInput(f"must be any of {', '.join(INCLUDES)}, separated by commas", "include")
     top = values.get("top")
-    request = ModelRequest(
+    request = Question(
         instances=[],
         model=values.get("model"),
         version=values.get("version"),

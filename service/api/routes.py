@@ -9,15 +9,15 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.api import schemas
-from service.api.context import Context
-from service.api.exchange import INFER, INFER_VERSION, Endpoint, HotRoutes, guarded
-from service.api.health import healthz_endpoint, metrics_endpoint, readyz_endpoint
-from service.api.incoming import Incoming
-from service.api.models import get_model_endpoint, get_stability_endpoint, list_models_endpoint
-from service.api.oip import schemas as oip
-from service.api.oip.infer import infer_endpoint
-from service.api.oip.metadata import (
+from chainzrule.service.api import schemas
+from chainzrule.service.api.context import Context
+from chainzrule.service.api.exchange import INFER, INFER_VERSION, Endpoint, HotRoutes, guarded
+from chainzrule.service.api.health import healthz_endpoint, metrics_endpoint, readyz_endpoint
+from chainzrule.service.api.incoming import Incoming
+from chainzrule.service.api.models import get_model_endpoint, get_stability_endpoint, list_models_endpoint
+from chainzrule.service.api.oip import schemas as oip
+from chainzrule.service.api.oip.infer import infer_endpoint
+from chainzrule.service.api.oip.metadata import (
     live_endpoint,
     model_endpoint,
     model_ready_endpoint,
@@ -25,12 +25,12 @@ from service.api.oip.metadata import (
     server_endpoint,
     statistics_endpoint,
 )
-from service.api.oip.repository import index_endpoint, load_endpoint, unload_endpoint
-from service.api.page import page_endpoints
-from service.api.predict import predict_endpoint
-from service.api.problems import is_oip
-from service.api.requests import INCLUDES, MAX_NOISE_SCALE
-from service.api.sensitivity import get_sensitivity_endpoint, post_sensitivity_endpoint
+from chainzrule.service.api.oip.repository import index_endpoint, load_endpoint, unload_endpoint
+from chainzrule.service.api.page import page_endpoints
+from chainzrule.service.api.predict import predict_endpoint
+from chainzrule.service.api.problems import is_oip
+from chainzrule.service.api.sensitivity import get_sensitivity_endpoint, post_sensitivity_endpoint
+from chainzrule.service.serving.question import INCLUDES, MAX_NOISE_SCALE
 
 OCTETS = "application/octet-stream"
 _BYTES = {"schema": {"type": "string", "format": "binary", "description": "JSON, then the raw tensors in its order"}}

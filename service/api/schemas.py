@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.api.requests import DEFAULT_DRAWS, MAX_NOISE_SCALE, MAX_RADIUS, MAX_SEED
-from service.artifact.card import Method
+from chainzrule.service.artifact.card import Method
+from chainzrule.service.serving.question import DEFAULT_DRAWS, MAX_NOISE_SCALE, MAX_RADIUS, MAX_SEED
 
 
 class Schema(BaseModel):

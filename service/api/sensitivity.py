@@ -9,25 +9,32 @@ import orjson
 from numpy.typing import NDArray
 from starlette.responses import Response
 
-from service.api.body import read_rows
-from service.api.certifying import certify, check_certificates, reach
-from service.api.context import Context
-from service.api.exchange import Endpoint
-from service.api.incoming import Answer, Incoming
-from service.api.matrix import MatrixParser
-from service.api.measuring import check_measuring
-from service.api.predict import require_finite
-from service.api.requests import SENSITIVITY_MEMBERS, ModelRequest, read_query, read_request, read_row, read_timeout
-from service.api.sampling import check_draws, sample
-from service.artifact.card import CategoricalFeature
-from service.errors import NonFiniteOutput, ServiceError, TooLarge
-from service.runtime.engine import Share
-from service.runtime.model import Predictions
-from service.served import ServedModel, inputs_of
-from service.stability.certificate import flip_factor
-from service.stability.constraints import Declared
-from service.stability.sensitivity import Sensitivity, sensitivity
-from service.stability.verdict import percentile_among
+from chainzrule.service.api.body import read_rows
+from chainzrule.service.api.context import Context
+from chainzrule.service.api.exchange import Endpoint
+from chainzrule.service.api.incoming import Answer, Incoming
+from chainzrule.service.api.matrix import MatrixParser
+from chainzrule.service.api.predict import require_finite
+from chainzrule.service.api.requests import (
+    SENSITIVITY_MEMBERS,
+    read_query,
+    read_request,
+    read_row,
+    read_timeout,
+)
+from chainzrule.service.artifact.card import CategoricalFeature
+from chainzrule.service.errors import NonFiniteOutput, ServiceError, TooLarge
+from chainzrule.service.runtime.model import Predictions
+from chainzrule.service.serving.certify import certify, check_certificates, reach
+from chainzrule.service.serving.draws import check_draws, sample
+from chainzrule.service.serving.engine import Share
+from chainzrule.service.serving.measuring import check_measuring, seconds_until
+from chainzrule.service.serving.question import Question
+from chainzrule.service.serving.version import ServedModel, inputs_of
+from chainzrule.service.stability.certificate import flip_factor
+from chainzrule.service.stability.constraints import Declared
+from chainzrule.service.stability.sensitivity import Sensitivity, sensitivity
+from chainzrule.service.stability.verdict import percentile_among
 
 Matrix = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -85,7 +92,7 @@ class _Explanation:
     """
 
     served: ServedModel
-    wanted: ModelRequest
+    wanted: Question
     features: Matrix
     answers: list[dict[str, Any]]
     jacobian: Matrix
@@ -174,7 +181,7 @@ class _Explanation:
         }
 
 
-async def _answer(context: Context, served: ServedModel, wanted: ModelRequest, deadline: float) -> Response:
+async def _answer(context: Context, served: ServedModel, wanted: Question, deadline: float) -> Response:
     _check_size(served, wanted)
     if wanted.draws:
         seconds = deadline - asyncio.get_running_loop().time()
@@ -183,7 +190,7 @@ async def _answer(context: Context, served: ServedModel, wanted: ModelRequest, d
     if certified:
         check_certificates(served, wanted, context.settings.max_certificates)
     features = served.model.rows.encode(wanted.instances)
-    check_measuring(context, served, len(features), deadline)
+    check_measuring(served, len(features), context.settings.max_draws, seconds_until(deadline))
     base = await served.predict(inputs_of(features, wanted.noise_scale, observe=False), deadline)
     require_finite(base)
     jacobian = await served.differentiate(features, deadline)
@@ -235,7 +242,7 @@ def _sensitivity(
 
 async def _certify(
     served: ServedModel,
-    wanted: ModelRequest,
+    wanted: Question,
     features: Matrix,
     base: Share[Predictions],
     jacobian: Matrix,
@@ -249,7 +256,7 @@ async def _certify(
     return await certify(served, features, label, below, above, nearest, unit, deadline)
 
 
-def _check_size(served: ServedModel, wanted: ModelRequest) -> None:
+def _check_size(served: ServedModel, wanted: Question) -> None:
     """Refuse what would take long or fill memory, before any work."""
     rows, names = len(wanted.instances), len(served.model.rows.names)
     if rows * min(names, wanted.top or names) > MAX_ENTRIES:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from service.errors import ArtifactError
+from chainzrule.service.errors import ArtifactError
 
 SCHEMA_VERSION: Literal[1] = 1
 MAX_SCORES = 64

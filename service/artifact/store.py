@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.artifact.card import GraphFile, ModelCard, Role, parse_card
-from service.errors import ArtifactError
+from chainzrule.service.artifact.card import GraphFile, ModelCard, Role, parse_card
+from chainzrule.service.errors import ArtifactError
 
 CARD_FILE = "card.json"
 MAX_CARD_BYTES = 64 * 2**20

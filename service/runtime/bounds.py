@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from service.artifact.card import ModelCard
-from service.artifact.store import graph_file
-from service.errors import ArtifactError
-from service.runtime.graph import Execution, Graph, Shape
+from chainzrule.service.artifact.card import ModelCard
+from chainzrule.service.artifact.store import graph_file
+from chainzrule.service.errors import ArtifactError
+from chainzrule.service.runtime.graph import Execution, Graph, Shape
 
 Floats = NDArray[np.float64]
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import ArtifactError, DeviceError
+from chainzrule.service.errors import ArtifactError, DeviceError
 
 # ONNX Runtime 1.29 and later report their use to their maker unless told not to before they are imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

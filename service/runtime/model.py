@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from service.artifact.card import ModelCard, Role
-from service.artifact.store import Artifact, graph_file
-from service.runtime.bounds import BoundsGraph
-from service.runtime.graph import Execution, Graph
-from service.runtime.probe import Probe
-from service.runtime.rows import RowEncoder
-from service.stability.measures import Diagnosis, diagnose
-from service.stability.row import MAX_SCORES, RowDiagnosis, diagnose_row
-from service.stability.verdict import (
+from chainzrule.service.artifact.card import ModelCard, Role
+from chainzrule.service.artifact.store import Artifact, graph_file
+from chainzrule.service.runtime.bounds import BoundsGraph
+from chainzrule.service.runtime.graph import Execution, Graph
+from chainzrule.service.runtime.probe import Probe
+from chainzrule.service.runtime.rows import RowEncoder
+from chainzrule.service.stability.lone.measures import MAX_SCORES, RowDiagnosis, diagnose_row
+from chainzrule.service.stability.measures import Diagnosis, diagnose
+from chainzrule.service.stability.verdict import (
     VERDICTS,
     RowVerdict,
     Thresholds,
@@ -223,7 +223,7 @@ class Model:
     """A model version's graphs, opened. Safe to use from several threads."""
 
     def __init__(self, artifact: Artifact, execution: Execution, thresholds: Thresholds | None = None) -> None:
-        """Open the graphs; `service.runtime.selfcheck.load` also makes sure that they are what the card says.
+        """Open the graphs; `selfcheck.load` also makes sure that they are what the card says.
 
         Raises:
             ArtifactError: a graph cannot be loaded.

@@ -5,8 +5,8 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import ArtifactError
-from service.runtime.graph import BOUND_ROWS, Graph
+from chainzrule.service.errors import ArtifactError
+from chainzrule.service.runtime.graph import BOUND_ROWS, Graph
 
 log = logging.getLogger(__name__)
 

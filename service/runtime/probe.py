@@ -5,12 +5,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from service.artifact.card import ModelCard, NumericFeature
-from service.runtime.graph import Graph
-from service.runtime.rows import RowEncoder
-from service.stability.differences import central_differences
-from service.stability.draws import Drawn, Moved, NoiseDraws
-from service.stability.measures import Diagnosis
+from chainzrule.service.artifact.card import ModelCard, NumericFeature
+from chainzrule.service.runtime.graph import Graph
+from chainzrule.service.runtime.rows import RowEncoder
+from chainzrule.service.stability.differences import central_differences
+from chainzrule.service.stability.draws import Drawn, Moved, NoiseDraws
+from chainzrule.service.stability.measures import Diagnosis
 
 Floats = NDArray[np.float64]
 Matrix = NDArray[np.float32]

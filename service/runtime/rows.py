@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.artifact.card import CategoricalFeature, ModelCard, NumericFeature
-from service.errors import InvalidInput
+from chainzrule.service.artifact.card import CategoricalFeature, ModelCard, NumericFeature
+from chainzrule.service.errors import InvalidInput
 
 Matrix = NDArray[np.float32]
 FEW_COLUMNS = 64  # up to which a lone row is compared number by number

@@ -3,13 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from service.artifact.card import ModelCard, Role, Task, Tensor
-from service.artifact.store import Artifact
-from service.errors import ArtifactError
-from service.runtime.graph import Execution, Graph
-from service.runtime.model import Inputs, Model
-from service.runtime.parity import require_parity
-from service.stability.verdict import Thresholds
+from chainzrule.service.artifact.card import ModelCard, Role, Task, Tensor
+from chainzrule.service.artifact.store import Artifact
+from chainzrule.service.errors import ArtifactError
+from chainzrule.service.runtime.graph import Execution, Graph
+from chainzrule.service.runtime.model import Inputs, Model
+from chainzrule.service.runtime.parity import require_parity
+from chainzrule.service.stability.verdict import Thresholds
 
 # Largest difference from the golden rows, relative to the largest magnitude among all rows. Processors and
 # ONNX Runtime versions differ in the order of float32 sums, by about 1e-6; a wrong weight by far more.

@@ -6,7 +6,7 @@ Where no bound was found, arrays hold infinities or NaN; nothing is ever conclud
 import numpy as np
 from numpy.typing import NDArray
 
-from service.artifact.card import Task
+from chainzrule.service.artifact.card import Task
 
 Floats = NDArray[np.float64]
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from service.artifact.card import Task
-from service.stability.measures import Diagnosis
+from chainzrule.service.artifact.card import Task
+from chainzrule.service.stability.measures import Diagnosis
 
 Floats = NDArray[np.float64]
 Matrix = NDArray[np.float32]

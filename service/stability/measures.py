@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from service.artifact.card import Task
-from service.stability import normal_row
-from service.stability.normal import any_negative, tail
+from chainzrule.service.artifact.card import Task
+from chainzrule.service.stability.lone import normal as normal_row
+from chainzrule.service.stability.normal import any_negative, tail
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from service.artifact.card import Task
+from chainzrule.service.artifact.card import Task
 
 Floats = NDArray[np.float64]
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from service.artifact.card import QUANTILES, Reference, Task
-from service.stability.measures import Diagnosis
-from service.stability.row import RowDiagnosis
+from chainzrule.service.artifact.card import QUANTILES, Reference, Task
+from chainzrule.service.stability.lone.measures import RowDiagnosis
+from chainzrule.service.stability.measures import Diagnosis
 
 VERDICTS = ("stable", "elevated", "unstable")
 _PERCENTS = np.arange(float(QUANTILES))

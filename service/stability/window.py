@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.artifact.card import Reference
-from service.stability.verdict import VERDICTS
+from chainzrule.service.artifact.card import Reference
+from chainzrule.service.stability.verdict import VERDICTS
 
 
 @dataclass(frozen=True)

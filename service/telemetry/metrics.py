@@ -20,8 +20,8 @@ from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from service.stability.verdict import VERDICTS
-from service.telemetry.histogram import BatchHistogram
+from chainzrule.service.stability.verdict import VERDICTS
+from chainzrule.service.telemetry.histogram import BatchHistogram
 
 MODEL = ("model", "version")
 STATES = ("LOADING", "READY", "FAILED")

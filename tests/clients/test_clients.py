@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import pytest
 
-from service.artifact.card import parse_card
+from chainzrule.service.artifact.card import parse_card
 from tests.processes import ROOT, service
 
 pytestmark = pytest.mark.clients

@@ -6,9 +6,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from service.app import create_app
-from service.artifact.card import ModelCard
-from service.settings import Settings
+from chainzrule.service.app import create_app
+from chainzrule.service.artifact.card import ModelCard
+from chainzrule.service.settings import Settings
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.artifact.card import Tensor, parse_card
-from service.errors import ArtifactError
+from chainzrule.service.artifact.card import Tensor, parse_card
+from chainzrule.service.errors import ArtifactError
 from tests.artifacts import CLASSIFIER, IMAGE, MIXED, ORDINAL, REGRESSION, Toy, tensor
 
 Content = dict[str, Any]

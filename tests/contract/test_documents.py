@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from service.artifact.card import ModelCard
+from chainzrule.service.artifact.card import ModelCard
 from tests.artifacts import ALL, Toy
 from tests.contract.regenerate import DOCS, documents, openapi
 

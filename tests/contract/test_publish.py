@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from service.artifact import store
-from service.artifact.store import Artifact, list_versions, publish, read_artifact
-from service.errors import ArtifactError
-from service.runtime.selfcheck import accept
+from chainzrule.service.artifact import store
+from chainzrule.service.artifact.store import Artifact, list_versions, publish, read_artifact
+from chainzrule.service.errors import ArtifactError
+from chainzrule.service.runtime.selfcheck import accept
 from tests.artifacts import BINARY, CLASSIFIER, Toy
 from tests.processes import ROOT
 

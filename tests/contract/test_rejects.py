@@ -13,8 +13,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from service.artifact.store import read_artifact
-from service.errors import ArtifactError
+from chainzrule.service.artifact.store import read_artifact
+from chainzrule.service.errors import ArtifactError
 from tests.artifacts import BINARY, CLASSIFIER, described, edited
 from tests.service.conftest import serve
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from service.settings import Settings
+from chainzrule.service.settings import Settings
 from tests.deploy.monitoring import tool
 from tests.processes import ROOT
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from service.settings import Settings
+from chainzrule.service.settings import Settings
 
 COMPOSE = Path("deploy/compose.yaml")
 DOCKERFILE = Path("Dockerfile").read_text(encoding="utf-8")

@@ -12,8 +12,8 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from chainzrule.service.telemetry.metrics import Metrics, ReferenceReading, RowReadings, VersionReading
 from deploy.grafana.generate import FOLDER, rendered
-from service.telemetry.metrics import Metrics, ReferenceReading, RowReadings, VersionReading
 from tests.deploy.monitoring import RULES
 
 DASHBOARDS = sorted(Path("deploy/grafana/dashboards").glob("*.json"))

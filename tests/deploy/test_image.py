@@ -6,7 +6,7 @@ import sysconfig
 from fnmatch import fnmatch
 from pathlib import Path
 
-from service.settings import Settings
+from chainzrule.service.settings import Settings
 
 DOCKERFILE = Path("Dockerfile").read_text(encoding="utf-8")
 FINAL_STAGE = DOCKERFILE[DOCKERFILE.rindex("\nFROM ") :]

@@ -58,9 +58,12 @@ def test_an_old_python_is_named_and_refused(target: str, tmp_path: Path) -> None
     assert "Python 3.9.2" in done.stderr
 
 
-def test_every_package_is_named() -> None:
-    folders = {path.parent for top in ("service", "training") for path in Path(top).rglob("__init__.py")}
-    assert sorted(".".join(folder.parts) for folder in folders) == sorted(SETUPTOOLS["packages"])
+def test_every_folder_of_code_is_a_package() -> None:
+    code = {path.parent for top in ("service", "training") for path in Path(top).rglob("*.py")}
+    assert not [folder for folder in code if not (folder / "__init__.py").exists()]
+    assert SETUPTOOLS["packages"]["find"]["include"] == ["chainzrule*"]
+    for top in ("service", "training"):
+        assert Path("chainzrule", top).readlink() == Path("..", top)
 
 
 def test_every_dependency_is_pinned_to_a_version_that_the_project_admits() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from service.artifact.store import read_artifact
+from chainzrule.service.artifact.store import read_artifact
 
 ROOT = Path(__file__).parents[2]
 

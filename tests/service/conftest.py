@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from service.app import Application, create_app
-from service.settings import Settings
-from tests.artifacts import Toy
+from chainzrule.service.app import Application, create_app
+from chainzrule.service.settings import Settings
+from tests.artifacts import ALL, Toy
 
 Serving = Callable[..., contextlib.AbstractAsyncContextManager[httpx.AsyncClient]]
 
@@ -54,3 +54,18 @@ def serving(tmp_path: Path) -> Serving:
         return serve(tmp_path / "models", *toys, **settings) if toys else serve(tmp_path, **settings)
 
     return start
+
+
+@pytest.fixture(scope="module", params=["hot", "routed"])
+async def client(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of one application for a module's tests, served through the hot table and through FastAPI alike.
+
+    It has every toy model, and its default model is `toy`.
+    """
+    settings = {"default_model": "toy", "max_rows": 64, "max_sensitivity_rows": 16, "max_body_bytes": 65536}
+    if request.param == "routed":
+        settings["cors_origins"] = ("http://elsewhere",)
+    async with serve(tmp_path_factory.mktemp("models"), *ALL, **settings) as serving:
+        yield serving

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.artifact.store import list_versions, read_artifact
-from service.runtime.graph import Execution
-from service.runtime.model import Model
-from service.served import inputs_of
+from chainzrule.service.artifact.store import list_versions, read_artifact
+from chainzrule.service.runtime.graph import Execution
+from chainzrule.service.runtime.model import Model
+from chainzrule.service.serving.version import inputs_of
 
 ROOT = Path(__file__).parents[2]
 DRAWS = 2000

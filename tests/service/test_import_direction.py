@@ -1,4 +1,4 @@
-"""Imports point one way: api -> runtime, stability, telemetry -> artifact -> pydantic."""
+"""Imports point one way: api -> serving -> runtime, stability, telemetry -> artifact -> pydantic."""
 
 import ast
 import sys
@@ -7,64 +7,98 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.processes import ROOT
+
 STDLIB = sys.stdlib_module_names
+PACKAGE = "chainzrule"
 
 
-def modules(package: str) -> Iterator[tuple[str, Path]]:
-    for path in sorted((ROOT / package).rglob("*.py")):
+def modules(folder: str) -> Iterator[tuple[str, Path]]:
+    """Every module below a folder, by its name without the package's."""
+    for path in sorted((ROOT / folder).rglob("*.py")):
         yield ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"), path
 
 
 def imports(path: Path) -> set[str]:
-    """Full names of what a file imports: `from a.b import c` counts as `a.b`."""
+    """Full names of what a file imports, ours without the package's name: `from a.b import c` counts as `a.b`."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: a relative import"
-            # `from service import errors` imports service.errors.
-            found |= {f"service.{a.name}" for a in node.names} if node.module == "service" else {str(node.module)}
-    return found
+            module = str(node.module)
+            named = {f"{module}.{alias.name}" for alias in node.names}
+            # `from chainzrule.service import errors` imports service.errors.
+            found |= {name for name in named if name.removeprefix(f"{PACKAGE}.") in MODULES} or {module}
+    return {name.removeprefix(f"{PACKAGE}.") for name in found}
 
 
 SERVICE = dict(modules("service"))
 TRAINING = dict(modules("training"))
+MODULES = SERVICE | TRAINING
+IMPORTS = {name: imports(path) for name, path in MODULES.items()}
+ROOMS = sorted({".".join(name.split(".")[:2]) for name in SERVICE if name.count(".") > 1})
+
+# What a room may import besides itself, the artifact's contract and the errors.
+BELOW = {
+    "service.artifact": (),
+    "service.stability": (),
+    "service.telemetry": ("service.stability",),
+    "service.runtime": ("service.stability",),
+    "service.serving": ("service.runtime", "service.stability", "service.telemetry"),
+}
 
 
 def within(name: str, *packages: str) -> bool:
     return any(name == package or name.startswith(package + ".") for package in packages)
 
 
+def inside(room: str) -> list[str]:
+    return [name for name in SERVICE if within(name, room)]
+
+
 def test_there_is_something_to_look_at() -> None:
-    assert len(SERVICE) > 30
-    assert len(TRAINING) > 20
-    assert "onnxruntime" in imports(SERVICE["service.runtime.graph"])
+    assert len(SERVICE) > 60
+    assert len(TRAINING) > 90
+    assert "onnxruntime" in IMPORTS["service.runtime.graph"]
+    assert "service.errors" in IMPORTS["service.serving.engine"]
 
 
-@pytest.mark.parametrize("name", [name for name in SERVICE if within(name, "service.artifact")])
+def test_every_room_of_the_service_has_its_place() -> None:
+    assert set(ROOMS) == {*BELOW, "service.api"}
+
+
+@pytest.mark.parametrize("room", list(BELOW))
+def test_rooms_import_only_what_lies_below(room: str) -> None:
+    allowed = (room, "service.artifact", "service.errors", *BELOW[room])
+    for name in inside(room):
+        assert not [i for i in IMPORTS[name] if within(i, "service", "training") and not within(i, *allowed)], name
+
+
+@pytest.mark.parametrize("name", inside("service.artifact"))
 def test_the_artifact_contract_needs_only_pydantic(name: str) -> None:
-    for imported in imports(SERVICE[name]):
+    for imported in IMPORTS[name]:
         top = imported.partition(".")[0]
         assert within(imported, "pydantic", "service.artifact", "service.errors") or top in STDLIB, imported
 
 
 def test_errors_know_nobody() -> None:
-    assert imports(SERVICE["service.errors"]) == set()
+    assert IMPORTS["service.errors"] == set()
 
 
-@pytest.mark.parametrize("name", [name for name in SERVICE if within(name, "service.stability")])
+@pytest.mark.parametrize("name", inside("service.stability"))
 def test_stability_is_pure_numpy(name: str) -> None:
-    for imported in imports(SERVICE[name]):
+    for imported in IMPORTS[name]:
         top = imported.partition(".")[0]
-        allowed = within(imported, "numpy", "service.artifact.card", "service.stability")
+        allowed = within(imported, "numpy", "service.artifact", "service.stability")
         assert allowed or top in STDLIB, imported
 
 
 def test_one_file_imports_onnxruntime() -> None:
-    users = [name for name, path in SERVICE.items() if any(within(i, "onnxruntime") for i in imports(path))]
-    assert users == ["service.runtime.graph"]
+    assert [name for name in SERVICE if any(within(i, "onnxruntime") for i in IMPORTS[name])] == [
+        "service.runtime.graph"
+    ]
 
 
 WEB = ("fastapi", "starlette", "uvicorn", "httptools", "uvloop")
@@ -73,24 +107,33 @@ WEB_MODULES = ("service.api", "service.app", "service.protocol", "service.__main
 
 @pytest.mark.parametrize("name", [name for name in SERVICE if not within(name, *WEB_MODULES)])
 def test_only_the_api_knows_http(name: str) -> None:
-    assert not [i for i in imports(SERVICE[name]) if within(i, *WEB, *WEB_MODULES)]
-
-
-@pytest.mark.parametrize("name", [name for name in SERVICE if within(name, "service.runtime", "service.telemetry")])
-def test_what_lies_below_does_not_look_up(name: str) -> None:
-    above = ("service.served", "service.settings")
-    above = (*above, "service.runtime") if within(name, "service.telemetry") else (*above, "service.telemetry")
-    assert not [i for i in imports(SERVICE[name]) if within(i, *above)]
+    assert not [i for i in IMPORTS[name] if within(i, *WEB, *WEB_MODULES)]
 
 
 @pytest.mark.parametrize("name", list(SERVICE))
 def test_the_service_never_imports_what_training_needs(name: str) -> None:
     forbidden = ("training", "torch", "onnx", "onnxscript", "sklearn", "pandas", "scipy", "matplotlib", "tests")
-    assert not [i for i in imports(SERVICE[name]) if within(i, *forbidden)]
+    assert not [i for i in IMPORTS[name] if within(i, *forbidden)]
 
 
 @pytest.mark.parametrize("name", list(TRAINING))
 def test_training_takes_only_the_contract_and_the_acceptance(name: str) -> None:
     allowed = ("service.artifact", "service.runtime", "service.stability", "service.errors")
-    taken = [i for i in imports(TRAINING[name]) if within(i, "service")]
+    taken = [i for i in IMPORTS[name] if within(i, "service")]
     assert not [i for i in taken if not within(i, *allowed)], taken
+
+
+def test_no_module_imports_itself_by_a_way_around() -> None:
+    """There is no circle of imports, not even one that is only taken while a function runs."""
+    left = {name: {i for i in IMPORTS[name] if i in MODULES and i != name} for name in MODULES}
+    while free := [name for name, needed in left.items() if not needed & left.keys()]:
+        for name in free:
+            del left[name]
+    assert not left, sorted(left)
+
+
+@pytest.mark.parametrize("name", list(MODULES))
+def test_ours_are_imported_by_the_packages_name(name: str) -> None:
+    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+        if isinstance(node, ast.ImportFrom):
+            assert str(node.module).partition(".")[0] not in ("service", "training"), node.module

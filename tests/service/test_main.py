@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from service.__main__ import listen, main
-from service.runtime.graph import Execution, choose_execution
+from chainzrule.service.__main__ import listen, main
+from chainzrule.service.runtime.graph import Execution, choose_execution
 from tests.artifacts import CLASSIFIER
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.memory import KEPT_BYTES, give_back_freed_memory
+from chainzrule.service.memory import KEPT_BYTES, give_back_freed_memory
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="tells glibc what to do")
 
@@ -21,7 +21,7 @@ def pages_a_round(prepare: str, **environment: str) -> float:
     program = f"""
         import resource
         import numpy as np
-        from service.memory import keep_freed_memory
+        from chainzrule.service.memory import keep_freed_memory
         {prepare}
         def touch():
             np.ones(2**21, np.uint8), np.ones(2**21, np.uint8)

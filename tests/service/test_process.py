@@ -33,7 +33,7 @@ class Process:
     def __init__(self, models: Path, *flags: str) -> None:
         begin = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "service", "--models", str(models), "--port", "0", *flags],
+            [sys.executable, "-m", "chainzrule.service", "--models", str(models), "--port", "0", *flags],
             cwd=ROOT,
             stderr=subprocess.PIPE,
             text=True,
@@ -105,17 +105,18 @@ def server(models: Path) -> Iterator[Process]:
 
 def test_imports_are_pure_and_the_start_is_quick(models: Path) -> None:
     program = (
-        "import sys, service.app, service.__main__\n"
-        "from service.settings import Settings\n"
-        f"service.app.create_app(Settings(models={str(models)!r}))\n"
+        "import sys, chainzrule.service.app, chainzrule.service.__main__\n"
+        "from chainzrule.service.settings import Settings\n"
+        f"chainzrule.service.app.create_app(Settings(models={str(models)!r}))\n"
         "tops = {name.partition('.')[0] for name in sys.modules}\n"
-        "print(*sorted(tops & {'torch', 'onnx', 'onnxscript', 'training', 'sklearn', 'pandas', 'scipy', 'tests'}))\n"
-        "print(*sorted(tops & {'service', 'onnxruntime', 'fastapi', 'uvicorn'}))\n"
+        "print(*sorted(tops & {'torch', 'onnx', 'onnxscript', 'sklearn', 'pandas', 'scipy', 'service', 'tests'}))\n"
+        "print(*sorted(tops & {'chainzrule', 'onnxruntime', 'fastapi', 'uvicorn'}))\n"
+        "print('chainzrule.training' in sys.modules)\n"
     )
     found = subprocess.run(
         [sys.executable, "-W", "error", "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert found.stdout.splitlines() == ["", "fastapi onnxruntime service uvicorn"]
+    assert found.stdout.splitlines() == ["", "chainzrule fastapi onnxruntime uvicorn", "False"]
     with process(models) as running:
         assert httpx.get(f"{running.address}/readyz").status_code == 200
         print(f"from a cold import to ready in {running.seconds_to_start:.2f} s")
@@ -136,7 +137,7 @@ def test_the_log_is_json_and_has_no_inputs(models: Path) -> None:
 
 def failed_start(*flags: str, **environment: str) -> tuple[int, str]:
     found = subprocess.run(
-        [sys.executable, "-m", "service", *flags],
+        [sys.executable, "-m", "chainzrule.service", *flags],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -181,7 +182,7 @@ def test_sighup_reads_the_repository_again(tmp_path: Path) -> None:
 
 
 def test_sighup_does_no_harm_at_any_time_of_the_start(models: Path) -> None:
-    command = [sys.executable, "-X", "importtime", "-m", "service", "--models", str(models), "--port", "0"]
+    command = [sys.executable, "-X", "importtime", "-m", "chainzrule.service", "--models", str(models), "--port", "0"]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as starting:
         assert starting.stderr is not None
         try:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import uvicorn
 
-from service import protocol
-from service.protocol import HEADERS, BoundedProtocol, sweep
+from chainzrule.service import protocol
+from chainzrule.service.protocol import HEADERS, BoundedProtocol, sweep
 from tests.processes import free_port
 
 pytestmark = pytest.mark.anyio

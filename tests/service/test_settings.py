@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from service.settings import Settings, unknown_variables
+from chainzrule.service.settings import Settings, unknown_variables
 
 ROOT = Path(__file__).parents[2]
 

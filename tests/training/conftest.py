@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 import torch
 
-from service.artifact.card import CategoricalFeature, Feature, NumericFeature, Role, Task
-from training.columns import Columns
-from training.export import export_graphs
-from training.model import FittedModel, TargetScale, last_layer
-from training.nn.network import ChainzRuleNetwork
+from chainzrule.service.artifact.card import CategoricalFeature, Feature, NumericFeature, Role, Task
+from chainzrule.training.columns import Columns
+from chainzrule.training.export.onnx import export_graphs
+from chainzrule.training.nn.fitted import FittedModel, TargetScale, last_layer
+from chainzrule.training.nn.network import ChainzRuleNetwork
 
 MakeModel = Callable[..., FittedModel]
 Exported = tuple[FittedModel, dict[Role, bytes]]

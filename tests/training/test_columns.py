@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from service.artifact.card import CategoricalFeature, Feature, Layout, NumericFeature
-from training.columns import Columns, heavy_tails, with_constraints, with_noise
-from training.errors import ConfigError
+from chainzrule.service.artifact.card import CategoricalFeature, Feature, Layout, NumericFeature
+from chainzrule.training.columns import Columns, heavy_tails, with_constraints, with_noise
+from chainzrule.training.errors import ConfigError
 
 
 def test_a_table_has_a_column_a_number_and_a_block_a_category(features: tuple[Feature, ...]) -> None:

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from training.config import Config, make_config, read_config
-from training.dreg import Schedule
-from training.errors import ConfigError
-from training.penalty import Penalty
+from chainzrule.training.config import Config, make_config, read_config
+from chainzrule.training.errors import ConfigError
+from chainzrule.training.penalties.dreg import Schedule
+from chainzrule.training.penalties.penalty import Penalty
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 TABLE = {"name": "m", "data": {"source": "table", "path": "rows.csv", "target": "y"}}

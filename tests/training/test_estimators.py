@@ -18,11 +18,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from service.artifact.store import read_artifact
+from chainzrule.service.artifact.store import read_artifact
+from chainzrule.training.data.errors import DataError
+from chainzrule.training.estimators import (
+    ChainzRuleClassifier,
+    ChainzRuleEstimator,
+    ChainzRuleOrdinal,
+    ChainzRuleRegressor,
+)
+from chainzrule.training.fitting.loop import Fit
 from tests.processes import service
-from training.data.errors import DataError
-from training.estimators import ChainzRuleClassifier, ChainzRuleEstimator, ChainzRuleOrdinal, ChainzRuleRegressor
-from training.fit import Fit
 
 ESTIMATORS = (ChainzRuleClassifier, ChainzRuleRegressor, ChainzRuleOrdinal)
 LEVELS = ["none", "mild", "severe"]

@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from service.artifact.store import read_artifact
-from training.commandline import main, summary
-from training.config import Config
-from training.fit import Fit, FitReport
-from training.run import RunReport
-from training.verify import Verification
+from chainzrule.service.artifact.store import read_artifact
+from chainzrule.training.commandline import main, summary
+from chainzrule.training.config import Config
+from chainzrule.training.export.verify import Verification
+from chainzrule.training.fitting.loop import Fit, FitReport
+from chainzrule.training.publish.run import RunReport
 
 ARGUMENTS = ["--target", "outcome", "--name", "patients"]
 
@@ -133,7 +133,7 @@ def test_imports_are_interrupted_quietly(tmp_path: Path) -> None:
     swallowed = "try:\n    os.kill(os.getpid(), signal.SIGINT)\nexcept KeyboardInterrupt:\n    pass\n"
     (tmp_path / "torch.py").write_text(f"import os, signal\n{swallowed}")
     done = subprocess.run(
-        [sys.executable, "-m", "training", "fit"],
+        [sys.executable, "-m", "chainzrule.training", "fit"],
         capture_output=True,
         check=False,
         env=os.environ | {"PYTHONPATH": str(tmp_path)},
@@ -160,7 +160,9 @@ def test_imports_are_interrupted_quietly(tmp_path: Path) -> None:
 def test_refusals_take_one_line(
     table: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.run.Run.fit_model", None)  # nothing is trained before everything is checked
+    monkeypatch.setattr(
+        "chainzrule.training.publish.run.Run.fit_model", None
+    )  # nothing is trained before everything is checked
     assert message in error_of(arguments, capsys)
 
 
@@ -184,7 +186,7 @@ def test_bad_data_is_refused_before_training(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pd.read_csv(table).assign(**change).to_csv(table, index=False)
-    monkeypatch.setattr("training.run.Run.fit_model", None)
+    monkeypatch.setattr("chainzrule.training.publish.run.Run.fit_model", None)
     assert message in error_of(["fit", "--csv", str(table), *ARGUMENTS], capsys)
 
 
@@ -207,7 +209,9 @@ def test_help_lists_every_key(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_package_is_a_command() -> None:
-    done = subprocess.run([sys.executable, "-m", "training", "fit"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "chainzrule.training", "fit"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 2
     assert done.stderr.startswith("error: give a CONFIG file")
     assert "Traceback" not in done.stderr

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.artifact.store import Artifact, read_artifact
-from service.runtime.graph import Execution, Graph
-from service.runtime.selfcheck import accept
-from training.config import read_config
+from chainzrule.service.artifact.store import Artifact, read_artifact
+from chainzrule.service.runtime.graph import Execution, Graph
+from chainzrule.service.runtime.selfcheck import accept
+from chainzrule.training.config import read_config
 
 ROOT = Path(__file__).parents[2]
 NAMES = ["breast-cancer", "diabetes", "digits"]

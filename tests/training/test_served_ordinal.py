@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from service.artifact.store import read_artifact
-from service.runtime.graph import Execution
-from service.runtime.model import Model
+from chainzrule.service.artifact.store import read_artifact
+from chainzrule.service.runtime.graph import Execution
+from chainzrule.service.runtime.model import Model
+from chainzrule.training.commandline import main
 from tests.processes import service
-from training.commandline import main
 
 LEVELS = ("none", "mild", "severe", "fatal")
 NOISE = {"age": 2.0, "dose": 0.4}

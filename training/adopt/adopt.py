@@ -11,7 +11,7 @@ import onnxruntime
 import pandas as pd
 from numpy.typing import NDArray
 
-from service.artifact.card import (
+from chainzrule.service.artifact.card import (
     MAX_PROBED_COLUMNS,
     Adoption,
     Differences,
@@ -24,21 +24,21 @@ from service.artifact.card import (
     Task,
     Tensor,
 )
-from service.artifact.store import Artifact, describe_graph, publish
-from service.errors import ArtifactError
-from service.runtime.graph import Execution, Graph, runtime_version
-from service.runtime.model import Inputs, Model, Predictions
-from service.runtime.selfcheck import accept
-from service.stability.differences import central_differences
-from training.adopt.derivative import derivative_graphs
-from training.adopt.head import Head, add_head, meaning
-from training.adopt.sample import Sample, read_sample
-from training.adopt.source import Source, read_source
-from training.adopt.steps import ROWS, Step, choose_step, disagreement, half_jumps
-from training.calibration import DRAWS, NOISE_SCALES, compared, sample, simulate
-from training.errors import AdoptionError
-from training.quality import distribution, of_labels, of_regression
-from training.repository import reserved
+from chainzrule.service.artifact.store import Artifact, describe_graph, publish
+from chainzrule.service.errors import ArtifactError
+from chainzrule.service.runtime.graph import Execution, Graph, runtime_version
+from chainzrule.service.runtime.model import Inputs, Model, Predictions
+from chainzrule.service.runtime.selfcheck import accept
+from chainzrule.service.stability.differences import central_differences
+from chainzrule.training.adopt.derivative import derivative_graphs
+from chainzrule.training.adopt.head import Head, add_head, meaning
+from chainzrule.training.adopt.sample import Sample, read_sample
+from chainzrule.training.adopt.source import Source, read_source
+from chainzrule.training.adopt.steps import ROWS, Step, choose_step, disagreement, half_jumps
+from chainzrule.training.errors import AdoptionError
+from chainzrule.training.measure.calibration import DRAWS, NOISE_SCALES, compared, sample, simulate
+from chainzrule.training.measure.quality import distribution, of_labels, of_regression
+from chainzrule.training.publish.reserve import reserved
 
 TOLERANCE = 1e-5  # of a probability, or of a value relative to the largest
 EXACT, EXACT_KINKED = 1e-2, 0.1  # of the exact derivative with differences: half of the rows, and nine in ten

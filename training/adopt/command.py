@@ -5,10 +5,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from service.errors import ServiceError
-from training.adopt.adopt import AdoptionReport, Order, adopt
-from training.data.errors import DataError
-from training.errors import AdoptionError, TrainingError
+from chainzrule.service.errors import ServiceError
+from chainzrule.training.adopt.adopt import AdoptionReport, Order, adopt
+from chainzrule.training.data.errors import DataError
+from chainzrule.training.errors import AdoptionError, TrainingError
 
 USAGE = 2
 

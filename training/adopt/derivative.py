@@ -11,8 +11,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from training.adopt.source import INPUT, Builder, attribute
-from training.errors import AdoptionError
+from chainzrule.training.adopt.source import INPUT, Builder, attribute
+from chainzrule.training.errors import AdoptionError
 
 Shape = tuple[int, ...]
 

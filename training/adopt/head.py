@@ -8,9 +8,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from service.artifact.card import MAX_SCORES, Task
-from training.adopt.source import OUTPUT, Builder, Source, attribute, prune
-from training.errors import AdoptionError
+from chainzrule.service.artifact.card import MAX_SCORES, Task
+from chainzrule.training.adopt.source import OUTPUT, Builder, Source, attribute, prune
+from chainzrule.training.errors import AdoptionError
 
 LEAST = 1e-7  # of a probability, so that its logarithm is finite
 ROUNDING = 1e-5  # a sum of float32 shares may be a little over 1

@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from service.artifact.card import NumericFeature, Task
-from training.columns import with_noise
-from training.data.columns import NumericColumn, read_column
-from training.data.features import describe
-from training.data.fingerprint import fingerprint_frame
-from training.data.noise import check_float32_spacing
-from training.data.tablefile import read_table
-from training.data.target import read_target
-from training.errors import AdoptionError
+from chainzrule.service.artifact.card import NumericFeature, Task
+from chainzrule.training.columns import with_noise
+from chainzrule.training.data.columns import NumericColumn, read_column
+from chainzrule.training.data.features import describe
+from chainzrule.training.data.fingerprint import fingerprint_frame
+from chainzrule.training.data.noise import check_float32_spacing
+from chainzrule.training.data.tablefile import read_table
+from chainzrule.training.data.target import read_target
+from chainzrule.training.errors import AdoptionError
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import onnx.compose
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from training.errors import AdoptionError
+from chainzrule.training.errors import AdoptionError
 
 OLDEST_OPSET = 9
 DOMAINS = {"": "ai.onnx", "ai.onnx.ml": "ai.onnx.ml"}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.stability.differences import central_differences
+from chainzrule.service.stability.differences import central_differences
 
 Matrix = NDArray[np.float32]
 Floats = NDArray[np.float64]

@@ -7,10 +7,10 @@ import pandas as pd
 from sklearn import datasets
 from sklearn.utils import Bunch
 
-from training.data.dataset import Dataset
-from training.data.errors import DataError
-from training.data.images import image_dataset
-from training.data.table import table_dataset
+from chainzrule.training.data.dataset import Dataset
+from chainzrule.training.data.errors import DataError
+from chainzrule.training.data.images import image_dataset
+from chainzrule.training.data.table import table_dataset
 
 
 def bundled_dataset(name: str, seed: int = 0) -> Dataset:

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
 
-from training.data.errors import DataError
+from chainzrule.training.data.errors import DataError
 
 Role = Literal["auto", "numeric", "categorical"]
 LONGEST_TEXT = 256  # characters of a name or a level, as in the card

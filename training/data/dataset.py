@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.artifact.card import Feature, Layout, Task
+from chainzrule.service.artifact.card import Feature, Layout, Task
 
 
 @dataclass(frozen=True)

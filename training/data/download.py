@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from training.data.errors import DataError
+from chainzrule.training.data.errors import DataError
 
 CHUNK = 1 << 16
 TIMEOUT_SECONDS = 30.0

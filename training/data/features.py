@@ -5,11 +5,11 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from service.artifact.card import CategoricalFeature, Feature, NumericFeature
-from training.data.columns import CategoricalColumn, Column, NumericColumn
-from training.data.errors import DataError
-from training.data.noise import default_noise
-from training.data.weights import median, moments
+from chainzrule.service.artifact.card import CategoricalFeature, Feature, NumericFeature
+from chainzrule.training.data.columns import CategoricalColumn, Column, NumericColumn
+from chainzrule.training.data.errors import DataError
+from chainzrule.training.data.noise import default_noise
+from chainzrule.training.data.weights import median, moments
 
 MISSING = "(missing)"  # the level that stands for a gap
 MOST_LEVELS = 64

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
 
-from training.data.errors import DataError
+from chainzrule.training.data.errors import DataError
 
 
 def fingerprint_arrays(arrays: Mapping[str, NDArray[np.generic]]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.errors import DataError
+from chainzrule.training.data.errors import DataError
 
 UNSIGNED_BYTE = 8
 MOST_BYTES = 1 << 30  # of elements in one file; a header can declare far more than any memory holds

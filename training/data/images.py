@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from service.artifact.card import MAX_SCORES, Layout, NumericFeature
-from training.data.dataset import Dataset, Rows
-from training.data.errors import DataError
-from training.data.fingerprint import fingerprint_arrays
-from training.data.noise import default_noise
+from chainzrule.service.artifact.card import MAX_SCORES, Layout, NumericFeature
+from chainzrule.training.data.dataset import Dataset, Rows
+from chainzrule.training.data.errors import DataError
+from chainzrule.training.data.fingerprint import fingerprint_arrays
+from chainzrule.training.data.noise import default_noise
 
 
 def image_dataset(

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from service.artifact.card import CategoricalFeature, Feature, NumericFeature
-from training.data.columns import (
+from chainzrule.service.artifact.card import CategoricalFeature, Feature, NumericFeature
+from chainzrule.training.data.columns import (
     FLOAT32_LIMIT,
     CategoricalColumn,
     Column,
@@ -16,9 +16,9 @@ from training.data.columns import (
     blank_to_gap,
     read_column,
 )
-from training.data.errors import DataError
-from training.data.features import encode, refuse_id
-from training.data.table import named
+from chainzrule.training.data.errors import DataError
+from chainzrule.training.data.features import encode, refuse_id
+from chainzrule.training.data.table import named
 
 
 def matrix_columns(matrix: NDArray[np.float64], names: Sequence[str]) -> list[Column]:
@@ -33,7 +33,7 @@ def matrix_columns(matrix: NDArray[np.float64], names: Sequence[str]) -> list[Co
 
 
 def table_columns(frame: pd.DataFrame, categorical: Collection[str], numeric: Collection[str]) -> list[Column]:
-    """The columns of a table to fit to, as `training.data.table` reads them.
+    """The columns of a table to fit to, as `chainzrule.training.data.table` reads them.
 
     Args:
         frame: (rows, columns).

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from training.data.dataset import Dataset
-from training.data.download import cache_folder, download
-from training.data.errors import DataError
-from training.data.idx import find_idx, read_idx
-from training.data.images import image_dataset
+from chainzrule.training.data.dataset import Dataset
+from chainzrule.training.data.download import cache_folder, download
+from chainzrule.training.data.errors import DataError
+from chainzrule.training.data.idx import find_idx, read_idx
+from chainzrule.training.data.images import image_dataset
 
 MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from service.artifact.card import Feature, NumericFeature
-from training.data.errors import DataError
+from chainzrule.service.artifact.card import Feature, NumericFeature
+from chainzrule.training.data.errors import DataError
 
 NOISE_SHARE = 0.1  # of the standard deviation, where nobody declared a noise
 SPACING_SHARE = 0.1  # of the noise: the coarsest float32 spacing at which a noise of one sigma still looks smooth

@@ -7,16 +7,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from service.artifact.card import Feature, NumericFeature, Task
-from training.data.columns import LONGEST_TEXT, CategoricalColumn, Column, Role, blank_to_gap, read_column
-from training.data.dataset import Dataset, Rows
-from training.data.errors import DataError
-from training.data.features import describe, encode, refuse_constant, refuse_id
-from training.data.fingerprint import fingerprint_frame
-from training.data.noise import check_float32_spacing
-from training.data.split import split_rows
-from training.data.tablefile import read_table
-from training.data.target import read_target
+from chainzrule.service.artifact.card import Feature, NumericFeature, Task
+from chainzrule.training.data.columns import LONGEST_TEXT, CategoricalColumn, Column, Role, blank_to_gap, read_column
+from chainzrule.training.data.dataset import Dataset, Rows
+from chainzrule.training.data.errors import DataError
+from chainzrule.training.data.features import describe, encode, refuse_constant, refuse_id
+from chainzrule.training.data.fingerprint import fingerprint_frame
+from chainzrule.training.data.noise import check_float32_spacing
+from chainzrule.training.data.split import split_rows
+from chainzrule.training.data.tablefile import read_table
+from chainzrule.training.data.target import read_target
 
 __all__ = ["read_table", "table_dataset"]
 

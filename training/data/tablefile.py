@@ -11,7 +11,7 @@ from typing import IO
 import pandas as pd
 import pyarrow
 
-from training.data.errors import DataError
+from chainzrule.training.data.errors import DataError
 
 SEPARATORS = ",;\t|"
 CSV_SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")

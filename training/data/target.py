@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from service.artifact.card import MAX_SCORES, Task
-from training.data.columns import CategoricalColumn, NumericColumn, Role, read_column
-from training.data.errors import DataError
-from training.data.noise import NOISE_SHARE, spacing_problem
+from chainzrule.service.artifact.card import MAX_SCORES, Task
+from chainzrule.training.data.columns import CategoricalColumn, NumericColumn, Role, read_column
+from chainzrule.training.data.errors import DataError
+from chainzrule.training.data.noise import NOISE_SHARE, spacing_problem
 
 MOST_INTEGER_CLASSES = 20  # whole numbers with more distinct values than this are taken as a quantity
 LEAST_STD, MOST_STD = 1e-15, 1e15  # variances, with room on either side, fit in float32

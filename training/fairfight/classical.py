@@ -9,10 +9,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.linear_model import LogisticRegression, Ridge
 from torch import Tensor, nn
 
-from training.fairfight.measure import Network
-from training.fairfight.problems import Problem
-from training.fairfight.settings import Settings
-from training.fit import Batch
+from chainzrule.training.fairfight.measure import Network
+from chainzrule.training.fairfight.problems import Problem
+from chainzrule.training.fairfight.settings import Settings
+from chainzrule.training.fitting.loop import Batch
 
 METHODS: Mapping[str, str] = {"linear": "Logistic or ridge regression", "boosting": "Histogram gradient boosting"}
 

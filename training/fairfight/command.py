@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from training.fairfight import plan, report
-from training.fairfight.compare import compare
-from training.fairfight.race import Results
+from chainzrule.training.fairfight import plan, report
+from chainzrule.training.fairfight.compare import compare
+from chainzrule.training.fairfight.race import Results
 
 EXAMPLES = """\
 examples:

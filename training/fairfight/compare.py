@@ -5,11 +5,20 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from training.data.errors import DataError
-from training.fairfight.plan import BUDGETS, choose, final, methods, other_strengths, portraits, quickened, tuning
-from training.fairfight.problems import load
-from training.fairfight.race import Results, race
-from training.fairfight.trial import Trial, cost
+from chainzrule.training.data.errors import DataError
+from chainzrule.training.fairfight.plan import (
+    BUDGETS,
+    choose,
+    final,
+    methods,
+    other_strengths,
+    portraits,
+    quickened,
+    tuning,
+)
+from chainzrule.training.fairfight.problems import load
+from chainzrule.training.fairfight.race import Results, race
+from chainzrule.training.fairfight.trial import Trial, cost
 
 
 def compare(

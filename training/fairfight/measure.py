@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from service.artifact.card import Task
-from training.evaluate import agreement, through_link
-from training.fairfight.problems import Problem
-from training.fit import Batch
-from training.losses import task_loss
+from chainzrule.service.artifact.card import Task
+from chainzrule.training.fairfight.problems import Problem
+from chainzrule.training.fitting.loop import Batch
+from chainzrule.training.fitting.losses import task_loss
+from chainzrule.training.measure.outputs import agreement, through_link
 
 Network = Callable[[Tensor], Tensor]
 

@@ -10,18 +10,18 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from training.baseline import count, matching_widths, relu_network
-from training.dreg import Schedule, dreg
-from training.fairfight.penalties import input_gradient_penalty, jacobian_penalty
-from training.fairfight.problems import Kind, Problem
-from training.fairfight.rivals import NeuralOde, kolmogorov_arnold, perceptron, spectrally_normalised
-from training.fairfight.settings import Settings
-from training.fisher import fisher_penalty
-from training.losses import task_loss
-from training.model import last_layer
-from training.nn.jacobian import hidden_weights
-from training.nn.network import ChainzRuleNetwork, Network, ReluNetwork
-from training.objective import Objective, derivative_controlled, plain
+from chainzrule.training.fairfight.penalties import input_gradient_penalty, jacobian_penalty
+from chainzrule.training.fairfight.problems import Kind, Problem
+from chainzrule.training.fairfight.rivals import NeuralOde, kolmogorov_arnold, perceptron, spectrally_normalised
+from chainzrule.training.fairfight.settings import Settings
+from chainzrule.training.fitting.baseline import count, matching_widths, relu_network
+from chainzrule.training.fitting.losses import task_loss
+from chainzrule.training.fitting.objective import Objective, derivative_controlled, plain
+from chainzrule.training.nn.fitted import last_layer
+from chainzrule.training.nn.jacobian import hidden_weights
+from chainzrule.training.nn.network import ChainzRuleNetwork, Network, ReluNetwork
+from chainzrule.training.penalties.dreg import Schedule, dreg
+from chainzrule.training.penalties.fisher import fisher_penalty
 
 Build = Callable[[Problem, Sequence[int], Settings, int], nn.Module]
 MakeObjective = Callable[[nn.Module, Problem, Settings], Objective]

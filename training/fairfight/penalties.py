@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from training.losses import Loss
-from training.objective import Objective
+from chainzrule.training.fitting.losses import Loss
+from chainzrule.training.fitting.objective import Objective
 
 
 def input_gradient_penalty(network: nn.Module, loss: Loss, strength: float) -> Objective:

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from training.fairfight import classical
-from training.fairfight.methods import METHODS
-from training.fairfight.problems import KINDS
-from training.fairfight.settings import Settings
-from training.fairfight.trial import Stage, Trial
+from chainzrule.training.fairfight import classical
+from chainzrule.training.fairfight.methods import METHODS
+from chainzrule.training.fairfight.problems import KINDS
+from chainzrule.training.fairfight.settings import Settings
+from chainzrule.training.fairfight.trial import Stage, Trial
 
 Widths = tuple[int, ...]
 

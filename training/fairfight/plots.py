@@ -8,9 +8,9 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from training.fairfight.methods import METHODS
-from training.fairfight.plan import BUDGETS
-from training.fairfight.summary import Group
+from chainzrule.training.fairfight.methods import METHODS
+from chainzrule.training.fairfight.plan import BUDGETS
+from chainzrule.training.fairfight.summary import Group
 
 COLOURS = ("#0072b2", "#56b4e9", "#999999", "#d55e00", "#e69f00", "#009e73", "#cc79a7", "#000000")
 

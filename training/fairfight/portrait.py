@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training.fairfight.measure import gradient_norms
-from training.fairfight.problems import Problem
-from training.nn.jacobian import forward_mode, hidden_weights
-from training.nn.network import Network
-from training.nn.ordinal import CumulativeLogits
+from chainzrule.training.fairfight.measure import gradient_norms
+from chainzrule.training.fairfight.problems import Problem
+from chainzrule.training.nn.jacobian import forward_mode, hidden_weights
+from chainzrule.training.nn.network import Network
+from chainzrule.training.nn.ordinal import CumulativeLogits
 
 LAYER_ROWS = 100
 QUANTILES = 1001

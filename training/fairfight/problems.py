@@ -9,19 +9,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from service.artifact.card import Task
-from training.columns import Columns
-from training.data.bundled import bundled_dataset
-from training.data.dataset import Dataset, Rows
-from training.data.errors import DataError
-from training.data.mnist import fetch_mnist, load_idx
-from training.data.table import table_dataset
-from training.data.tablefile import read_table
-from training.fairfight.functions import FUNCTIONS, sample
-from training.fit import Batch
-from training.text.encoded import TextFile, encoded
-from training.text.pooled import PooledVectors
-from training.text.reviews import LEVELS, Read, read_sst, read_yelp_sample
+from chainzrule.service.artifact.card import Task
+from chainzrule.training.columns import Columns
+from chainzrule.training.data.bundled import bundled_dataset
+from chainzrule.training.data.dataset import Dataset, Rows
+from chainzrule.training.data.errors import DataError
+from chainzrule.training.data.mnist import fetch_mnist, load_idx
+from chainzrule.training.data.table import table_dataset
+from chainzrule.training.data.tablefile import read_table
+from chainzrule.training.fairfight.functions import FUNCTIONS, sample
+from chainzrule.training.fitting.loop import Batch
+from chainzrule.training.text.encoded import TextFile, encoded
+from chainzrule.training.text.pooled import PooledVectors
+from chainzrule.training.text.reviews import LEVELS, Read, read_sst, read_yelp_sample
 
 Kind = Literal["image", "table", "function"]
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import torch
 from tqdm import tqdm
 
-from training.fairfight.trial import Trial, cost, run
+from chainzrule.training.fairfight.trial import Trial, cost, run
 
 
 class Results:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from training.fairfight import classical, plots
-from training.fairfight.methods import METHODS
-from training.fairfight.plan import BUDGETS, OURS
-from training.fairfight.statistics import Curve, geometric_mean, holm, iso_ratio, paired_p, parameters_at
-from training.fairfight.summary import ORDERED_MEANS, Group, groups, summary
+from chainzrule.training.fairfight import classical, plots
+from chainzrule.training.fairfight.methods import METHODS
+from chainzrule.training.fairfight.plan import BUDGETS, OURS
+from chainzrule.training.fairfight.statistics import Curve, geometric_mean, holm, iso_ratio, paired_p, parameters_at
+from chainzrule.training.fairfight.summary import ORDERED_MEANS, Group, groups, summary
 
 RIVALS = ("relu", "gelu")
 CLAIM = 15.5

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 from torchdiffeq import odeint
 
-from training.nn.network import Output
-from training.nn.ordinal import CumulativeLogits
+from chainzrule.training.nn.network import Output
+from chainzrule.training.nn.ordinal import CumulativeLogits
 
 GAIN = 2.0  # hidden weights after the first layer's have variance 2 / fan-in (He et al. 2015)
 

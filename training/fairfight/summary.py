@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from training.fairfight.plan import BUDGETS
-from training.fairfight.trial import Stage
+from chainzrule.training.fairfight.plan import BUDGETS
+from chainzrule.training.fairfight.trial import Stage
 
 Entry = dict[str, Any]
 

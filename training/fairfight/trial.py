@@ -11,17 +11,17 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from training.config import FitConfig
-from training.errors import DivergenceError
-from training.fairfight import classical
-from training.fairfight.measure import Network, glance, measure
-from training.fairfight.methods import METHODS
-from training.fairfight.portrait import portrait
-from training.fairfight.problems import GIVEN_SPLIT, Problem, load
-from training.fairfight.settings import Settings
-from training.fit import Batch, fit
-from training.losses import task_loss
-from training.nn.ordinal import CumulativeLogits
+from chainzrule.training.config import FitConfig
+from chainzrule.training.errors import DivergenceError
+from chainzrule.training.fairfight import classical
+from chainzrule.training.fairfight.measure import Network, glance, measure
+from chainzrule.training.fairfight.methods import METHODS
+from chainzrule.training.fairfight.portrait import portrait
+from chainzrule.training.fairfight.problems import GIVEN_SPLIT, Problem, load
+from chainzrule.training.fairfight.settings import Settings
+from chainzrule.training.fitting.loop import Batch, fit
+from chainzrule.training.fitting.losses import task_loss
+from chainzrule.training.nn.ordinal import CumulativeLogits
 
 REVISION = 1  # of the procedure: what is cached under another is measured anew
 

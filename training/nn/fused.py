@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from training.nn.functional import polynomial
+from chainzrule.training.nn.functional import polynomial
 
 
 class ValueAndSlope(torch.autograd.Function):

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor
 
-from training.nn.network import Network
+from chainzrule.training.nn.network import Network
 
 
 def forward_mode(

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from training.nn.fused import value_and_slope
+from chainzrule.training.nn.fused import value_and_slope
 
 MAX_DEGREE = 5
 

@@ -10,9 +10,9 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from training.nn.functional import gaussian_mean, gaussian_moment, hermite_fit
-from training.nn.layers import Layer, PolynomialLayer, ReluLayer
-from training.nn.ordinal import CumulativeLogits
+from chainzrule.training.nn.functional import gaussian_mean, gaussian_moment, hermite_fit
+from chainzrule.training.nn.layers import Layer, PolynomialLayer, ReluLayer
+from chainzrule.training.nn.ordinal import CumulativeLogits
 
 FITTED = 2.0
 SHALLOW = 2  # hidden layers

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.artifact.card import NumericFeature
-from training.data.dataset import Dataset, Rows
-from training.data.fingerprint import fingerprint_arrays
-from training.data.noise import default_noise
-from training.text.encoded import TextFile, encoded
-from training.text.encoding import Encoding
-from training.text.reviews import LEVELS, read_yelp_full
+from chainzrule.service.artifact.card import NumericFeature
+from chainzrule.training.data.dataset import Dataset, Rows
+from chainzrule.training.data.fingerprint import fingerprint_arrays
+from chainzrule.training.data.noise import default_noise
+from chainzrule.training.text.encoded import TextFile, encoded
+from chainzrule.training.text.encoding import Encoding
+from chainzrule.training.text.reviews import LEVELS, read_yelp_full
 
 CHUNK = 1 << 14  # rows at a time
 

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from training.data.download import cache_folder
-from training.data.errors import DataError
-from training.data.fingerprint import fingerprint_file
-from training.text.encoding import Encode, Encoding
-from training.text.reviews import Read, Review
+from chainzrule.training.data.download import cache_folder
+from chainzrule.training.data.errors import DataError
+from chainzrule.training.data.fingerprint import fingerprint_file
+from chainzrule.training.text.encoding import Encode, Encoding
+from chainzrule.training.text.reviews import Read, Review
 
 CHUNK = 1024  # texts at a time
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.fingerprint import fingerprint_file
-from training.text.encoding import Encode
-from training.text.vectors import WordVectors, dimension, read_vectors
-from training.text.words import words
+from chainzrule.training.data.fingerprint import fingerprint_file
+from chainzrule.training.text.encoding import Encode
+from chainzrule.training.text.vectors import WordVectors, dimension, read_vectors
+from chainzrule.training.text.words import words
 
 REVISION = 1  # of the words and the pooling
 

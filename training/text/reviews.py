@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from training.data.errors import DataError
+from chainzrule.training.data.errors import DataError
 
 LEVELS = 5
 LONGEST_TEXT = 131_072  # characters: a quote that is never closed is found here, not at the end of the file

@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from training.data.errors import DataError
-from training.data.fingerprint import fingerprint_file
-from training.text.encoding import Encode
+from chainzrule.training.data.errors import DataError
+from chainzrule.training.data.fingerprint import fingerprint_file
+from chainzrule.training.text.encoding import Encode
 
 REVISION = 1  # of what is computed from the folder's files
 BATCH = 32  # texts of about one length

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.errors import DataError
+from chainzrule.training.data.errors import DataError
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,17 @@ import orjson
 from numpy.typing import NDArray
 from starlette.responses import Response
 
-from service.api.context import Context
-from service.api.exchange import Endpoint
-from service.api.incoming import Answer, Incoming
-from service.api.measuring import check_measuring
-from service.api.oip.request import Bounds, InferRequest, Values, WantedOutput, read_infer_request
-from service.api.oip.tensormap import TensorMap, tensor_map, to_matrix, to_tensor
-from service.api.oip.tensors import TensorSpec, to_bytes
-from service.api.predict import require_finite
-from service.api.requests import read_timeout
-from service.errors import InvalidInput, NonFiniteOutput, TooLarge
-from service.served import ServedModel, inputs_of
+from chainzrule.service.api.context import Context
+from chainzrule.service.api.exchange import Endpoint
+from chainzrule.service.api.incoming import Answer, Incoming
+from chainzrule.service.api.oip.request import Bounds, InferRequest, Values, WantedOutput, read_infer_request
+from chainzrule.service.api.oip.tensormap import TensorMap, tensor_map, to_matrix, to_tensor
+from chainzrule.service.api.oip.tensors import TensorSpec, to_bytes
+from chainzrule.service.api.predict import require_finite
+from chainzrule.service.api.requests import read_timeout
+from chainzrule.service.errors import InvalidInput, NonFiniteOutput, TooLarge
+from chainzrule.service.serving.measuring import check_measuring, seconds_until
+from chainzrule.service.serving.version import ServedModel, inputs_of
 
 PLAIN_OUTPUTS = frozenset(("label", "value", "probabilities", "scores"))
 
@@ -45,7 +45,7 @@ def infer_endpoint(context: Context) -> Endpoint:
         # Who asks for no measure needs none; the usual outputs hold several.
         measured = any(output.name not in PLAIN_OUTPUTS for output in outputs)
         if measured:
-            check_measuring(context, served, len(features), deadline, "inputs")
+            check_measuring(served, len(features), context.settings.max_draws, seconds_until(deadline), "inputs")
         share = await served.predict(inputs_of(features, wanted.noise_scale, wanted.observe), deadline, measured)
         require_finite(share, "inputs")
         derivatives = await _jacobian(served, features, deadline) if jacobian else None

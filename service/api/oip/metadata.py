@@ -3,11 +3,11 @@
 import orjson
 from starlette.responses import Response
 
-from service.api.context import Context
-from service.api.exchange import Endpoint
-from service.api.incoming import Answer, Incoming
-from service.api.oip.tensormap import input_specs, usual_outputs
-from service.errors import NotReady
+from chainzrule.service.api.context import Context
+from chainzrule.service.api.exchange import Endpoint
+from chainzrule.service.api.incoming import Answer, Incoming
+from chainzrule.service.api.oip.tensormap import input_specs, usual_outputs
+from chainzrule.service.errors import NotReady
 
 EXTENSIONS = ("binary_tensor_data", "model_repository", "statistics")
 

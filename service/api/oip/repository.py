@@ -5,12 +5,12 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
-from service.api.body import parse_object, read_body
-from service.api.context import Context
-from service.api.exchange import Endpoint
-from service.api.incoming import Answer, Incoming
-from service.errors import Forbidden, InvalidInput, NotReady
-from service.runtime.catalog import State
+from chainzrule.service.api.body import parse_object, read_body
+from chainzrule.service.api.context import Context
+from chainzrule.service.api.exchange import Endpoint
+from chainzrule.service.api.incoming import Answer, Incoming
+from chainzrule.service.errors import Forbidden, InvalidInput, NotReady
+from chainzrule.service.serving.catalog import State
 
 # The extension has no FAILED: clients know these.
 _STATES = {State.LOADING: "LOADING", State.READY: "READY", State.FAILED: "UNAVAILABLE"}

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.api.body import LARGE_BODY, parse_object, read_body
-from service.api.incoming import Incoming
-from service.api.oip.tensors import (
+from chainzrule.service.api.body import LARGE_BODY, parse_object, read_body
+from chainzrule.service.api.incoming import Incoming
+from chainzrule.service.api.oip.tensors import (
     TensorSpec,
     check_shape,
     floats_from_bytes,
@@ -19,8 +19,8 @@ from service.api.oip.tensors import (
     texts_from_bytes,
     texts_from_json,
 )
-from service.api.requests import MAX_NOISE_SCALE
-from service.errors import InvalidInput, UnsupportedMedia
+from chainzrule.service.errors import InvalidInput, UnsupportedMedia
+from chainzrule.service.serving.question import MAX_NOISE_SCALE
 
 JSON_LENGTH = b"inference-header-content-length"
 Values = NDArray[np.float32] | list[str]

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.api.oip.request import Values
-from service.api.oip.tensors import TensorSpec
-from service.artifact.card import ModelCard, NumericFeature
-from service.errors import InvalidInput
-from service.runtime.model import Predictions
-from service.runtime.rows import RowEncoder
-from service.stability.verdict import VERDICTS
+from chainzrule.service.api.oip.request import Values
+from chainzrule.service.api.oip.tensors import TensorSpec
+from chainzrule.service.artifact.card import ModelCard, NumericFeature
+from chainzrule.service.errors import InvalidInput
+from chainzrule.service.runtime.model import Predictions
+from chainzrule.service.runtime.rows import RowEncoder
+from chainzrule.service.stability.verdict import VERDICTS
 
 FEATURES = "features"
 

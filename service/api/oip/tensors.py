@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import InvalidInput, TooLarge
+from chainzrule.service.errors import InvalidInput, TooLarge
 
 _NUMBERS = frozenset((int, float))
 

@@ -13,10 +13,10 @@ import uvicorn
 from starlette.types import Message
 from uvicorn.server import ServerState
 
-from service.app import create_app
-from service.errors import ServiceError
-from service.protocol import BoundedProtocol
-from service.settings import Settings
+from chainzrule.service.app import create_app
+from chainzrule.service.errors import ServiceError
+from chainzrule.service.protocol import BoundedProtocol
+from chainzrule.service.settings import Settings
 from tests.artifacts import CLASSIFIER
 from tests.service.api.test_problems import assert_problem
 from tests.service.conftest import Serving
@@ -234,13 +234,13 @@ async def test_the_access_log_is_off_by_default_and_never_has_inputs(
     caplog.set_level(logging.INFO)
     async with serving(CLASSIFIER) as client:
         await client.get("/sensitivity?x=1.25,2")
-        assert not [record for record in caplog.records if record.name == "service.access"]
+        assert not [record for record in caplog.records if record.name == "chainzrule.access"]
     async with serving(access_log=True) as client:
         await client.get("/sensitivity?x=s3cret&model=s3cret")
         await client.post("/predict", json={"s3cret": 1})
         await client.get("/s3cret")
         await client.request("S3CRET", "/healthz")
-    records = [record for record in caplog.records if record.name == "service.access"]
+    records = [record for record in caplog.records if record.name == "chainzrule.access"]
     found = [(r.method, r.route, r.status) for r in records]  # type: ignore[attr-defined]
     assert found == [
         ("GET", "/sensitivity", 404),
@@ -248,7 +248,7 @@ async def test_the_access_log_is_off_by_default_and_never_has_inputs(
         ("GET", "unmatched", 404),
         ("OTHER", "/healthz", 405),
     ]
-    own = [record for record in caplog.records if record.name.startswith("service")]
+    own = [record for record in caplog.records if record.name.startswith("chainzrule")]
     assert not [record for record in own if "s3cret" in str(record.__dict__).lower()]
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from service.api.schemas import Readiness
-from service.app import create_app, refresh
+from chainzrule.service.api.schemas import Readiness
+from chainzrule.service.app import create_app, refresh
 from tests.artifacts import BINARY, CLASSIFIER
 from tests.service.conftest import Serving
 

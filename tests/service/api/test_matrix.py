@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.body import parse_object
-from service.api.matrix import MatrixParser
-from service.errors import InvalidInput, MalformedRequest
+from chainzrule.service.api.body import parse_object
+from chainzrule.service.api.matrix import MatrixParser
+from chainzrule.service.errors import InvalidInput, MalformedRequest
 
 GENERAL = {
     "object rows": b'{"instances": [{"a": 1}]}',

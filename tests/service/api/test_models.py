@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from service.api.schemas import ModelList, StabilityAnswer
+from chainzrule.service.api.schemas import ModelList, StabilityAnswer
 from tests.artifacts import ALL, CLASSIFIER, IMAGE, MIXED, SLOW, Toy, numeric
 from tests.service.conftest import Serving
 

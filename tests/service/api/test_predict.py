@@ -8,8 +8,8 @@ import httpx
 import numpy as np
 import pytest
 
-from service.api.schemas import PredictionAnswer
-from service.stability.measures import diagnose
+from chainzrule.service.api.schemas import PredictionAnswer
+from chainzrule.service.stability.measures import diagnose
 from tests.answers import assert_same
 from tests.artifacts import ALL, BINARY, CLASSIFIER, CUBIC, IMAGE, MIXED, ORDINAL, REGRESSION, SLOW, Toy, normal_tail
 from tests.service.conftest import Serving

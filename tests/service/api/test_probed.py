@@ -6,8 +6,8 @@ import httpx
 import numpy as np
 import pytest
 
-from service.api.schemas import PredictionAnswer, SensitivityAnswer
-from service.stability.measures import diagnose
+from chainzrule.service.api.schemas import PredictionAnswer, SensitivityAnswer
+from chainzrule.service.stability.measures import diagnose
 from tests.answers import assert_same, flat
 from tests.artifacts import BINARY, CLASSIFIER, CUBIC, REGRESSION, Toy, probed
 from tests.service.conftest import Serving

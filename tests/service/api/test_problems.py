@@ -14,10 +14,10 @@ import httpx
 import orjson
 import pytest
 
-from service import errors
-from service.api.problems import PROBLEMS, problem_of
-from service.api.schemas import Problem
-from service.errors import ServiceError
+from chainzrule.service import errors
+from chainzrule.service.api.problems import PROBLEMS, problem_of
+from chainzrule.service.api.schemas import Problem
+from chainzrule.service.errors import ServiceError
 from tests.artifacts import CLASSIFIER
 from tests.service.conftest import Serving
 
@@ -590,7 +590,7 @@ NEVER_MET_BY_A_REQUEST = {errors.ArtifactError, errors.DeviceError}
 
 
 def test_every_error_a_request_can_meet_has_a_status() -> None:
-    own = {kind for kind in leaves(ServiceError) if kind.__module__ == "service.errors"}
+    own = {kind for kind in leaves(ServiceError) if kind.__module__ == "chainzrule.service.errors"}
     assert set(PROBLEMS) == own - NEVER_MET_BY_A_REQUEST
     slugs = [slug for _, slug in PROBLEMS.values()]
     assert len(set(slugs)) == len(slugs)
@@ -600,7 +600,7 @@ def test_every_error_a_request_can_meet_has_a_status() -> None:
 def test_the_tree_is_drawn_in_the_docstring() -> None:
     drawn = str(errors.__doc__)
     for kind in leaves(ServiceError):
-        if kind.__module__ == "service.errors":
+        if kind.__module__ == "chainzrule.service.errors":
             assert f"── {kind.__name__} " in drawn
             assert inspect.getdoc(kind)
 

@@ -9,8 +9,8 @@ import onnx
 import pytest
 from onnx.utils import Extractor
 
-from service.api.schemas import SensitivityAnswer
-from service.artifact.card import Distribution, Reference
+from chainzrule.service.api.schemas import SensitivityAnswer
+from chainzrule.service.artifact.card import Distribution, Reference
 from tests.answers import assert_same
 from tests.artifacts import CLASSIFIER, CUBIC, Toy, numeric
 from tests.service.conftest import Serving

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.runtime.cpu import available_cpus
+from chainzrule.service.runtime.cpu import available_cpus
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from service.errors import ArtifactError, DeviceError
-from service.runtime import graph as module
-from service.runtime.graph import Execution, Graph, choose_execution, runtime_version
+from chainzrule.service.errors import ArtifactError, DeviceError
+from chainzrule.service.runtime import graph as module
+from chainzrule.service.runtime.graph import Execution, Graph, choose_execution, runtime_version
 from tests.artifacts import BINARY, CLASSIFIER
 
 CPU = Execution("cpu", threads=1)

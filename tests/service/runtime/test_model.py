@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from service.artifact.card import Distribution
-from service.runtime.graph import Execution
-from service.runtime.model import Inputs, Model
-from service.served import inputs_of
-from service.stability.measures import diagnose
-from service.stability.verdict import Thresholds
+from chainzrule.service.artifact.card import Distribution
+from chainzrule.service.runtime.graph import Execution
+from chainzrule.service.runtime.model import Inputs, Model
+from chainzrule.service.serving.version import inputs_of
+from chainzrule.service.stability.measures import diagnose
+from chainzrule.service.stability.verdict import Thresholds
 from tests.answers import assert_same
 from tests.artifacts import ALL, BINARY, CLASSIFIER, CUBIC, IMAGE, MIXED, ORDINAL, REGRESSION, SILENT, Toy, normal_tail
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from service.errors import ArtifactError
-from service.runtime import selfcheck
-from service.runtime.graph import BOUND_ROWS, Execution, Graph
-from service.runtime.parity import PARITY_TOLERANCE, differences, require_parity
+from chainzrule.service.errors import ArtifactError
+from chainzrule.service.runtime import selfcheck
+from chainzrule.service.runtime.graph import BOUND_ROWS, Execution, Graph
+from chainzrule.service.runtime.parity import PARITY_TOLERANCE, differences, require_parity
 from tests.artifacts import CLASSIFIER, CUBIC, ORDINAL, Toy
 
 CPU = Execution("cpu", threads=1)
@@ -85,7 +85,7 @@ def test_a_version_is_held_against_the_cpu_when_it_runs_elsewhere(
 ) -> None:
     # Where there is no other device, the CPU is given another's name: buffers are bound on it, and the check is made.
     monkeypatch.setattr(Execution, "provider", property(lambda self: "CPUExecutionProvider"))
-    monkeypatch.setattr("service.runtime.graph._providers", lambda execution: ["CPUExecutionProvider"])
+    monkeypatch.setattr("chainzrule.service.runtime.graph._providers", lambda execution: ["CPUExecutionProvider"])
     bind = Graph.bind
     monkeypatch.setattr(Graph, "bind", lambda self, device: bind(self, "cpu"))
     with caplog.at_level(logging.INFO):

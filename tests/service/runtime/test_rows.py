@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.errors import InvalidInput
-from service.runtime.rows import RowEncoder
+from chainzrule.service.errors import InvalidInput
+from chainzrule.service.runtime.rows import RowEncoder
 from tests.artifacts import CLASSIFIER, IMAGE, MIXED, numeric
 
 PLAIN = RowEncoder(CLASSIFIER.card())
@@ -216,7 +216,7 @@ def test_a_lone_row_is_compared_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [[-10.0, 10.0], [-10.0001, 0.0], [0.0, 10.0001], [0.1, 0.3], [1e30, -1e30]]
     toy = replace(CLASSIFIER, features=(numeric("a", low=0.1, high=0.3), numeric("b")))
     for most in (64, 1):  # columns that are compared one by one
-        monkeypatch.setattr("service.runtime.rows.FEW_COLUMNS", most)
+        monkeypatch.setattr("chainzrule.service.runtime.rows.FEW_COLUMNS", most)
         for encoder in (RowEncoder(toy.card()), RowEncoder(CLASSIFIER.card())):
             expected = encoder.outside(encoder.encode(rows)).any(axis=1).tolist()
             assert {True, False} == set(expected)

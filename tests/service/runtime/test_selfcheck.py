@@ -8,10 +8,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from service.artifact.card import Role
-from service.errors import ArtifactError
-from service.runtime.graph import Execution
-from service.runtime.selfcheck import accept, golden_features, load
+from chainzrule.service.artifact.card import Role
+from chainzrule.service.errors import ArtifactError
+from chainzrule.service.runtime.graph import Execution
+from chainzrule.service.runtime.selfcheck import accept, golden_features, load
 from tests.artifacts import ALL, CLASSIFIER, MIXED, ORDINAL, REGRESSION, Toy, edited, tensor
 
 CPU = Execution("cpu", threads=1)

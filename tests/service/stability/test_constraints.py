@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from service.artifact.card import ModelCard
-from service.stability.constraints import Constraints
+from chainzrule.service.artifact.card import ModelCard
+from chainzrule.service.stability.constraints import Constraints
 from tests.artifacts import BINARY, CLASSIFIER, IMAGE, REGRESSION, Toy, categorical, numeric
 
 FEATURES = (

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.stability.differences import central_differences
-from service.stability.draws import Moved, NoiseDraws
+from chainzrule.service.stability.differences import central_differences
+from chainzrule.service.stability.draws import Moved, NoiseDraws
 
 NOISE = np.array([0.5, 0.0, 0.2])
 
@@ -78,8 +78,8 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         return drawn.slope, drawn.covariance, drawn.diagnosis.flip_probability, slopes
 
     whole = both()
-    monkeypatch.setattr("service.stability.draws.CHUNK", 1)
-    monkeypatch.setattr("service.stability.differences.CHUNK", 1)
+    monkeypatch.setattr("chainzrule.service.stability.draws.CHUNK", 1)
+    monkeypatch.setattr("chainzrule.service.stability.differences.CHUNK", 1)
     for part, expected in zip(both(), whole, strict=True):
         np.testing.assert_allclose(part, expected, rtol=1e-6, atol=1e-12)
 

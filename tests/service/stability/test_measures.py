@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from service.artifact.card import Task
-from service.stability.measures import Diagnosis, diagnose
+from chainzrule.service.artifact.card import Task
+from chainzrule.service.stability.measures import Diagnosis, diagnose
 
 Floats = NDArray[np.float64]
 TASKS: tuple[Task, ...] = ("classification", "ordinal", "regression")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from service.artifact.card import Task
-from service.stability.montecarlo import Tally, labels, outputs
+from chainzrule.service.artifact.card import Task
+from chainzrule.service.stability.montecarlo import Tally, labels, outputs
 
 
 def tally(task: Task, own: np.ndarray, moved: np.ndarray, parts: int = 3) -> Tally:

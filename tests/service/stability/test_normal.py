@@ -5,8 +5,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from service.stability import normal_row
-from service.stability.normal import any_negative, both_above, density, tail
+from chainzrule.service.stability.lone import normal as normal_row
+from chainzrule.service.stability.normal import any_negative, both_above, density, tail
 
 
 def random_covariance(rng: np.random.Generator, size: int, rank: int) -> NDArray[np.float64]:

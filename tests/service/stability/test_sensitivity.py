@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from service.stability.sensitivity import sensitivity
+from chainzrule.service.stability.sensitivity import sensitivity
 
 
 def test_effects_and_shares() -> None:

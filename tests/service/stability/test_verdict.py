@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.artifact.card import Distribution, Reference, Task
-from service.stability.measures import Diagnosis
-from service.stability.verdict import Thresholds, Verdicts, judge, percentile, reference_unstable_share
+from chainzrule.service.artifact.card import Distribution, Reference, Task
+from chainzrule.service.stability.measures import Diagnosis
+from chainzrule.service.stability.verdict import Thresholds, Verdicts, judge, percentile, reference_unstable_share
 
 TINY = 1e-9
 

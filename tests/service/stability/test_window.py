@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from service.artifact.card import Distribution, Reference
-from service.stability.window import Window, tail_ratio
+from chainzrule.service.artifact.card import Distribution, Reference
+from chainzrule.service.stability.window import Window, tail_ratio
 
 
 def reference(mean: float = 2.0) -> Reference:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
-from service.telemetry.histogram import BatchHistogram
+from chainzrule.service.telemetry.histogram import BatchHistogram
 
 BUCKETS = (0.1, 0.5, 1.0, 5.0)
 

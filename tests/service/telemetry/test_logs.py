@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.telemetry import logs
-from service.telemetry.logs import configure_logs, request_id
+from chainzrule.service.telemetry import logs
+from chainzrule.service.telemetry.logs import configure_logs, request_id
 
 
 @pytest.fixture

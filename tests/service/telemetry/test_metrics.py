@@ -14,7 +14,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from service.telemetry.metrics import Metrics
+from chainzrule.service.telemetry.metrics import Metrics
 from tests.artifacts import BINARY, CLASSIFIER, CUBIC, IMAGE, REGRESSION, SILENT, SLOW, Toy, numeric
 from tests.service.conftest import Serving
 

@@ -23,10 +23,10 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from service.artifact.store import read_artifact
-from service.runtime.rows import RowEncoder
+from chainzrule.service.artifact.store import read_artifact
+from chainzrule.service.runtime.rows import RowEncoder
+from chainzrule.training.adopt.command import main
 from tests.service.conftest import serve
-from training.adopt.command import main
 
 Floats = NDArray[np.float64]
 Predict = Callable[[NDArray[np.float32]], Floats]

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
-from service.artifact.card import CategoricalFeature, NumericFeature
-from training.data.bundled import BUNDLED, bundled_dataset
-from training.data.errors import DataError
+from chainzrule.service.artifact.card import CategoricalFeature, NumericFeature
+from chainzrule.training.data.bundled import BUNDLED, bundled_dataset
+from chainzrule.training.data.errors import DataError
 
 
 @pytest.mark.parametrize("name", BUNDLED)

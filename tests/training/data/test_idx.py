@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from training.data.errors import DataError
-from training.data.idx import find_idx, read_idx
+from chainzrule.training.data.errors import DataError
+from chainzrule.training.data.idx import find_idx, read_idx
 
 
 def idx(array):

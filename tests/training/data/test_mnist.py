@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.data import mnist
-from training.data.download import cache_folder
-from training.data.errors import DataError
-from training.data.idx import read_idx
-from training.data.mnist import CHECKSUMS, fetch_mnist, load_idx, load_mnist
+from chainzrule.training.data import mnist
+from chainzrule.training.data.download import cache_folder
+from chainzrule.training.data.errors import DataError
+from chainzrule.training.data.idx import read_idx
+from chainzrule.training.data.mnist import CHECKSUMS, fetch_mnist, load_idx, load_mnist
 
 DATA = Path(__file__).parents[2] / "data"
 TEST_CHECKSUMS = {name: sha256 for name, sha256 in CHECKSUMS.items() if name.startswith("t10k")}

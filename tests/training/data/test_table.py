@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.artifact.card import CategoricalFeature, NumericFeature
-from training.data.columns import read_column
-from training.data.errors import DataError
-from training.data.features import MISSING, describe, encode
-from training.data.fingerprint import fingerprint_frame
-from training.data.noise import check_float32_spacing
-from training.data.table import read_table, table_dataset
+from chainzrule.service.artifact.card import CategoricalFeature, NumericFeature
+from chainzrule.training.data.columns import read_column
+from chainzrule.training.data.errors import DataError
+from chainzrule.training.data.features import MISSING, describe, encode
+from chainzrule.training.data.fingerprint import fingerprint_frame
+from chainzrule.training.data.noise import check_float32_spacing
+from chainzrule.training.data.table import read_table, table_dataset
 
 ROWS = 60
 RNG = np.random.default_rng(1)

@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from training.data.errors import DataError
-from training.data.table import read_table
+from chainzrule.training.data.errors import DataError
+from chainzrule.training.data.table import read_table
 
 TEXT = "age,town,bought\n31,Köln,yes\n,Graz,no\n"
 

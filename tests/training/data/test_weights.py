@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.data.weights import median, merge, moments
+from chainzrule.training.data.weights import median, merge, moments
 
 VALUES = np.random.default_rng(0).normal(3.0, 2.0, (40, 3))
 WEIGHTS = np.random.default_rng(1).integers(1, 5, 40).astype(float)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from training.commandline import main
-from training.fairfight.plan import tuning
-from training.fairfight.race import Results
+from chainzrule.training.commandline import main
+from chainzrule.training.fairfight.plan import tuning
+from chainzrule.training.fairfight.race import Results
 
 
 def test_a_comparison_writes_its_report_and_takes_up_its_results(

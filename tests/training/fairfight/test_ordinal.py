@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from training.commandline import main
-from training.fairfight import classical
-from training.fairfight.methods import METHODS
-from training.fairfight.plan import final, portraits, tuning
-from training.fairfight.problems import load
-from training.fairfight.trial import run
+from chainzrule.training.commandline import main
+from chainzrule.training.fairfight import classical
+from chainzrule.training.fairfight.methods import METHODS
+from chainzrule.training.fairfight.plan import final, portraits, tuning
+from chainzrule.training.fairfight.problems import load
+from chainzrule.training.fairfight.trial import run
 
 
 @pytest.mark.parametrize("method", [*METHODS, *classical.METHODS])

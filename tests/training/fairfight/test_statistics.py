@@ -1,6 +1,6 @@
 import pytest
 
-from training.fairfight.statistics import holm, iso_ratio, paired_p, parameters_at
+from chainzrule.training.fairfight.statistics import holm, iso_ratio, paired_p, parameters_at
 
 
 def test_parameters_are_read_between_the_sizes_in_their_logarithm() -> None:

@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from training.fairfight import classical
-from training.fairfight.methods import METHODS
-from training.fairfight.plan import choose, final, other_strengths, quickened, tuning
-from training.fairfight.settings import Settings
-from training.fairfight.trial import run
+from chainzrule.training.fairfight import classical
+from chainzrule.training.fairfight.methods import METHODS
+from chainzrule.training.fairfight.plan import choose, final, other_strengths, quickened, tuning
+from chainzrule.training.fairfight.settings import Settings
+from chainzrule.training.fairfight.trial import run
 
 
 @pytest.mark.parametrize("method", [*METHODS, *classical.METHODS])

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 
-from training.nn.functional import gaussian_mean, gaussian_moment, hermite_fit, polynomial
+from chainzrule.training.nn.functional import gaussian_mean, gaussian_moment, hermite_fit, polynomial
 
 
 @given(degree=st.integers(1, 5), seed=st.integers(0, 10**6))

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
 
-from training.nn.functional import polynomial
-from training.nn.fused import LayerPenalties, value_and_slope
+from chainzrule.training.nn.functional import polynomial
+from chainzrule.training.nn.fused import LayerPenalties, value_and_slope
 
 
 def tensors(degree: int, dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, torch.Tensor]:

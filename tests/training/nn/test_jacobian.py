@@ -2,8 +2,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.nn.jacobian import forward_mode, hidden_weights, input_jacobian, output_side
-from training.nn.network import ChainzRuleNetwork, ReluNetwork
+from chainzrule.training.nn.jacobian import forward_mode, hidden_weights, input_jacobian, output_side
+from chainzrule.training.nn.network import ChainzRuleNetwork, ReluNetwork
 
 shapes = st.tuples(
     st.integers(1, 9),  # inputs

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from training.nn.layers import MAX_DEGREE, PolynomialLayer, ReluLayer
+from chainzrule.training.nn.layers import MAX_DEGREE, PolynomialLayer, ReluLayer
 
 
 @pytest.mark.parametrize("degree", range(1, MAX_DEGREE + 1))

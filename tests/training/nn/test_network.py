@@ -2,12 +2,12 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from training.config import FitConfig
-from training.dreg import Schedule
-from training.fit import fit
-from training.losses import classification
-from training.nn.network import DEEP_SPREAD, ChainzRuleNetwork, ReluNetwork
-from training.objective import derivative_controlled
+from chainzrule.training.config import FitConfig
+from chainzrule.training.fitting.loop import fit
+from chainzrule.training.fitting.losses import classification
+from chainzrule.training.fitting.objective import derivative_controlled
+from chainzrule.training.nn.network import DEEP_SPREAD, ChainzRuleNetwork, ReluNetwork
+from chainzrule.training.penalties.dreg import Schedule
 
 
 def network(hidden: tuple[int, ...], degree: int = 3, seed: int = 0) -> ChainzRuleNetwork:

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.nn.ordinal import CumulativeLogits, level_probabilities, level_widths, log_likelihood
+from chainzrule.training.nn.ordinal import CumulativeLogits, level_probabilities, level_widths, log_likelihood
 
 
 def layer(scores: int = 4, seed: int = 0) -> CumulativeLogits:

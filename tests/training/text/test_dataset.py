@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from service.artifact.store import read_artifact
-from training.commandline import main
-from training.config import read_config
-from training.nn.network import ChainzRuleNetwork
-from training.nn.ordinal import CumulativeLogits
-from training.text import dataset as module
-from training.text.dataset import yelp_full
-from training.text.pooled import PooledVectors
+from chainzrule.service.artifact.store import read_artifact
+from chainzrule.training.commandline import main
+from chainzrule.training.config import read_config
+from chainzrule.training.nn.network import ChainzRuleNetwork
+from chainzrule.training.nn.ordinal import CumulativeLogits
+from chainzrule.training.text import dataset as module
+from chainzrule.training.text.dataset import yelp_full
+from chainzrule.training.text.pooled import PooledVectors
 
 CONFIGS = Path(__file__).parents[3] / "training" / "configs"
 SMALL = """

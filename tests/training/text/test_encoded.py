@@ -3,11 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.data.errors import DataError
-from training.text import encoded as module
-from training.text.encoded import EncodedTexts, TextFile, encoded
-from training.text.pooled import PooledVectors
-from training.text.reviews import read_yelp_full
+from chainzrule.training.data.errors import DataError
+from chainzrule.training.text import encoded as module
+from chainzrule.training.text.encoded import EncodedTexts, TextFile, encoded
+from chainzrule.training.text.pooled import PooledVectors
+from chainzrule.training.text.reviews import read_yelp_full
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from training.data.errors import DataError
-from training.text.reviews import Read, Review, read_sst, read_yelp_full, read_yelp_sample
+from chainzrule.training.data.errors import DataError
+from chainzrule.training.text.reviews import Read, Review, read_sst, read_yelp_full, read_yelp_sample
 
 
 def test_the_official_yelp_format_is_read(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 from scipy.special import erf
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from training.data.errors import DataError
-from training.text.sentences import SentenceVectors
+from chainzrule.training.data.errors import DataError
+from chainzrule.training.text.sentences import SentenceVectors
 
 WIDTH, HEADS, INNER, LAYERS, LONGEST, EPSILON = 12, 3, 20, 2, 6, 1e-12
 WORDS = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "good", "bad", "food", "the"]

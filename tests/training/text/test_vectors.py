@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.data.errors import DataError
-from training.text.vectors import read_vectors
+from chainzrule.training.data.errors import DataError
+from chainzrule.training.text.vectors import read_vectors
 
 
 def test_only_wanted_words_are_kept(tmp_path: Path) -> None:

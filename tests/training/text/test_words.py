@@ -1,4 +1,4 @@
-from training.text.words import words
+from chainzrule.training.text.words import words
 
 
 def test_words_are_lower_case_and_marks_stand_alone() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from service.api.oip.schemas import InferenceAnswer
+from chainzrule.service.api.oip.schemas import InferenceAnswer
 from tests.artifacts import MIXED, Toy
 
 LENGTH = "Inference-Header-Content-Length"

@@ -8,8 +8,8 @@ import httpx
 import orjson
 import pytest
 
-from service.api.problems import PROBLEMS, problem_of
-from service.errors import ServiceError
+from chainzrule.service.api.problems import PROBLEMS, problem_of
+from chainzrule.service.errors import ServiceError
 from tests.artifacts import CLASSIFIER, MIXED, SLOW
 from tests.service.api.oip.messages import Tensor, assert_error, features, infer, inputs, message, post
 from tests.service.conftest import Serving

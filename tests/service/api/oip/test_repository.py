@@ -10,7 +10,7 @@ import httpx
 import orjson
 import pytest
 
-from service.app import refresh
+from chainzrule.service.app import refresh
 from tests.artifacts import CLASSIFIER, REGRESSION
 from tests.service.api.oip.messages import assert_error, features, infer, message, post
 from tests.service.conftest import Serving, serve

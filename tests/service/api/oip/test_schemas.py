@@ -6,8 +6,8 @@ import httpx
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from service.api.oip.schemas import Failure, InferenceQuestion
-from service.api.routes import Route, routes
+from chainzrule.service.api.oip.schemas import Failure, InferenceQuestion
+from chainzrule.service.api.routes import Route, routes
 from tests.artifacts import ALL, MIXED, Toy
 from tests.contract.regenerate import openapi
 from tests.service.api.oip.messages import inputs, message

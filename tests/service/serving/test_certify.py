@@ -1,0 +1,209 @@
+"""`POST /sensitivity` with `radius` and `box`: guarantees beside the extremes that these models really take."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import torch
+
+from chainzrule.service.api.schemas import SensitivityAnswer
+from chainzrule.service.runtime.bounds import golden_bounds
+from chainzrule.service.runtime.graph import Execution, Graph
+from chainzrule.training.bounds.graph import bounds_graph
+from chainzrule.training.export.graphs import Folded
+from tests.artifacts import BINARY, CLASSIFIER, CUBIC, IMAGE, MIXED, ORDINAL, REGRESSION, SILENT, Toy, tensor
+from tests.service.conftest import serve
+
+pytestmark = pytest.mark.anyio
+
+
+def bounded(toy: Toy) -> Toy:
+    """A toy with a bounds graph: its cubic is a hidden layer of as many neurons as there are columns."""
+    mean, std, noise = toy.columns
+    weights = toy.W[:1] if toy.task == "ordinal" else toy.W
+    none = torch.zeros(1, 1, dtype=torch.float64)
+    content = bounds_graph(
+        Folded(
+            offset=torch.from_numpy(mean),
+            weights=(torch.from_numpy(np.diag(1 / std)),),
+            biases=(torch.zeros(len(std), dtype=torch.float64),),
+            coefficients=(torch.from_numpy(np.outer([1.0, 0.0, toy.cubic], np.ones(len(std)))),),
+            output_weight=torch.from_numpy(weights),
+            output_bias=torch.from_numpy(toy.b),
+            factor=none,
+            leading=none,
+            rest=none,
+        ),
+        toy.task,
+        20,
+    )
+    golden = toy.card().golden
+    features = np.frombuffer(golden.features.raw, dtype="<f4").reshape(golden.features.shape)
+    graph = Graph(content, "bounds.onnx", Execution("cpu", threads=1))
+    found = replace(toy.with_graph("bounds", content), bounds=tensor(golden_bounds(graph, features, noise)))
+    return found.with_graph("bounds", content)
+
+
+TOYS = [CLASSIFIER, BINARY, ORDINAL, REGRESSION, CUBIC, IMAGE, MIXED]
+
+
+@pytest.fixture(scope="module")
+async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an application whose models can certify, but for `silent`."""
+    toys = [*(bounded(toy) for toy in TOYS), SILENT]
+    async with serve(tmp_path_factory.mktemp("models"), *toys, default_model="toy", max_certificates=8) as serving:
+        yield serving
+
+
+async def ask(client: httpx.AsyncClient, toy: Toy, **question: Any) -> list[dict[str, Any]]:
+    response = await client.post("/sensitivity", json={"model": toy.name, **question})
+    assert response.status_code == 200, response.text
+    SensitivityAnswer.model_validate_json(response.content)
+    predictions: list[dict[str, Any]] = response.json()["predictions"]
+    return predictions
+
+
+def points(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Rows of a box, drawn and at its corners."""
+    random = np.random.default_rng(0)
+    steps = random.uniform(0, 1, (4000, len(low)))
+    return low + (high - low) * np.concatenate([steps, np.round(steps)])
+
+
+@pytest.mark.parametrize("toy", [CLASSIFIER, BINARY, ORDINAL, REGRESSION, CUBIC, IMAGE], ids=lambda toy: toy.name)
+async def test_nothing_escapes_what_is_answered(client: httpx.AsyncClient, toy: Toy) -> None:
+    rows, noise = toy.rows(3), toy.columns[2]
+    for row, answer in zip(rows, await ask(client, toy, instances=rows.tolist(), radius=1.5), strict=True):
+        certificate = answer["certificate"]
+        inside = points(row - 1.5 * noise, row + 1.5 * noise)
+        scores = toy.scores(inside)
+        low, high = np.array(list(certificate["scores"].values())).T
+        assert (low <= scores).all()
+        assert (scores <= high).all()
+        # Not so wide as to say nothing: of these models all extremes are at corners.
+        steep = np.abs(toy.jacobian(row[None])[0] * noise).sum(axis=1)
+        assert (high - low <= 2 * 1.5 * steep * (1.0 if toy.cubic == 0 else 2.0) + 1e-4).all()
+        if toy.task == "regression":
+            assert certificate["value"] == [low[0], high[0]]
+            assert not {"label_is_certain", "largest", "probabilities"} & certificate.keys()
+            continue
+        low, high = np.array(list(certificate["probabilities"].values())).T
+        chances = toy.probabilities(inside)
+        assert (low <= chances).all()
+        assert (chances <= high).all()
+
+
+@pytest.mark.parametrize("toy", [CLASSIFIER, BINARY, ORDINAL, IMAGE], ids=lambda toy: toy.name)
+async def test_the_largest_radius_of_a_straight_model_is_where_its_label_changes(
+    client: httpx.AsyncClient, toy: Toy
+) -> None:
+    rows, noise = toy.rows(4), toy.columns[2]
+    for row, answer in zip(rows, await ask(client, toy, instances=rows.tolist(), radius=0.5), strict=True):
+        s, J = toy.scores(row[None])[0], toy.jacobian(row[None])[0] * noise
+        if toy.task == "classification":
+            label = s.argmax()
+            s, J = np.delete(s[label] - s, label), np.delete(J[label] - J, label, axis=0)
+        exact = (np.abs(s) / np.abs(J).sum(axis=1)).min()
+        certificate = answer["certificate"]
+        assert 0.998 * exact - 1e-3 <= certificate["largest"] <= exact
+        assert certificate["label_is_certain"] == (certificate["largest"] >= 0.5) or abs(exact - 0.5) < 1e-2
+        # Twice the noise, half the sigmas.
+        (doubled,) = await ask(client, toy, instances=[row.tolist()], radius=0.5, noise_scale=2.0)
+        assert doubled["certificate"]["largest"] == pytest.approx(certificate["largest"] / 2, rel=3e-3, abs=1e-4)
+
+
+async def test_a_box_moves_the_features_it_names_and_no_other(client: httpx.AsyncClient) -> None:
+    row = REGRESSION.rows(1)[0].tolist()
+    name = REGRESSION.features[0].name
+    slope = abs(REGRESSION.jacobian(np.array([row]))[0, 0, 0])
+    (near,) = await ask(client, REGRESSION, instances=[row], box={name: 0.25})
+    low, high = near["certificate"]["value"]
+    assert high - low == pytest.approx(2 * 0.25 * slope, rel=1e-3)
+    (aside,) = await ask(client, REGRESSION, instances=[row], box={name: [row[0], row[0] + 0.25]})
+    low, high = aside["certificate"]["value"]
+    assert high - low == pytest.approx(0.25 * slope, rel=1e-3)
+
+
+async def test_a_boxs_largest_factor_stretches_it_to_where_the_label_changes(client: httpx.AsyncClient) -> None:
+    row = CLASSIFIER.rows(1)[0]
+    name = CLASSIFIER.features[0].name
+    (answer,) = await ask(client, CLASSIFIER, instances=[row.tolist()], box={name: 0.01})
+    factor = answer["certificate"]["largest"]
+    label = CLASSIFIER.scores(row[None]).argmax()
+    step = 0.01 * np.eye(len(row))[0]
+    ends = np.array([row + sign * reach * factor * step for sign in (-1, 1) for reach in (1.0, 1.01)])
+    labels = CLASSIFIER.scores(ends).argmax(axis=1)
+    assert (labels[[0, 2]] == label).all()
+    assert (labels[[1, 3]] != label).any()
+
+
+async def test_where_nothing_moves_everything_is_certain(client: httpx.AsyncClient) -> None:
+    row = CLASSIFIER.rows(1)[0].tolist()
+    (answer,) = await ask(client, CLASSIFIER, instances=[row], box={CLASSIFIER.features[0].name: 0})
+    certificate = answer["certificate"]
+    assert certificate["label_is_certain"]
+    assert certificate["largest"] is None
+    for name, (low, high) in certificate["probabilities"].items():
+        assert low <= answer["probabilities"][name] <= high
+        assert high - low < 1e-3
+
+
+async def test_without_radius_or_box_there_is_no_certificate(client: httpx.AsyncClient) -> None:
+    assert "certificate" not in (await ask(client, CLASSIFIER, instances=CLASSIFIER.rows(1).tolist()))[0]
+
+
+ROW = CLASSIFIER.rows(1).tolist()
+FIRST = CLASSIFIER.features[0].name
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "place", "kind"),
+    [
+        ({"radius": 0}, 422, "radius", "invalid-input"),
+        ({"radius": True}, 422, "radius", "invalid-input"),
+        ({"radius": 1e4}, 422, "radius", "invalid-input"),
+        ({"radius": 1, "box": {FIRST: 1}}, 422, "radius", "invalid-input"),
+        ({"box": {}}, 422, "box", "invalid-input"),
+        ({"box": [1]}, 422, "box", "invalid-input"),
+        ({"box": {"s3cret": 1}}, 422, "box", "invalid-input"),
+        ({"box": {FIRST: -1}}, 422, f"box.{FIRST}", "invalid-input"),
+        ({"box": {FIRST: "1"}}, 422, f"box.{FIRST}", "invalid-input"),
+        ({"box": {FIRST: [2, 1]}}, 422, f"box.{FIRST}", "invalid-input"),
+        ({"box": {FIRST: [1, 2, 3]}}, 422, f"box.{FIRST}", "invalid-input"),
+        ({"box": {FIRST: [1e6, 2e6]}}, 422, f"box.{FIRST}", "invalid-input"),
+        ({"box": {FIRST: 1e300}}, 422, f"box.{FIRST}", "invalid-input"),
+        ({"instances": ROW * 9, "radius": 1}, 413, "instances", "too-large"),
+        ({"model": "silent", "instances": SILENT.rows(1).tolist(), "radius": 1}, 422, None, "no-bounds"),
+        (
+            {"model": "mixed", "instances": [[3.0, "red", 1.0, "north"]], "box": {MIXED.features[1].name: 1}},
+            422,
+            f"box.{MIXED.features[1].name}",
+            "invalid-input",
+        ),
+    ],
+)
+async def test_what_cannot_be_certified_is_refused_by_name(
+    client: httpx.AsyncClient, changes: dict[str, Any], status: int, place: str | None, kind: str
+) -> None:
+    response = await client.post("/sensitivity", json={"model": "toy", "instances": ROW, **changes})
+    problem = response.json()
+    assert (response.status_code, problem["place"]) == (status, place), problem
+    assert problem["type"].endswith(kind)
+    assert "s3cret" not in response.text
+
+
+async def test_a_boxed_feature_of_a_mixed_table(client: httpx.AsyncClient) -> None:
+    (answer,) = await ask(client, MIXED, instances=[[3.0, "red", 1.0, "north"]], radius=1.0)
+    assert answer["certificate"]["scores"].keys() == set(MIXED.card().score_names())
+
+
+async def test_a_bounds_graph_that_is_not_the_models_certifies_nothing(tmp_path: Any) -> None:
+    other = bounded(CLASSIFIER)
+    damaged = replace(other, bounds=tensor(np.zeros((4, 2, 3)))).with_graph("bounds", other.graphs["bounds"])
+    async with serve(tmp_path, damaged) as client:
+        response = await client.post("/sensitivity", json={"instances": ROW, "radius": 1})
+        assert response.status_code == 500
+        assert (await client.post("/predict", json={"instances": ROW})).status_code == 200

@@ -1,0 +1,105 @@
+"""One row in plain floats, and the same row in numpy: the same measures."""
+
+import math
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from chainzrule.service.artifact.card import Distribution, Reference, Task
+from chainzrule.service.stability.lone.measures import MAX_SCORES, diagnose_row
+from chainzrule.service.stability.measures import diagnose
+from chainzrule.service.stability.verdict import Thresholds, judge, judge_row, percentile, percentile_row
+
+Case = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
+def random_case(rng: np.random.Generator, task: Task) -> Case:
+    S = 1 if task == "regression" else int(rng.integers(2, MAX_SCORES + 1))
+    scores = rng.normal(size=S) * 10 ** rng.uniform(-1, 1.5)
+    if task == "ordinal":
+        scores = np.sort(scores)[::-1]
+    rank = int(rng.integers(0, S + 2))
+    factor = rng.normal(size=(S, rank)) * 10 ** rng.uniform(-3, 1)
+    if task == "ordinal":
+        factor = np.repeat(factor[:1], S, axis=0)
+    factor = factor.astype(np.float32)
+    return scores.astype(np.float32), factor @ factor.T
+
+
+def reference_of(quantiles: NDArray[np.float64]) -> Reference:
+    volatilities = Distribution(mean=1.0, quantiles=tuple(quantiles.tolist()))
+    return Reference(
+        rows=101,
+        out_of_fold=False,
+        volatility=volatilities,
+        gradient_norm=volatilities,
+        gradient_tail_ratio=1.0,
+        out_of_range_rate=0.0,
+    )
+
+
+@pytest.mark.parametrize("shifted", [False, True])
+@pytest.mark.parametrize("task", ["classification", "ordinal", "regression"])
+def test_a_row_alone_measures_as_it_does_in_a_batch(task: Task, shifted: bool) -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(400):
+        scores, covariance = random_case(rng, task)
+        scale = float(10 ** rng.uniform(-1, 1))
+        shift = rng.normal(size=len(scores)) * 0.1
+        if task == "ordinal":
+            shift[:] = shift[0]
+        one = diagnose_row(
+            task,
+            scores.astype(float).tolist(),
+            covariance.astype(float).tolist(),
+            scale,
+            shift.tolist() if shifted else None,
+        )
+        batch = diagnose(task, scores[None], covariance[None], np.array([scale]), shift[None] if shifted else None)
+        for name, expected in batch._asdict().items():
+            found = getattr(one, name)
+            np.testing.assert_allclose(found, expected[0], rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("scores", "covariance"),
+    [
+        pytest.param([2.0, 2.0, 1.0], np.eye(3), id="tie"),
+        pytest.param([1.0, 3.0, 2.0], np.zeros((3, 3)), id="no noise"),
+        pytest.param([900.0, -900.0], np.eye(2) * 1e4, id="saturated"),
+        pytest.param([1.0, 1.0, 1.0], np.ones((3, 3)), id="common direction only"),
+    ],
+)
+def test_edges_are_the_same(scores: list[float], covariance: NDArray[np.float64]) -> None:
+    one = diagnose_row("classification", scores, covariance.tolist(), 1.0)
+    batch = diagnose("classification", np.array([scores]), covariance[None], np.ones(1))
+    for name, expected in batch._asdict().items():
+        np.testing.assert_allclose(getattr(one, name), expected[0], rtol=1e-12, err_msg=name)
+
+
+def test_percentiles_are_the_same() -> None:
+    rng = np.random.default_rng(6)
+    for quantiles in (np.sort(rng.exponential(size=101)), np.repeat([0.0, 1.0, 2.0], [40, 30, 31]), np.zeros(101)):
+        reference = reference_of(quantiles)
+        for volatility in [*rng.exponential(size=50).tolist(), *quantiles[:3].tolist(), 0.0, 1e9, math.inf]:
+            expected = percentile(np.array([volatility]), reference)[0]
+            assert percentile_row(volatility, reference) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("task", ["classification", "ordinal", "regression"])
+def test_verdicts_are_the_same(task: Task) -> None:
+    rng = np.random.default_rng(7)
+    reference = reference_of(np.sort(rng.exponential(size=101)))
+    seen = set()
+    for _ in range(300):
+        scores, covariance = random_case(rng, task)
+        one = diagnose_row(task, scores.astype(float).tolist(), covariance.astype(float).tolist(), 1.0)
+        batch = diagnose(task, scores[None], covariance[None], np.ones(1))
+        outside = bool(rng.integers(2))
+        expected = judge(task, batch, np.array([outside]), reference, Thresholds())
+        found = judge_row(task, one, outside, reference, Thresholds())
+        for name, value in expected._asdict().items():
+            assert [getattr(found, name)] == value.tolist(), name
+        seen.add(found.level)
+    assert seen == {0, 1, 2}

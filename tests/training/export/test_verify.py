@@ -1,0 +1,68 @@
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from chainzrule.service.artifact.card import Role
+from chainzrule.training.bounds.graph import bounds_graph
+from chainzrule.training.errors import VerificationError
+from chainzrule.training.export.graphs import fold
+from chainzrule.training.export.onnx import OPSET
+from chainzrule.training.export.verify import difference, verify
+from chainzrule.training.nn.fitted import FittedModel
+from chainzrule.training.publish.golden import synthetic_rows
+from tests.training.conftest import MakeModel
+
+Exported = tuple[FittedModel, dict[Role, bytes]]
+
+
+def test_sound_graphs_pass(exported: Exported) -> None:
+    model, graphs = exported
+    found = verify(model, graphs, synthetic_rows(model.columns, 32, seed=4))
+    assert found.rows == 32
+    assert found.autograd < 1e-10
+    assert found.definition < 1e-4
+
+
+@pytest.mark.parametrize(("role", "tensor"), [("model", "weight_1"), ("model", "leading"), ("jacobian", "weight_0")])
+def test_a_changed_weight_is_found(classifier: Exported, role: Role, tensor: str) -> None:
+    model, graphs = classifier
+    proto = onnx.load_from_string(graphs[role])
+    (initializer,) = (entry for entry in proto.graph.initializer if entry.name == tensor)
+    values = numpy_helper.to_array(initializer).copy()
+    values.flat[np.abs(values).argmax()] *= 1.01
+    initializer.CopyFrom(numpy_helper.from_array(values, tensor))
+    damaged = graphs | {role: proto.SerializeToString()}
+    with pytest.raises(VerificationError, match="nothing was published"):
+        verify(model, damaged, synthetic_rows(model.columns, 32, seed=4))
+
+
+def test_bounds_that_a_score_escapes_are_found(classifier: Exported, make_model: MakeModel) -> None:
+    model, graphs = classifier
+    other = bounds_graph(fold(make_model(seed=1)), "classification", OPSET)
+    with pytest.raises(VerificationError, match="escapes its bounds"):
+        verify(model, graphs | {"bounds": other}, synthetic_rows(model.columns, 8, seed=4))
+
+
+def test_another_models_graphs_are_found(classifier: Exported) -> None:
+    model, graphs = classifier
+    other = replace(model, columns=replace(model.columns, noise=2 * model.columns.noise))
+    with pytest.raises(VerificationError, match="covariance differs from the definition in float64"):
+        verify(other, graphs, synthetic_rows(model.columns, 8, seed=4))
+
+
+def test_a_closed_form_that_is_wrong_is_found(classifier: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, graphs = classifier
+    right = FittedModel.jacobian
+    monkeypatch.setattr(FittedModel, "jacobian", lambda self, x: 1.001 * right(self, x))
+    with pytest.raises(VerificationError, match="jacobian differs from autograd"):
+        verify(model, graphs, synthetic_rows(model.columns, 8, seed=4))
+
+
+def test_differences_are_relative_to_the_row() -> None:
+    expected = np.array([[1.0, 2.0], [100.0, 0.0]])
+    assert difference(np.array([[1.0, 2.2], [100.0, 1.0]]), expected) == pytest.approx(0.02)
+    assert difference(np.array([[np.nan, 2.0], [1.0, 1.0]]), expected) == np.inf
+    assert difference(np.zeros((2, 2)), np.zeros((2, 2))) == 0

@@ -1,0 +1,199 @@
+import contextlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from chainzrule.service.artifact.card import ModelCard
+from chainzrule.service.artifact.store import read_artifact
+from chainzrule.training.config import Config, make_config
+from chainzrule.training.data.errors import DataError
+from chainzrule.training.data.table import table_dataset
+from chainzrule.training.errors import CheckpointError, ConfigError
+from chainzrule.training.fitting.loop import Batch, Fit
+from chainzrule.training.publish.run import Run, RunReport, folds
+
+
+def configure(**changes: object) -> Config:
+    values: dict[str, object] = {
+        "name": "patients",
+        "data": {"source": "table", "path": "patients.csv", "target": "outcome"},
+        "network": {"hidden": [6]},
+        "fit": {"epochs": 8, "batch": 32},
+        "noise": {"age": 0.5},
+    }
+    return make_config(values | changes, "test")
+
+
+def prepare(frame: pd.DataFrame, folder: Path, resume: bool = False, **changes: object) -> Run:
+    config = configure(**changes)
+    dataset, _ = table_dataset(frame, "outcome", seed=config.seed)
+    return Run(config, dataset, folder / "runs", resume, progress=False)
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    random = np.random.default_rng(5)
+    age, colour = random.normal(50, 12, 200), random.choice(["blue", "green"], 200)
+    outcome = np.where(age + 10 * (colour == "blue") + random.normal(0, 6, 200) > 55, "sick", "well")
+    return pd.DataFrame({"age": age, "colour": colour, "outcome": outcome})
+
+
+@pytest.fixture(scope="module")
+def report(table: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> RunReport:
+    folder = tmp_path_factory.mktemp("run")
+    return prepare(table, folder).publish(folder / "models")
+
+
+def test_what_is_published_is_what_the_service_reads(report: RunReport) -> None:
+    artifact = read_artifact(report.path)
+    assert artifact.card == report.card
+    assert report.path.name == report.card.version == "1"
+    assert {entry.name for entry in report.path.iterdir()} == {
+        "card.json",
+        "model.onnx",
+        "jacobian.onnx",
+        "layers.onnx",
+        "bounds.onnx",
+    }
+
+
+def test_the_card_tells_the_run(report: RunReport) -> None:
+    card = report.card
+    assert card.labels == ("sick", "well")
+    assert card.quality["accuracy"] > 0.8
+    assert card.reference.rows == card.provenance.training_rows == 200
+    assert card.calibration is not None
+    assert (card.calibration.rows, card.calibration.draws) == (200, 200)  # out of fold, every row once
+    first = card.calibration.noise_scales[0]
+    assert first.calibration_error is not None
+    assert first.calibration_error < 0.02
+    assert card.reference.layer_norms is not None
+    assert card.reference.layer_norms[-1].mean == pytest.approx(card.reference.gradient_norm.mean, rel=1e-4)
+    assert card.reference.out_of_fold
+    assert card.features[0].noise == 0.5  # type: ignore[union-attr]
+    (baseline,) = card.baselines
+    assert set(baseline.quality) == set(card.quality)
+    assert baseline.parameters == pytest.approx(card.provenance.parameters, rel=0.1)
+    assert set(card.provenance.versions) == {"python", "torch", "numpy", "onnxruntime"}
+
+
+def test_the_same_seed_gives_the_same_card(table: pd.DataFrame, report: RunReport, tmp_path: Path) -> None:
+    """On the same machine and versions, to the last bit."""
+    again = prepare(table, tmp_path).publish(tmp_path / "models").card
+    assert again == report.card
+
+
+def test_a_taken_version_number_means_the_next(
+    table: pd.DataFrame, report: RunReport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # The graphs are those of the first version: exporting is what takes time here.
+    graphs = read_artifact(report.path).graphs
+    monkeypatch.setattr("chainzrule.training.publish.run.export_graphs", lambda _: dict(graphs))
+    second = prepare(table, tmp_path).publish(report.path.parents[1])
+    assert (second.path.name, second.card.version) == ("2", "2")
+
+
+def test_an_interrupted_run_resumed_gives_the_same_model(
+    table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, epochs, evaluation = prepare(table, tmp_path / "whole").fit_model()
+    done, passes = Fit.epoch, []
+
+    def interrupted(self: Fit, train: Batch, validation: Batch | None) -> None:
+        passes.append(1)
+        if len(passes) == 12:  # within the second fold
+            raise KeyboardInterrupt
+        done(self, train, validation)
+
+    monkeypatch.setattr(Fit, "epoch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(table, tmp_path / "cut").fit_model()
+    resumed, resumed_epochs, resumed_evaluation = prepare(table, tmp_path / "cut", resume=True).fit_model()
+    assert resumed_epochs == epochs
+    assert resumed_evaluation.quality == evaluation.quality
+    weights, expected = resumed.network.state_dict(), whole.network.state_dict()
+    assert all(bool((weights[key] == expected[key]).all()) for key in expected)
+
+
+def test_a_resumed_run_must_be_the_same_one(table: pd.DataFrame, tmp_path: Path) -> None:
+    prepare(table, tmp_path).fit_model()
+    with pytest.raises(CheckpointError, match="another configuration or other data"):
+        prepare(table, tmp_path, resume=True, seed=9).fit_model()
+
+
+def test_a_run_can_forget_its_checkpoints(table: pd.DataFrame, tmp_path: Path) -> None:
+    run = prepare(table, tmp_path)
+    run.fit_model()
+    assert list((tmp_path / "runs").iterdir())
+    run.forget()
+    assert not (tmp_path / "runs").exists()
+
+
+def test_held_out_rows_serve_where_there_are_enough(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(2500, 2))
+    frame = pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "outcome": 3 * x[:, 0] + x[:, 1] ** 2})
+    run = prepare(frame, tmp_path, noise={}, network={"hidden": [16, 16]}, fit={"epochs": 6, "batch": 64})
+    model, epochs, evaluation = run.fit_model()
+    assert run.dataset.test is not None
+    assert len(evaluation.outputs.scores) == len(run.dataset.test) == 500
+    assert evaluation.quality["r2"] > 0.8
+    assert model.target.mean == pytest.approx(run.dataset.train.y.mean(), rel=1e-5)
+    assert 1 <= epochs <= 6
+    assert run.evaluate_baseline().quality["r2"] > 0.5
+
+
+def test_noise_for_an_unknown_column_is_refused(table: pd.DataFrame, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="'agee'"):
+        prepare(table, tmp_path, noise={"agee": 1.0})
+
+
+def test_noise_that_float32_cannot_resolve_is_refused(table: pd.DataFrame, tmp_path: Path) -> None:
+    shifted = table.assign(age=table["age"] + 1e6)  # float32 steps by 1/16 there
+    with pytest.raises(DataError, match="column 'age' reaches"):
+        prepare(shifted, tmp_path, noise={"age": 0.01})
+
+
+def test_a_fold_knows_nothing_of_the_rows_it_is_judged_on(
+    table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    run = prepare(table, tmp_path)
+    monkeypatch.setattr(
+        "chainzrule.training.publish.run.predict",
+        lambda model, rows: seen.append((model.columns, rows)) or pytest.skip("one fold is enough"),
+    )
+    with contextlib.suppress(pytest.skip.Exception):
+        run.fit_model()
+    ((columns, rows),) = seen
+    others = np.setdiff1d(run.dataset.train.x[:, 0], rows.x[:, 0])
+    assert columns.mean[0] == pytest.approx(others.mean(), rel=1e-5)
+    assert columns.high[0] == others.max()
+
+
+def test_folds_share_out_the_rows_and_the_labels() -> None:
+    y = np.array([0] * 80 + [1] * 20)
+    found = folds(y, 5, seed=1, stratified=True)
+    assert sorted(np.concatenate(found)) == list(range(100))
+    assert [int(y[index].sum()) for index in found] == [4] * 5
+    assert not np.array_equal(found[0], folds(y, 5, seed=2, stratified=True)[0])
+    assert [len(index) for index in folds(y, 3, seed=1, stratified=False)] == [34, 33, 33]
+
+
+def test_cards_hold_synthetic_rows_only(table: pd.DataFrame, report: RunReport) -> None:
+    card: ModelCard = report.card
+    golden = np.frombuffer(card.golden.features.raw, dtype="<f4").reshape(card.golden.features.shape)
+    ages = set(table["age"].astype(np.float32))
+    assert not ages & set(golden[:, 0])
+
+
+def test_declared_effects_come_into_the_card(table: pd.DataFrame, tmp_path: Path) -> None:
+    report = prepare(table, tmp_path, constraints={"age": "increasing"}, fit={"epochs": 2, "batch": 64}).publish(
+        tmp_path / "models"
+    )
+    age = next(feature for feature in report.card.features if feature.name == "age")
+    assert getattr(age, "monotone", None) == "increasing"
+    with pytest.raises(ConfigError, match="'colour', which is no numeric feature"):
+        prepare(table, tmp_path, constraints={"colour": "increasing"})

@@ -1,0 +1,136 @@
+"""Before publishing: do the exported graphs say what the network says, on rows that the exporter never saw?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from chainzrule.service.artifact.card import Role
+from chainzrule.service.runtime.bounds import Boxes, bound
+from chainzrule.service.runtime.graph import Execution, Graph
+from chainzrule.training.errors import VerificationError
+from chainzrule.training.export.graphs import JacobianGraph, LayersGraph, PredictionGraph, fold
+from chainzrule.training.nn.fitted import FittedModel
+
+AUTOGRAD_TOLERANCE = 1e-8  # closed form against autograd, both in float64
+DEFINITION_TOLERANCE = 1e-4  # ONNX Runtime in float32 against the definition in float64
+EXPORT_TOLERANCE = 5e-5  # ONNX Runtime against torch, the same float32 operations in another order
+BOXES, POINTS = 4, 32  # whose bounds are tried, and how often each
+FLOOR = 0.1  # of the batch's largest magnitude: rows whose terms cancel are rounded by what they were made of
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Largest differences found, relative to the largest magnitude of the row (see `difference`)."""
+
+    autograd: float
+    definition: float
+    export: float
+    rows: int
+
+
+def verify(model: FittedModel, graphs: Mapping[Role, bytes], features: NDArray[np.float32]) -> Verification:
+    """Hold the exported graphs against torch in float32, the definition in float64, and autograd.
+
+    Args:
+        model: what was exported.
+        graphs: the ONNX files by role.
+        features: (rows, D) raw rows other than the exporter's example.
+
+    Raises:
+        VerificationError: names the output and how far off it is.
+    """
+    x = torch.from_numpy(features)
+    found: dict[str, NDArray[np.float32]] = {}
+    for role, content in graphs.items():
+        if role != "bounds":
+            found |= Graph(content, f"{role}.onnx", Execution("cpu", threads=1)).run(features)
+    scores, jacobian = model.scores(x), model.jacobian(x)
+    definition = {"scores": scores, "covariance": model.covariance(x), "jacobian": jacobian}
+    shift = model.mean_shift(x)
+    if shift is not None:
+        definition |= {"probabilities": model.probabilities(x), "mean_shift": shift}
+
+    autograd = _check("jacobian", "autograd", jacobian.numpy(), autograd_jacobian(model, x), AUTOGRAD_TOLERANCE)
+    against_definition = [
+        _check(name, "the definition in float64", found[name], expected, DEFINITION_TOLERANCE)
+        for name, expected in definition.items()
+    ]
+    against_torch = [
+        _check(name, "torch", found[name], expected, EXPORT_TOLERANCE) for name, expected in _torch(model, x).items()
+    ]
+    norms = torch.linalg.vector_norm(jacobian * torch.from_numpy(model.columns.noise), dim=(1, 2))
+    against_definition.append(
+        _check(
+            "layer_norms",
+            "the definition in float64",
+            found["layer_norms"][:, -1:],
+            norms[:, None],
+            DEFINITION_TOLERANCE,
+        )
+    )
+    if "bounds" in graphs:
+        _check_bounds(model, Graph(graphs["bounds"], "bounds.onnx", Execution("cpu", threads=1)), features[:BOXES])
+    return Verification(autograd, max(against_definition), max(against_torch), len(features))
+
+
+def _check_bounds(model: FittedModel, graph: Graph, features: NDArray[np.float32]) -> None:
+    """Hold the bounds against the definition at corners of boxes of one noise sigma, and inside them."""
+    middle, noise = features.astype(np.float64), model.columns.noise
+    label = model.scores(torch.from_numpy(features)).argmax(dim=1).numpy()
+    found = bound(graph, Boxes(middle - noise, middle + noise, label))
+    random = np.random.default_rng(0)
+    for number in range(POINTS):
+        steps = random.uniform(-1.0, 1.0, middle.shape)
+        inside = middle + noise * (np.sign(steps) if number % 2 else steps)
+        scores = model.scores(torch.from_numpy(inside)).numpy()
+        escaped = (scores < found.lower) | (scores > found.upper)
+        if model.task == "classification":
+            margins = np.take_along_axis(scores, label[:, None], axis=1) - scores
+            escaped |= (margins < found.margin_lower) | (margins > found.margin_upper)
+        if escaped.any():
+            raise VerificationError("a score escapes its bounds; nothing was published")
+
+
+def autograd_jacobian(model: FittedModel, x: Tensor) -> Tensor:
+    """(rows, S, D) the scores' derivative by torch.func.jacrev, in float64."""
+    model.scores(x[:1])  # makes the float64 network, which a functional transform must not
+
+    def row_scores(row: Tensor) -> Tensor:
+        return model.scores(row[None])[0]
+
+    derivative: Tensor = torch.func.vmap(torch.func.jacrev(row_scores))(x.double())
+    return derivative
+
+
+def difference(found: NDArray[np.floating], expected: NDArray[np.floating]) -> float:
+    """Largest difference, relative to the row's largest magnitude, or to `FLOOR` of the batch's where that is more."""
+    if not np.isfinite(found).all():
+        return float("inf")
+    axes = tuple(range(1, expected.ndim))
+    scale = np.abs(expected).max(axis=axes, keepdims=True)
+    scale = np.maximum(scale, FLOOR * scale.max())
+    gap = np.abs(found.astype(np.float64) - expected)
+    return float(np.max(gap / np.where(scale > 0, scale, 1.0)))
+
+
+def _torch(model: FittedModel, x: Tensor) -> dict[str, Tensor]:
+    folded = fold(model)
+    outputs: dict[str, Tensor] = {}
+    with torch.no_grad():
+        for graph in (PredictionGraph(folded, model.task), JacobianGraph(folded), LayersGraph(folded)):
+            outputs |= zip(graph.output_names, graph(x), strict=True)
+    return outputs
+
+
+def _check(name: str, against: str, found: NDArray[np.floating], expected: Tensor, tolerance: float) -> float:
+    gap = difference(found, expected.numpy())
+    if not gap <= tolerance:
+        raise VerificationError(
+            f"{name} differs from {against} by {gap:.2g} of its magnitude, more than {tolerance:g}; nothing was "
+            "published. The polynomials may be too steep for float32 (raise dreg.strength or lower network.degree)"
+        )
+    return gap

@@ -1,0 +1,62 @@
+"""A fit's state on disk, so that an interrupted run goes on where it stopped."""
+
+import os
+import pickle
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from chainzrule.training.errors import CheckpointError
+
+
+class Checkpoint:
+    """One file, replaced in one step: a crash leaves the last complete state."""
+
+    def __init__(self, path: Path, identity: str, resume: bool, interval: float = 5.0) -> None:
+        """Open a checkpoint.
+
+        Args:
+            path: the file.
+            identity: names the run; a state is only ever given back to the run that saved it.
+            resume: False forgets a state that an earlier run left.
+            interval: seconds between saves that are not forced.
+        """
+        self._path = path
+        self._identity = identity
+        self._interval = interval
+        self._saved = time.monotonic()
+        if not resume:
+            path.unlink(missing_ok=True)
+
+    def load(self) -> dict[str, Any] | None:
+        """The saved state, or None where there is none.
+
+        Raises:
+            CheckpointError: the file is damaged, or belongs to another run.
+        """
+        if not self._path.exists():
+            return None
+        try:
+            state: dict[str, Any] = torch.load(self._path, weights_only=True)
+        except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, ValueError):
+            raise CheckpointError(f"{self._path} is damaged; start again without --resume") from None
+        if state.pop("identity", None) != self._identity:
+            raise CheckpointError(
+                f"{self._path} belongs to a run with another configuration or other data; start again without --resume"
+            )
+        return state
+
+    def save(self, state: dict[str, Any], force: bool = False) -> None:
+        """Keep a state; does nothing within `interval` of the last save, unless forced."""
+        if not force and time.monotonic() - self._saved < self._interval:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self._path.with_suffix(".partial")
+        with partial.open("wb") as file:
+            torch.save({**state, "identity": self._identity}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(self._path)
+        self._saved = time.monotonic()

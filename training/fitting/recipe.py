@@ -1,0 +1,178 @@
+"""How a configuration turns rows into a fitted network, standardisation included."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from chainzrule.training.columns import Columns
+from chainzrule.training.config import Config
+from chainzrule.training.data.dataset import Dataset, Rows
+from chainzrule.training.data.weights import moments
+from chainzrule.training.fitting.baseline import relu_network
+from chainzrule.training.fitting.checkpoint import Checkpoint
+from chainzrule.training.fitting.loop import FitReport, fit
+from chainzrule.training.fitting.losses import task_loss
+from chainzrule.training.fitting.objective import derivative_controlled
+from chainzrule.training.nn.fitted import FittedModel, TargetScale, last_layer
+from chainzrule.training.nn.network import ChainzRuleNetwork, Network
+from chainzrule.training.nn.ordinal import CumulativeLogits
+from chainzrule.training.penalties.penalty import Penalty
+
+CHUNK = 1 << 14  # rows
+
+Indices = NDArray[np.int64]
+Make = Callable[[int], Network]
+
+
+class Recipe:
+    """One configuration for the rows of one data set, or for parts of them."""
+
+    def __init__(
+        self,
+        config: Config,
+        dataset: Dataset,
+        columns: Columns,
+        checkpoints: Path | None = None,
+        resume: bool = False,
+        progress: bool = False,
+    ) -> None:
+        """Prepare for a data set.
+
+        Args:
+            config: network, penalty and optimiser; the latter is chosen here, by the whole data set's rows.
+            dataset: says the task and its labels.
+            columns: what the networks take.
+            checkpoints: the directory that keeps the state of every fit; None keeps none.
+            resume: go on from the states found there.
+            progress: show progress bars, where standard error is a terminal.
+        """
+        self._config = config
+        self._settings = config.fit.for_rows(len(dataset.train))
+        self._dataset = dataset
+        self._columns = columns
+        self._checkpoints = checkpoints
+        self._resume = resume
+        self._progress = progress
+
+    def chainzrule(self, seed: int) -> ChainzRuleNetwork:
+        """A network as configured."""
+        network, generator = self._config.network, torch.Generator().manual_seed(seed)
+        width, output = self._columns.width, last_layer(self._dataset.task)
+        return ChainzRuleNetwork(width, network.hidden, self._dataset.scores, network.degree, generator, output)
+
+    def relu(self, seed: int) -> Network:
+        """A ReLU network of the same size."""
+        hidden, output = self._config.network.hidden, last_layer(self._dataset.task)
+        parameters = self.chainzrule(seed).parameter_count
+        return relu_network(self._columns.width, hidden, self._dataset.scores, parameters, seed, output)
+
+    def fit(
+        self, make: Make, stage: str, rows: Rows, columns: Columns, epochs: int | None = None
+    ) -> tuple[FittedModel, FitReport]:
+        """Fit to `rows`: all of them for `epochs`, or without a given number, early stopping on a share of them.
+
+        Args:
+            make: builds the network; a ChainzRule network is fitted with the configured penalty.
+            stage: names the fit, on the progress bar and on disk.
+            rows: raw rows.
+            columns: their statistics.
+            epochs: passes over the rows.
+
+        Raises:
+            DivergenceError: the loss became infinite or NaN.
+            CheckpointError: the checkpoint cannot be resumed from.
+        """
+        config, settings, dataset = self._config, self._settings, self._dataset
+        # A line search compares losses whose difference float32 cannot show.
+        dtype = torch.float64 if settings.optimiser == "lbfgs" else torch.float32
+        target = self._target_scale(rows)
+        network = make(config.seed).to(dtype)
+        kept, watched = self._split(len(rows), 0.0 if epochs else self._settings.validation)
+        x, y, *weights = self._tensors(rows, kept, columns, target, dtype)
+        held = self._tensors(rows, watched, columns, target, dtype) if len(watched) else None
+        still = torch.zeros(columns.width, dtype=torch.bool) if columns.pooled else (x == x[0]).all(dim=0)
+        _start(network, still, y, weights)
+        loss = task_loss(dataset.task)
+        penalty = self._penalty() if isinstance(network, ChainzRuleNetwork) else None
+        checkpoint = self._checkpoints and Checkpoint(
+            self._checkpoints / f"{stage}.pt", f"{config.sha256} {dataset.fingerprint} {stage}", self._resume
+        )
+        report = fit(
+            network,
+            loss,
+            (x, y),
+            held,
+            settings,
+            derivative_controlled(network, loss, penalty),
+            config.seed,
+            weights=weights[0] if weights else None,
+            stop_after=epochs,
+            checkpoint=checkpoint or None,
+            label=f"{config.name} {stage}",
+            progress=self._progress,
+        )
+        _silence(network, still, x[0])
+        return FittedModel(dataset.task, network.float(), columns, target), report
+
+    def _penalty(self) -> Penalty | None:
+        penalty = self._config.dreg.as_penalty(self._dataset.task, self._config.seed)
+        if penalty and self._settings.optimiser == "lbfgs":
+            # A line search compares values of one function: no answer is drawn.
+            return replace(penalty, exact_answers=len(self._dataset.labels))
+        return penalty
+
+    def _split(self, rows: int, share: float) -> tuple[Indices, Indices]:
+        """The rows to fit to, and those that early stopping watches."""
+        watched = round(share * rows)
+        if watched == 0:
+            return np.arange(rows), np.arange(0)
+        order = np.random.default_rng(self._config.seed).permutation(rows)
+        return order[watched:], order[:watched]
+
+    def _target_scale(self, rows: Rows) -> TargetScale:
+        if self._dataset.task != "regression":
+            return TargetScale()
+        mean, std = moments(rows.y.astype(np.float64), rows.weights)
+        return TargetScale(float(mean), float(std) or 1.0)
+
+    def _tensors(
+        self, rows: Rows, index: Indices, columns: Columns, target: TargetScale, dtype: torch.dtype
+    ) -> tuple[Tensor, ...]:
+        """Standardised features, targets, and the rows' weights where they have some, with mean 1."""
+        x = torch.empty(len(index), columns.width, dtype=dtype)
+        for start in range(0, len(x), CHUNK):  # in float64, and not all at once: the rows may lie on disk
+            part = slice(start, start + CHUNK)
+            x[part] = torch.from_numpy(columns.standardise(rows.x[index[part]]))
+        y = torch.from_numpy(rows.y[index])
+        if self._dataset.task == "regression":
+            y = ((y.double() - target.mean) / target.std).to(dtype)
+        if rows.weights is None:
+            return x, y
+        weights = rows.weights[index]
+        return x, y, torch.from_numpy(weights / weights.mean()).to(dtype)
+
+
+def _start(network: Network, still: Tensor, y: Tensor, weights: list[Tensor]) -> None:
+    """What of a network's start depends on the data; `still` says which columns are constant."""
+    with torch.no_grad():
+        next(network.layers).weight[:, still] = 0.0
+    if isinstance(network.output, CumulativeLogits):
+        levels = len(network.output.thresholds) + 1
+        counts = torch.bincount(y, weights[0] if weights else None, minlength=levels)
+        network.output.start_from(counts.double())
+
+
+def _silence(network: Network, still: Tensor, row: Tensor) -> None:
+    """Columns that were constant have taught their weights nothing: these must not speak where the columns are not.
+
+    What they said, the same in every row, goes into the bias.
+    """
+    first = next(network.layers).linear
+    with torch.no_grad():
+        first.bias.add_(first.weight[:, still] @ row[still])
+        first.weight[:, still] = 0.0

@@ -1,0 +1,105 @@
+# ruff: noqa: F722 -- jaxtyping's shape strings are not forward references
+"""DREG on what the accumulated Jacobian does to the answer: the trace of the input's Fisher information.
+
+A network's likelihood p(y | x) has the Fisher information I(x) = E_y[grad_x log p grad_x log p^T] in its input, the
+expectation over its own answers: to second order, moving x by d changes the predicted distribution by d^T I d / 2 nats.
+Its trace is what this penalty holds down:
+
+    tr I(x) = E_y ||v_y^T J||^2,    v_y = d log p(y | scores) / d scores,    J = d scores / d x.
+
+J is never built: v^T J is a chain of matrix products through the layers' slopes, which are there already, where
+automatic differentiation needs a second backward pass. No label enters. Over few answers the expectation is computed;
+over more, one answer is drawn for every row, and the value is unbiased. Its gradient then takes the drawn answers as
+given. With a regression's unit normal likelihood, v is 1 and the trace is ||J||^2.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from chainzrule.service.artifact.card import Task
+
+
+def fisher_penalty(
+    task: Task,
+    scores: Float[Tensor, "batch scores"],
+    output: Float[Tensor, "rows width"],
+    weights: Sequence[Tensor],
+    slopes: Sequence[Tensor],
+    rows: Tensor | None = None,
+    exact_answers: int = 0,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """The batch mean of tr I(x); to be multiplied by the schedule's factor.
+
+    Args:
+        task: decides the likelihood.
+        scores: of the batch.
+        output: weights of the last layer; a single row where all scores have one derivative, as ordinal ones have.
+        weights: the hidden layers' (width, inputs) weights, first to last.
+        slopes: the hidden layers' (batch, width) slopes.
+        rows: (batch,) weights of the rows, their mean 1, or None where all count alike.
+        exact_answers: up to so many possible answers the expectation is computed instead of drawn.
+        generator: draws the answers.
+    """
+    shares, directions = answers(task, scores, exact_answers, generator)
+    if len(output) < directions.shape[2]:
+        directions = directions.sum(dim=2, keepdim=True)
+    derivative = directions @ output
+    for weight, slope in zip(reversed(weights[1:]), reversed(slopes[1:]), strict=True):
+        derivative = (derivative * slope.unsqueeze(1)) @ weight
+    norms = squared_norms((derivative * slopes[0].unsqueeze(1)).flatten(0, 1), weights[0]).view(shares.shape)
+    traces = (shares * norms).sum(dim=1)
+    return (traces if rows is None else traces * rows).mean()
+
+
+def answers(
+    task: Task, scores: Float[Tensor, "batch scores"], exact: int, generator: torch.Generator | None = None
+) -> tuple[Float[Tensor, "batch answers"], Float[Tensor, "batch answers scores"]]:
+    """The answers that the expectation runs over: their shares in it, and the log likelihood's gradient at each.
+
+    All that are possible where those are at most `exact`; else one a row, drawn from the likelihood itself.
+    """
+    if task == "regression":
+        return torch.ones_like(scores), torch.ones_like(scores).unsqueeze(2)
+    p = scores.softmax(dim=1) if task == "classification" else _levels(scores)
+    if p.shape[1] <= exact:
+        labels = torch.arange(p.shape[1], device=p.device).expand(len(p), -1)
+        shares = p
+    else:
+        labels = torch.multinomial(p.detach(), 1, generator=generator)
+        shares = torch.ones_like(p[:, :1])
+    if task == "classification":
+        return shares, F.one_hot(labels, p.shape[1]).to(p.dtype) - p.unsqueeze(1)
+    return shares, _ordinal_gradients(scores, p, labels)
+
+
+def _levels(scores: Float[Tensor, "batch scores"]) -> Float[Tensor, "batch levels"]:
+    """A level's probability as the difference of its two neighbouring P(level > k) = sigmoid(s_k)."""
+    above = _above(scores)
+    return (above[:, :-1] - above[:, 1:]).clamp_min(1e-12)
+
+
+def _above(scores: Tensor) -> Tensor:
+    return F.pad(F.pad(scores.sigmoid(), (1, 0), value=1.0), (0, 1))
+
+
+def _ordinal_gradients(
+    scores: Float[Tensor, "batch scores"], p: Float[Tensor, "batch levels"], labels: Int[Tensor, "batch answers"]
+) -> Float[Tensor, "batch answers scores"]:
+    """D log(sigmoid(s_k) - sigmoid(s_k+1)) / d scores, at level k of every answer."""
+    above = _above(scores)
+    slope = above * (1 - above)  # 0 beyond both ends of the scale
+    lower, upper = (slope.gather(1, labels + side) / p.gather(1, labels) for side in (0, 1))
+    place, level = torch.arange(scores.shape[1], device=scores.device), labels.unsqueeze(2)
+    return (place == level - 1) * lower.unsqueeze(2) - (place == level) * upper.unsqueeze(2)
+
+
+def squared_norms(rows: Float[Tensor, "batch width"], weight: Float[Tensor, "width inputs"]) -> Float[Tensor, " batch"]:
+    """||row W||^2 of every row, by whichever product is smaller."""
+    if weight.shape[0] < len(rows):
+        return (rows @ (weight @ weight.T) * rows).sum(dim=1)
+    return (rows @ weight).square().sum(dim=1)

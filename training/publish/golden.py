@@ -1,0 +1,61 @@
+"""Golden rows: synthetic inputs with the outputs that any sound copy of the artifact must give."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from chainzrule.service.artifact.card import Golden, Tensor
+from chainzrule.service.artifact.store import graph_file
+from chainzrule.service.runtime.bounds import golden_bounds
+from chainzrule.service.runtime.graph import Execution, Graph
+from chainzrule.training.columns import Columns
+from chainzrule.training.nn.fitted import FittedModel
+
+ROWS = 4
+
+
+def golden(model: FittedModel, seed: int, bounds: bytes | None = None) -> Golden:
+    """Draw golden rows and say what they give; by the exported graph alone what its `bounds` are.
+
+    The expected outputs are those of the definition in float64, not those of the exported graph: a graph is then held
+    against the mathematics rather than against itself, and no one machine's rounding becomes the norm.
+    """
+    features = synthetic_rows(model.columns, ROWS, seed)
+    x = torch.from_numpy(features)
+    shift = model.mean_shift(x)
+    return Golden(
+        features=_tensor(features),
+        scores=_tensor(model.scores(x).numpy()),
+        covariance=_tensor(model.covariance(x).numpy()),
+        jacobian=_tensor(model.jacobian(x).numpy()),
+        mean_shift=None if shift is None else _tensor(shift.numpy()),
+        bounds=None if bounds is None else _tensor(_bounds(model, features, bounds)),
+    )
+
+
+def synthetic_rows(columns: Columns, rows: int, seed: int) -> NDArray[np.float32]:
+    """(rows, D) normal draws around every column's mean, within its range; a random level in every one-hot block."""
+    random = np.random.default_rng(seed)
+    draws = columns.mean + columns.std * random.standard_normal((rows, columns.width))
+    features = np.clip(draws, columns.low, columns.high)
+    for block in columns.blocks:
+        level = random.integers(block.stop - block.start, size=rows)
+        features[:, block] = np.eye(block.stop - block.start)[level]
+    # float32 may round a bound past itself.
+    low, high = columns.low.astype(np.float32), columns.high.astype(np.float32)
+    return np.clip(features.astype(np.float32), low, high)
+
+
+def has_bounds(model: FittedModel, seed: int, bounds: bytes) -> bool:
+    """Whether there are bounds for the golden rows: a network may be too steep for any."""
+    found = _bounds(model, synthetic_rows(model.columns, ROWS, seed), bounds)
+    return bool((np.abs(found) <= np.finfo(np.float32).max).all())
+
+
+def _bounds(model: FittedModel, features: NDArray[np.float32], bounds: bytes) -> NDArray[np.float64]:
+    graph = Graph(bounds, graph_file("bounds"), Execution("cpu", threads=1))
+    return golden_bounds(graph, features, model.columns.noise)
+
+
+def _tensor(values: NDArray[np.floating]) -> Tensor:
+    return Tensor.from_bytes(values.shape, np.ascontiguousarray(values, dtype="<f4").tobytes())

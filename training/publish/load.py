@@ -1,0 +1,69 @@
+"""From the configuration's `data` section to rows."""
+
+from chainzrule.training.config import DataConfig
+from chainzrule.training.data.bundled import bundled_dataset
+from chainzrule.training.data.dataset import Dataset
+from chainzrule.training.data.download import cache_folder
+from chainzrule.training.data.mnist import load_mnist
+from chainzrule.training.data.table import table_dataset
+from chainzrule.training.data.tablefile import read_table
+from chainzrule.training.errors import ConfigError
+from chainzrule.training.text.dataset import yelp_full
+from chainzrule.training.text.encoding import Encoding
+from chainzrule.training.text.pooled import PooledVectors
+from chainzrule.training.text.sentences import SentenceVectors
+
+
+def load(config: DataConfig, seed: int) -> tuple[Dataset, tuple[str, ...]]:
+    """The data set, and notes for the user on how it was read.
+
+    Raises:
+        DataError: it cannot be read, or cannot be trained on.
+        ConfigError: it asks for rows that only an estimator has.
+    """
+    if config.source == "arrays":
+        raise ConfigError(
+            "data.source is `arrays` only for rows that an estimator was given; name a file or a data set"
+        )
+    if config.source == "mnist":
+        return load_mnist(config.path), ()
+    if config.source == "yelp-full":
+        return _yelp_full(config)
+    if config.source != "table":
+        return bundled_dataset(config.source, seed), ()
+    assert config.path is not None
+    assert config.target is not None
+    return table_dataset(
+        read_table(config.path),
+        config.target,
+        config.task,
+        levels=config.levels,
+        categorical=config.categorical,
+        numeric=config.numeric,
+        drop=config.drop,
+        units=config.units,
+        target_unit=config.target_unit,
+        drop_unlabelled=config.drop_unlabelled,
+        seed=seed,
+    )
+
+
+def _yelp_full(config: DataConfig) -> tuple[Dataset, tuple[str, ...]]:
+    if config.path is None:
+        raise ConfigError(
+            "the reviews are in no package: name the folder of Yelp Review Full's train.csv and test.csv (--reviews)"
+        )
+    if config.vectors is None and config.encoder is None:
+        raise ConfigError(
+            "name word vectors in GloVe's text format (--vectors), or the folder of a sentence encoder (--encoder)"
+        )
+    encoding: Encoding
+    if config.vectors is not None:
+        encoding = PooledVectors(config.vectors)
+    else:
+        assert config.encoder is not None
+        encoding = SentenceVectors(config.encoder)
+    dataset = yelp_full(config.path, encoding, progress=True)
+    assert dataset.test is not None
+    rows = f"{len(dataset.train):,} texts to train on, {len(dataset.test):,} to test with"
+    return dataset, (f"{rows}, {len(dataset.features)} numbers each, kept in {cache_folder('texts')}",)

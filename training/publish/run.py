@@ -1,0 +1,247 @@
+"""A training run from data to published artifact: fit, evaluate, export, verify, publish."""
+
+import platform
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from chainzrule.service.artifact.card import Baseline, Feature, GraphFile, ModelCard, Provenance, Reference, Role
+from chainzrule.service.artifact.store import describe_graph, publish
+from chainzrule.service.runtime.graph import runtime_version
+from chainzrule.service.runtime.selfcheck import accept
+from chainzrule.training.columns import Columns, with_constraints, with_noise
+from chainzrule.training.config import Config
+from chainzrule.training.data.dataset import Dataset, Rows
+from chainzrule.training.data.noise import check_float32_spacing
+from chainzrule.training.data.split import FEWEST_ROWS
+from chainzrule.training.errors import ConfigError
+from chainzrule.training.export.onnx import OPSET, export_graphs
+from chainzrule.training.export.verify import Verification, verify
+from chainzrule.training.fitting.recipe import Make, Recipe
+from chainzrule.training.measure.calibration import MAX_ROWS, Trial, calibration
+from chainzrule.training.measure.outputs import Outputs, join, predict, predict_baseline, quality, reference
+from chainzrule.training.measure.trials import try_model
+from chainzrule.training.nn.fitted import FittedModel
+from chainzrule.training.publish.examples import examples
+from chainzrule.training.publish.golden import golden, has_bounds
+from chainzrule.training.publish.reserve import reserved
+
+FOLDS = 5
+VERIFIED_ROWS = 64
+
+Fitted = tuple[FittedModel, int]
+Predict = Callable[[FittedModel, Rows], Outputs]
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What a run made.
+
+    Attributes:
+        card: the published card.
+        path: the version's directory.
+        epochs: passes over the rows that the published model was fitted with.
+        verification: how closely the graphs follow the network.
+    """
+
+    card: ModelCard
+    path: Path
+    epochs: int
+    verification: Verification
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A recipe's figures on rows that its models were not fitted to."""
+
+    quality: dict[str, float]
+    outputs: Outputs
+    parameters: int
+    trials: tuple[Trial, ...] = ()
+
+
+class Run:
+    """One configuration on one data set."""
+
+    def __init__(
+        self,
+        config: Config,
+        dataset: Dataset,
+        checkpoints: Path | None = None,
+        resume: bool = False,
+        progress: bool = False,
+        examples: int = 0,
+    ) -> None:
+        """Prepare a run.
+
+        Args:
+            config: what to do.
+            dataset: its rows; their default noise is replaced by the configuration's.
+            checkpoints: the directory that keeps the state of every fit until the run is over; None keeps none.
+            resume: take up fits that an interrupted run left there.
+            progress: show progress bars.
+            examples: how many real rows the card is to show.
+
+        Raises:
+            ConfigError: the configuration's noise or constraints do not fit the features.
+            DataError: float32 is too coarse for a column at its noise.
+        """
+        noisy = with_noise(dataset.features, config.noise)
+        if config.constraints and dataset.layout is not None:
+            raise ConfigError("constraints are of a table's columns; an image has none")
+        labels = len(dataset.labels) if dataset.task == "classification" else 0
+        self.features: tuple[Feature, ...] = with_constraints(noisy, config.constraints, labels)
+        check_float32_spacing(self.features)
+        self.config = config
+        self.dataset = dataset
+        self.columns = Columns.of(self.features, dataset.layout)
+        self._checkpoints = checkpoints
+        self._resume = resume
+        self._examples = examples
+        self._recipe = Recipe(config, dataset, self.columns, checkpoints, resume, progress)
+
+    def publish(self, root: Path, fitted: Fitted | None = None) -> RunReport:
+        """Fit, evaluate, export and verify, then write the next version of the model below `root`.
+
+        Args:
+            root: the repository; made if it does not exist.
+            fitted: the model to publish and its epochs, where the recipe has already made it of all the rows.
+
+        Raises:
+            TrainingError: the fit diverged, or the graphs do not follow the network.
+            ArtifactError: the service would refuse the artifact.
+            RepositoryError: nothing can be written to `root`; found before anything is fitted.
+        """
+        with reserved(root, self.config.name):
+            if not self._resume:
+                self.forget()  # all of it, or a later resumption would meet what another run left
+            model, epochs, held_out = self.fit_model(fitted)
+            baseline = self.evaluate_baseline()
+            graphs = export_graphs(model)
+            if "bounds" in graphs and not has_bounds(model, self.config.seed, graphs["bounds"]):
+                del graphs["bounds"]  # published all the same: it cannot be certified, and answers that
+            sample = self.dataset.test or self.dataset.train
+            verification = verify(model, graphs, sample.x[:VERIFIED_ROWS])
+            describe = self._describe(model, graphs, held_out, baseline)
+            path = publish(root, self.config.name, graphs, describe, accept)
+            return RunReport(describe(path.name), path, epochs, verification)
+
+    @property
+    def resumable(self) -> bool:
+        """Whether a checkpoint has been saved."""
+        return self._checkpoints is not None and any(self._checkpoints.glob("*.pt"))
+
+    def forget(self) -> None:
+        """Remove the checkpoints, once they are no longer needed."""
+        if self._checkpoints is not None:
+            shutil.rmtree(self._checkpoints, ignore_errors=True)
+
+    def fit_model(self, fitted: Fitted | None = None) -> tuple[FittedModel, int, Evaluation]:
+        """The model to publish, its epochs, and its figures on held-out rows."""
+        if self.dataset.test is not None:
+            model, report = self._recipe.fit(self._recipe.chainzrule, "fit", self.dataset.train, self.columns)
+            trial = try_model(model, self.dataset.test, MAX_ROWS, self.config.seed)
+            return model, report.best_epoch, replace(self._held_out(model, predict), trials=(trial,))
+        evaluation, epochs = self._out_of_fold(self._recipe.chainzrule, "fold", predict)
+        if fitted is not None:
+            return *fitted, evaluation
+        model, _ = self._recipe.fit(self._recipe.chainzrule, "fit", self.dataset.train, self.columns, epochs=epochs)
+        return model, epochs, evaluation
+
+    def evaluate_baseline(self) -> Evaluation:
+        """A ReLU network of the same size, by the same recipe without the penalty."""
+        if self.dataset.test is not None:
+            model, _ = self._recipe.fit(self._recipe.relu, "baseline", self.dataset.train, self.columns)
+            return self._held_out(model, predict_baseline)
+        return self._out_of_fold(self._recipe.relu, "baseline-fold", predict_baseline)[0]
+
+    def _out_of_fold(self, make: Make, stage: str, predict: Predict) -> tuple[Evaluation, int]:
+        """Rows judged by models that were fitted without them, and the median of those models' best epochs.
+
+        Every row is judged where rows are few; a fifth of them, by one model, where there are enough for a test.
+        """
+        rows, parts, trials, epochs = self.dataset.train, [], [], []
+        held = folds(rows.y, FOLDS, self.config.seed, stratified=self.dataset.task != "regression")
+        if len(rows) >= FEWEST_ROWS and self.dataset.layout is None:
+            held = held[:1]
+        for number, index in enumerate(held, start=1):
+            others = rows.take(np.setdiff1d(np.arange(len(rows)), index))
+            # A fold knows nothing of the rows it is judged on, not even their mean or range.
+            model, report = self._recipe.fit(
+                make, f"{stage}-{number}", others, self.columns.of_rows(others.x, others.weights)
+            )
+            parts.append(predict(model, rows.take(index)))
+            if make == self._recipe.chainzrule:
+                trials.append(try_model(model, rows.take(index), MAX_ROWS // len(held), self.config.seed + number))
+            epochs.append(report.best_epoch)
+        judged = np.concatenate(held)
+        outputs = join(parts, judged)
+        figures = quality(self.dataset.task, rows.y[np.sort(judged)], outputs)
+        evaluation = Evaluation(figures, outputs, model.network.parameter_count, tuple(trials))
+        return evaluation, int(np.median(epochs))
+
+    def _held_out(self, model: FittedModel, predict: Predict) -> Evaluation:
+        assert self.dataset.test is not None
+        outputs = predict(model, self.dataset.test)
+        figures = quality(self.dataset.task, self.dataset.test.y, outputs)
+        return Evaluation(figures, outputs, model.network.parameter_count)
+
+    def _describe(
+        self, model: FittedModel, graphs: dict[Role, bytes], held_out: Evaluation, baseline: Evaluation
+    ) -> Callable[[str], ModelCard]:
+        """The card as a function of the version number."""
+        config, dataset = self.config, self.dataset
+        files: dict[Role, GraphFile] = {role: describe_graph(content, OPSET) for role, content in graphs.items()}
+        stability: Reference = reference(dataset.task, held_out.outputs, out_of_fold=dataset.test is None)
+        truth = calibration(dataset.task, held_out.trials, config.seed)
+        expected = golden(model, config.seed, graphs.get("bounds"))
+        shown = examples(dataset, self._examples, config.seed) or None
+        provenance = Provenance(
+            config_sha256=config.sha256,
+            data_sha256=dataset.fingerprint,
+            seed=config.seed,
+            training_rows=len(dataset.train),
+            parameters=model.network.parameter_count,
+            versions={
+                "python": platform.python_version(),
+                "torch": torch.__version__.split("+")[0],
+                "numpy": np.__version__,
+                "onnxruntime": runtime_version(),
+            },
+        )
+
+        def card(version: str) -> ModelCard:
+            return ModelCard(
+                name=config.name,
+                version=version,
+                task=dataset.task,
+                method="analytic",
+                target=dataset.target,
+                target_unit=dataset.target_unit,
+                features=self.features,
+                layout=dataset.layout,
+                labels=dataset.labels,
+                graphs=files,
+                reference=stability,
+                calibration=truth,
+                quality=held_out.quality,
+                baselines=(Baseline(method="relu", parameters=baseline.parameters, quality=baseline.quality),),
+                golden=expected,
+                examples=shown,
+                provenance=provenance,
+            )
+
+        return card
+
+
+def folds(y: NDArray[np.generic], count: int, seed: int, stratified: bool) -> list[NDArray[np.int64]]:
+    """Row indices of `count` folds of equal size; stratified ones hold every label in the same share."""
+    order = np.random.default_rng(seed).permutation(len(y))
+    if stratified:
+        order = order[np.argsort(y[order], kind="stable")]
+    return [np.sort(order[first::count]) for first in range(count)]
