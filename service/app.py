@@ -15,17 +15,15 @@ from chainzrule.service.api.context import Context
 from chainzrule.service.api.exchange import Exchange, HotRoutes
 from chainzrule.service.api.problems import routing_problem
 from chainzrule.service.api.routes import register
-from chainzrule.service.artifact.store import StoredVersion, read_artifact
-from chainzrule.service.errors import ArtifactError, ServiceError
+from chainzrule.service.errors import ServiceError
 from chainzrule.service.runtime.cpu import available_cpus
-from chainzrule.service.runtime.graph import Execution, choose_execution
-from chainzrule.service.runtime.model import Model
-from chainzrule.service.runtime.selfcheck import load
-from chainzrule.service.serving.catalog import Catalog
-from chainzrule.service.serving.version import Costs, ServedModel
+from chainzrule.service.runtime.graph import choose_execution
+from chainzrule.service.serving.catalog import Catalog, State
+from chainzrule.service.serving.load import Loader
+from chainzrule.service.serving.version import ServedModel
 from chainzrule.service.settings import Settings
-from chainzrule.service.stability.window import Window
-from chainzrule.service.telemetry.metrics import Metrics, VersionReading
+from chainzrule.service.telemetry.live import VersionReading
+from chainzrule.service.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -66,9 +64,17 @@ def create_app(settings: Settings) -> Application:
         extra={"provider": execution.provider, "threads": execution.threads, "note": execution.note or None},
     )
     metrics = Metrics()
+    loader = Loader(
+        execution,
+        settings.limits,
+        settings.thresholds,
+        settings.window_rows,
+        settings.window_minimum_rows,
+        metrics,
+    )
     catalog: Catalog[ServedModel] = Catalog(
         settings.models,
-        lambda stored: _load(stored, settings, execution, metrics),
+        loader.load,
         settings.keep_versions,
         settings.default_model,
         settings.required_models,
@@ -77,7 +83,7 @@ def create_app(settings: Settings) -> Application:
     context = Context(settings, catalog, metrics)
     metrics.in_progress.set_function(lambda: context.in_progress)
     metrics.ready.set_function(lambda: context.ready)
-    metrics.watch(lambda: _readings(catalog), lambda: _queues(catalog))
+    metrics.watch(tuple(State), lambda: _readings(catalog), lambda: _queues(catalog))
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -130,24 +136,6 @@ def _token(settings: Settings) -> bytes | None:
     return token
 
 
-async def _load(stored: StoredVersion, settings: Settings, execution: Execution, metrics: Metrics) -> ServedModel:
-    model, costs = await asyncio.to_thread(_open, stored, settings, execution)
-    card = model.card
-    window = Window(settings.window_rows, settings.window_minimum_rows, card.reference)
-    counted = metrics.version(
-        card.name, card.version, flips=card.task != "regression", relative=card.reference.volatility.mean > 0
-    )
-    return ServedModel(model, costs, settings.limits, window, counted)
-
-
-def _open(stored: StoredVersion, settings: Settings, execution: Execution) -> tuple[Model, Costs]:
-    artifact = read_artifact(stored.path)
-    if (artifact.card.name, artifact.card.version) != (stored.name, stored.version):
-        raise ArtifactError("its name and version are not those of its directory", "card.json")
-    model = load(artifact, execution, settings.thresholds)
-    return model, Costs(model)
-
-
 async def _follow(catalog: Catalog[ServedModel], seconds: float) -> None:
     while seconds:
         await asyncio.sleep(seconds)
@@ -165,7 +153,8 @@ async def refresh(catalog: Catalog[ServedModel]) -> None:
 def _readings(catalog: Catalog[ServedModel]) -> Iterable[VersionReading]:
     for name, entries in catalog.models():
         for number, entry in entries.items():
-            yield entry.served.reading() if entry.served else VersionReading(name, number, entry.state)
+            loaded = entry.served.reading() if entry.served else None
+            yield VersionReading(name, number, State.READY if loaded else entry.state, loaded)
 
 
 def _queues(catalog: Catalog[ServedModel]) -> Iterable[tuple[str, int]]:

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from chainzrule.service.runtime.graph import Device
 from chainzrule.service.serving.engine import Limits
+from chainzrule.service.serving.question import Allowance
 from chainzrule.service.stability.verdict import Thresholds
 
 PREFIX = "CHAINZRULE_"
@@ -163,6 +164,11 @@ class Settings(BaseSettings):
     def limits(self) -> Limits:
         """The engines' bounds."""
         return Limits(self.inline_milliseconds / 1000.0, self.max_batch_rows, self.max_queue_rows)
+
+    @property
+    def allowance(self) -> Allowance:
+        """What one question may take."""
+        return Allowance(self.max_draws, self.measured_share, self.max_certificates, self.max_batch_rows)
 
     @property
     def thresholds(self) -> Thresholds:

@@ -38,6 +38,7 @@ from chainzrule.service.artifact.card import (
 from chainzrule.service.artifact.store import Artifact, describe_graph, publish
 from chainzrule.service.runtime.selfcheck import accept
 from chainzrule.service.stability.draws import Moved, NoiseDraws
+from chainzrule.service.stability.link import link_of
 
 Floats = NDArray[np.float64]
 LABELS = {"classification": ("no", "yes", "maybe"), "ordinal": ("one", "two", "three", "four"), "regression": ()}
@@ -315,7 +316,9 @@ def probed(toy: Toy, method: Method, count: int = 512) -> Toy:
     if method == "monte_carlo":
         parts = {"draws": Draws(count=count, seed=7)}
         features = toy.rows(4, seed=toy.seed + 100).astype(np.float32)
-        drawn = NoiseDraws(toy.columns[2], count, 7).measure(toy.task, toy.moved, features, np.ones(4))
+        drawn = NoiseDraws(toy.columns[2], count, 7).measure(
+            link_of(toy.task, toy.card().scores), toy.moved, features, np.ones(4)
+        )
         golden = golden.model_copy(update={"covariance": tensor(drawn.covariance), "jacobian": tensor(drawn.jacobian)})
     files = {role: describe_graph(content, 20) for role, content in graphs.items()}
     parts |= {"method": method, "graphs": files, "golden": golden}

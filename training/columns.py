@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainzrule.service.artifact.card import Feature, Layout, NumericFeature
+from chainzrule.service.stability.ranges import outside
 from chainzrule.training.data.weights import moments
 from chainzrule.training.errors import ConfigError
 
@@ -81,9 +82,8 @@ class Columns:
         return (x.astype(np.float64) - self.mean) / self.std
 
     def out_of_range(self, x: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """(rows,) whether any column lies outside what training saw, in float32 as the service compares."""
-        low, high = self.low.astype(np.float32), self.high.astype(np.float32)
-        return np.asarray(((x < low) | (x > high)).any(axis=1))
+        """Returns (rows,) whether any column lies outside what training saw, compared as the service compares."""
+        return np.asarray(outside(x.astype(np.float32, copy=False), self.low, self.high).any(axis=1))
 
 
 def with_noise(features: Sequence[Feature], overrides: Mapping[str, float]) -> tuple[Feature, ...]:

@@ -50,7 +50,7 @@ def main() -> int:
     arguments = parser.parse_args()
     found = []
     for subject in subjects(arguments):
-        truth = calibration(subject.task, [subject.trial], arguments.seed, arguments.draws)
+        truth = calibration(subject.link, [subject.trial], arguments.seed, arguments.draws)
         found.append({"model": subject.model, "network": subject.network, "calibration": truth.model_dump()})
         print(f"{subject.model}: {subject.network}", file=sys.stderr)
     results = {"rows": arguments.rows, "draws": arguments.draws, "seed": arguments.seed, "subjects": found}

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from chainzrule.service.stability.link import link_of
 from chainzrule.service.stability.measures import diagnose
 from chainzrule.service.stability.normal import density, tail
 
@@ -30,7 +31,9 @@ def measure(seed: int) -> list[dict[str, Any]]:
                     label = int(scores.argmax())
                     moved = scores + normal[:, :rank] @ factor.T
                     truth = float((moved.argmax(axis=1) != label).mean())
-                    chance = diagnose("classification", scores[None], (factor @ factor.T)[None], np.ones(1))
+                    chance = diagnose(
+                        link_of("classification", len(scores)), scores[None], (factor @ factor.T)[None], np.ones(1)
+                    )
                     ahead = np.delete(factor[label] - factor, label, axis=0)
                     margin = np.delete(scores[label] - scores, label)
                     distance = margin / np.sqrt(np.square(ahead).sum(axis=1))

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import Task
 from chainzrule.service.artifact.store import list_versions, read_artifact
 from chainzrule.service.runtime.graph import Execution
 from chainzrule.service.runtime.model import Model
+from chainzrule.service.stability.link import Link, link_of
 from chainzrule.training.columns import Columns, with_noise
 from chainzrule.training.config import Config
 from chainzrule.training.data.bundled import bundled_dataset
@@ -34,13 +34,13 @@ class Subject:
     Attributes:
         model: the shipped model's or the configuration's name.
         network: which network, and how it is measured.
-        task: what its scores mean.
+        link: what its scores mean.
         trial: its rows, and what noise did to them.
     """
 
     model: str
     network: str
-    task: Task
+    link: Link
     trial: Trial
 
 
@@ -50,17 +50,17 @@ def shipped(model: str, rows: int, draws: int, seed: int) -> Iterator[Subject]:
         (version for version in list_versions(ROOT / "models") if version.name == model),
         key=lambda version: int(version.version),
     )
-    served = Model(read_artifact(newest.path), Execution("cpu", threads=1))
-    task, x = served.card.task, _rows(model)
+    artifact = read_artifact(newest.path)
+    served, x = Model(artifact.card, artifact.graphs, Execution("cpu", threads=1)), _rows(model)
     x = x[sample(len(x), x.shape[1], rows, seed)]
 
     def scores(features: NDArray[np.float32]) -> NDArray[np.floating]:
         return served.graphs["model"].run(features)["scores"]
 
-    flips, spread = simulate(task, scores, x, served.rows.noise, seed, draws)
+    flips, spread = simulate(served.link, scores, x, served.rows.noise, seed, draws)
     found = served.graphs["model"].run(x)
     trial = Trial(found["scores"], found["covariance"], found.get("mean_shift"), flips, spread)
-    yield from _orders(model, f"shipped, version {newest.version}", task, trial)
+    yield from _orders(model, f"shipped, version {newest.version}", served.link, trial)
 
 
 def fitted(config: Config, dataset: Dataset, rows: int, draws: int, seed: int) -> Iterator[Subject]:
@@ -77,24 +77,26 @@ def fitted(config: Config, dataset: Dataset, rows: int, draws: int, seed: int) -
     outputs = predict(smooth, test)
     assert outputs.covariance is not None
     trial = Trial(outputs.scores, outputs.covariance, outputs.mean_shift, *_simulated(smooth, test, draws, seed))
-    yield from _orders(config.name, "ChainzRule", dataset.task, trial)
+    link = link_of(dataset.task, outputs.scores.shape[1])
+    yield from _orders(config.name, "ChainzRule", link, trial)
     piecewise, _ = recipe.fit(recipe.relu, "relu", train, columns)
     x = torch.from_numpy(test.x)
     covariance = np.concatenate([piecewise.covariance(part).numpy() for part in torch.split(x, 256)])
     trial = Trial(piecewise.scores(x).numpy(), covariance, None, *_simulated(piecewise, test, draws, seed))
-    yield Subject(config.name, "ReLU, first order", dataset.task, trial)
+    yield Subject(config.name, "ReLU, first order", link, trial)
 
 
-def _orders(model: str, network: str, task: Task, trial: Trial) -> Iterator[Subject]:
-    yield Subject(model, f"{network}, first order", task, replace(trial, mean_shift=None))
+def _orders(model: str, network: str, link: Link, trial: Trial) -> Iterator[Subject]:
+    yield Subject(model, f"{network}, first order", link, replace(trial, mean_shift=None))
     if trial.mean_shift is not None:
-        yield Subject(model, f"{network}, second order", task, trial)
+        yield Subject(model, f"{network}, second order", link, trial)
 
 
 def _simulated(
     model: FittedModel, rows: Rows, draws: int, seed: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    return simulate(model.task, network_scores(model), rows.x, model.columns.noise, seed, draws)
+    link = link_of(model.task, len(model.network.output.bias))
+    return simulate(link, network_scores(model), rows.x, model.columns.noise, seed, draws)
 
 
 def _rows(model: str) -> NDArray[np.float32]:

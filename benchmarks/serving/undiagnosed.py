@@ -12,26 +12,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.serving.graphs import without_covariance
-from chainzrule.service import __main__, app, served
+from chainzrule.service import __main__, app
 from chainzrule.service.artifact.store import StoredVersion, read_artifact
-from chainzrule.service.runtime.graph import Execution, Graph
-from chainzrule.service.runtime.model import Inputs, Model
-from chainzrule.service.serving.version import Costs, Record
-from chainzrule.service.settings import Settings
+from chainzrule.service.runtime.graph import Graph
+from chainzrule.service.runtime.model import Model
+from chainzrule.service.runtime.selfcheck import golden_features
+from chainzrule.service.serving.costs import Costs
+from chainzrule.service.serving.load import Loader, Opened
+from chainzrule.service.serving.runs import Runs
+from chainzrule.service.stability.outputs import Inputs
+from chainzrule.service.stability.standard import Standard
 
 
 class Plain:
     """A batch with nothing but its outputs."""
 
-    def __init__(self, model: Model, outputs: dict[str, NDArray[np.float32]]) -> None:
-        self._labels = model.card.labels
+    def __init__(self, labels: tuple[str, ...], outputs: dict[str, NDArray[np.float32]]) -> None:
+        self._labels = labels
         self.scores = outputs["scores"]
         self.probabilities = outputs.get("probabilities")
         self.finite = np.isfinite(self.scores).all(axis=1)
         self.all_finite = bool(self.finite.all())
 
     @cached_property
-    def answers(self) -> list[dict[str, Any]]:
+    def written(self) -> list[dict[str, Any]]:
+        """The answers, of which the service finds that they have been written already."""
         if self.probabilities is None:
             return [{"value": value} for value in self.scores[:, 0].tolist()]
         return [
@@ -39,30 +44,33 @@ class Plain:
             for label, row in zip(self.scores.argmax(axis=1).tolist(), self.probabilities.tolist(), strict=True)
         ]
 
+    def listed(self) -> Any:
+        return self.written
 
-class PlainModel(Model):
-    """A model that only predicts."""
+    def observed(self) -> None:
+        """Nothing of the rows is entered anywhere."""
+
+
+class PlainRuns(Runs):
+    """Runs that only predict."""
 
     def predict(self, inputs: Inputs) -> Any:
-        return Plain(self, self.graphs["model"].run(inputs.features))
+        return Plain(self._model.interface.labels, self._model.graphs["model"].run(inputs.features))
 
 
-def open_plain(stored: StoredVersion, settings: Settings, execution: Execution) -> tuple[Model, Costs]:
-    model = PlainModel(read_artifact(stored.path), execution)
-    model.graphs["model"] = Graph(without_covariance(stored.path / "model.onnx"), "model.onnx", execution)
-    return model, Costs(model)
+class PlainLoader(Loader):
+    """Loads versions without their covariance, and without the check that would miss it."""
 
-
-class CountOnly(Record):
-    """Counts runs, as ever, and nothing of their rows."""
-
-    def __call__(self, batch: Any, rows: int, seconds: float) -> None:
-        batch.seconds = seconds
-        self._statistics.ran(rows, seconds)
-        self._metrics.count_batch(rows, seconds)
+    def open(self, stored: StoredVersion) -> Opened:
+        artifact = read_artifact(stored.path)
+        card = artifact.card
+        model = Model(card, artifact.graphs, self.execution)
+        model.graphs["model"] = Graph(without_covariance(stored.path / "model.onnx"), "model.onnx", self.execution)
+        standard = Standard(model.link, model.rows.ranges, card.reference, self.thresholds)
+        runs = PlainRuns(model, standard)
+        return Opened(card, model, standard, runs, None, Costs(model, runs, golden_features(card)))
 
 
 if __name__ == "__main__":
-    app._open = open_plain
-    served.Record = CountOnly  # type: ignore[misc]
+    app.Loader = PlainLoader  # type: ignore[misc]
     sys.exit(__main__.main(sys.argv[1:]))

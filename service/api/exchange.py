@@ -145,7 +145,7 @@ class Exchange:
             seconds = time.perf_counter() - begin
             route = route or str(getattr(scope.get("route"), "path", "unmatched"))
             method = method if method in _METHODS else "OTHER"
-            context.metrics.request_seconds.labels(route, method, str(status)).add(seconds)
+            context.metrics.request_seconds.labels(route, method, str(status)).observe(seconds)
             if context.settings.access_log:
                 log.info(
                     "request", extra={"method": method, "route": route, "status": status, "seconds": round(seconds, 6)}

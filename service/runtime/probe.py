@@ -10,6 +10,7 @@ from chainzrule.service.runtime.graph import Graph
 from chainzrule.service.runtime.rows import RowEncoder
 from chainzrule.service.stability.differences import central_differences
 from chainzrule.service.stability.draws import Drawn, Moved, NoiseDraws
+from chainzrule.service.stability.link import link_of
 from chainzrule.service.stability.measures import Diagnosis
 
 Floats = NDArray[np.float64]
@@ -38,10 +39,10 @@ class Probe:
     """
 
     def __init__(self, card: ModelCard, encoder: RowEncoder, graph: Graph) -> None:
-        self._task = card.task
+        self._link = link_of(card.task, card.scores)
         self._graph = graph
         self._noise = encoder.noise
-        self._columns = encoder.columns
+        self._columns = encoder.ranges.columns
         self._draws: NoiseDraws | None = None
         if card.draws is not None:
             self._draws = NoiseDraws(encoder.noise, card.draws.count, card.draws.seed)
@@ -69,7 +70,7 @@ class Probe:
         return central_differences(self._scores, features, self._columns, self._steps)
 
     def _drawn(self, draws: NoiseDraws, features: Matrix, noise_scale: Floats) -> Drawn:
-        return draws.measure(self._task, self._run, features, noise_scale)
+        return draws.measure(self._link, self._run, features, noise_scale)
 
     def _scores(self, features: Matrix) -> Matrix:
         return self._graph.run(features)["scores"]

@@ -1,7 +1,6 @@
 """Rows as callers send them, to one float32 matrix as the graph takes it; every refusal names its place."""
 
 from collections.abc import Sequence
-from operator import gt, lt
 from typing import Any
 
 import numpy as np
@@ -9,9 +8,9 @@ from numpy.typing import NDArray
 
 from chainzrule.service.artifact.card import CategoricalFeature, ModelCard, NumericFeature
 from chainzrule.service.errors import InvalidInput
+from chainzrule.service.stability.ranges import Ranges
 
 Matrix = NDArray[np.float32]
-FEW_COLUMNS = 64  # up to which a lone row is compared number by number
 _NUMBERS = frozenset((int, float))
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -24,7 +23,7 @@ class RowEncoder:
         width: columns of the encoded matrix, D.
         start: each feature's first column.
         column_names: (D,) name of each column; for a categorical feature, `feature=level`.
-        numeric: the numeric features, in order; `columns` are theirs.
+        ranges: what training saw of the numeric features.
         noise: (D,) one noise sigma of each column; 0 in one-hot blocks.
     """
 
@@ -49,15 +48,16 @@ class RowEncoder:
             else:
                 self.column_names += [f"{feature.name}={level}" for level in feature.levels]
             at = len(self.column_names)
-        self.numeric = tuple(feature.name for feature in numeric)
-        self.columns = np.array(columns, dtype=np.int64)
+        self.ranges = Ranges(
+            [feature.name for feature in numeric],
+            np.array(columns, dtype=np.int64),
+            [feature.low for feature in numeric],
+            [feature.high for feature in numeric],
+            card.width,
+            pooled=card.layout is not None,
+        )
         self.noise = np.zeros(card.width)
-        self.noise[self.columns] = [feature.noise for feature in numeric]
-        # In float32, as the rows: a training row's own extreme is then never outside.
-        self._low = np.array([feature.low for feature in numeric], dtype=np.float32)
-        self._high = np.array([feature.high for feature in numeric], dtype=np.float32)
-        self._few = len(numeric) == card.width <= FEW_COLUMNS
-        self._lowest, self._highest = self._low.tolist(), self._high.tolist()
+        self.noise[self.ranges.columns] = [feature.noise for feature in numeric]
 
     def encode(self, instances: Sequence[Any] | NDArray[np.float64]) -> Matrix:
         """Encode rows, each a list in the card's order or an object by feature name, or all of them as a matrix.
@@ -89,18 +89,6 @@ class RowEncoder:
         if not np.isfinite(matrix).all():
             row, column = np.argwhere(~np.isfinite(matrix))[0].tolist()
             raise InvalidInput("is not finite as a 32-bit float", f"{place}[{row}].{self._feature_at(column)}")
-
-    def outside(self, matrix: Matrix) -> NDArray[np.bool_]:
-        """(rows, len(numeric)) whether each numeric feature lies outside the range seen in training."""
-        values = matrix if len(self.columns) == self.width else matrix[:, self.columns]
-        return (values < self._low) | (values > self._high)
-
-    def is_outside(self, row: Matrix) -> bool:
-        """Whether any numeric feature of a lone row, (1, D), lies outside the range seen in training."""
-        if not self._few:
-            return bool(self.outside(row).any())
-        values = row[0].tolist()  # numpy's calls would cost more than so few comparisons
-        return any(map(lt, values, self._lowest)) or any(map(gt, values, self._highest))
 
     def levels(self, name: str) -> tuple[str, ...]:
         """The levels of a categorical feature."""

@@ -3,13 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import ModelCard, Role, Task, Tensor
+from chainzrule.service.artifact.card import ModelCard, Role, Tensor
 from chainzrule.service.artifact.store import Artifact
 from chainzrule.service.errors import ArtifactError
+from chainzrule.service.runtime.bounds import BoundsGraph
 from chainzrule.service.runtime.graph import Execution, Graph
-from chainzrule.service.runtime.model import Inputs, Model
+from chainzrule.service.runtime.model import Model
 from chainzrule.service.runtime.parity import require_parity
-from chainzrule.service.stability.verdict import Thresholds
 
 # Largest difference from the golden rows, relative to the largest magnitude among all rows. Processors and
 # ONNX Runtime versions differ in the order of float32 sums, by about 1e-6; a wrong weight by far more.
@@ -21,31 +21,40 @@ DIFFERENCES_TOLERANCE = 2e-2
 _FLOAT = "tensor(float)"
 
 
-def load(artifact: Artifact, execution: Execution, thresholds: Thresholds | None = None) -> Model:
-    """Open a model version and check it.
+def load(artifact: Artifact, execution: Execution) -> Model:
+    """Opens a model version and checks it.
 
     Raises:
         ArtifactError: a graph cannot be loaded, has other inputs, outputs or shapes than the card says, or does not
             reproduce the golden rows; or on another device than the CPU differs from it.
         DeviceError: the execution's device turned out not to be used.
     """
-    model = Model(artifact, execution, thresholds)
-    for role, outputs in _expected_outputs(artifact.card).items():
-        _check_signature(model.graphs[role], artifact.card.width, outputs)
-    _check_golden(model)
+    card = artifact.card
+    model = Model(card, artifact.graphs, execution)
+    for role, outputs in _expected_outputs(card).items():
+        _check_signature(model.graphs[role], card.width, outputs)
+    _check_golden(model, card)
     if execution.device != "cpu":
-        rows = parity_rows(model)
+        rows = parity_rows(model, card)
         for role, graph in model.graphs.items():
             content = artifact.graphs[role]
             require_parity(graph, Graph(content, graph.name, Execution("cpu", execution.threads)), rows)
     return model
 
 
+def open_bounds(artifact: Artifact, model: Model) -> BoundsGraph | None:
+    """Returns what certifies a model version, still unopened; None where it has no bounds graph."""
+    if "bounds" not in artifact.graphs:
+        return None
+    return BoundsGraph(artifact.card, model.rows.noise, artifact.graphs["bounds"], model.execution.threads)
+
+
 def accept(artifact: Artifact) -> None:
-    """Check an artifact as the service would, on the CPU with one thread, and its bounds graph; for publishers."""
+    """Checks an artifact as the service would, on the CPU with one thread, and its bounds graph; for publishers."""
     model = load(artifact, Execution("cpu", threads=1))
-    if model.bounds is not None:  # which the service opens when it is first needed
-        model.bounds.open()
+    bounds = open_bounds(artifact, model)
+    if bounds is not None:  # which the service opens when it is first needed
+        bounds.open()
 
 
 def golden_features(card: ModelCard) -> NDArray[np.float32]:
@@ -53,9 +62,9 @@ def golden_features(card: ModelCard) -> NDArray[np.float32]:
     return _array(card.golden.features)
 
 
-def parity_rows(model: Model) -> NDArray[np.float32]:
-    """(64, D) the golden rows again and again, with the card's noise on them."""
-    golden = golden_features(model.card)
+def parity_rows(model: Model, card: ModelCard) -> NDArray[np.float32]:
+    """Returns the golden rows again and again, (64, D), with the card's noise on them."""
+    golden = golden_features(card)
     rows = np.resize(golden, (64, golden.shape[1]))
     noise = np.random.default_rng(0).normal(size=rows.shape) * model.rows.noise
     return (rows + noise).astype(np.float32)
@@ -98,42 +107,32 @@ def _check_signature(graph: Graph, width: int, outputs: dict[str, tuple[int, ...
             raise ArtifactError(f"{name} must have the shape {('batch', *expected)}", graph.name)
 
 
-def _check_golden(model: Model) -> None:
-    golden = model.card.golden
-    features = golden_features(model.card)
-    rows = len(features)
-    predictions = model.predict(Inputs(features, np.ones(rows), np.zeros(rows, np.bool_)))
+def _check_golden(model: Model, card: ModelCard) -> None:
+    golden = card.golden
+    features = golden_features(card)
+    outputs = model.predict(features, np.ones(len(features)))
+    assert outputs.covariance is not None
     found = {
-        "scores": predictions.scores,
-        "covariance": predictions.covariance,
+        "scores": outputs.scores,
+        "covariance": outputs.covariance,
         "jacobian": model.differentiate(features),
     }
-    if predictions.mean_shift is not None:
-        found["mean_shift"] = predictions.mean_shift
+    if outputs.mean_shift is not None:
+        found["mean_shift"] = outputs.mean_shift
     for name, values in found.items():
         graph = model.graphs["jacobian" if name == "jacobian" and "jacobian" in model.graphs else "model"]
-        rounded = model.card.method == "finite_difference" and name != "scores"
+        rounded = card.method == "finite_difference" and name != "scores"
         tolerance = DIFFERENCES_TOLERANCE if rounded else GOLDEN_TOLERANCE
         expected = _array(getattr(golden, name))
         scale = np.abs(expected).max()
         # `not <=` also catches NaN.
         if not (np.abs(values - expected) <= tolerance * scale + np.finfo(np.float32).tiny).all():
             raise ArtifactError(f"does not reproduce the golden rows' {name}", graph.name)
-    if predictions.probabilities is not None:
-        fits = np.abs(predictions.probabilities - _probabilities(model.card.task, found["scores"])) <= GOLDEN_TOLERANCE
-        if not fits.all():
-            raise ArtifactError("its probabilities are not those of its scores", model.graphs["model"].name)
-
-
-def _probabilities(task: Task, scores: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(rows, K) what the scores say: their softmax, or the steps between the chances of exceeding each level."""
-    s = scores.astype(np.float64)
-    if task == "classification":
-        odds = np.exp(s - s.max(axis=1, keepdims=True))
-        return np.asarray(odds / odds.sum(axis=1, keepdims=True))
-    exceeded = np.exp(-np.logaddexp(0.0, -s))
-    certain = np.ones((len(s), 1))
-    return -np.diff(np.concatenate([certain, exceeded, 0.0 * certain], axis=1), axis=1)
+    shares = model.link.probabilities(outputs.scores.astype(np.float64))
+    if shares is None or outputs.probabilities is None:
+        return
+    if not (np.abs(outputs.probabilities - shares) <= GOLDEN_TOLERANCE).all():
+        raise ArtifactError("its probabilities are not those of its scores", model.graphs["model"].name)
 
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:

@@ -1,24 +1,17 @@
-"""`radius` and `box`: what is guaranteed of rows while their inputs stay near, and how far near may go."""
+"""Certificates: what is guaranteed of rows while their inputs stay near, and how far near may go."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import ModelCard
 from chainzrule.service.errors import InvalidInput, TooLarge
 from chainzrule.service.runtime.bounds import Bounds, Boxes
 from chainzrule.service.runtime.rows import RowEncoder
 from chainzrule.service.serving.question import MAX_RADIUS, Question
 from chainzrule.service.serving.version import BOX_VALUES, ServedModel
-from chainzrule.service.stability.certificate import (
-    expected_level_bounds,
-    label_is_certain,
-    level_probability_bounds,
-    probability_bounds,
-    reachable_levels,
-)
+from chainzrule.service.stability.certificate import Conclusions, conclude, label_is_certain
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -26,8 +19,23 @@ Labels = NDArray[np.int64]
 BISECTIONS = 12
 
 
+class Certificates(NamedTuple):
+    """What is guaranteed of rows, with the rows first.
+
+    Attributes:
+        bounds: of the scores.
+        conclusions: what follows from them.
+        largest: how large a box may be until the label may change, in the question's unit; None for a row whose box
+            is the row alone, and for all of a model without labels.
+    """
+
+    bounds: Bounds
+    conclusions: Conclusions
+    largest: list[float | None] | None
+
+
 def check_certificates(served: ServedModel, wanted: Question, most: int) -> None:
-    """Refuse more rows than the setting `max_certificates` allows, and versions that have no bounds graph."""
+    """Refuses more rows than `most`, and versions that have no bounds graph."""
     if len(wanted.instances) > most:
         raise TooLarge(f"must be at most {most} rows where radius or box is given; send several requests", "instances")
     served.require_bounds()
@@ -52,7 +60,7 @@ def _box_reach(box: Mapping[str, float | list[float]], rows: RowEncoder, feature
         if name not in rows.start:
             raise InvalidInput("has a feature that the model does not have", "box")
         column = rows.start[name]
-        if name not in rows.numeric:
+        if name not in rows.ranges.names:
             raise InvalidInput("has levels; a box is made of numeric features", f"box.{name}")
         if not isinstance(ends, list):
             below[:, column] = above[:, column] = ends
@@ -77,8 +85,8 @@ async def certify(
     first_order: Floats,
     unit: float,
     deadline: float,
-) -> list[dict[str, Any]]:
-    """What each row's answer has under `certificate`.
+) -> Certificates:
+    """Returns what is guaranteed of each row.
 
     Args:
         served: the model.
@@ -90,17 +98,19 @@ async def certify(
         unit: what the factor 1 is called in the answer.
         deadline: by the event loop's clock.
     """
-    answers: list[dict[str, Any]] = []
+    link = served.model.link
+    bounds: list[Bounds] = []
+    largest: list[float | None] = []
     size = max(1, BOX_VALUES // served.card.width)
     for start in range(0, len(features), size):
         part = slice(start, start + size)
         chunk = _Chunk(served, features[part].astype(np.float64), label[part], below[part], above[part], deadline)
-        bounds = await chunk.bounds(np.ones(len(chunk.middle)))
-        largest = None
-        if served.card.task != "regression":
-            largest = await chunk.largest(np.minimum(2.0 * first_order[part], MAX_RADIUS / unit))
-        answers += _answers(served.card, label[part], bounds, largest, unit)
-    return answers
+        bounds.append(await chunk.bounds(np.ones(len(chunk.middle))))
+        if link.has_labels:
+            found = await chunk.largest(np.minimum(2.0 * first_order[part], MAX_RADIUS / unit))
+            largest += [None if factor is None else unit * factor for factor in found]
+    whole = Bounds(*(np.concatenate(parts) for parts in zip(*bounds, strict=True)))
+    return Certificates(whole, conclude(link, label, *whole), largest if link.has_labels else None)
 
 
 class _Chunk:
@@ -131,41 +141,8 @@ class _Chunk:
             factor = (least + open_) / 2
             bounds = await self.bounds(factor)
             proved = label_is_certain(
-                self._served.card.task, self._label, bounds.lower, bounds.upper, bounds.margin_lower
+                self._served.model.link, self._label, bounds.lower, bounds.upper, bounds.margin_lower
             )
             least, open_ = np.where(proved, factor, least), np.where(proved, open_, factor)
         moves: NDArray[np.bool_] = np.asarray((self._below + self._above > 0).any(axis=1))
         return [float(factor) if moved else None for factor, moved in zip(least, moves, strict=True)]
-
-
-def _answers(
-    card: ModelCard, label: Labels, bounds: Bounds, largest: list[float | None] | None, unit: float
-) -> list[dict[str, Any]]:
-    lower, upper = bounds.lower, bounds.upper
-    parts: dict[str, list[Any]] = {"scores": _named(card.score_names(), lower, upper)}
-    if largest is not None:
-        certain = label_is_certain(card.task, label, lower, upper, bounds.margin_lower)
-        parts["label_is_certain"] = certain.tolist()
-        parts["largest"] = [None if factor is None else unit * factor for factor in largest]
-    if card.task == "regression":
-        parts["value"] = _ranges(lower[:, 0], upper[:, 0])
-    elif card.task == "ordinal":
-        parts["probabilities"] = _named(card.labels, *level_probability_bounds(lower, upper))
-        parts["value"] = _ranges(*expected_level_bounds(lower, upper))
-        lowest, highest = reachable_levels(lower, upper)
-        parts["labels"] = [
-            list(card.labels[first : last + 1]) for first, last in zip(lowest.tolist(), highest.tolist(), strict=True)
-        ]
-    else:
-        least, most = probability_bounds(label, bounds.margin_lower, bounds.margin_upper)
-        parts["probabilities"] = _named(card.labels, least, most)
-    return [dict(zip(parts, row, strict=True)) for row in zip(*parts.values(), strict=True)]
-
-
-def _named(names: list[str] | tuple[str, ...], lower: Floats, upper: Floats) -> list[dict[str, Any]]:
-    return [dict(zip(names, _ranges(least, most), strict=True)) for least, most in zip(lower, upper, strict=True)]
-
-
-def _ranges(lower: Floats, upper: Floats) -> list[list[float]]:
-    """Both ends of each; JSON has null for what is not finite."""
-    return np.stack([lower, upper], axis=-1).tolist()  # type: ignore[no-any-return]

@@ -1,7 +1,7 @@
-"""`method=monte_carlo`: rows run through the model again with drawn noise, batch by batch, between other requests."""
+"""Runs rows through the model again with drawn noise, batch by batch, between other requests' runs."""
 
 import asyncio
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,18 @@ BATCH_VALUES = 2**18  # noisy values drawn at a time: some milliseconds, after w
 BATCH_ROWS = 256
 
 
+class Counted(NamedTuple):
+    """The measures of one row, counted; `flip_probability` is None where there are no labels."""
+
+    volatility: Estimate
+    flip_probability: Estimate | None
+
+
 def check_draws(served: ServedModel, rows: int, draws: int, most: int, seconds: float) -> None:
-    """Refuse more draws than the setting `max_draws` allows, or than can be run in the request's time."""
+    """Refuses more than `most` draws in all, or more than can be run in the seconds that are left."""
     if rows * draws > most:
         raise TooLarge(f"would be over {most} draws in all; ask for fewer draws or rows", "draws")
-    if served.sampling_cost(rows * draws) > seconds:
+    if served.costs.score(rows * draws) > seconds:
         raise TooLarge("would take longer than the request may; ask for fewer draws or rows", "draws")
 
 
@@ -30,8 +37,8 @@ async def sample(
     draws: int,
     seed: int,
     deadline: float,
-) -> list[dict[str, Any]]:
-    """What each row's answer has under `monte_carlo`.
+) -> list[Counted]:
+    """Returns what the draws say of each row.
 
     Every row meets the same draws, whichever rows it comes with: the same request has the same answer.
 
@@ -44,22 +51,20 @@ async def sample(
         seed: of the draws.
         deadline: by the event loop's clock.
     """
-    card, noise = served.card, (served.model.rows.noise * noise_scale).astype(np.float32)
-    size = max(1, min(BATCH_ROWS, BATCH_VALUES // card.width))
-    answers = []
+    link, noise = served.model.link, (served.model.rows.noise * noise_scale).astype(np.float32)
+    size = max(1, min(BATCH_ROWS, BATCH_VALUES // served.card.width))
+    counted = []
     for row, own in zip(features, scores.astype(np.float64), strict=True):
-        random, tally = np.random.default_rng(seed), Tally(card.task, own)
+        random, tally = np.random.default_rng(seed), Tally(link, own)
         while tally.draws < draws:
             noisy = await asyncio.to_thread(_draw, random, row, noise, min(size, draws - tally.draws))
             moved = await served.sample(noisy, deadline)
             if not np.isfinite(moved).all():
                 raise NonFiniteOutput("the model's answer to a draw is not finite; lower noise_scale", "instances")
             tally.add(moved)
-        answer = {"draws": draws, "seed": seed, **_named("volatility", tally.volatility())}
-        if card.task != "regression":
-            answer |= _named("flip_probability", tally.flip_probability())
-        answers.append(answer)
-    return answers
+        flips = tally.flip_probability() if link.has_labels else None
+        counted.append(Counted(tally.volatility(), flips))
+    return counted
 
 
 def _draw(
@@ -69,7 +74,3 @@ def _draw(
     drawn *= noise
     drawn += row
     return drawn
-
-
-def _named(name: str, estimate: Estimate) -> dict[str, Any]:
-    return {name: estimate.value, f"{name}_interval": [estimate.low, estimate.high]}

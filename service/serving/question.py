@@ -1,6 +1,7 @@
 """A question to a model, without HTTP: every door fills one in."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,3 +45,20 @@ class Question(NamedTuple):
     seed: int = 0
     radius: float | None = None
     box: Mapping[str, float | list[float]] | None = None
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What one question may take.
+
+    Attributes:
+        draws: further rows that it may have run: noise draws, differences.
+        measured_share: the share of predictions that are measured unasked where that takes further rows.
+        certificates: rows that it may have certified.
+        batch_rows: rows that are run at a time where it takes many runs.
+    """
+
+    draws: int
+    measured_share: float
+    certificates: int
+    batch_rows: int

@@ -1,186 +1,188 @@
 """A model version in service: its model, the engines that batch its runs, its window and its metrics."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainzrule.service.artifact.card import ModelCard
 from chainzrule.service.errors import InvalidInput, NoBounds, QueueFull
-from chainzrule.service.runtime.bounds import Bounds, Boxes
-from chainzrule.service.runtime.model import Inputs, LoneRow, Model, Predictions
-from chainzrule.service.runtime.selfcheck import golden_features
-from chainzrule.service.serving.engine import Cost, Engine, Limits, Share, measure_cost
+from chainzrule.service.runtime.bounds import Bounds, BoundsGraph, Boxes
+from chainzrule.service.runtime.model import Model
+from chainzrule.service.serving.costs import Costs
+from chainzrule.service.serving.engine import Cost, Engine, Limits, Share
+from chainzrule.service.serving.record import Record
+from chainzrule.service.serving.runs import Runs, join
 from chainzrule.service.stability.constraints import Constraints, Declared
-from chainzrule.service.stability.verdict import VERDICTS, reference_unstable_share
+from chainzrule.service.stability.outputs import Inputs
+from chainzrule.service.stability.predictions import Measured, Predictions, Unmeasured
 from chainzrule.service.stability.window import Window
-from chainzrule.service.telemetry.metrics import ReferenceReading, RowReadings, VersionMetrics, VersionReading
+from chainzrule.service.telemetry.live import LoadedReading
 from chainzrule.service.telemetry.statistics import Statistics
+from chainzrule.service.telemetry.version import VersionMetrics
 
 Matrix = NDArray[np.float32]
+Answered = TypeVar("Answered", bound=Predictions)
 
 BOX_VALUES = 2**12  # of boxes that are bounded in one run, whose memory is some thousand times as large
 
 
-class Costs:
-    """What the model's runs take on this machine, measured while it warms up."""
-
-    def __init__(self, model: Model) -> None:
-        golden = golden_features(model.card)
-
-        def rows(count: int) -> Matrix:
-            return np.resize(golden, (count, golden.shape[1]))
-
-        self.score: Cost = measure_cost(lambda count: model.score(rows(count)))
-        if model.probe is not None:  # some runs of one row and of two tell enough, where each is many
-            self.answer: Cost = measure_cost(lambda count: model.answer(_unobserved(rows(count))).answers)
-            self.predict: Cost = measure_cost(lambda count: model.predict(_unobserved(rows(count))), rows=2, repeats=2)
-            self.differentiate: Cost = self.predict
-            return
-        self.predict = self.answer = measure_cost(lambda count: model.predict(_unobserved(rows(count))).answers)
-        self.differentiate = measure_cost(lambda count: model.differentiate(rows(count)), rows=16)
-        self.layer_norms: Cost = measure_cost(lambda count: model.layer_norms(rows(count)), rows=16)
-
-
-class Record:
-    """Enters a version's runs in its statistics, its window and its metrics."""
-
-    def __init__(self, model: Model, statistics: Statistics, window: Window, metrics: VersionMetrics) -> None:
-        self._card = model.card
-        self._mean = model.card.reference.volatility.mean
-        self._numeric = model.rows.numeric
-        self._statistics = statistics
-        self._window = window
-        self._metrics = metrics
-
-    def __call__(self, batch: Predictions, rows: int, seconds: float) -> None:
-        """Enter one run of so many rows."""
-        self._statistics.ran(rows, seconds)
-        self._metrics.count_batch(rows, seconds)
-        if not batch.all_finite:
-            self._metrics.nonfinite.inc(rows - int(np.count_nonzero(batch.finite)))
-        if batch.lone is not None:
-            if batch.all_finite and batch.inputs.observe[0]:
-                self._enter_row(batch, batch.lone)
-            return
-        counted = batch.inputs.observe & batch.finite
-        count = np.count_nonzero(counted)
-        if count == 0:
-            return
-        observed = slice(None) if count == rows else counted  # all of them as views
-        diagnosis = batch.diagnosis
-        volatility = diagnosis.volatility[observed]
-        gradient_norm = diagnosis.gradient_norm[observed]
-        level = batch.verdicts.level[observed]
-        outside = batch.is_outside[observed]
-        self._window.add(volatility, gradient_norm, level, outside)
-        self._metrics.count_rows(
-            RowReadings(
-                volatility=volatility,
-                relative=volatility / self._mean if self._mean > 0 else None,
-                flip_probability=None if self._card.task == "regression" else diagnosis.flip_probability[observed],
-                gradient_norm=gradient_norm,
-                verdicts=dict(zip(VERDICTS, np.bincount(level, minlength=3).tolist(), strict=True)),
-                out_of_range=self._features_outside(batch.outside[observed]) if outside.any() else {},
-                outside=int(np.count_nonzero(outside)),
-            )
-        )
-
-    def _enter_row(self, batch: Predictions, row: LoneRow) -> None:
-        measures, verdict = row.measures, row.verdict
-        self._window.add_row(measures.volatility, measures.gradient_norm, verdict.level, verdict.outside)
-        self._metrics.count_row(
-            volatility=measures.volatility,
-            relative=measures.volatility / self._mean if self._mean > 0 else None,
-            flip_probability=measures.flip_probability,
-            gradient_norm=measures.gradient_norm,
-            verdict=VERDICTS[verdict.level],
-            out_of_range=self._features_outside(batch.outside) if verdict.outside else {},
-            outside=verdict.outside,
-        )
-
-    def _features_outside(self, outside: NDArray[np.bool_]) -> dict[str, int]:
-        if self._card.layout is not None:
-            return {}
-        counts = outside.sum(axis=0).tolist()
-        return {name: rows for name, rows in zip(self._numeric, counts, strict=True) if rows}
-
-
 class ServedModel:
-    """Answers for one model version. Made and used on the event loop."""
+    """Answers for one model version. Made and used on the event loop.
 
-    def __init__(self, model: Model, costs: Costs, limits: Limits, window: Window, metrics: VersionMetrics) -> None:
+    Attributes:
+        card: what is known of the version.
+        model: its graphs.
+        costs: what its runs take.
+        window: its latest observed rows.
+        constraints: the effects that its card declares.
+        statistics: what it has done so far.
+        loaded_at: Unix time at which it became ready.
+    """
+
+    def __init__(
+        self,
+        card: ModelCard,
+        model: Model,
+        runs: Runs,
+        bounds: BoundsGraph | None,
+        costs: Costs,
+        limits: Limits,
+        window: Window,
+        metrics: VersionMetrics,
+        unstable_share: float | None,
+    ) -> None:
+        """Sets up the engines.
+
+        Args:
+            card: what is known of the version.
+            model: its graphs.
+            runs: one run with what is concluded from it.
+            bounds: what certifies; None where the version has no such graph.
+            costs: what its runs take.
+            limits: bounds of its engines.
+            window: takes in its observed rows.
+            metrics: count its rows.
+            unstable_share: the share of its card's held-out rows that are unstable, where that is known.
+        """
+        self.card = card
         self.model = model
-        self.card = model.card
+        self.costs = costs
         self.window = window
-        self.loaded_at = time.time()
+        self.constraints = Constraints(card)
         self.statistics = Statistics()
+        self.loaded_at = time.time()
         self._metrics = metrics
-        self._reference = reference_reading(model)
-        self.constraints = Constraints(model.card)
+        self._unstable_share = unstable_share
         metrics.count_violations(dict.fromkeys((declared.feature for declared in self.constraints.declared), 0))
         # The engine does not know this object: without a cycle it goes as soon as the last request has let go of it.
-        record = Record(model, self.statistics, window, metrics)
-        self._answers: Engine[Inputs, Predictions] | None = None
+        record = Record(self.statistics, window, metrics)
+        self._answers: Engine[Inputs, Unmeasured] | None = None
+        batches = limits
         if model.probe is not None:
-            self._answers = Engine(model.answer, _join_inputs, costs.answer, limits, record)
+            self._answers = Engine(runs.answer, join, costs.answer, limits, record)
             # A batch is bounded by what is really run.
-            limits = replace(limits, max_batch_rows=max(1, limits.max_batch_rows // (1 + model.probe.rows)))
-        self._predictions: Engine[Inputs, Predictions] = Engine(
-            model.predict, _join_inputs, costs.predict, limits, record
-        )
-        self._derivatives: Engine[Matrix, Matrix] = Engine(
-            model.differentiate, np.concatenate, costs.differentiate, limits, lambda result, rows, seconds: None
-        )
+            batches = replace(limits, max_batch_rows=max(1, limits.max_batch_rows // (1 + model.probe.rows)))
+        self._predictions: Engine[Inputs, Measured] = Engine(runs.predict, join, costs.predict, batches, record)
+        self._derivatives = _matrices(model.differentiate, costs.differentiate, batches)
         self._layers: Engine[Matrix, Matrix] | None = None
-        if model.probe is None:
-            self._layers = Engine(
-                model.layer_norms, np.concatenate, costs.layer_norms, limits, lambda result, rows, seconds: None
-            )
+        if costs.layer_norms is not None:
+            self._layers = _matrices(model.layer_norms, costs.layer_norms, batches)
         # Never on the event loop, however small the batch: there are many of them, and others wait.
-        self._samples: Engine[Matrix, Matrix] = Engine(
-            model.score,
-            np.concatenate,
-            costs.score,
-            replace(limits, inline_seconds=0.0),
-            lambda result, rows, seconds: None,
-        )
-        self.sampling_cost = costs.score
-        self.measuring_cost = costs.predict
+        self._samples = _matrices(model.score, costs.score, replace(batches, inline_seconds=0.0))
         self._bounds: Engine[Boxes, Bounds] | None = None
-        if model.bounds is not None:
+        if bounds is not None:
             self._bounds = Engine(
-                model.bounds.run,
+                bounds.run,
                 _join_boxes,
                 Cost(1.0, 0.0),  # unknown until it is opened, and never on the event loop
-                replace(limits, inline_seconds=0.0, max_batch_rows=max(1, BOX_VALUES // model.card.width)),
-                lambda result, rows, seconds: None,
+                replace(batches, inline_seconds=0.0, max_batch_rows=max(1, BOX_VALUES // card.width)),
+                _enter_nothing,
             )
 
     def retire(self) -> None:
-        """Leave the exposition. Requests under way are answered, and hold what they need until then."""
+        """Leaves the exposition. Requests under way are answered, and hold what they need until then."""
         self._metrics.remove()
 
-    def require_room(self, rows: int, measure: bool = True) -> None:
-        """Refuse so many rows where no more may wait, before anything is made of them; raises `QueueFull`."""
+    def require_room(self, rows: int, measured: bool) -> None:
+        """Refuses so many rows where no more may wait, before anything is made of them; raises `QueueFull`."""
         try:
-            self._engine(measure).require_room(rows)
+            self._engine(measured).require_room(rows)
         except QueueFull:
             self.statistics.failed(0.0)
             raise
 
-    def _engine(self, measure: bool) -> Engine[Inputs, Predictions]:
-        return self._predictions if measure or self._answers is None else self._answers
+    async def predict(self, inputs: Inputs, deadline: float) -> Share[Measured]:
+        """Predicts and measures rows; `deadline` is by the event loop's clock."""
+        return await self._submit(self._predictions, inputs, deadline)
 
-    async def predict(self, inputs: Inputs, deadline: float, measure: bool = True) -> Share[Predictions]:
-        """Predict and measure rows; `deadline` is by the event loop's clock.
+    async def answer(self, inputs: Inputs, deadline: float) -> Share[Unmeasured] | Share[Measured]:
+        """Predicts rows, and measures them only where that takes no further runs."""
+        if self._answers is None:
+            return await self.predict(inputs, deadline)
+        return await self._submit(self._answers, inputs, deadline)
 
-        `measure` false leaves the stability out where it would take further runs.
-        """
+    async def differentiate(self, features: Matrix, deadline: float) -> Matrix:
+        """Returns the (rows, S, D) Jacobian of the scores in raw units."""
+        return await _rows(self._derivatives, features, deadline)
+
+    async def layer_norms(self, features: Matrix, deadline: float) -> Matrix:
+        """Returns the (rows, L) norm of the derivative after each layer, per noise sigma."""
+        if self._layers is None:
+            raise InvalidInput("layers are not known of this model", "include")
+        return await _rows(self._layers, features, deadline)
+
+    async def sample(self, features: Matrix, deadline: float) -> Matrix:
+        """Returns the (rows, S) scores of drawn rows, which are measured, judged and entered nowhere."""
+        return await _rows(self._samples, features, deadline)
+
+    async def bound(self, boxes: Boxes, deadline: float) -> Bounds:
+        """Returns what the scores can come to in boxes; raises as `require_bounds` does."""
+        share = await self.require_bounds().submit(boxes, len(boxes.low), deadline)
+        return Bounds(*(part[share.start : share.stop] for part in share.result))
+
+    def require_bounds(self) -> Engine[Boxes, Bounds]:
+        """Returns what runs the bounds graph; raises `NoBounds` where the version has none."""
+        if self._bounds is None:
+            raise NoBounds(
+                "this model version has no bounds graph: it is an older export, or too steep a network; fit it again"
+            )
+        return self._bounds
+
+    def violations(self, jacobian: Matrix) -> list[list[Declared]]:
+        """Returns each row's broken constraints by its derivatives, (rows, S, D), and counts them."""
+        declared = self.constraints.declared
+        violated = self.constraints.violated(jacobian)
+        self._metrics.count_violations(
+            {one.feature: int(rows) for one, rows in zip(declared, violated.sum(axis=0), strict=True)}
+        )
+        return [[one for one, broken in zip(declared, row, strict=True) if broken] for row in violated.tolist()]
+
+    @property
+    def queue_depth(self) -> int:
+        """How many requests wait for this version."""
+        engines = (self._predictions, self._answers, self._derivatives, self._layers, self._samples, self._bounds)
+        return sum(engine.depth for engine in engines if engine is not None)
+
+    def reading(self) -> LoadedReading:
+        """Returns what a scrape reads of the version."""
+        card = self.card
+        info = {
+            "sha256": card.graphs["model"].sha256,
+            "task": card.task,
+            "method": card.method,
+            "provider": self.model.execution.provider,
+        }
+        return LoadedReading(info, self.loaded_at, self.window, card.reference, self._unstable_share)
+
+    def _engine(self, measured: bool) -> Engine[Inputs, Measured] | Engine[Inputs, Unmeasured]:
+        return self._predictions if measured or self._answers is None else self._answers
+
+    async def _submit(self, engine: Engine[Inputs, Answered], inputs: Inputs, deadline: float) -> Share[Answered]:
         begin = time.perf_counter()
-        engine = self._engine(measure)
         try:
             share = await engine.submit(inputs, len(inputs.features), deadline)
         except BaseException:
@@ -194,107 +196,19 @@ class ServedModel:
             self.statistics.failed(seconds)
         return share
 
-    async def differentiate(self, features: Matrix, deadline: float) -> Matrix:
-        """(rows, S, D) the scores' Jacobian in raw units."""
-        share = await self._derivatives.submit(features, len(features), deadline)
-        return share.result[share.start : share.stop]
 
-    async def layer_norms(self, features: Matrix, deadline: float) -> Matrix:
-        """(rows, L) the derivative's norm after each layer, per noise sigma."""
-        if self._layers is None:
-            raise InvalidInput("layers are not known of this model", "include")
-        share = await self._layers.submit(features, len(features), deadline)
-        return share.result[share.start : share.stop]
-
-    def violations(self, jacobian: NDArray[np.float32]) -> list[list[Declared]]:
-        """Each row's broken constraints, counted; (rows, S, D) its derivatives."""
-        declared = self.constraints.declared
-        violated = self.constraints.violated(jacobian)
-        self._metrics.count_violations(
-            {one.feature: int(rows) for one, rows in zip(declared, violated.sum(axis=0), strict=True)}
-        )
-        return [[one for one, broken in zip(declared, row, strict=True) if broken] for row in violated.tolist()]
-
-    async def sample(self, features: Matrix, deadline: float) -> Matrix:
-        """(rows, S) the scores of drawn rows; measured, judged and entered nowhere."""
-        share = await self._samples.submit(features, len(features), deadline)
-        return share.result[share.start : share.stop]
-
-    async def bound(self, boxes: Boxes, deadline: float) -> Bounds:
-        """What the scores can come to in boxes; raises as `require_bounds`."""
-        share = await self.require_bounds().submit(boxes, len(boxes.low), deadline)
-        return Bounds(*(part[share.start : share.stop] for part in share.result))
-
-    def require_bounds(self) -> Engine[Boxes, Bounds]:
-        """What runs the bounds graph.
-
-        Raises:
-            NoBounds: the version has none.
-        """
-        if self._bounds is None:
-            raise NoBounds(
-                "this model version has no bounds graph: it is an older export, or too steep a network; fit it again"
-            )
-        return self._bounds
-
-    @property
-    def queue_depth(self) -> int:
-        """Requests that wait for this version."""
-        engines = (self._predictions, self._answers, self._derivatives, self._layers, self._samples, self._bounds)
-        return sum(engine.depth for engine in engines if engine is not None)
-
-    def reading(self) -> VersionReading:
-        """The version's live metrics."""
-        card = self.card
-        return VersionReading(
-            model=card.name,
-            version=card.version,
-            state="READY",
-            info={
-                "sha256": card.graphs["model"].sha256,
-                "task": card.task,
-                "method": card.method,
-                "provider": self.model.execution.provider,
-            },
-            loaded_timestamp=self.loaded_at,
-            window_samples=self.window.samples,
-            gradient_tail_ratio=self.window.gradient_tail_ratio(),
-            volatility_reference_ratio=self.window.volatility_reference_ratio(),
-            reference=self._reference,
-        )
+def _matrices(run: Callable[[Matrix], Matrix], cost: Cost, limits: Limits) -> Engine[Matrix, Matrix]:
+    return Engine(run, np.concatenate, cost, limits, _enter_nothing)
 
 
-def reference_reading(model: Model) -> ReferenceReading:
-    """The card's reference as it is exported; the share of unstable rows is by the service's thresholds."""
-    reference = model.card.reference
-    return ReferenceReading(
-        volatility={str(percent): reference.volatility.quantiles[percent] for percent in (50, 90, 99)},
-        gradient_tail_ratio=reference.gradient_tail_ratio,
-        out_of_range_ratio=reference.out_of_range_rate,
-        unstable_ratio=reference_unstable_share(model.card.task, reference, model.thresholds),
-    )
-
-
-def inputs_of(features: Matrix, noise_scale: float, observe: bool) -> Inputs:
-    """Rows that share one noise scale, as a request's do. Rows at another scale than 1 are never observed."""
-    return Inputs(features, *_conditions(len(features), noise_scale, observe and noise_scale == 1.0))
-
-
-@lru_cache(maxsize=64)
-def _conditions(rows: int, noise_scale: float, observe: bool) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    conditions = np.full(rows, noise_scale), np.full(rows, observe)
-    for shared in conditions:
-        shared.flags.writeable = False
-    return conditions
-
-
-def _unobserved(features: Matrix) -> Inputs:
-    return inputs_of(features, noise_scale=1.0, observe=False)
-
-
-def _join_inputs(parts: Sequence[Inputs]) -> Inputs:
-    return Inputs(*(np.concatenate(fields) for fields in zip(*parts, strict=True)))
+async def _rows(engine: Engine[Matrix, Matrix], features: Matrix, deadline: float) -> Matrix:
+    share = await engine.submit(features, len(features), deadline)
+    return share.result[share.start : share.stop]
 
 
 def _join_boxes(parts: Sequence[Boxes]) -> Boxes:
     return Boxes(*(np.concatenate(fields) for fields in zip(*parts, strict=True)))
+
+
+def _enter_nothing(result: object, rows: int, seconds: float) -> None:
+    """Enters nothing: only predictions count as traffic."""

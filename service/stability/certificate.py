@@ -3,10 +3,12 @@
 Where no bound was found, arrays hold infinities or NaN; nothing is ever concluded from those.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import Task
+from chainzrule.service.stability.link import Classification, Link, Ordinal, sigmoid
 
 Floats = NDArray[np.float64]
 
@@ -14,32 +16,65 @@ Floats = NDArray[np.float64]
 ROUNDING = 1e-5
 
 
+class Conclusions(NamedTuple):
+    """What follows from bounds on the scores; None where the task has no such thing.
+
+    Attributes:
+        certain: (rows,) whether the label provably cannot change.
+        probabilities: (rows, K) least and largest probabilities.
+        value: (rows,) least and largest reported numbers.
+        levels: (rows,) lowest and highest level that can be reached.
+    """
+
+    certain: NDArray[np.bool_] | None = None
+    probabilities: tuple[Floats, Floats] | None = None
+    value: tuple[Floats, Floats] | None = None
+    levels: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+
+
+def conclude(
+    link: Link, label: NDArray[np.int64], lower: Floats, upper: Floats, margin_lower: Floats, margin_upper: Floats
+) -> Conclusions:
+    """Returns what follows from the scores' bounds, (rows, S), and the label's margins' for a classification."""
+    if not link.has_labels:
+        return Conclusions(value=(lower[:, 0], upper[:, 0]))
+    certain = label_is_certain(link, label, lower, upper, margin_lower)
+    if isinstance(link, Ordinal):
+        return Conclusions(
+            certain,
+            level_probability_bounds(lower, upper),
+            expected_level_bounds(lower, upper),
+            reachable_levels(lower, upper),
+        )
+    return Conclusions(certain, probability_bounds(label, margin_lower, margin_upper))
+
+
 def label_is_certain(
-    task: Task, label: NDArray[np.int64], lower: Floats, upper: Floats, margin_lower: Floats
+    link: Link, label: NDArray[np.int64], lower: Floats, upper: Floats, margin_lower: Floats
 ) -> NDArray[np.bool_]:
     """(rows,) whether no score within its bounds changes the label; for a classification, by the margins' (rows, S)."""
     scores = np.arange(lower.shape[1])
-    if task == "classification":
+    if isinstance(link, Classification):
         return np.asarray(((margin_lower > 0) | (scores == label[:, None])).all(axis=1))
     return np.asarray(np.where(scores < label[:, None], lower > 0, upper <= 0).all(axis=1))
 
 
 def flip_factor(
-    task: Task, scores: NDArray[np.float32], jacobian: NDArray[np.float32], label: NDArray[np.int64], radius: Floats
+    link: Link, scores: NDArray[np.float32], jacobian: NDArray[np.float32], label: NDArray[np.int64], radius: Floats
 ) -> Floats:
     """(rows,) how many times a box may be as large until the label changes, to first order; infinite if never.
 
     Args:
-        task: says what a label is.
+        link: what the scores mean.
         scores: (rows, S).
         jacobian: (rows, S, D) their derivative, in raw units.
         label: (rows,).
         radius: (rows, D) half the box's width.
     """
-    if task == "regression":
+    if not link.has_labels:
         return np.full(len(scores), np.inf)
     s, slope = scores.astype(np.float64), jacobian.astype(np.float64)
-    if task == "classification":
+    if isinstance(link, Classification):
         own = label[:, None]
         s, slope = np.take_along_axis(s, own, axis=1) - s, np.take_along_axis(slope, own[:, :, None], axis=1) - slope
         s[np.arange(len(s)), label] = np.inf
@@ -71,18 +106,19 @@ def level_probability_bounds(lower: Floats, upper: Floats) -> tuple[Floats, Floa
     Between two thresholds the probability rises to its peak, where f is in their middle, and falls again: it is least
     at an end of f's range, and largest at the point nearest the peak.
     """
-    ends = _steps(lower), _steps(upper)
+    link = Ordinal()
+    ends = link.probabilities(lower), link.probabilities(upper)
     least, most = np.minimum(*ends), np.maximum(*ends)
     moved = (upper - lower).max(axis=1, keepdims=True)
     below, above = lower[:, :-1], lower[:, 1:]
     peak = np.clip(-(below + above) / 2, 0.0, moved)
-    most[:, 1:-1] = np.maximum(most[:, 1:-1], _logistic(below + peak) - _logistic(above + peak))
+    most[:, 1:-1] = np.maximum(most[:, 1:-1], sigmoid(below + peak) - sigmoid(above + peak))
     return np.maximum(least - ROUNDING, 0.0), np.minimum(most + ROUNDING, 1.0)
 
 
 def expected_level_bounds(lower: Floats, upper: Floats) -> tuple[Floats, Floats]:
     """(rows,) bounds of an ordinal model's value, the expected number of levels exceeded, which rises with f."""
-    return _logistic(lower).sum(axis=1) - ROUNDING, _logistic(upper).sum(axis=1) + ROUNDING
+    return sigmoid(lower).sum(axis=1) - ROUNDING, sigmoid(upper).sum(axis=1) + ROUNDING
 
 
 def _share(own: Floats, others: Floats) -> Floats:
@@ -92,14 +128,3 @@ def _share(own: Floats, others: Floats) -> Floats:
     diagonal = np.arange(own.shape[1])
     odds[:, diagonal, diagonal] = 1.0
     return np.asarray(1.0 / odds.sum(axis=2))
-
-
-def _steps(scores: Floats) -> Floats:
-    """(rows, K) the levels' probabilities, from (rows, K - 1) scores."""
-    certain = np.ones((len(scores), 1))
-    return -np.diff(np.concatenate([certain, _logistic(scores), 0.0 * certain], axis=1), axis=1)
-
-
-def _logistic(scores: Floats) -> Floats:
-    with np.errstate(over="ignore"):
-        return np.asarray(1.0 / (1.0 + np.exp(-scores)))

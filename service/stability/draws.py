@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import Task
-from chainzrule.service.stability.measures import Diagnosis
+from chainzrule.service.stability.link import Link, softmax_gradient
+from chainzrule.service.stability.measures import Diagnosis, join
 
 Floats = NDArray[np.float64]
 Matrix = NDArray[np.float32]
@@ -57,19 +57,17 @@ class NoiseDraws:
         self.standard = np.concatenate([half, -half])
         self._fit = np.linalg.pinv(self.standard)
 
-    def measure(self, task: Task, run: Run, features: Matrix, noise_scale: Floats) -> Drawn:
+    def measure(self, link: Link, run: Run, features: Matrix, noise_scale: Floats) -> Drawn:
         """Count what the draws do to rows, (rows, D), at multiples of the noise, (rows,)."""
         size = max(1, CHUNK // (len(self.standard) * features.shape[1]))
         parts = [
-            self._measure(task, run, features[start : start + size], noise_scale[start : start + size])
+            self._measure(link, run, features[start : start + size], noise_scale[start : start + size])
             for start in range(0, len(features), size)
         ]
-        diagnosis = Diagnosis(
-            *(np.concatenate(field) for field in zip(*(part.diagnosis for part in parts), strict=True))
-        )
+        diagnosis = join([part.diagnosis for part in parts])
         return Drawn(diagnosis, *(np.concatenate(field) for field in zip(*(part[1:] for part in parts), strict=True)))
 
-    def _measure(self, task: Task, run: Run, features: Matrix, noise_scale: Floats) -> Drawn:
+    def _measure(self, link: Link, run: Run, features: Matrix, noise_scale: Floats) -> Drawn:
         rows, width = features.shape
         draws, each = len(self.standard), np.arange(rows)
         moved = np.repeat(features[:, None], draws, axis=1)
@@ -78,19 +76,16 @@ class NoiseDraws:
         own, noisy = run(features), run(moved.reshape(-1, width))
         scores = noisy.scores.astype(np.float64).reshape(rows, draws, -1)
         s = own.scores.astype(np.float64)
-        if task == "regression":
-            label, value, outputs = np.zeros(rows, np.int64), s[:, 0], scores[:, :, 0]
-            flips, runner_up, gradient = np.full(rows, np.nan), np.full(rows, -1), np.ones_like(s)
+        if own.probabilities is None or noisy.probabilities is None:
+            label, value, gradient = link.read(s)
+            outputs, flips, runner_up = scores[:, :, 0], np.full(rows, np.nan), np.full(rows, -1)
         else:
-            assert own.probabilities is not None
-            assert noisy.probabilities is not None
-            label = s.argmax(axis=1)
-            p = own.probabilities.astype(np.float64)
-            value = p[each, label]
+            # By the graph's own probabilities, which need not be the scores' softmax to the last digit.
+            label, p = link.label(s), own.probabilities.astype(np.float64)
+            value, gradient = p[each, label], softmax_gradient(p, label)
             outputs = noisy.probabilities.astype(np.float64).reshape(scores.shape)[each, :, label]
-            gradient = -value[:, None] * p
-            gradient[each, label] += value
-            counts = (scores.argmax(axis=2)[:, :, None] == np.arange(s.shape[1])).sum(axis=1)
+            moved_label = link.label(scores.reshape(-1, s.shape[1])).reshape(rows, draws)
+            counts = (moved_label[:, :, None] == np.arange(s.shape[1])).sum(axis=1)
             counts[each, label] = -1
             flips = np.maximum(counts, 0).sum(axis=1) / draws
             runner_up = np.where(counts.max(axis=1) > 0, counts.argmax(axis=1), _nearest(s, scores, label))

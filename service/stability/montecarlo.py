@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import Task
+from chainzrule.service.stability.link import Link
 
 Floats = NDArray[np.float64]
 
@@ -24,21 +24,21 @@ class Estimate(NamedTuple):
 class Tally:
     """Counts the draws of one row, batch by batch; of each only the output is kept."""
 
-    def __init__(self, task: Task, scores: Floats) -> None:
-        """Start with the row's own scores, (S,)."""
-        self._task = task
-        self._label = int(labels(task, scores[None])[0])
-        self._origin = float(outputs(task, scores[None], self._label)[0])
+    def __init__(self, link: Link, scores: Floats) -> None:
+        """Starts with the row's own scores, (S,)."""
+        self._link = link
+        self._label = link.label(scores[None])
+        self._origin = float(link.deviation(scores[None], self._label)[0])
         self._away: list[Floats] = []  # the outputs' distances from the row's own
         self.draws = 0
         self.flips = 0
 
     def add(self, scores: NDArray[np.float32]) -> None:
-        """Count draws, given their scores (draws, S)."""
+        """Counts draws, given their scores (draws, S)."""
         s = scores.astype(np.float64)
-        self._away.append(outputs(self._task, s, self._label) - self._origin)
+        self._away.append(self._link.deviation(s, np.repeat(self._label, len(s))) - self._origin)
         self.draws += len(s)
-        self.flips += int(np.count_nonzero(labels(self._task, s) != self._label))
+        self.flips += int(np.count_nonzero(self._link.label(s) != self._label))
 
     def volatility(self) -> Estimate:
         """Standard deviation of the reported output; the interval is its variance's, which is a mean of squares.
@@ -77,22 +77,3 @@ def _skewed(z: float, skewness: float) -> float:
     if abs(skewness) < 1e-6:
         return z
     return 3.0 / skewness * (1.0 - float(np.cbrt(1.0 - skewness * (z + skewness / 6.0))))
-
-
-def labels(task: Task, scores: Floats) -> NDArray[np.int64]:
-    """(rows,) index of the label; 0 for a regression."""
-    if task == "classification":
-        return np.asarray(scores.argmax(axis=1))
-    return np.asarray((scores > 0).sum(axis=1)) if task == "ordinal" else np.zeros(len(scores), np.int64)
-
-
-def outputs(task: Task, scores: Floats, label: int) -> Floats:
-    """(rows,) what is reported, up to a constant and a sign: of a label's probability, the other labels' share."""
-    if task == "regression":
-        return scores[:, 0]
-    if task == "ordinal":
-        return np.asarray(np.exp(-np.logaddexp(0.0, -scores)).sum(axis=1))
-    odds = np.exp(scores - scores.max(axis=1, keepdims=True))
-    total = odds.sum(axis=1)
-    odds[:, label] = 0.0  # summed without it, a share keeps its precision where it is tiny
-    return np.asarray(odds.sum(axis=1) / total)

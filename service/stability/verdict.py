@@ -1,20 +1,24 @@
-"""The verdict on a prediction: stable, elevated or unstable, and why. Facts are the card's, policy is the settings'."""
+"""The verdict on a prediction: stable, elevated or unstable, and why. Facts are the card's, policy is the settings'.
 
-from bisect import bisect_left, bisect_right
+Every rule is one object of the list that `rules_of` makes; the worst of what they say is the verdict, and those that
+spoke are its reasons. Another rule is one more entry there.
+"""
+
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import NamedTuple
+from operator import ge, gt
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import QUANTILES, Reference, Task
-from chainzrule.service.stability.lone.measures import RowDiagnosis
+from chainzrule.service.artifact.card import Reference
+from chainzrule.service.stability.link import Link
+from chainzrule.service.stability.lone.reference import percentile
 from chainzrule.service.stability.measures import Diagnosis
 
 VERDICTS = ("stable", "elevated", "unstable")
-_PERCENTS = np.arange(float(QUANTILES))
-_STABLE, _ELEVATED, _UNSTABLE = range(3)
 
 
 @dataclass(frozen=True)
@@ -29,126 +33,86 @@ class Thresholds:
     regression_unstable_factor: float = 2.0
 
 
+@dataclass(frozen=True)
+class Rule:
+    """One reason for a verdict: a measure that reaches or exceeds its limits.
+
+    Attributes:
+        reason: its name in answers.
+        measure: the measure that it looks at; None for whether a feature is out of range.
+        reaches: how the measure is compared with a limit, `operator.ge` or `operator.gt`.
+        elevated: the limit of an elevated verdict.
+        unstable: the limit of an unstable one.
+    """
+
+    reason: str
+    measure: str | None
+    reaches: Callable[[Any, Any], Any]
+    elevated: float
+    unstable: float = math.inf
+
+    def level(self, diagnosis: Any, outside: Any) -> Any:
+        """Returns the index into `VERDICTS`: of one row from plain numbers, or (rows,) from arrays."""
+        value = outside if self.measure is None else getattr(diagnosis, self.measure)
+        unstable = self.reaches(value, self.unstable)
+        return (unstable | self.reaches(value, self.elevated)) * 1 + unstable
+
+
+def rules_of(link: Link, reference: Reference, thresholds: Thresholds) -> tuple[Rule, ...]:
+    """Returns the rules for a model's rows, in the order in which reasons are given."""
+    quantiles = reference.volatility.quantiles
+    out_of_range = Rule("out_of_range", None, gt, 0.0)
+    if not link.has_labels:
+        elevated = quantiles[thresholds.regression_elevated_percentile]
+        unstable = thresholds.regression_unstable_factor * quantiles[thresholds.regression_unstable_percentile]
+        return Rule("volatility", "volatility", gt, elevated, unstable), out_of_range
+    return (
+        Rule(
+            "flip_probability",
+            "flip_probability",
+            ge,
+            thresholds.elevated_flip_probability,
+            thresholds.unstable_flip_probability,
+        ),
+        Rule("volatility", "volatility", gt, quantiles[thresholds.elevated_volatility_percentile]),
+        out_of_range,
+    )
+
+
+REASONS = ("flip_probability", "volatility", "out_of_range")
+
+
 class Verdicts(NamedTuple):
-    """Verdicts of a batch, and which rules spoke.
+    """The verdicts on a batch.
 
     Attributes:
         level: (rows,) index into `VERDICTS`.
-        flip: (rows,) whether the flip probability reached a threshold.
-        volatile: (rows,) whether the volatility is above the card's threshold.
-        outside: (rows,) whether a feature lies outside its training range.
+        rules: the rules that were asked.
+        levels: for every rule, what it says of each row, (rows,).
     """
 
     level: NDArray[np.int64]
-    flip: NDArray[np.bool_]
-    volatile: NDArray[np.bool_]
-    outside: NDArray[np.bool_]
+    rules: tuple[Rule, ...]
+    levels: tuple[NDArray[np.int64], ...]
 
     def reasons(self, row: int) -> list[str]:
-        """The rules that spoke for one row."""
-        rules = (("flip_probability", self.flip), ("volatility", self.volatile), ("out_of_range", self.outside))
-        return [name for name, spoke in rules if spoke[row]]
+        """Returns the reasons for one row's verdict."""
+        return [rule.reason for rule, level in zip(self.rules, self.levels, strict=True) if level[row]]
 
 
-class RowVerdict(NamedTuple):
-    """One row of `Verdicts`, field by field."""
-
-    level: int
-    flip: bool
-    volatile: bool
-    outside: bool
+def judge(rules: tuple[Rule, ...], diagnosis: Diagnosis, outside: NDArray[np.bool_]) -> Verdicts:
+    """Returns the verdicts on a batch; `outside` is (rows,) whether a feature lies out of its range."""
+    levels = tuple(rule.level(diagnosis, outside) for rule in rules)
+    return Verdicts(np.maximum.reduce(levels), rules, levels)
 
 
-def judge(
-    task: Task, diagnosis: Diagnosis, outside: NDArray[np.bool_], reference: Reference, thresholds: Thresholds
-) -> Verdicts:
-    """Judge a batch against the card's reference; `outside` is (rows,): a feature lies out of its range."""
-    quantiles = reference.volatility.quantiles
-    if task == "regression":
-        flip = np.zeros(len(outside), dtype=np.bool_)
-        limit = thresholds.regression_unstable_factor * quantiles[thresholds.regression_unstable_percentile]
-        unstable = diagnosis.volatility > limit
-        volatile = (diagnosis.volatility > quantiles[thresholds.regression_elevated_percentile]) | unstable
-    else:
-        flip = diagnosis.flip_probability >= thresholds.elevated_flip_probability
-        unstable = diagnosis.flip_probability >= thresholds.unstable_flip_probability
-        flip |= unstable
-        volatile = diagnosis.volatility > quantiles[thresholds.elevated_volatility_percentile]
-    level = np.where(unstable, _UNSTABLE, np.where(flip | volatile | outside, _ELEVATED, _STABLE))
-    return Verdicts(level, flip, volatile, outside)
+def unstable_share(link: Link, reference: Reference, thresholds: Thresholds) -> float | None:
+    """Returns the share of the card's held-out rows that are unstable by these thresholds, to within a percent.
 
-
-def reference_unstable_share(task: Task, reference: Reference, thresholds: Thresholds) -> float | None:
-    """Share of the card's held-out rows that are unstable by these thresholds, to within a percent.
-
-    None where the card does not say how likely its rows flip.
+    It is None where the card does not say how likely its rows flip.
     """
-    if task == "regression":
-        quantiles = reference.volatility.quantiles
-        limit = thresholds.regression_unstable_factor * quantiles[thresholds.regression_unstable_percentile]
-        return 1.0 - percentile_among(limit, quantiles) / 100.0
-    if reference.flip_probability is None:
-        return None
-    return 1.0 - percentile_among(thresholds.unstable_flip_probability, reference.flip_probability.quantiles) / 100.0
-
-
-def percentile(volatility: NDArray[np.float64], reference: Reference) -> NDArray[np.float64]:
-    """(rows,) where each volatility lies among the card's held-out rows, 0 to 100."""
-    quantiles, distinct = _as_array(reference.volatility.quantiles)
-    if distinct:
-        return np.asarray(np.interp(volatility, quantiles, _PERCENTS))
-    low = np.searchsorted(quantiles, volatility, side="left")
-    high = np.searchsorted(quantiles, volatility, side="right")
-    # Inside a run of equal quantiles the middle of the run; between two quantiles, linear.
-    inner = np.clip(low, 1, len(quantiles) - 1)
-    below, above = quantiles[inner - 1], quantiles[inner]
-    width = np.where(above > below, above - below, 1.0)
-    between = inner - 1 + np.clip((volatility - below) / width, 0.0, 1.0)
-    found = np.where(high > low, (low + high - 1) / 2.0, between)
-    return np.where(volatility > quantiles[-1], 100.0, found)
-
-
-def judge_row(
-    task: Task, diagnosis: RowDiagnosis, outside: bool, reference: Reference, thresholds: Thresholds
-) -> RowVerdict:
-    """`judge` for one row, in plain floats."""
-    quantiles = reference.volatility.quantiles
-    volatility = diagnosis.volatility
-    if task == "regression":
-        flip = False
-        unstable = volatility > (
-            thresholds.regression_unstable_factor * quantiles[thresholds.regression_unstable_percentile]
-        )
-        volatile = unstable or volatility > quantiles[thresholds.regression_elevated_percentile]
-    else:
-        unstable = diagnosis.flip_probability >= thresholds.unstable_flip_probability
-        flip = unstable or diagnosis.flip_probability >= thresholds.elevated_flip_probability
-        volatile = volatility > quantiles[thresholds.elevated_volatility_percentile]
-    level = _UNSTABLE if unstable else _ELEVATED if flip or volatile or outside else _STABLE
-    return RowVerdict(level, flip, volatile, outside)
-
-
-def percentile_row(volatility: float, reference: Reference) -> float:
-    """`percentile` for one row."""
-    return percentile_among(volatility, reference.volatility.quantiles)
-
-
-def percentile_among(value: float, quantiles: tuple[float, ...]) -> float:
-    """Where a value lies among the 0th to 100th percentiles of others, 0 to 100."""
-    low, high = bisect_left(quantiles, value), bisect_right(quantiles, value)
-    last = len(quantiles) - 1
-    if value > quantiles[last]:
-        return 100.0
-    if high > low:
-        return (low + high - 1) / 2.0
-    inner = min(max(low, 1), last)
-    below, above = quantiles[inner - 1], quantiles[inner]
-    width = above - below if above > below else 1.0
-    return inner - 1 + min(max((value - below) / width, 0.0), 1.0)
-
-
-@lru_cache(maxsize=64)
-def _as_array(quantiles: tuple[float, ...]) -> tuple[NDArray[np.float64], bool]:
-    """The quantiles, and whether they are all different."""
-    array = np.asarray(quantiles)
-    return array, bool((np.diff(array) > 0).all())
+    for rule in rules_of(link, reference, thresholds):
+        if rule.measure is not None and rule.unstable < math.inf:
+            known = getattr(reference, rule.measure)
+            return None if known is None else 1.0 - percentile(rule.unstable, known) / 100.0
+    return None

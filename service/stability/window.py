@@ -1,12 +1,16 @@
 """The rolling window of a model version's latest observed rows, to be compared with the card's reference."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainzrule.service.artifact.card import Reference
+from chainzrule.service.stability.reference import tail_ratio
 from chainzrule.service.stability.verdict import VERDICTS
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -30,13 +34,6 @@ class WindowSummary:
     out_of_range_rate: float | None
 
 
-def tail_ratio(norms: NDArray[np.float64]) -> float | None:
-    """99th percentile over mean (our definition of the gradient tail ratio); None where the mean is 0 or not there."""
-    if len(norms) == 0 or not (mean := float(norms.mean())) > 0:
-        return None
-    return float(np.quantile(norms, 0.99)) / mean
-
-
 class Window:
     """A ring of the latest `capacity` rows. Written and read on the event loop alone."""
 
@@ -45,6 +42,7 @@ class Window:
         self._gradient_norm = np.zeros(capacity)
         self._level = np.zeros(capacity, dtype=np.int64)
         self._outside = np.zeros(capacity, dtype=np.bool_)
+        self._rings: tuple[NDArray[Any], ...] = (self._volatility, self._gradient_norm, self._level, self._outside)
         self._next = 0
         self._minimum = minimum
         self._reference = reference
@@ -52,32 +50,25 @@ class Window:
 
     def add(
         self,
-        volatility: NDArray[np.float64],
-        gradient_norm: NDArray[np.float64],
-        level: NDArray[np.int64],
-        outside: NDArray[np.bool_],
+        volatility: Floats | float,
+        gradient_norm: Floats | float,
+        level: NDArray[np.int64] | int,
+        outside: NDArray[np.bool_] | bool,
     ) -> None:
-        """Take in rows (each array is (rows,)); the oldest make room."""
+        """Takes in rows, as arrays over them, or one row, as plain numbers; the oldest make room."""
         capacity = len(self._volatility)
-        kept = min(len(volatility), capacity)
-        places = (self._next + np.arange(kept)) % capacity
-        for ring, values in (
-            (self._volatility, volatility),
-            (self._gradient_norm, gradient_norm),
-            (self._level, level),
-            (self._outside, outside),
-        ):
-            ring[places] = values[len(values) - kept :]
+        places: Any
+        rows: tuple[Any, ...] = (volatility, gradient_norm, level, outside)
+        if isinstance(volatility, float):
+            kept, places = 1, self._next
+        else:
+            kept = min(len(volatility), capacity)
+            places = (self._next + np.arange(kept)) % capacity
+            rows = tuple(values[len(values) - kept :] for values in rows)
+        for ring, values in zip(self._rings, rows, strict=True):
+            ring[places] = values
         self._next = int((self._next + kept) % capacity)
         self.samples = min(self.samples + kept, capacity)
-
-    def add_row(self, volatility: float, gradient_norm: float, level: int, outside: bool) -> None:
-        """`add` for one row."""
-        capacity, at = len(self._volatility), self._next
-        self._volatility[at], self._gradient_norm[at] = volatility, gradient_norm
-        self._level[at], self._outside[at] = level, outside
-        self._next = (at + 1) % capacity
-        self.samples = min(self.samples + 1, capacity)
 
     def gradient_tail_ratio(self) -> float | None:
         """Live tail ratio; None until the window holds enough rows."""

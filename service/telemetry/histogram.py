@@ -19,16 +19,15 @@ class Bins:
         self._counts = np.zeros(len(buckets) + 1, dtype=np.int64)
         self._sum = 0.0
 
-    def observe(self, values: NDArray[np.float64]) -> None:
-        """Count finite values, (rows,)."""
+    def observe(self, values: NDArray[np.float64] | float) -> None:
+        """Counts finite values: an array of them, (rows,), or one number."""
+        if isinstance(values, float):
+            self._counts[bisect_left(self._buckets, values)] += 1
+            self._sum += values
+            return
         at = np.searchsorted(self._edges, values, side="left")
         self._counts += np.bincount(at, minlength=len(self._counts))
         self._sum += float(values.sum())
-
-    def add(self, value: float) -> None:
-        """Count one finite value."""
-        self._counts[bisect_left(self._buckets, value)] += 1
-        self._sum += value
 
     def read(self) -> tuple[list[tuple[str, float]], float]:
         """Cumulative counts by upper bound, and the sum."""
@@ -61,9 +60,11 @@ class BatchHistogram(Collector):
             bins = self._bins[values] = Bins(self._buckets)
         return bins
 
-    def remove(self, *values: str) -> None:
-        """Forget one label set; its bins, where still held, count for nobody."""
-        self._bins.pop(values, None)
+    def remove_by_labels(self, labels: dict[str, str]) -> None:
+        """Forgets every label set that has these labels; its bins, where still held, count for nobody."""
+        wanted = [(self._labels.index(name), value) for name, value in labels.items()]
+        for values in [values for values in self._bins if all(values[at] == value for at, value in wanted)]:
+            del self._bins[values]
 
     def describe(self) -> Iterable[Metric]:
         """The empty family, by which the registry knows the name."""

@@ -12,9 +12,20 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from chainzrule.service.telemetry.metrics import Metrics, ReferenceReading, RowReadings, VersionReading
+from chainzrule.service.runtime.rows import RowEncoder
+from chainzrule.service.serving.catalog import State
+from chainzrule.service.serving.runs import inputs_of
+from chainzrule.service.stability.link import link_of
+from chainzrule.service.stability.standard import Standard
+from chainzrule.service.stability.verdict import Thresholds
+from chainzrule.service.stability.window import Window
+from chainzrule.service.telemetry.live import LoadedReading, VersionReading
+from chainzrule.service.telemetry.metrics import Metrics
+from chainzrule.service.telemetry.version import VersionMetrics
 from deploy.grafana.generate import FOLDER, rendered
+from tests.artifacts import CLASSIFIER
 from tests.deploy.monitoring import RULES
+from tests.runs import runs_of
 
 DASHBOARDS = sorted(Path("deploy/grafana/dashboards").glob("*.json"))
 # What Grafana puts in place of its variables, here in a form that any PromQL parser takes.
@@ -64,14 +75,21 @@ def expressions(path: Path, scaled_down: int = 1) -> list[str]:
 def exported() -> dict[str, set[str]]:
     """Label names by sample name, of one scrape in which every metric has a value."""
     metrics = Metrics()
-    reference = ReferenceReading({"50": 1.0}, 1.0, 0.0, 0.0)
-    reading = VersionReading("model", "1", "READY", {"sha256": "0"}, 1.0, 1000, 1.0, 1.0, reference)
-    metrics.watch(lambda: [reading], lambda: [("model", 0)])
-    version = metrics.version("model", "1")
-    version.count_batch(1, 0.001)
-    one = np.ones(1)
-    version.count_rows(RowReadings(one, one, one, one, {"stable": 1}, {"feature": 1}, outside=1))
-    metrics.request_seconds.labels("/predict", "POST", "200").add(0.001)
+    toy = CLASSIFIER
+    found = runs_of(toy).predict(inputs_of(np.full((2, 2), 1e3, np.float32), 1.0, True)).observed()
+    assert found is not None
+    card = toy.card()
+    window = Window(2, 1, card.reference)
+    window.add(found.diagnosis.volatility, found.diagnosis.gradient_norm, found.level, found.outside)
+    loaded = LoadedReading({"sha256": "0"}, 1.0, window, card.reference, 0.0)
+    reading = VersionReading("model", "1", State.READY, loaded)
+    metrics.watch(tuple(State), lambda: [reading], lambda: [("model", 0)])
+    ranges = RowEncoder(card).ranges
+    standard = Standard(link_of(card.task, card.scores), ranges, card.reference, Thresholds())
+    version = VersionMetrics(metrics, "model", "1", standard)
+    version.count_run(1, 0.001, 0)
+    version.count_rows(found)
+    metrics.request_seconds.labels("/predict", "POST", "200").observe(0.001)
     metrics.rejected.labels("queue-full").inc()
     version.count_violations({"feature": 0})
     text = metrics.expose("text/plain")[0].decode()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from chainzrule.service.artifact.store import list_versions, read_artifact
 from chainzrule.service.runtime.graph import Execution
 from chainzrule.service.runtime.model import Model
-from chainzrule.service.serving.version import inputs_of
+from chainzrule.service.stability.measures import Diagnosis
 
 ROOT = Path(__file__).parents[2]
 DRAWS = 2000
@@ -36,20 +36,25 @@ class Truth:
 @pytest.fixture(scope="module")
 def digits() -> Model:
     stored = next(version for version in list_versions(ROOT / "models") if version.name == "digits")
-    return Model(read_artifact(stored.path), Execution("cpu", threads=2))
+    artifact = read_artifact(stored.path)
+    return Model(artifact.card, artifact.graphs, Execution("cpu", threads=2))
+
+
+def diagnosed(digits: Model, features: NDArray[np.float32], scale: float = 1.0) -> Diagnosis:
+    return digits.diagnose(features, np.full(len(features), scale))[1]
 
 
 @pytest.fixture(scope="module")
 def truth(digits: Model) -> Truth:
     rng = np.random.default_rng(20)
     features = held_out_digits()
-    diagnosis = digits.predict(inputs_of(features, 1.0, observe=False)).diagnosis
+    diagnosis = diagnosed(digits, features)
     # From the rows whose label may flip, from those whose probability moves, and from all: most digits are far too
     # stable to test anything.
     flipping = np.flatnonzero(diagnosis.flip_probability > 0.005)
     moving = np.flatnonzero(diagnosis.volatility > 0.008)
     chosen = np.unique([rng.permutation(rows)[: ROWS // 3] for rows in (flipping, moving, np.arange(len(features)))])
-    noise = digits.card.features[0].noise
+    noise = digits.rows.noise[0]
     volatility, flips = [], []
     for row in features[chosen]:
         noisy = row + rng.normal(0.0, noise, (DRAWS, 784)).astype(np.float32)
@@ -85,17 +90,17 @@ def flips_agree(predicted: NDArray[np.float64], truth: Truth) -> bool:
 
 def test_volatility_is_the_spread_that_noise_really_makes(digits: Model, truth: Truth) -> None:
     assert (truth.volatility > 0.01).sum() >= 50
-    predicted = digits.predict(inputs_of(truth.features, 1.0, observe=False)).diagnosis
+    predicted = diagnosed(digits, truth.features)
     assert volatility_agrees(predicted.volatility, truth)
 
 
 def test_flip_probability_is_the_share_of_labels_that_noise_really_changes(digits: Model, truth: Truth) -> None:
     assert ((truth.flips > 0.02) & (truth.flips < 0.98)).sum() >= 20
-    predicted = digits.predict(inputs_of(truth.features, 1.0, observe=False)).diagnosis
+    predicted = diagnosed(digits, truth.features)
     assert flips_agree(predicted.flip_probability, truth)
 
 
 def test_both_would_be_seen_to_fail_at_twice_the_noise(digits: Model, truth: Truth) -> None:
-    wrong = digits.predict(inputs_of(truth.features, 2.0, observe=False)).diagnosis
+    wrong = diagnosed(digits, truth.features, 2.0)
     assert not volatility_agrees(wrong.volatility, truth)
     assert not flips_agree(wrong.flip_probability, truth)

@@ -116,7 +116,8 @@ def test_flips_follow_from_scores_shift_and_covariance(
     assert answer.status_code == 200, answer.text
     outputs = {output["name"]: np.reshape(output["data"], output["shape"]) for output in answer.json()["outputs"]}
     assert outputs["scores"].shape == (len(whole), 3)
-    loaded = Model(read_artifact(models / "courses" / "1"), Execution("cpu", threads=1))
+    artifact = read_artifact(models / "courses" / "1")
+    loaded = Model(artifact.card, artifact.graphs, Execution("cpu", threads=1))
     shifts = loaded.graphs["model"].run(loaded.rows.encode([instances[row] for row in whole]))["mean_shift"]
     assert (shifts == shifts[:, :1]).all()
     parts = (outputs["scores"], outputs["covariance"], outputs["jacobian"], shifts)

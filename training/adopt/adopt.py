@@ -24,12 +24,15 @@ from chainzrule.service.artifact.card import (
     Task,
     Tensor,
 )
-from chainzrule.service.artifact.store import Artifact, describe_graph, publish
+from chainzrule.service.artifact.store import describe_graph, publish
 from chainzrule.service.errors import ArtifactError
 from chainzrule.service.runtime.graph import Execution, Graph, runtime_version
-from chainzrule.service.runtime.model import Inputs, Model, Predictions
+from chainzrule.service.runtime.model import Model
 from chainzrule.service.runtime.selfcheck import accept
 from chainzrule.service.stability.differences import central_differences
+from chainzrule.service.stability.measures import Diagnosis, join
+from chainzrule.service.stability.outputs import Outputs
+from chainzrule.service.stability.reference import distribution, make_reference
 from chainzrule.training.adopt.derivative import derivative_graphs
 from chainzrule.training.adopt.head import Head, add_head, meaning
 from chainzrule.training.adopt.sample import Sample, read_sample
@@ -37,7 +40,7 @@ from chainzrule.training.adopt.source import Source, read_source
 from chainzrule.training.adopt.steps import ROWS, Step, choose_step, disagreement, half_jumps
 from chainzrule.training.errors import AdoptionError
 from chainzrule.training.measure.calibration import DRAWS, NOISE_SCALES, compared, sample, simulate
-from chainzrule.training.measure.quality import distribution, of_labels, of_regression
+from chainzrule.training.measure.quality import of_labels, of_regression
 from chainzrule.training.publish.reserve import reserved
 
 TOLERANCE = 1e-5  # of a probability, or of a value relative to the largest
@@ -348,24 +351,11 @@ def _describe(
             ),
         }
     )  # fmt: skip
-    model = Model(Artifact(draft, choice.graphs), Execution("cpu", threads=1))
+    model = Model(draft, choice.graphs, Execution("cpu", threads=1))
     parts = _measured(model, found.x, 1.0)
-    values = {
-        name: np.concatenate([getattr(part.diagnosis, name) for part in parts])
-        for name in ("volatility", "gradient_norm", "flip_probability")
-    }
-    norm = values["gradient_norm"]
-    average = float(norm.mean())
-    reference = Reference(
-        rows=rows,
-        out_of_fold=False,
-        volatility=distribution(values["volatility"]),
-        gradient_norm=distribution(norm),
-        flip_probability=distribution(values["flip_probability"]) if labels else None,
-        gradient_tail_ratio=float(np.percentile(norm, 99)) / average if average > 0 else 1.0,
-        out_of_range_rate=float(np.mean(np.concatenate([part.is_outside for part in parts]))),
-    )
-    scores = np.concatenate([part.scores for part in parts])
+    outside = np.asarray(model.rows.ranges.outside(found.x).any(axis=1))
+    reference = make_reference(model.link, join([part for _, part in parts]), outside, out_of_fold=False)
+    scores = np.concatenate([outputs.scores for outputs, _ in parts])
     quality = (
         of_labels(y.astype(np.int64), scores.astype(np.float64))
         if labels
@@ -373,16 +363,14 @@ def _describe(
     )
     chosen = found.x[sample(rows, D, CALIBRATED_ROWS, order.seed)]
     # The verdicts' own draws are not those that they are held against.
-    truth = simulate(found.task, model.score, chosen, model.rows.noise, order.seed + 1)
-    stated = []
-    for scale in NOISE_SCALES:
-        batches = [part.diagnosis for part in _measured(model, chosen, scale)]
-        stated.append(type(batches[0])(*(np.concatenate(fields) for fields in zip(*batches, strict=True))))
-    first = _measured(model, golden, 1.0)[0]
+    truth = simulate(model.link, model.score, chosen, model.rows.noise, order.seed + 1)
+    stated = [join([part for _, part in _measured(model, chosen, scale)]) for scale in NOISE_SCALES]
+    first, _ = _measured(model, golden, 1.0)[0]
+    assert first.covariance is not None
     measured = {
         "reference": reference,
         "quality": quality,
-        "calibration": compared(found.task, model.score(chosen), stated, *truth, seed=order.seed + 1, draws=DRAWS),
+        "calibration": compared(model.link, model.score(chosen), stated, *truth, seed=order.seed + 1, draws=DRAWS),
         "golden": Golden(
             features=_tensor(golden),
             scores=_tensor(first.scores),
@@ -426,11 +414,8 @@ def _adoption(
     )
 
 
-def _measured(model: Model, x: Matrix, scale: float) -> list[Predictions]:
-    return [
-        model.predict(Inputs(part, np.full(len(part), scale), np.zeros(len(part), np.bool_)))
-        for part in np.split(x, range(CHUNK, len(x), CHUNK))
-    ]
+def _measured(model: Model, x: Matrix, scale: float) -> list[tuple[Outputs, Diagnosis]]:
+    return [model.diagnose(part, np.full(len(part), scale)) for part in np.split(x, range(CHUNK, len(x), CHUNK))]
 
 
 def _graph(model: onnx.ModelProto) -> Graph:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import Calibration, NoiseCalibration, Task
+from chainzrule.service.artifact.card import Calibration, NoiseCalibration
+from chainzrule.service.stability.link import Link
 from chainzrule.service.stability.measures import Diagnosis, diagnose
 from chainzrule.training.measure.reliability import auroc, brier_skill, calibration_error, reliability, uncertain_error
 
@@ -51,13 +52,13 @@ def sample(rows: int, width: int, most: int, seed: int) -> NDArray[np.int64]:
 
 
 def simulate(
-    task: Task, scores: Scores, x: Matrix, noise: Floats, seed: int, draws: int = DRAWS,
+    link: Link, scores: Scores, x: Matrix, noise: Floats, seed: int, draws: int = DRAWS,
     noise_scales: Sequence[float] = NOISE_SCALES,
 ) -> tuple[Floats, Floats]:  # fmt: skip
     """Run rows with drawn noise, the same draws at every scale; gives a trial's flips and spread.
 
     Args:
-        task: what the scores mean.
+        link: what the scores mean.
         scores: (rows, S) scores of raw rows.
         x: (rows, D) raw rows.
         noise: (D,) one noise sigma in raw units.
@@ -72,19 +73,19 @@ def simulate(
     for start in range(0, len(x), rows):
         part = x[start : start + rows]
         drawn = random.standard_normal((len(part), draws, x.shape[1]), dtype=np.float32) * sigma
-        label = _labels(task, scores(part))
+        label = link.label(scores(part).astype(np.float64))
         for number, scale in enumerate(noise_scales):
             noisy = (part[:, None] + np.float32(scale) * drawn).reshape(-1, x.shape[1])
             moved = scores(noisy).astype(np.float64)
-            outputs = _outputs(task, moved, np.repeat(label, draws)).reshape(len(part), draws)
-            changed = _labels(task, moved).reshape(len(part), draws) != label[:, None]
+            outputs = link.output(moved, np.repeat(label, draws)).reshape(len(part), draws)
+            changed = link.label(moved).reshape(len(part), draws) != label[:, None]
             flips[number, start : start + rows] = changed.mean(axis=1)
             spread[number, start : start + rows] = outputs.std(axis=1, ddof=1)
     return flips, spread
 
 
 def calibration(
-    task: Task, trials: Sequence[Trial], seed: int, draws: int = DRAWS, noise_scales: Sequence[float] = NOISE_SCALES
+    link: Link, trials: Sequence[Trial], seed: int, draws: int = DRAWS, noise_scales: Sequence[float] = NOISE_SCALES
 ) -> Calibration:
     """Compare the measures with what noise did, over the rows of all trials."""
     scores, covariance = (
@@ -93,26 +94,27 @@ def calibration(
     shifts = [trial.mean_shift for trial in trials if trial.mean_shift is not None]
     flips, spread = (np.concatenate([getattr(trial, name) for trial in trials], axis=1) for name in ("flips", "spread"))
     shift = np.concatenate(shifts) if shifts else None
-    diagnoses = [diagnose(task, scores, covariance, np.full(len(scores), scale), shift) for scale in noise_scales]
-    return compared(task, scores, diagnoses, flips, spread, seed, draws, noise_scales)
+    diagnoses = [diagnose(link, scores, covariance, np.full(len(scores), scale), shift) for scale in noise_scales]
+    return compared(link, scores, diagnoses, flips, spread, seed, draws, noise_scales)
 
 
 def compared(
-    task: Task, scores: NDArray[np.floating], diagnoses: Sequence[Diagnosis], flips: Floats, spread: Floats,
+    link: Link, scores: NDArray[np.floating], diagnoses: Sequence[Diagnosis], flips: Floats, spread: Floats,
     seed: int, draws: int = DRAWS, noise_scales: Sequence[float] = NOISE_SCALES,
 ) -> Calibration:  # fmt: skip
     """Compare measures, one batch for each noise scale, with what noise did, (noise scales, rows)."""
     levels = []
+    probabilities = link.probabilities(scores.astype(np.float64))
     for number, (scale, found) in enumerate(zip(noise_scales, diagnoses, strict=True)):
-        figures = {"noise_scale": scale, **_of_volatility(task, found, spread[number])}
-        if task != "regression":
-            figures |= _of_flips(found, flips[number], 1.0 - _confidence(task, scores.astype(np.float64)))
+        figures = {"noise_scale": scale, **_of_volatility(link, found, spread[number])}
+        if probabilities is not None:
+            figures |= _of_flips(found, flips[number], 1.0 - probabilities.max(axis=1))
         levels.append(NoiseCalibration.model_validate(figures))
     return Calibration(rows=len(scores), draws=draws, seed=seed, noise_scales=tuple(levels))
 
 
-def _of_volatility(task: Task, found: Diagnosis, spread: Floats) -> dict[str, Any]:
-    moving = spread > (STILL if task == "classification" else 0.0)
+def _of_volatility(link: Link, found: Diagnosis, spread: Floats) -> dict[str, Any]:
+    moving = spread > (0.0 if link.has_value else STILL)
     ratio = found.volatility[moving] / spread[moving]
     quantiles = np.quantile(ratio, (0.05, 0.5, 0.95)).tolist() if moving.any() else None
     return {"volatility_rows": int(moving.sum()), "volatility_ratio": quantiles}
@@ -136,30 +138,3 @@ def _of_flips(found: Diagnosis, flips: Floats, doubt: Floats) -> dict[str, Any]:
             {"rows": rows, "stated": expected, "seen": seen} for rows, expected, seen in reliability(stated, flips)
         ],
     }
-
-
-def _labels(task: Task, scores: NDArray[np.floating]) -> NDArray[np.int64]:
-    if task == "classification":
-        return np.asarray(scores.argmax(axis=1))
-    return (scores > 0).sum(axis=1) if task == "ordinal" else np.zeros(len(scores), np.int64)
-
-
-def _outputs(task: Task, scores: Floats, label: NDArray[np.int64]) -> Floats:
-    """(rows,) the reported output; for classification the probability of `label`."""
-    if task == "classification":
-        return np.asarray(_softmax(scores)[np.arange(len(scores)), label])
-    return np.asarray(np.exp(-np.logaddexp(0.0, -scores)).sum(axis=1)) if task == "ordinal" else scores[:, 0]
-
-
-def _confidence(task: Task, scores: Floats) -> Floats:
-    """(rows,) the largest probability: what most services have to go by."""
-    if task == "classification":
-        return np.asarray(_softmax(scores).max(axis=1))
-    exceeded = np.exp(-np.logaddexp(0.0, -scores))
-    edge = np.ones((len(scores), 1))
-    return np.asarray((-np.diff(np.concatenate([edge, exceeded, 0.0 * edge], axis=1), axis=1)).max(axis=1))
-
-
-def _softmax(scores: Floats) -> Floats:
-    odds = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return np.asarray(odds / odds.sum(axis=1, keepdims=True))

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from chainzrule.service.artifact.card import Reference, Task
+from chainzrule.service.stability.link import link_of
 from chainzrule.service.stability.measures import diagnose
+from chainzrule.service.stability.reference import make_reference
 from chainzrule.training.data.dataset import Rows
 from chainzrule.training.errors import DivergenceError
 from chainzrule.training.export.graphs import LayersGraph, PredictionGraph, fold, noise_factor
-from chainzrule.training.measure.quality import distribution, guesses, of_labels, of_regression
+from chainzrule.training.measure.quality import guesses, of_labels, of_regression
 from chainzrule.training.nn.fitted import FittedModel
 from chainzrule.training.nn.jacobian import hidden_weights, output_side
 from chainzrule.training.nn.ordinal import log_likelihood
@@ -180,21 +182,11 @@ def quality(task: Task, y: NDArray[np.int64] | NDArray[np.float32], outputs: Out
 
 
 def reference(task: Task, outputs: Outputs, out_of_fold: bool) -> Reference:
-    """The card's stability reference, by the same computation as the service's live figures."""
+    """Returns the card's stability reference, by the same computation as the service's live figures."""
     assert outputs.covariance is not None
-    diagnosis = diagnose(task, outputs.scores, outputs.covariance, np.ones(len(outputs.scores)), outputs.mean_shift)
-    norm = diagnosis.gradient_norm
-    mean = float(np.mean(norm))
-    return Reference(
-        rows=len(norm),
-        out_of_fold=out_of_fold,
-        volatility=distribution(diagnosis.volatility),
-        gradient_norm=distribution(norm),
-        flip_probability=None if task == "regression" else distribution(diagnosis.flip_probability),
-        layer_norms=None if outputs.layer_norms is None else tuple(map(distribution, outputs.layer_norms.T)),
-        gradient_tail_ratio=float(np.percentile(norm, 99)) / mean if mean > 0 else 1.0,
-        out_of_range_rate=float(np.mean(outputs.out_of_range)),
-    )
+    link, ones = link_of(task, outputs.scores.shape[1]), np.ones(len(outputs.scores))
+    diagnosis = diagnose(link, outputs.scores, outputs.covariance, ones, outputs.mean_shift)
+    return make_reference(link, diagnosis, outputs.out_of_range, out_of_fold, outputs.layer_norms)
 
 
 def _of_levels(y: Indices, scores: Floats) -> dict[str, float]:

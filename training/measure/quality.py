@@ -3,8 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import QUANTILES, Distribution
-
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
@@ -34,10 +32,3 @@ def guesses(y: Indices) -> dict[str, float]:
     """What answers that look at no feature reach."""
     shares = np.unique(y, return_counts=True)[1] / len(y)
     return {"majority_share": float(shares.max()), "frequency_log_loss": float(-np.sum(shares * np.log(shares)))}
-
-
-def distribution(values: NDArray[np.floating]) -> Distribution:
-    """Mean and percentiles."""
-    # Sorted once more: interpolation may round two neighbours past each other.
-    quantiles = np.sort(np.quantile(values.astype(np.float64), np.linspace(0, 1, QUANTILES)))
-    return Distribution(mean=float(np.mean(values)), quantiles=tuple(quantiles.tolist()))

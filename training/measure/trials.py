@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from chainzrule.service.stability.link import link_of
 from chainzrule.training.data.dataset import Rows
 from chainzrule.training.measure.calibration import Matrix, Scores, Trial, sample, simulate
 from chainzrule.training.measure.outputs import predict
@@ -15,7 +16,8 @@ def try_model(model: FittedModel, rows: Rows, most: int, seed: int) -> Trial:
     chosen = rows.take(sample(len(rows), model.columns.width, most, seed))
     outputs = predict(model, chosen)
     assert outputs.covariance is not None
-    flips, spread = simulate(model.task, network_scores(model), chosen.x, model.columns.noise, seed)
+    link = link_of(model.task, outputs.scores.shape[1])
+    flips, spread = simulate(link, network_scores(model), chosen.x, model.columns.noise, seed)
     return Trial(outputs.scores, outputs.covariance, outputs.mean_shift, flips, spread)
 
 

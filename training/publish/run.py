@@ -14,6 +14,7 @@ from chainzrule.service.artifact.card import Baseline, Feature, GraphFile, Model
 from chainzrule.service.artifact.store import describe_graph, publish
 from chainzrule.service.runtime.graph import runtime_version
 from chainzrule.service.runtime.selfcheck import accept
+from chainzrule.service.stability.link import link_of
 from chainzrule.training.columns import Columns, with_constraints, with_noise
 from chainzrule.training.config import Config
 from chainzrule.training.data.dataset import Dataset, Rows
@@ -198,7 +199,7 @@ class Run:
         config, dataset = self.config, self.dataset
         files: dict[Role, GraphFile] = {role: describe_graph(content, OPSET) for role, content in graphs.items()}
         stability: Reference = reference(dataset.task, held_out.outputs, out_of_fold=dataset.test is None)
-        truth = calibration(dataset.task, held_out.trials, config.seed)
+        truth = calibration(link_of(dataset.task, held_out.outputs.scores.shape[1]), held_out.trials, config.seed)
         expected = golden(model, config.seed, graphs.get("bounds"))
         shown = examples(dataset, self._examples, config.seed) or None
         provenance = Provenance(

@@ -6,8 +6,8 @@ from starlette.responses import Response
 from chainzrule.service.api.context import Context
 from chainzrule.service.api.exchange import Endpoint
 from chainzrule.service.api.incoming import Answer, Incoming
-from chainzrule.service.api.oip.tensormap import input_specs, usual_outputs
 from chainzrule.service.errors import NotReady
+from chainzrule.service.serving.tensors import tensors_of
 
 EXTENSIONS = ("binary_tensor_data", "model_repository", "statistics")
 
@@ -64,13 +64,14 @@ def model_endpoint(context: Context) -> Endpoint:
         """The model's versions, inputs and usual outputs."""
         name = request.path_params["model"]
         card = context.catalog.resolve(name, request.path_params.get("version")).card
+        tensors = tensors_of(card)
         return _json(
             {
                 "name": name,
                 "versions": [version for version, entry in context.catalog.entries(name).items() if entry.served],
                 "platform": "onnx_onnxv1",
-                "inputs": [spec.describe() for spec in input_specs(card)],
-                "outputs": [spec.describe() for spec in usual_outputs(card)],
+                "inputs": [spec.describe() for spec in tensors.inputs],
+                "outputs": [spec.describe() for spec in tensors.usual],
             }
         )
 

@@ -5,13 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from chainzrule.service.api.body import LARGE_BODY, parse_object, read_body
 from chainzrule.service.api.incoming import Incoming
 from chainzrule.service.api.oip.tensors import (
-    TensorSpec,
     check_shape,
     floats_from_bytes,
     floats_from_json,
@@ -21,9 +17,9 @@ from chainzrule.service.api.oip.tensors import (
 )
 from chainzrule.service.errors import InvalidInput, UnsupportedMedia
 from chainzrule.service.serving.question import MAX_NOISE_SCALE
+from chainzrule.service.serving.tensors import TensorSpec, Values
 
 JSON_LENGTH = b"inference-header-content-length"
-Values = NDArray[np.float32] | list[str]
 
 
 @dataclass(frozen=True)

@@ -2,26 +2,15 @@
 
 import math
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainzrule.service.errors import InvalidInput, TooLarge
+from chainzrule.service.serving.tensors import TensorSpec
 
 _NUMBERS = frozenset((int, float))
-
-
-class TensorSpec(NamedTuple):
-    """A tensor's name, datatype (`FP32` or `BYTES`) and shape; -1 is a dimension that varies."""
-
-    name: str
-    datatype: str
-    shape: tuple[int, ...]
-
-    def describe(self) -> dict[str, Any]:
-        """The tensor as metadata routes give it."""
-        return {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}
 
 
 def check_shape(spec: TensorSpec, datatype: Any, shape: Any, max_rows: int) -> tuple[int, ...]:

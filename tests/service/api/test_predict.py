@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from chainzrule.service.api.schemas import PredictionAnswer
+from chainzrule.service.stability.link import link_of
 from chainzrule.service.stability.measures import diagnose
 from tests.answers import assert_same
 from tests.artifacts import ALL, BINARY, CLASSIFIER, CUBIC, IMAGE, MIXED, ORDINAL, REGRESSION, SLOW, Toy, normal_tail
@@ -42,7 +43,7 @@ async def test_answers_are_those_of_the_closed_form(client: httpx.AsyncClient, t
     encoded, sent = rows_of(toy, 7)
     answer = await predict(client, instances=sent, model=toy.name)
     assert (answer["model"], answer["version"]) == (toy.name, "1")
-    expected = diagnose(toy.task, toy.scores(encoded), toy.covariance(encoded), np.ones(7))
+    expected = diagnose(link_of(toy.task, toy.card().scores), toy.scores(encoded), toy.covariance(encoded), np.ones(7))
     for row, found in enumerate(answer["predictions"]):
         stability = found["stability"]
         assert stability["volatility"] == pytest.approx(expected.volatility[row], rel=1e-3, abs=1e-9)

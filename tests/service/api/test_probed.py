@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from chainzrule.service.api.schemas import PredictionAnswer, SensitivityAnswer
+from chainzrule.service.stability.link import link_of
 from chainzrule.service.stability.measures import diagnose
 from tests.answers import assert_same, flat
 from tests.artifacts import BINARY, CLASSIFIER, CUBIC, REGRESSION, Toy, probed
@@ -61,7 +62,7 @@ async def test_draws_say_nearly_what_the_derivatives_say(serving: Serving, toy: 
         found = await explain(client, model=other.name, instances=rows.tolist())
         again = await explain(client, model=other.name, instances=rows[3:].tolist())
     assert_same(again, found[3:])  # the same draws, whichever rows a row comes with
-    exact = diagnose(toy.task, toy.scores(rows), toy.covariance(rows), np.ones(6))
+    exact = diagnose(link_of(toy.task, toy.card().scores), toy.scores(rows), toy.covariance(rows), np.ones(6))
     for n, row in enumerate(found):
         stability = row["stability"]
         assert row["method"] == "monte_carlo"

@@ -248,7 +248,7 @@ async def test_answers_that_would_be_too_large_are_refused_before_any_work(
     rows = MIXED_ROWS[:2] if toy is MIXED else toy.rows(2).tolist()
     ask = {"instances": rows, "model": toy.name, **question}
     assert (await client.post("/sensitivity", json=ask)).status_code == 200
-    monkeypatch.setattr(f"chainzrule.service.api.sensitivity.{bound}", 3)
+    monkeypatch.setattr(f"chainzrule.service.serving.explain.{bound}", 3)
     refused = await client.post("/sensitivity", json=ask)
     assert refused.status_code == 413
     assert "fewer rows" in refused.json()["detail"]

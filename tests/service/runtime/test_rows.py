@@ -34,7 +34,7 @@ def test_columns_are_laid_out_in_the_cards_order() -> None:
     names = ["age", "colour=red", "colour=green", "colour=blue", "dose", "site=north", "site=south"]
     assert TABLE.column_names == names
     assert TABLE.start == {"age": 0, "colour": 1, "dose": 4, "site": 5}
-    assert TABLE.numeric == ("age", "dose")
+    assert TABLE.ranges.names == ("age", "dose")
     assert TABLE.noise.tolist() == [0.2, 0, 0, 0, 0, 0, 0]
 
 
@@ -196,37 +196,6 @@ def test_missing_and_unknown_features_are_refused() -> None:
     error = refusal(PLAIN, {"height": 1.0, "weight": 2.0, "s3cret": 3.0})
     assert error.place == "instances[0]"
     assert "1 features that the model does not know" in error.detail
-
-
-# Out of range is listed, never refused.
-
-
-def test_outside_is_beyond_the_training_range() -> None:
-    rows = PLAIN.encode([[-10.0, 10.0], [-10.0001, 10.0001], [0.0, 1e30]])
-    assert PLAIN.outside(rows).tolist() == [[False, False], [True, True], [False, True]]
-
-
-def test_a_training_rows_own_extreme_is_never_outside() -> None:
-    low, high = 0.1, 0.3  # neither is a float32
-    encoder = RowEncoder(replace(CLASSIFIER, features=(numeric("a", low=low, high=high), numeric("b"))).card())
-    assert encoder.outside(encoder.encode([[low, 0.0], [high, 0.0]])).tolist() == [[False, False], [False, False]]
-
-
-def test_a_lone_row_is_compared_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = [[-10.0, 10.0], [-10.0001, 0.0], [0.0, 10.0001], [0.1, 0.3], [1e30, -1e30]]
-    toy = replace(CLASSIFIER, features=(numeric("a", low=0.1, high=0.3), numeric("b")))
-    for most in (64, 1):  # columns that are compared one by one
-        monkeypatch.setattr("chainzrule.service.runtime.rows.FEW_COLUMNS", most)
-        for encoder in (RowEncoder(toy.card()), RowEncoder(CLASSIFIER.card())):
-            expected = encoder.outside(encoder.encode(rows)).any(axis=1).tolist()
-            assert {True, False} == set(expected)
-            assert [encoder.is_outside(encoder.encode([row])) for row in rows] == expected
-    encoder = RowEncoder(MIXED.card())
-    assert [encoder.is_outside(encoder.encode([row])) for row in ([11.0, "red", 0.0, "south"], ROW)] == [True, False]
-
-
-def test_categories_have_no_range() -> None:
-    assert TABLE.outside(TABLE.encode([[11.0, "red", -11.0, "south"], ROW])).tolist() == [[True, True], [False, False]]
 
 
 @given(

@@ -6,8 +6,10 @@ from numpy.typing import NDArray
 
 from chainzrule.service.stability.differences import central_differences
 from chainzrule.service.stability.draws import Moved, NoiseDraws
+from chainzrule.service.stability.link import link_of
 
 NOISE = np.array([0.5, 0.0, 0.2])
+TWO_LABELS, NUMBER = link_of("classification", 2), link_of("regression", 1)
 
 
 def step(features: NDArray[np.float32]) -> Moved:
@@ -20,7 +22,7 @@ def step(features: NDArray[np.float32]) -> Moved:
 def test_a_stump_is_counted() -> None:
     draws = NoiseDraws(NOISE, 2000, seed=1)
     rows = np.array([[0.25, 1.0, 0.0], [-0.25, 1.0, 0.0], [9.0, 0.0, 0.0]], np.float32)
-    found = draws.measure("classification", step, rows, np.array([1.0, 2.0, 1.0])).diagnosis
+    found = draws.measure(TWO_LABELS, step, rows, np.array([1.0, 2.0, 1.0])).diagnosis
     crossing = [
         np.mean(0.25 + 0.5 * draws.standard[:, 0] <= 0),
         np.mean(-0.25 + 1.0 * draws.standard[:, 0] > 0),
@@ -38,7 +40,7 @@ def test_a_stump_is_counted() -> None:
 
 def test_slopes_are_those_of_the_smoothed_step() -> None:
     draws = NoiseDraws(NOISE, 20_000, seed=2)
-    found = draws.measure("classification", step, np.array([[0.25, 1.0, 0.0]], np.float32), np.ones(1))
+    found = draws.measure(TWO_LABELS, step, np.array([[0.25, 1.0, 0.0]], np.float32), np.ones(1))
     density = np.exp(-0.5 * 0.5**2) / np.sqrt(2 * np.pi) / 0.5
     # Of the label's own probability, which the step raises by 0.6.
     np.testing.assert_allclose(found.slope[0], [0.6 * density, 0.0, 0.0], atol=0.03)
@@ -52,16 +54,14 @@ def test_slopes_of_a_plane_are_exact() -> None:
         return Moved(features @ weights[:, :1], None)
 
     rows = np.random.default_rng(1).normal(size=(3, 40)).astype(np.float32)
-    found = NoiseDraws(np.full(40, 0.1), 512, seed=3).measure("regression", plane, rows, np.ones(3))
+    found = NoiseDraws(np.full(40, 0.1), 512, seed=3).measure(NUMBER, plane, rows, np.ones(3))
     np.testing.assert_allclose(found.slope, np.tile(weights[:, 0], (3, 1)), atol=1e-4)
     np.testing.assert_allclose(found.jacobian[:, 0], found.slope, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(found.diagnosis.volatility, np.sqrt(found.covariance[:, 0, 0]), rtol=1e-5)
 
 
 def test_no_noise_moves_nothing() -> None:
-    found = NoiseDraws(np.zeros(3), 64, seed=0).measure(
-        "classification", step, np.zeros((2, 3), np.float32), np.ones(2)
-    )
+    found = NoiseDraws(np.zeros(3), 64, seed=0).measure(TWO_LABELS, step, np.zeros((2, 3), np.float32), np.ones(2))
     assert found.diagnosis.volatility.tolist() == [0.0, 0.0]
     assert found.diagnosis.flip_probability.tolist() == [0.0, 0.0]
     assert not found.slope.any()
@@ -73,7 +73,7 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     steps = np.array([0.1, 0.2], np.float32)
 
     def both() -> tuple[NDArray[np.floating], ...]:
-        drawn = draws.measure("classification", step, rows, np.ones(5))
+        drawn = draws.measure(TWO_LABELS, step, rows, np.ones(5))
         slopes = central_differences(lambda x: x**2, rows, np.array([0, 2]), steps)
         return drawn.slope, drawn.covariance, drawn.diagnosis.flip_probability, slopes
 

@@ -10,10 +10,16 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from chainzrule.service.artifact.card import Task
-from chainzrule.service.stability.measures import Diagnosis, diagnose
+from chainzrule.service.stability import measures
+from chainzrule.service.stability.link import link_of
+from chainzrule.service.stability.measures import Diagnosis
 
 Floats = NDArray[np.float64]
 TASKS: tuple[Task, ...] = ("classification", "ordinal", "regression")
+
+
+def diagnose(task: Task, scores: Floats, *others: Any) -> Diagnosis:
+    return measures.diagnose(link_of(task, scores.shape[1]), scores, *others)
 
 
 def centred(factor: Floats) -> Floats:

@@ -7,11 +7,12 @@ import pytest
 from scipy import stats
 
 from chainzrule.service.artifact.card import Task
-from chainzrule.service.stability.montecarlo import Tally, labels, outputs
+from chainzrule.service.stability.link import link_of
+from chainzrule.service.stability.montecarlo import Tally
 
 
 def tally(task: Task, own: np.ndarray, moved: np.ndarray, parts: int = 3) -> Tally:
-    found = Tally(task, own)
+    found = Tally(link_of(task, len(own)), own)
     for part in np.array_split(moved.astype(np.float32), parts):
         found.add(part)
     return found
@@ -78,11 +79,3 @@ def test_what_never_happened_still_has_an_upper_bound() -> None:
     flips = found.flip_probability()
     assert (flips.value, flips.low) == (0.0, 0.0)
     assert flips.high == pytest.approx(0.037, abs=0.001)
-
-
-def test_labels_and_outputs() -> None:
-    scores = np.array([[2.0, 2.0, 1.0], [0.0, 1.0, 0.0]])
-    assert labels("classification", scores).tolist() == [0, 1]
-    assert labels("ordinal", np.array([[1.0, -1.0]])).tolist() == [1]
-    assert labels("regression", scores[:, :1]).tolist() == [0, 0]
-    assert outputs("regression", scores[:, :1], 0).tolist() == [2.0, 0.0]

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from chainzrule.service.artifact.card import Distribution, Reference, Task
+from chainzrule.service.stability.link import Link, link_of
 from chainzrule.service.stability.measures import Diagnosis
-from chainzrule.service.stability.verdict import Thresholds, Verdicts, judge, percentile, reference_unstable_share
+from chainzrule.service.stability.verdict import REASONS, Thresholds, Verdicts, judge, rules_of, unstable_share
 
 TINY = 1e-9
 
@@ -24,6 +24,10 @@ def reference(quantiles: list[float]) -> Reference:
 
 
 HUNDRED = reference([float(q) for q in range(101)])  # the q-th percentile is q
+
+
+def link(task: Task) -> Link:
+    return link_of(task, 1 if task == "regression" else 3)
 
 
 def verdict(
@@ -45,7 +49,8 @@ def verdict(
         gradient_norm=one,
         gradient=one[:, None],
     )
-    verdicts: Verdicts = judge(task, diagnosis, np.array([outside]), card, thresholds or Thresholds())
+    rules = rules_of(link(task), card, thresholds or Thresholds())
+    verdicts: Verdicts = judge(rules, diagnosis, np.array([outside]))
     return ("stable", "elevated", "unstable")[verdicts.level[0]], verdicts.reasons(0)
 
 
@@ -125,47 +130,18 @@ def test_a_model_without_noise_is_stable() -> None:
     assert verdict("regression", card=reference([0.0] * 101)) == ("stable", [])
 
 
-def at(values: list[float], quantiles: list[float]) -> NDArray[np.float64]:
-    return percentile(np.array(values), reference(quantiles))
-
-
-def test_percentiles_lie_between_the_quantiles() -> None:
-    found = at([0.0, 37.0, 37.25, 99.5, 100.0], [float(q) for q in range(101)])
-    np.testing.assert_allclose(found, [0.0, 37.0, 37.25, 99.5, 100.0], atol=1e-12)
-
-
-def test_percentiles_end_at_0_and_100() -> None:
-    assert at([-1.0, 1e9], [float(q) for q in range(101)]).tolist() == [0.0, 100.0]
-
-
-def test_equal_quantiles_give_their_middle() -> None:
-    quantiles = [0.0] * 41 + [float(q) for q in range(1, 61)]
-    assert at([0.0], quantiles).tolist() == [20.0]
-    assert at([1.0, 1.5], quantiles).tolist() == [41.0, 41.5]
-    quantiles = [float(q) for q in range(50)] + [50.0] * 51
-    assert at([50.0], quantiles).tolist() == [75.0]
-
-
-def test_above_equal_last_quantiles_is_100_and_below_equal_first_is_0() -> None:
-    assert at([0.3 + 1e-3, 0.3 - 1e-3, 0.3], [0.3] * 101).tolist() == [100.0, 0.0, 50.0]
-    assert at([50.01], [float(q) for q in range(50)] + [50.0] * 51).tolist() == [100.0]
-
-
-def test_percentiles_rise_with_the_volatility() -> None:
-    rng = np.random.default_rng(0)
-    quantiles = np.sort(np.round(rng.gamma(1.0, size=101), 1)).tolist()
-    found = at(np.linspace(-1, 10, 1000).tolist(), quantiles)
-    assert (np.diff(found) >= 0).all()
-    assert (found[0], found[-1]) == (0.0, 100.0)
-
-
 def test_the_unstable_share_of_the_cards_rows_follows_the_thresholds() -> None:
     flips = Distribution(mean=0.02, quantiles=(*[0.0] * 81, *(n / 100 for n in range(20))))
     card = HUNDRED.model_copy(update={"flip_probability": flips})
-    assert reference_unstable_share("classification", HUNDRED, Thresholds()) is None
-    assert reference_unstable_share("classification", card, Thresholds()) == pytest.approx(0.14)
+    assert unstable_share(link("classification"), HUNDRED, Thresholds()) is None
+    assert unstable_share(link("classification"), card, Thresholds()) == pytest.approx(0.14)
     loose = Thresholds(unstable_flip_probability=0.5)
-    assert reference_unstable_share("classification", card, loose) == 0
-    assert reference_unstable_share("regression", HUNDRED, Thresholds()) == 0
+    assert unstable_share(link("classification"), card, loose) == 0
+    assert unstable_share(link("regression"), HUNDRED, Thresholds()) == 0
     half = Thresholds(regression_unstable_percentile=40, regression_unstable_factor=1.5)
-    assert reference_unstable_share("regression", HUNDRED, half) == pytest.approx(0.4)
+    assert unstable_share(link("regression"), HUNDRED, half) == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("task", ["classification", "ordinal", "regression"])
+def test_every_rules_reason_is_one_that_answers_may_give(task: Task) -> None:
+    assert {rule.reason for rule in rules_of(link(task), HUNDRED, Thresholds())} <= set(REASONS)

@@ -17,7 +17,8 @@ def test_it_counts_as_the_client_librarys(batch: int) -> None:
     mine = BatchHistogram("x", "about x", ("model", "version"), BUCKETS, own)
     library = Histogram("x", "about x", ("model", "version"), buckets=BUCKETS, registry=theirs)
     for start in range(0, 100, batch):
-        mine.labels("m", "1").observe(values[start : start + batch])
+        part = values[start : start + batch]
+        mine.labels("m", "1").observe(float(part[0]) if batch == 1 else part)
     for value in values:
         library.labels("m", "1").observe(value)
     expected = [
@@ -43,12 +44,14 @@ def test_a_removed_label_set_is_gone_and_starts_anew() -> None:
     registry = CollectorRegistry()
     histogram = BatchHistogram("x", "about x", ("model", "version"), BUCKETS, registry)
     held = histogram.labels("a", "1")
-    held.add(1.0)
-    histogram.remove("a", "1")
-    histogram.remove("a", "2")  # was never there
-    held.add(1.0)
+    held.observe(1.0)
+    histogram.labels("b", "1").observe(2.0)
+    histogram.remove_by_labels({"model": "a", "version": "1"})
+    histogram.remove_by_labels({"model": "a", "version": "2"})  # was never there
+    assert registry.get_sample_value("x_count", {"model": "b", "version": "1"}) == 1.0
+    held.observe(1.0)
     assert registry.get_sample_value("x_count", {"model": "a", "version": "1"}) is None
-    histogram.labels("a", "1").add(1.0)
+    histogram.labels("a", "1").observe(1.0)
     assert registry.get_sample_value("x_count", {"model": "a", "version": "1"}) == 1.0
 
 

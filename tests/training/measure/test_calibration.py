@@ -9,6 +9,7 @@ import torch
 from scipy import stats
 
 from chainzrule.service.artifact.card import ModelCard
+from chainzrule.service.stability.link import link_of
 from chainzrule.training.data.dataset import Rows
 from chainzrule.training.measure.calibration import NOISE_SCALES, Trial, calibration, sample, simulate
 from chainzrule.training.measure.trials import network_scores, try_model
@@ -16,6 +17,7 @@ from chainzrule.training.nn.fitted import FittedModel
 from chainzrule.training.publish.golden import synthetic_rows
 
 MakeModel = Callable[..., FittedModel]
+TWO_LABELS = link_of("classification", 2)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +28,7 @@ def linear() -> Trial:
     def scores(rows: np.ndarray) -> np.ndarray:
         return np.concatenate([rows, -rows], axis=1)
 
-    flips, spread = simulate("classification", scores, x, np.array([0.1]), seed=1, draws=400)
+    flips, spread = simulate(TWO_LABELS, scores, x, np.array([0.1]), seed=1, draws=400)
     slope = np.array([[1.0], [-1.0]])
     return Trial(scores(x), np.tile(0.01 * slope @ slope.T, (300, 1, 1)), None, flips, spread)
 
@@ -41,7 +43,7 @@ def test_draws_flip_labels_as_often_as_theory_says(linear: Trial) -> None:
 
 
 def test_a_true_diagnosis_is_found_calibrated(linear: Trial) -> None:
-    found = calibration("classification", [linear], seed=1, draws=400)
+    found = calibration(TWO_LABELS, [linear], seed=1, draws=400)
     assert (found.rows, found.draws, found.seed) == (300, 400, 1)
     assert [level.noise_scale for level in found.noise_scales] == list(NOISE_SCALES)
     for level in found.noise_scales:
@@ -64,8 +66,8 @@ def test_a_true_diagnosis_is_found_calibrated(linear: Trial) -> None:
 def test_a_false_diagnosis_is_found_out(linear: Trial) -> None:
     doubled = replace(linear, covariance=4.0 * linear.covariance)
     for right, wrong in zip(
-        calibration("classification", [linear], seed=1, draws=400).noise_scales,
-        calibration("classification", [doubled], seed=1, draws=400).noise_scales,
+        calibration(TWO_LABELS, [linear], seed=1, draws=400).noise_scales,
+        calibration(TWO_LABELS, [doubled], seed=1, draws=400).noise_scales,
         strict=True,
     ):
         assert wrong.calibration_error is not None
@@ -80,7 +82,7 @@ def test_trials_of_parts_count_like_one_of_all(linear: Trial) -> None:
         Trial(linear.scores[part], linear.covariance[part], None, linear.flips[:, part], linear.spread[:, part])
         for part in (slice(0, 100), slice(100, 300))
     ]
-    assert calibration("classification", parts, seed=1) == calibration("classification", [linear], seed=1)
+    assert calibration(TWO_LABELS, parts, seed=1) == calibration(TWO_LABELS, [linear], seed=1)
 
 
 @pytest.mark.parametrize("task", ["classification", "ordinal", "regression"])
@@ -90,7 +92,7 @@ def test_a_models_own_noise_is_what_the_measures_speak_of(make_model: MakeModel,
     y = np.zeros(60, np.float32 if task == "regression" else np.int64)
     trial = try_model(model, Rows(x, y), most=40, seed=2)
     assert trial.flips.shape == trial.spread.shape == (len(NOISE_SCALES), 40)
-    found = calibration(model.task, [trial], seed=2)
+    found = calibration(link_of(model.task, trial.scores.shape[1]), [trial], seed=2)
     level = found.noise_scales[1]
     assert level.volatility_ratio is not None
     assert level.volatility_ratio[1] == pytest.approx(1.0, abs=0.05)

@@ -7,9 +7,13 @@ import pytest
 from numpy.typing import NDArray
 
 from chainzrule.service.artifact.card import Distribution, Reference, Task
+from chainzrule.service.stability.link import link_of
 from chainzrule.service.stability.lone.measures import MAX_SCORES, diagnose_row
+from chainzrule.service.stability.lone.reference import percentile
+from chainzrule.service.stability.lone.verdict import judge_row
 from chainzrule.service.stability.measures import diagnose
-from chainzrule.service.stability.verdict import Thresholds, judge, judge_row, percentile, percentile_row
+from chainzrule.service.stability.reference import percentiles
+from chainzrule.service.stability.verdict import Thresholds, judge, rules_of
 
 Case = tuple[NDArray[np.float32], NDArray[np.float32]]
 
@@ -49,14 +53,15 @@ def test_a_row_alone_measures_as_it_does_in_a_batch(task: Task, shifted: bool) -
         shift = rng.normal(size=len(scores)) * 0.1
         if task == "ordinal":
             shift[:] = shift[0]
+        link = link_of(task, len(scores))
         one = diagnose_row(
-            task,
+            link,
             scores.astype(float).tolist(),
             covariance.astype(float).tolist(),
             scale,
             shift.tolist() if shifted else None,
         )
-        batch = diagnose(task, scores[None], covariance[None], np.array([scale]), shift[None] if shifted else None)
+        batch = diagnose(link, scores[None], covariance[None], np.array([scale]), shift[None] if shifted else None)
         for name, expected in batch._asdict().items():
             found = getattr(one, name)
             np.testing.assert_allclose(found, expected[0], rtol=1e-9, atol=1e-12, err_msg=name)
@@ -72,8 +77,9 @@ def test_a_row_alone_measures_as_it_does_in_a_batch(task: Task, shifted: bool) -
     ],
 )
 def test_edges_are_the_same(scores: list[float], covariance: NDArray[np.float64]) -> None:
-    one = diagnose_row("classification", scores, covariance.tolist(), 1.0)
-    batch = diagnose("classification", np.array([scores]), covariance[None], np.ones(1))
+    link = link_of("classification", len(scores))
+    one = diagnose_row(link, scores, covariance.tolist(), 1.0)
+    batch = diagnose(link, np.array([scores]), covariance[None], np.ones(1))
     for name, expected in batch._asdict().items():
         np.testing.assert_allclose(getattr(one, name), expected[0], rtol=1e-12, err_msg=name)
 
@@ -83,8 +89,8 @@ def test_percentiles_are_the_same() -> None:
     for quantiles in (np.sort(rng.exponential(size=101)), np.repeat([0.0, 1.0, 2.0], [40, 30, 31]), np.zeros(101)):
         reference = reference_of(quantiles)
         for volatility in [*rng.exponential(size=50).tolist(), *quantiles[:3].tolist(), 0.0, 1e9, math.inf]:
-            expected = percentile(np.array([volatility]), reference)[0]
-            assert percentile_row(volatility, reference) == pytest.approx(expected, abs=1e-12)
+            expected = percentiles(np.array([volatility]), reference.volatility)[0]
+            assert percentile(volatility, reference.volatility) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("task", ["classification", "ordinal", "regression"])
@@ -94,12 +100,14 @@ def test_verdicts_are_the_same(task: Task) -> None:
     seen = set()
     for _ in range(300):
         scores, covariance = random_case(rng, task)
-        one = diagnose_row(task, scores.astype(float).tolist(), covariance.astype(float).tolist(), 1.0)
-        batch = diagnose(task, scores[None], covariance[None], np.ones(1))
+        link = link_of(task, len(scores))
+        one = diagnose_row(link, scores.astype(float).tolist(), covariance.astype(float).tolist(), 1.0)
+        batch = diagnose(link, scores[None], covariance[None], np.ones(1))
         outside = bool(rng.integers(2))
-        expected = judge(task, batch, np.array([outside]), reference, Thresholds())
-        found = judge_row(task, one, outside, reference, Thresholds())
-        for name, value in expected._asdict().items():
-            assert [getattr(found, name)] == value.tolist(), name
+        rules = rules_of(link, reference, Thresholds())
+        expected = judge(rules, batch, np.array([outside]))
+        found = judge_row(rules, one, outside)
+        assert [found.level] == expected.level.tolist()
+        assert found.reasons() == expected.reasons(0)
         seen.add(found.level)
     assert seen == {0, 1, 2}

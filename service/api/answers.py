@@ -1,0 +1,215 @@
+"""Predictions as JSON says them: the only place where answers are written."""
+
+import math
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from chainzrule.service.serving.certify import Certificates
+from chainzrule.service.serving.draws import Counted
+from chainzrule.service.serving.engine import Share
+from chainzrule.service.serving.explain import Explanation
+from chainzrule.service.serving.question import Question
+from chainzrule.service.serving.version import ServedModel
+from chainzrule.service.stability.lone.reference import percentile
+from chainzrule.service.stability.measures import Measure, measures_of
+from chainzrule.service.stability.montecarlo import Estimate
+from chainzrule.service.stability.predictions import ListedStability, Measured, Predictions, Unmeasured
+from chainzrule.service.stability.verdict import VERDICTS
+
+Row = dict[str, Any]
+Floats = NDArray[np.float64]
+
+
+def predictions_body(served: ServedModel, share: Share[Measured] | Share[Unmeasured]) -> bytes:
+    """Returns the body that answers a question for predictions."""
+    content = {
+        "model": served.card.name,
+        "version": served.card.version,
+        "method": served.card.method,
+        "predictions": prediction_rows(share.result, served.card.labels)[share.start : share.stop],
+    }
+    return orjson.dumps(content)
+
+
+def prediction_rows(predictions: Predictions, labels: tuple[str, ...]) -> list[Row]:
+    """Returns every row of a run as answers give it; written once for all requests of the run."""
+    if predictions.written is None:
+        predictions.written = _write(predictions, labels)
+    rows: list[Row] = predictions.written
+    return rows
+
+
+def _write(predictions: Predictions, labels: tuple[str, ...]) -> list[Row]:
+    link, listed = predictions.link, predictions.listed()
+    measures = measures_of(link)
+    rows = []
+    for row, value in enumerate(listed.value):
+        answer: Row = {}
+        if link.has_labels:
+            answer["label"] = labels[listed.label[row]]
+        if link.has_value:
+            answer["value"] = value
+        if listed.probabilities:
+            answer["probabilities"] = dict(zip(labels, listed.probabilities[row], strict=True))
+        if listed.stability is None:
+            answer["stability"] = {"verdict": "not_computed", "out_of_range": listed.outside[row]}
+        else:
+            answer["stability"] = _stability(measures, listed.stability, row, listed.outside[row], labels)
+        rows.append(answer)
+    return rows
+
+
+def _stability(
+    measures: tuple[Measure, ...], stability: ListedStability, row: int, outside: list[str], labels: tuple[str, ...]
+) -> Row:
+    found: Row = {"verdict": VERDICTS[stability.level[row]], "reasons": stability.reasons[row]}
+    for measure in measures:
+        value = stability.measures[measure.name][row]
+        if measure.kind == "label":
+            value = labels[value]
+        elif value == math.inf:  # JSON has no infinity
+            value = None
+        found[measure.name] = value
+        if measure.rank is not None:
+            found[measure.rank[0]] = stability.rank[measure.name][row]
+    found["out_of_range"] = outside
+    return found
+
+
+def explanation_body(served: ServedModel, question: Question, explanation: Explanation) -> bytes:
+    """Returns the body that answers a question for explanations."""
+    return orjson.dumps(_Explained(served, question, explanation).content(), option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+class _Explained:
+    """One explanation being written."""
+
+    def __init__(self, served: ServedModel, question: Question, explanation: Explanation) -> None:
+        self._card = served.card
+        self._encoder = served.model.rows
+        self._names = served.model.link.names(served.card.labels, served.card.target)
+        self._question = question
+        self._explanation = explanation
+        share = explanation.share
+        self._answers = prediction_rows(share.result, served.card.labels)[share.start : share.stop]
+        self._counted = explanation.counted
+        self._certificates: list[Row] | None = None
+        if explanation.certificates is not None:
+            self._certificates = _certificates(explanation.certificates, self._names, served.card.labels)
+
+    def content(self) -> Row:
+        card = self._card
+        content: Row = {
+            "model": card.name,
+            "version": card.version,
+            "predictions": [self._row(row, order) for row, order in enumerate(self._order().tolist())],
+        }
+        if "jacobian" in self._question.include:
+            content["jacobian_axes"] = {"scores": self._names, "columns": self._encoder.column_names}
+        if "layers" in self._question.include:
+            layers = self._explanation.layer_norms.shape[1]
+            content["layers"] = [*(f"hidden_{n + 1}" for n in range(layers - 1)), "scores"]
+            if card.reference.layer_norms is not None:
+                content["layer_reference"] = [
+                    {"mean": layer.mean, **{f"p{q}": layer.quantiles[q] for q in (50, 90, 99)}}
+                    for layer in card.reference.layer_norms
+                ]
+        return content
+
+    def _order(self) -> NDArray[np.int64]:
+        """Returns the (rows, listed) features by what they do: |effect|, or a category's largest switch."""
+        encoder, explanation = self._encoder, self._explanation
+        weight = np.abs(explanation.sensitivity.effect)[:, [encoder.start[name] for name in encoder.names]]
+        for position, name in enumerate(encoder.names):
+            if name in explanation.switches:
+                weight[:, position] = np.abs(explanation.switches[name]).max(axis=1)
+        return np.argsort(-weight, axis=1, kind="stable")[:, : self._question.top]
+
+    def _row(self, row: int, order: list[int]) -> Row:
+        explanation, include = self._explanation, self._question.include
+        answer = {
+            **self._answers[row],
+            "method": self._card.method,
+            "sensitivities": [self._entry(row, self._encoder.names[position]) for position in order],
+        }
+        if explanation.violations is not None:
+            answer["violations"] = [
+                {"feature": broken.feature, "declared": broken.direction} for broken in explanation.violations[row]
+            ]
+        if self._counted is not None:
+            answer["monte_carlo"] = _counted(self._counted[row], self._question)
+        if self._certificates is not None:
+            answer["certificate"] = self._certificates[row]
+        if "jacobian" in include:
+            answer["jacobian"] = np.ascontiguousarray(explanation.jacobian[row])
+        if "layers" in include:
+            norms, reference = explanation.layer_norms[row], self._card.reference.layer_norms
+            answer["layer_norms"] = np.ascontiguousarray(norms)
+            if reference is not None:
+                answer["layer_percentiles"] = [
+                    percentile(norm, layer) for norm, layer in zip(norms.tolist(), reference, strict=True)
+                ]
+        return answer
+
+    def _entry(self, row: int, name: str) -> Row:
+        encoder, explanation = self._encoder, self._explanation
+        if name in explanation.switches:
+            level = encoder.level(name, explanation.features[row])
+            changes = zip(encoder.levels(name), explanation.switches[name][row].tolist(), strict=True)
+            return {
+                "feature": name,
+                "value": level,
+                "gradient": None,
+                "effect": None,
+                "share": None,
+                "switch": {other: change for other, change in changes if other != level},
+            }
+        at, sensitivity = encoder.start[name], explanation.sensitivity
+        return {
+            "feature": name,
+            "value": explanation.features[row, at].item(),
+            "gradient": sensitivity.gradient[row, at].item(),
+            "effect": sensitivity.effect[row, at].item(),
+            "share": sensitivity.share[row, at].item(),
+        }
+
+
+def _counted(counted: Counted, question: Question) -> Row:
+    answer = {"draws": question.draws, "seed": question.seed, **_estimate("volatility", counted.volatility)}
+    if counted.flip_probability is not None:
+        answer |= _estimate("flip_probability", counted.flip_probability)
+    return answer
+
+
+def _estimate(name: str, estimate: Estimate) -> Row:
+    return {name: estimate.value, f"{name}_interval": [estimate.low, estimate.high]}
+
+
+def _certificates(found: Certificates, names: list[str], labels: tuple[str, ...]) -> list[Row]:
+    conclusions = found.conclusions
+    parts: dict[str, list[Any]] = {"scores": _named(names, found.bounds.lower, found.bounds.upper)}
+    if conclusions.certain is not None:
+        parts["label_is_certain"] = conclusions.certain.tolist()
+    if found.largest is not None:
+        parts["largest"] = found.largest
+    if conclusions.probabilities is not None:
+        parts["probabilities"] = _named(labels, *conclusions.probabilities)
+    if conclusions.value is not None:
+        parts["value"] = _ranges(*conclusions.value)
+    if conclusions.levels is not None:
+        lowest, highest = conclusions.levels
+        reached = zip(lowest.tolist(), highest.tolist(), strict=True)
+        parts["labels"] = [list(labels[first : last + 1]) for first, last in reached]
+    return [dict(zip(parts, row, strict=True)) for row in zip(*parts.values(), strict=True)]
+
+
+def _named(names: list[str] | tuple[str, ...], lower: Floats, upper: Floats) -> list[Row]:
+    return [dict(zip(names, _ranges(least, most), strict=True)) for least, most in zip(lower, upper, strict=True)]
+
+
+def _ranges(lower: Floats, upper: Floats) -> list[list[float]]:
+    """Returns both ends of each; JSON has null for what is not finite."""
+    return np.stack([lower, upper], axis=-1).tolist()  # type: ignore[no-any-return]

@@ -1,0 +1,175 @@
+"""Answers a question for explanations: which inputs each prediction hangs on, and what else was asked about it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainzrule.service.artifact.card import CategoricalFeature
+from chainzrule.service.errors import NonFiniteOutput, TooLarge
+from chainzrule.service.serving.certify import Certificates, certify, check_certificates, reach
+from chainzrule.service.serving.draws import Counted, check_draws, sample
+from chainzrule.service.serving.engine import Share
+from chainzrule.service.serving.predict import (
+    check_measuring,
+    require_finite,
+    require_finite_derivatives,
+    seconds_until,
+)
+from chainzrule.service.serving.question import Allowance, Question
+from chainzrule.service.serving.runs import inputs_of
+from chainzrule.service.serving.version import ServedModel
+from chainzrule.service.stability.certificate import flip_factor
+from chainzrule.service.stability.constraints import Declared
+from chainzrule.service.stability.predictions import Measured
+from chainzrule.service.stability.sensitivity import Sensitivity, sensitivity
+
+Matrix = NDArray[np.float32]
+Floats = NDArray[np.float64]
+
+# What one question may ask for: about 10 MB of answer, and some seconds of runs at most.
+MAX_ENTRIES = 2**16
+MAX_JACOBIAN = 2**20
+MAX_SWITCHES = 2**15
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Everything about the rows of one question; row r of the question is row r of each array.
+
+    Attributes:
+        share: the predictions.
+        features: (rows, D) the rows, encoded.
+        jacobian: (rows, S, D) derivatives of the scores in raw units.
+        layer_norms: (rows, L) norms of the derivative after each layer; L is 0 where nobody asked.
+        sensitivity: what each column does to the reported output.
+        switches: by categorical feature, (rows, levels) change of the reported output at each level.
+        violations: each row's broken constraints; None where the card declares none.
+        counted: each row's measures by drawn noise; None where nobody asked.
+        certificates: what is guaranteed of the rows; None where nobody asked.
+    """
+
+    share: Share[Measured]
+    features: Matrix
+    jacobian: Matrix
+    layer_norms: Matrix
+    sensitivity: Sensitivity
+    switches: dict[str, Floats]
+    violations: list[list[Declared]] | None
+    counted: list[Counted] | None
+    certificates: Certificates | None
+
+
+async def explain(served: ServedModel, question: Question, allowance: Allowance, deadline: float) -> Explanation:
+    """Returns the explanations of a question's rows; `deadline` is by the event loop's clock.
+
+    Raises:
+        InvalidInput: a row is none of this model's, or the question does not fit the model.
+        TooLarge: it would take long or fill memory; found before any work.
+        NonFiniteOutput: the model's answer or its derivatives are not finite.
+        NoBounds: certificates are asked for, and the version has no bounds graph.
+    """
+    _check_size(served, question)
+    if question.draws:
+        check_draws(served, len(question.instances), question.draws, allowance.draws, seconds_until(deadline))
+    certified = question.radius is not None or question.box is not None
+    if certified:
+        check_certificates(served, question, allowance.certificates)
+    features = served.model.rows.encode(question.instances)
+    check_measuring(served, len(features), allowance, deadline)
+    share = await served.predict(inputs_of(features, question.noise_scale, observe=False), deadline)
+    require_finite(share)
+    jacobian = await served.differentiate(features, deadline)
+    require_finite_derivatives(jacobian)
+    # Without the layers, nothing: they cost more than all the rest.
+    layer_norms = jacobian[:, :0, 0]
+    if "layers" in question.include:
+        layer_norms = await served.layer_norms(features, deadline)
+        require_finite_derivatives(layer_norms)
+    part = slice(share.start, share.stop)
+    counted: list[Counted] | None = None
+    switches = {
+        feature.name: await _switch(served, feature, features, share, allowance.batch_rows, deadline)
+        for feature in served.card.features
+        if isinstance(feature, CategoricalFeature)
+    }
+    violations = served.violations(jacobian) if served.constraints.declared else None
+    if question.draws:
+        scores = share.result.scores[part]
+        counted = await sample(served, features, scores, question.noise_scale, question.draws, question.seed, deadline)
+    return Explanation(
+        share,
+        features,
+        jacobian,
+        layer_norms,
+        _sensitivity(served, share.result, part, jacobian, question.noise_scale),
+        switches,
+        violations,
+        counted,
+        await _certify(served, question, features, share, jacobian, deadline) if certified else None,
+    )
+
+
+def _sensitivity(
+    served: ServedModel, batch: Measured, part: slice, jacobian: Matrix, noise_scale: float
+) -> Sensitivity:
+    noise, scales = served.model.rows.noise, np.full(len(jacobian), noise_scale)
+    if batch.slope is None:
+        return sensitivity(batch.diagnosis.gradient[part], jacobian, noise, scales)
+    # Draws give the reported output's own slopes: no link to be followed by its tangent.
+    slope = batch.slope[part]
+    return sensitivity(np.ones((len(slope), 1)), slope[:, None], noise, scales)
+
+
+async def _certify(
+    served: ServedModel,
+    question: Question,
+    features: Matrix,
+    share: Share[Measured],
+    jacobian: Matrix,
+    deadline: float,
+) -> Certificates:
+    part = slice(share.start, share.stop)
+    label = share.result.label[part]
+    below, above = reach(question, served.model.rows, features)
+    scores = share.result.scores[part]
+    nearest = flip_factor(served.model.link, scores, jacobian, label, np.maximum(below, above))
+    unit = 1.0 if question.radius is None else question.radius
+    return await certify(served, features, label, below, above, nearest, unit, deadline)
+
+
+def _check_size(served: ServedModel, question: Question) -> None:
+    """Refuses what would take long or fill memory, before any work."""
+    rows, names = len(question.instances), len(served.model.rows.names)
+    if rows * min(names, question.top or names) > MAX_ENTRIES:
+        raise TooLarge(f"would be over {MAX_ENTRIES} sensitivities; ask for fewer rows, or a smaller top", "instances")
+    if "jacobian" in question.include and rows * served.card.scores * served.card.width > MAX_JACOBIAN:
+        raise TooLarge(f"would have Jacobians of over {MAX_JACOBIAN} numbers; ask for fewer rows", "instances")
+    levels = sum(len(feature.levels) for feature in served.card.features if isinstance(feature, CategoricalFeature))
+    if rows * levels > MAX_SWITCHES:
+        raise TooLarge(f"would take over {MAX_SWITCHES} switches of level; ask for fewer rows", "instances")
+
+
+async def _switch(
+    served: ServedModel,
+    feature: CategoricalFeature,
+    features: Matrix,
+    share: Share[Measured],
+    size: int,
+    deadline: float,
+) -> Floats:
+    """Returns the (rows, levels) changes of the reported output, had every row each of the feature's levels."""
+    count, start = len(feature.levels), served.model.rows.start[feature.name]
+    switched = np.repeat(features, count, axis=0)
+    switched[:, start : start + count] = np.tile(np.eye(count, dtype=np.float32), (len(features), 1))
+    label = np.repeat(share.result.label[share.start : share.stop], count)
+    outputs = []
+    for begin in range(0, len(switched), size):
+        end = begin + size
+        moved = await served.predict(inputs_of(switched[begin:end], 1.0, observe=False), deadline)
+        part = slice(moved.start, moved.stop)
+        if not moved.result.finite[part].all():
+            raise NonFiniteOutput("the model's answer to a switched level is not finite", "instances")
+        outputs.append(served.model.link.output(moved.result.scores[part].astype(np.float64), label[begin:end]))
+    changed = np.concatenate(outputs).reshape(len(features), count)
+    return np.asarray(changed - share.result.value[share.start : share.stop, None])

@@ -1,0 +1,60 @@
+"""Answers an inference request of the open inference protocol, whichever door it came through."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from chainzrule.service.errors import InvalidInput, TooLarge
+from chainzrule.service.serving.predict import check_measuring, require_finite, require_finite_derivatives
+from chainzrule.service.serving.question import Allowance
+from chainzrule.service.serving.runs import inputs_of
+from chainzrule.service.serving.tensors import JACOBIAN, UNMEASURED, Tensors, Values, to_matrix, to_tensor
+from chainzrule.service.serving.version import ServedModel
+
+
+def require_outputs(tensors: Tensors, names: Sequence[str]) -> None:
+    """Refuses names that are no outputs of the model."""
+    if any(name not in tensors.outputs for name in names):
+        known = ", ".join(tensors.outputs)
+        raise InvalidInput(f"asks for an output the model does not have; it has {known}", "outputs")
+
+
+async def infer(
+    served: ServedModel,
+    values: Mapping[str, Values],
+    outputs: Sequence[str],
+    noise_scale: float,
+    observe: bool,
+    allowance: Allowance,
+    max_jacobian_rows: int,
+    deadline: float,
+) -> list[Values]:
+    """Returns the named outputs of a request's rows.
+
+    Args:
+        served: the model version.
+        values: each input's data, with all dimensions.
+        outputs: the outputs that are asked for.
+        noise_scale: multiple of the card's noise at which to measure.
+        observe: whether the rows enter metrics and window.
+        allowance: what the request may take.
+        max_jacobian_rows: rows up to which the Jacobian may be asked for.
+        deadline: by the event loop's clock.
+    """
+    features = to_matrix(values, served.model.rows)
+    derived = JACOBIAN in outputs
+    if derived and len(features) > max_jacobian_rows:
+        raise TooLarge(f"must be at most {max_jacobian_rows} rows with the jacobian; send several requests", "inputs")
+    # A request that asks for no measure needs none; the usual outputs hold several.
+    measured = any(name not in UNMEASURED for name in outputs)
+    if measured:
+        check_measuring(served, len(features), allowance, deadline, "inputs")
+    inputs = inputs_of(features, noise_scale, observe)
+    share = await (served.predict if measured else served.answer)(inputs, deadline)
+    require_finite(share, "inputs")
+    jacobian = np.empty(0, np.float32)
+    if derived:
+        jacobian = await served.differentiate(features, deadline)
+        require_finite_derivatives(jacobian, "inputs")
+    part = slice(share.start, share.stop)
+    return [jacobian if name == JACOBIAN else to_tensor(name, served.card, share.result, part) for name in outputs]

@@ -1,0 +1,82 @@
+"""Brings one stored version to readiness: read, checked, warmed up, and ready to answer."""
+
+import asyncio
+from dataclasses import dataclass
+
+from chainzrule.service.artifact.card import ModelCard
+from chainzrule.service.artifact.store import StoredVersion, read_artifact
+from chainzrule.service.errors import ArtifactError
+from chainzrule.service.runtime.bounds import BoundsGraph
+from chainzrule.service.runtime.graph import Execution
+from chainzrule.service.runtime.model import Model
+from chainzrule.service.runtime.selfcheck import golden_features, load, open_bounds
+from chainzrule.service.serving.costs import Costs
+from chainzrule.service.serving.engine import Limits
+from chainzrule.service.serving.runs import Runs
+from chainzrule.service.serving.version import ServedModel
+from chainzrule.service.stability.standard import Standard
+from chainzrule.service.stability.verdict import Thresholds, unstable_share
+from chainzrule.service.stability.window import Window
+from chainzrule.service.telemetry.metrics import Metrics
+from chainzrule.service.telemetry.version import VersionMetrics
+
+
+@dataclass(frozen=True)
+class Loader:
+    """Loads versions in one way.
+
+    Attributes:
+        execution: where graphs run.
+        limits: bounds of the engines.
+        thresholds: where verdicts begin.
+        window_rows: rows in a rolling window.
+        window_minimum_rows: rows that a window must hold before ratios are computed from it.
+        metrics: the application's.
+    """
+
+    execution: Execution
+    limits: Limits
+    thresholds: Thresholds
+    window_rows: int
+    window_minimum_rows: int
+    metrics: Metrics
+
+    async def load(self, stored: StoredVersion) -> ServedModel:
+        """Returns what answers for a version; raises `ArtifactError` where it must not be served."""
+        opened = await asyncio.to_thread(self.open, stored)
+        card, standard = opened.card, opened.standard
+        return ServedModel(
+            card,
+            opened.model,
+            opened.runs,
+            opened.bounds,
+            opened.costs,
+            self.limits,
+            Window(self.window_rows, self.window_minimum_rows, card.reference),
+            VersionMetrics(self.metrics, card.name, card.version, standard),
+            unstable_share(standard.link, card.reference, self.thresholds),
+        )
+
+    def open(self, stored: StoredVersion) -> "Opened":
+        """Reads, checks and warms up a version, off the event loop; raises `ArtifactError`."""
+        artifact = read_artifact(stored.path)
+        card = artifact.card
+        if (card.name, card.version) != (stored.name, stored.version):
+            raise ArtifactError("its name and version are not those of its directory", "card.json")
+        model = load(artifact, self.execution)
+        standard = Standard(model.link, model.rows.ranges, card.reference, self.thresholds)
+        runs = Runs(model, standard)
+        costs = Costs(model, runs, golden_features(card))
+        return Opened(card, model, standard, runs, open_bounds(artifact, model), costs)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What is made of a version off the event loop."""
+
+    card: ModelCard
+    model: Model
+    standard: Standard
+    runs: Runs
+    bounds: BoundsGraph | None
+    costs: Costs

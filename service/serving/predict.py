@@ -1,0 +1,111 @@
+"""Answers a question for predictions, each with its stability."""
+
+import asyncio
+import random
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainzrule.service.errors import NonFiniteOutput, TooLarge
+from chainzrule.service.serving.engine import Share
+from chainzrule.service.serving.question import Allowance, Question
+from chainzrule.service.serving.runs import inputs_of
+from chainzrule.service.serving.version import ServedModel
+from chainzrule.service.stability.predictions import Measured, Predictions, Unmeasured
+
+LARGE_QUESTION = 2**14  # values that take milliseconds to read one by one
+
+_random = random.Random()
+
+
+async def predict(
+    served: ServedModel, question: Question, allowance: Allowance, deadline: float
+) -> Share[Measured] | Share[Unmeasured]:
+    """Returns the predictions for a question's rows.
+
+    They are measured always where that costs nothing, else on request and for a share of all other questions.
+
+    Args:
+        served: the model version.
+        question: the rows.
+        allowance: what it may take.
+        deadline: by the event loop's clock.
+
+    Raises:
+        InvalidInput: a row is none of this model's.
+        TooLarge: the measures were asked for and would take too much.
+        NonFiniteOutput: the model's answer to a row is not finite.
+    """
+    rows = len(question.instances)
+    measured = _is_measured(served, rows, question.measure, allowance, deadline)
+    served.require_room(rows, measured)
+    # Rows as objects or with categories are read one value at a time.
+    large = rows * len(served.model.rows.names) > LARGE_QUESTION
+    encode = served.model.rows.encode
+    if large and isinstance(question.instances, list):
+        features = await asyncio.to_thread(encode, question.instances)
+    else:
+        features = encode(question.instances)
+    inputs = inputs_of(features, question.noise_scale, question.observe)
+    share = await (served.predict if measured else served.answer)(inputs, deadline)
+    require_finite(share)
+    return share
+
+
+def check_measuring(
+    served: ServedModel, rows: int, allowance: Allowance, deadline: float, place: str = "instances"
+) -> None:
+    """Refuses to measure what would take more further rows than the allowance has, or than the time allows."""
+    fault = _fault(served, rows, allowance, deadline)
+    if fault is not None:
+        raise TooLarge(fault, place)
+
+
+def require_finite(share: Share[Measured] | Share[Unmeasured], place: str = "instances") -> None:
+    """Refuses a question for which the model's answer is not finite; the others of its run stand.
+
+    `place` is what the question calls its rows.
+    """
+    predictions: Predictions = share.result
+    if predictions.all_finite:
+        return
+    finite = predictions.finite[share.start : share.stop]
+    if not finite.all():
+        row = int(finite.argmin())
+        raise NonFiniteOutput(
+            "the model's answer is not finite; the row may lie far outside the training range", f"{place}[{row}]"
+        )
+
+
+def require_finite_derivatives(derivatives: NDArray[np.float32], place: str = "instances") -> None:
+    """Refuses a question for which the model's derivatives are not finite."""
+    if not np.isfinite(derivatives).all():
+        raise NonFiniteOutput("the derivatives are not finite; a row may lie far outside the training range", place)
+
+
+def seconds_until(deadline: float) -> float:
+    """Returns how many seconds are left until a deadline by the running event loop's clock."""
+    return deadline - asyncio.get_running_loop().time()
+
+
+def _is_measured(served: ServedModel, rows: int, asked: bool, allowance: Allowance, deadline: float) -> bool:
+    if served.model.probe is None:
+        return True
+    if asked:
+        check_measuring(served, rows, allowance, deadline)
+        return True
+    return _random.random() < allowance.measured_share and _fault(served, rows, allowance, deadline) is None
+
+
+def _fault(served: ServedModel, rows: int, allowance: Allowance, deadline: float) -> str | None:
+    probe = served.model.probe
+    if probe is None:
+        return None
+    if rows * probe.rows > allowance.draws:
+        return (
+            f"measuring takes {probe.rows} further runs a row, at most {allowance.draws} in all; "
+            f"ask for at most {allowance.draws // probe.rows} rows"
+        )
+    if served.costs.predict(rows) > seconds_until(deadline):
+        return "measuring would take longer than the request may; ask for fewer rows"
+    return None

@@ -1,0 +1,28 @@
+"""What is entered of every run: in the version's statistics, its rolling window and its metrics."""
+
+import numpy as np
+
+from chainzrule.service.stability.predictions import Predictions
+from chainzrule.service.stability.window import Window
+from chainzrule.service.telemetry.statistics import Statistics
+from chainzrule.service.telemetry.version import VersionMetrics
+
+
+class Record:
+    """Enters the runs of one model version."""
+
+    def __init__(self, statistics: Statistics, window: Window, metrics: VersionMetrics) -> None:
+        self._statistics = statistics
+        self._window = window
+        self._metrics = metrics
+
+    def __call__(self, predictions: Predictions, rows: int, seconds: float) -> None:
+        """Enters one run of so many rows, which took so many seconds."""
+        self._statistics.ran(rows, seconds)
+        nonfinite = 0 if predictions.all_finite else rows - int(np.count_nonzero(predictions.finite))
+        self._metrics.count_run(rows, seconds, nonfinite)
+        observed = predictions.observed()
+        if observed is not None:
+            diagnosis = observed.diagnosis
+            self._window.add(diagnosis.volatility, diagnosis.gradient_norm, observed.level, observed.outside)
+            self._metrics.count_rows(observed)

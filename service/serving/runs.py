@@ -1,0 +1,47 @@
+"""One run of a model with what is concluded from it: the work that an engine does for a batch of requests."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainzrule.service.runtime.model import Model
+from chainzrule.service.stability.measuring import measure
+from chainzrule.service.stability.outputs import Inputs
+from chainzrule.service.stability.predictions import Measured, Unmeasured
+from chainzrule.service.stability.standard import Standard
+
+
+class Runs:
+    """The runs of one model version. Safe to use from several threads."""
+
+    def __init__(self, model: Model, standard: Standard) -> None:
+        self._model = model
+        self._standard = standard
+
+    def predict(self, inputs: Inputs) -> Measured:
+        """Returns predictions with their stability."""
+        return measure(self._standard, inputs, self._model.predict(inputs.features, inputs.noise_scale))
+
+    def answer(self, inputs: Inputs) -> Unmeasured:
+        """Returns predictions without stability, where measuring would take further runs."""
+        return Unmeasured(self._standard, inputs, self._model.answer(inputs.features))
+
+
+def inputs_of(features: NDArray[np.float32], noise_scale: float, observe: bool) -> Inputs:
+    """Returns rows that share one noise scale, as a request's do; at another scale than 1 they are never observed."""
+    return Inputs(features, *_conditions(len(features), noise_scale, observe and noise_scale == 1.0))
+
+
+def join(parts: Sequence[Inputs]) -> Inputs:
+    """Returns the rows of several requests as one batch."""
+    return Inputs(*(np.concatenate(fields) for fields in zip(*parts, strict=True)))
+
+
+@lru_cache(maxsize=64)
+def _conditions(rows: int, noise_scale: float, observe: bool) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    conditions = np.full(rows, noise_scale), np.full(rows, observe)
+    for shared in conditions:
+        shared.flags.writeable = False
+    return conditions

@@ -1,0 +1,132 @@
+"""A served model as the open inference protocol sees it: named tensors of numbers or texts, in and out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainzrule.service.artifact.card import ModelCard, NumericFeature
+from chainzrule.service.errors import InvalidInput
+from chainzrule.service.runtime.rows import RowEncoder
+from chainzrule.service.stability.link import Link, link_of
+from chainzrule.service.stability.measures import measures_of
+from chainzrule.service.stability.predictions import Measured, Predictions
+from chainzrule.service.stability.verdict import VERDICTS
+
+FEATURES = "features"
+UNMEASURED = frozenset(("label", "value", "probabilities", "scores"))  # the outputs that need no stability
+JACOBIAN = "jacobian"
+
+Values = NDArray[np.float32] | list[str]
+
+
+class TensorSpec(NamedTuple):
+    """A tensor's name, datatype (`FP32` or `BYTES`) and shape; -1 is a dimension that varies."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+    def describe(self) -> dict[str, Any]:
+        """Returns the tensor as metadata routes give it."""
+        return {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """The tensors of one model.
+
+    Attributes:
+        inputs: those that a request gives.
+        usual: the outputs that answer a request which names none.
+        outputs: all outputs by name.
+    """
+
+    inputs: tuple[TensorSpec, ...]
+    usual: tuple[TensorSpec, ...]
+    outputs: Mapping[str, TensorSpec]
+
+
+def tensors_of(card: ModelCard) -> Tensors:
+    """Returns the tensors of the model that a card describes."""
+    link = link_of(card.task, card.scores)
+    usual = _usual(card, link)
+    return Tensors(_inputs(card), usual, {spec.name: spec for spec in (*usual, *_by_name(card, link))})
+
+
+def _inputs(card: ModelCard) -> tuple[TensorSpec, ...]:
+    """Returns one matrix for an all-numeric card, and one column tensor a feature where there are categories."""
+    if all(isinstance(feature, NumericFeature) for feature in card.features):
+        return (TensorSpec(FEATURES, "FP32", (-1, card.width)),)
+    return tuple(
+        TensorSpec(feature.name, "FP32" if isinstance(feature, NumericFeature) else "BYTES", (-1, 1))
+        for feature in card.features
+    )
+
+
+def _usual(card: ModelCard, link: Link) -> tuple[TensorSpec, ...]:
+    found = []
+    if link.has_labels:
+        found.append(TensorSpec("label", "BYTES", (-1, 1)))
+    if link.has_value:
+        found.append(TensorSpec("value", "FP32", (-1, 1)))
+    if link.has_labels:
+        found.append(TensorSpec("probabilities", "FP32", (-1, len(card.labels))))
+    found += [TensorSpec(one.name, "FP32", (-1, 1)) for one in measures_of(link) if one.tensor == "usual"]
+    return (*found, TensorSpec("verdict", "BYTES", (-1, 1)))
+
+
+def _by_name(card: ModelCard, link: Link) -> tuple[TensorSpec, ...]:
+    S, D = card.scores, card.width
+    return (
+        *(TensorSpec(one.name, "FP32", (-1, 1)) for one in measures_of(link) if one.tensor == "by name"),
+        TensorSpec("scores", "FP32", (-1, S)),
+        TensorSpec("covariance", "FP32", (-1, S, S)),
+        TensorSpec(JACOBIAN, "FP32", (-1, S, D)),
+    )
+
+
+def to_matrix(values: Mapping[str, Values], rows: RowEncoder) -> NDArray[np.float32]:
+    """Returns a request's tensors as the graph's matrix, checked like any other rows."""
+    if rows.ranges.whole:  # all columns are numeric
+        matrix = np.asarray(values[FEATURES], dtype=np.float32)
+        count = len(matrix)
+    else:
+        columns = [_column(values[name]) for name in rows.names]
+        count = len(columns[0])
+        if any(len(column) != count for column in columns):
+            raise InvalidInput("must all have the same number of rows", "inputs")
+        try:
+            matrix = rows.encode([list(row) for row in zip(*columns, strict=True)])
+        except InvalidInput as error:  # the encoder names rows as our own routes do
+            raise InvalidInput(error.detail, (error.place or "").replace("instances", "inputs", 1)) from None
+    if count == 0:
+        raise InvalidInput("must have at least one row", "inputs")
+    rows.require_finite(matrix, "inputs")
+    return matrix
+
+
+def to_tensor(name: str, card: ModelCard, predictions: Predictions, part: slice) -> Values:
+    """Returns one output of the rows `part` of a run; what needs stability is there only where that was measured."""
+    if name == "label":
+        return [card.labels[label] for label in predictions.label[part].tolist()]
+    if name == "value":
+        return predictions.value[part, None].astype(np.float32)
+    if name == "scores":
+        return predictions.scores[part]
+    if name == "probabilities":
+        assert predictions.probabilities is not None
+        return predictions.probabilities[part]
+    assert isinstance(predictions, Measured)
+    if name == "verdict":
+        return [VERDICTS[level] for level in predictions.level[part].tolist()]
+    if name == "covariance":
+        return predictions.covariance[part]
+    measure: NDArray[np.float64] = getattr(predictions.diagnosis, name)
+    return measure[part, None].astype(np.float32)
+
+
+def _column(values: Values) -> list[str] | list[float]:
+    return values if isinstance(values, list) else values[:, 0].tolist()

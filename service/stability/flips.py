@@ -1,0 +1,141 @@
+"""How far the nearest decision boundary is, and how likely noise carries a row across it."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainzrule.service.stability.lone import normal as lone_normal
+from chainzrule.service.stability.normal import any_negative, tail
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+# A margin's variance is a difference of float32 covariances: below this share of them it is rounding, not noise.
+ROUNDING = 5e-7
+
+# Rivals this many sigmas away flip a label with a chance under 1e-15: where even the nearest is, the rest do not count.
+OUT_OF_REACH = 8.0
+
+# Rivals whose squared distance exceeds the nearest's by this much are overtaken 1e-5 as often: not in the joint law.
+NEGLIGIBLE = 23.0
+
+FEW = 24  # rows times rivals, up to which plain floats are quicker than numpy's calls
+
+
+class Flips(NamedTuple):
+    """What noise does to the label.
+
+    Attributes:
+        distance: (rows,) noise sigmas to the nearest boundary, to first order; infinite where nothing moves the label.
+        probability: (rows,) chance that the noise changes the label; NaN where there are no labels.
+        runner_up: (rows,) index of the label that becomes most likely instead; -1 where there are no labels.
+    """
+
+    distance: Floats
+    probability: Floats
+    runner_up: Indices
+
+
+def none(rows: int) -> Flips:
+    """Returns what holds where there are no labels."""
+    return Flips(np.full(rows, np.inf), np.full(rows, np.nan), np.full(rows, -1))
+
+
+def of_two_labels(margin: Floats, displaced: Floats, sd: Floats, label: Indices) -> Flips:
+    """Returns the flips between two labels, whose one margin is exactly normal to first order.
+
+    Args:
+        margin: (rows,) the label's lead.
+        displaced: (rows,) the lead's mean under the noise.
+        sd: (rows,) its standard deviation.
+        label: (rows,) the labels.
+    """
+    distance, reach = np.full((2, len(margin)), np.inf)
+    np.divide(margin, sd, out=distance, where=sd > 0)
+    np.divide(displaced, sd, out=reach, where=sd > 0)
+    return Flips(distance, tail(reach), 1 - label)
+
+
+def of_many_labels(margin: Floats, displaced: Floats, C: Floats, label: Indices) -> Flips:
+    """Returns the flips among many labels, by the joint normal law of the label's margins.
+
+    Args:
+        margin: (rows, S) the label's lead over each score; infinite over itself.
+        displaced: (rows, S) those leads' means under the noise.
+        C: (rows, S, S) covariance of the scores.
+        label: (rows,) the labels.
+    """
+    each = np.arange(len(margin))
+    diagonal = C.diagonal(axis1=1, axis2=2)
+    own = C[each, label]
+    scale = diagonal + own[each, label][:, None]
+    variance = scale - 2.0 * own
+    moves = variance > ROUNDING * scale
+    sd = np.sqrt(np.where(moves, variance, 1.0))
+    distance = np.where(moves, margin / sd, np.inf)
+    runner_up = distance.argmin(axis=1)
+    nearest = distance[each, runner_up]
+    if np.isinf(nearest).any():
+        # Where no noise moves any margin, the runner-up is the next highest score.
+        runner_up = np.where(np.isinf(nearest), margin.argmin(axis=1), runner_up)
+    if displaced is not margin:
+        distance = np.where(moves, displaced / sd, np.inf)
+    return Flips(nearest, _any_rival(displaced, C, label, distance), runner_up)
+
+
+def of_levels(
+    below: Floats, above: Floats, moved_below: Floats, moved_above: Floats, sd: Floats, label: Indices
+) -> Flips:
+    """Returns the flips between ordered levels, whose thresholds stay while noise moves f, and so all scores, together.
+
+    Args:
+        below: (rows,) how far f lies above the level's lower threshold; infinite at the lowest level.
+        above: (rows,) how far it lies under the upper one; infinite at the highest.
+        moved_below: (rows,) the mean of `below` under the noise.
+        moved_above: (rows,) the mean of `above`.
+        sd: (rows,) standard deviation of f.
+        label: (rows,) the levels.
+    """
+
+    def sigmas(margin: Floats) -> Floats:
+        return np.where(sd > 0, margin / np.where(sd > 0, sd, 1.0), np.inf)
+
+    return Flips(
+        np.minimum(sigmas(below), sigmas(above)),
+        tail(sigmas(moved_below)) + tail(sigmas(moved_above)),
+        np.where(below <= above, label - 1, label + 1),
+    )
+
+
+def _any_rival(margin: Floats, C: Floats, label: Indices, distance: Floats) -> Floats:
+    """Returns the (rows,) chance that any rival overtakes the label, by the margins' joint normal law."""
+    near = np.partition(distance, 1, axis=1)[:, :2]
+    chance = tail(near[:, 0])  # the nearest rival alone: exact for two labels, and where the next is out of reach
+    limit = np.sqrt(np.square(np.clip(near[:, 0], 0.0, OUT_OF_REACH)) + NEGLIGIBLE)
+    several = np.flatnonzero((near[:, 1] < limit) & (near[:, 0] < OUT_OF_REACH))
+    if len(several) == 0:
+        return chance
+    rivals = np.argsort(distance[several], axis=1, kind="stable")
+    counts = (distance[several] < limit[several, None]).sum(axis=1)
+    mean, joint = _joint_law(margin[several], C[several], label[several], rivals[:, : counts.max()])
+    if len(several) * counts.max() > FEW:
+        beyond = np.arange(mean.shape[1]) >= counts[:, None]
+        joint[beyond[:, :, None] | beyond[:, None, :]] = 0.0  # which counts as certain
+        chance[several] = any_negative(mean, joint)
+    else:
+        chance[several] = [
+            lone_normal.any_negative(own[:count], [row[:count] for row in law[:count]])
+            for own, law, count in zip(mean.tolist(), joint.tolist(), counts.tolist(), strict=True)
+        ]
+    return chance
+
+
+def _joint_law(margin: Floats, C: Floats, label: Indices, rivals: Indices) -> tuple[Floats, Floats]:
+    """Returns the mean, (rows, R), and the covariance, (rows, R, R), of the label's margins over R rivals."""
+    row = np.arange(len(rivals))[:, None]
+    own = label[:, None]
+    c_label = C[row, own, rivals]
+    among = C[row[:, :, None], rivals[:, :, None], rivals[:, None, :]]
+    joint = C[row, own, own][:, :, None] - c_label[:, :, None] - c_label[:, None, :] + among
+    return margin[row, rivals], joint

@@ -1,0 +1,86 @@
+"""A prediction that is run by itself, measured in plain floats."""
+
+import math
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainzrule.service.stability.lone.measures import diagnose_row
+from chainzrule.service.stability.lone.reference import percentile
+from chainzrule.service.stability.lone.verdict import judge_row
+from chainzrule.service.stability.measures import Diagnosis
+from chainzrule.service.stability.outputs import Inputs, Outputs
+from chainzrule.service.stability.predictions import Listed, ListedStability, Measured, Observed
+from chainzrule.service.stability.standard import Standard
+from chainzrule.service.stability.verdict import VERDICTS
+
+
+class LonePrediction(Measured):
+    """One measured row of few scores; it has the interface of a batch."""
+
+    def __init__(self, standard: Standard, inputs: Inputs, outputs: Outputs) -> None:
+        super().__init__(standard.link, standard.ranges, inputs, outputs)
+        assert outputs.covariance is not None
+        self._standard = standard
+        self.covariance = outputs.covariance
+        self.slope = outputs.slope
+        s, C = self.scores[0].tolist(), self.covariance[0].tolist()
+        shift = None if outputs.mean_shift is None else outputs.mean_shift[0].tolist()
+        # Finite float32 values cannot overflow a float64 sum.
+        self.all_finite = math.isfinite(sum(s) + sum(map(sum, C)) + sum(shift or ()))
+        self.finite = np.array([self.all_finite])
+        if not self.all_finite:
+            s, C, shift = [0.0] * len(s), [[0.0] * len(s)] * len(s), None
+        self._scale: float = inputs.noise_scale.item()
+        self._measures = diagnose_row(standard.link, s, C, self._scale, shift)
+        self._is_outside = standard.lone_ranges.is_outside(inputs.features)
+        self._verdict = judge_row(standard.rules, self._measures, self._is_outside)
+
+    @cached_property
+    def diagnosis(self) -> Diagnosis:
+        """The measures as arrays over the one row."""
+        return Diagnosis(*(np.array([value]) for value in self._measures))
+
+    @property
+    def level(self) -> NDArray[np.int64]:
+        """(1,) the verdict, as an index into `verdict.VERDICTS`."""
+        return np.array([self._verdict.level])
+
+    def listed(self) -> Listed:
+        """Returns the row in plain Python."""
+        measures, verdict, standard = self._measures, self._verdict, self._standard
+        usual = self._scale == 1.0
+        return Listed(
+            [measures.label],
+            [measures.value],
+            self._listed_probabilities(),
+            self._listed_outside([self._is_outside]),
+            ListedStability(
+                [verdict.level],
+                [verdict.reasons() if verdict.level else []],
+                {measure.name: [getattr(measures, measure.name)] for measure in standard.measures},
+                {
+                    measure.name: [
+                        percentile(getattr(measures, measure.name), getattr(standard.reference, measure.name))
+                        if usual
+                        else None
+                    ]
+                    for measure in standard.ranked
+                },
+            ),
+        )
+
+    def observed(self) -> Observed | None:
+        """Returns the row in plain numbers, if it is finite and to be observed."""
+        if not (self.all_finite and self.inputs.observe[0]):
+            return None
+        return Observed(
+            1,
+            self._measures,
+            self._verdict.level,
+            self._is_outside,
+            int(self._is_outside),
+            {VERDICTS[self._verdict.level]: 1},
+            self._ranges.counted(self.outside) if self._is_outside else {},
+        )

@@ -1,0 +1,275 @@
+"""The predictions of one run with what was measured of them: a batch, a batch that was not measured.
+
+A row that is run by itself is a `lone.prediction.LonePrediction`, with the same interface. Arrays have the rows first.
+"""
+
+from abc import ABC, abstractmethod
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainzrule.service.stability.link import Link
+from chainzrule.service.stability.measures import Diagnosis, Measure, diagnose, take
+from chainzrule.service.stability.outputs import Inputs, Outputs
+from chainzrule.service.stability.ranges import Ranges
+from chainzrule.service.stability.reference import percentiles
+from chainzrule.service.stability.standard import Standard
+from chainzrule.service.stability.verdict import VERDICTS, Verdicts, judge
+
+Mask = NDArray[np.bool_]
+
+
+class ListedStability(NamedTuple):
+    """The stability of every row, as lists over the rows.
+
+    Attributes:
+        level: index into `verdict.VERDICTS`.
+        reasons: the reasons for the verdict.
+        measures: by measure, its values.
+        rank: by measure, where the row lies among the card's held-out rows; None at another noise scale than 1.
+    """
+
+    level: list[int]
+    reasons: list[list[str]]
+    measures: dict[str, list[Any]]
+    rank: dict[str, list[float | None]]
+
+
+class Listed(NamedTuple):
+    """Every row in plain Python, as lists over the rows.
+
+    Attributes:
+        label: index of the label.
+        value: the reported output.
+        probabilities: the labels' probabilities; empty where there are no labels.
+        outside: the features that lie outside their training range.
+        stability: what was measured; None where nothing was.
+    """
+
+    label: list[int]
+    value: list[float]
+    probabilities: list[list[float]]
+    outside: list[list[str]]
+    stability: ListedStability | None
+
+
+class Observed(NamedTuple):
+    """The rows of a run that count as traffic; fields are arrays over those rows, or plain numbers for a lone row.
+
+    Attributes:
+        rows: how many there are.
+        diagnosis: their measures.
+        level: index into `verdict.VERDICTS`.
+        outside: whether any feature lies outside its training range.
+        outside_rows: how many rows that is true of.
+        verdicts: how many rows have each verdict.
+        out_of_range: how many rows lie outside the range of each feature; features without any are left out.
+    """
+
+    rows: int
+    diagnosis: Any
+    level: Any
+    outside: Any
+    outside_rows: int
+    verdicts: dict[str, int]
+    out_of_range: dict[str, int]
+
+
+class Predictions(ABC):
+    """The predictions of one run.
+
+    Attributes:
+        link: what the scores mean.
+        inputs: the rows.
+        scores: (rows, S) float32.
+        probabilities: (rows, K) float32; None where there are no labels.
+        finite: (rows,) whether all of the row's outputs are finite; nothing else of other rows means anything.
+        all_finite: whether all outputs are.
+        written: the rows as a door writes them, kept here so that requests of one run share it.
+    """
+
+    finite: Mask
+    all_finite: bool
+
+    def __init__(self, link: Link, ranges: Ranges, inputs: Inputs, outputs: Outputs) -> None:
+        self.link = link
+        self.inputs = inputs
+        self.scores = outputs.scores
+        self.probabilities = outputs.probabilities
+        self.written: Any = None
+        self._ranges = ranges
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @property
+    @abstractmethod
+    def label(self) -> NDArray[np.int64]:
+        """(rows,) index of the label."""
+
+    @property
+    @abstractmethod
+    def value(self) -> NDArray[np.float64]:
+        """(rows,) the reported output."""
+
+    @abstractmethod
+    def listed(self) -> Listed:
+        """Returns every row in plain Python."""
+
+    @abstractmethod
+    def observed(self) -> Observed | None:
+        """Returns the rows that count as traffic; None where there are none."""
+
+    @cached_property
+    def outside(self) -> Mask:
+        """(rows, numeric features) which features lie outside the range that training saw."""
+        return self._ranges.outside(self.inputs.features)
+
+    def _listed_probabilities(self) -> list[list[float]]:
+        return [] if self.probabilities is None else self.probabilities.tolist()
+
+    def _listed_outside(self, any_outside: list[bool]) -> list[list[str]]:
+        return [self._ranges.named(self.outside[row]) if out else [] for row, out in enumerate(any_outside)]
+
+
+class Measured(Predictions):
+    """Predictions whose stability was measured.
+
+    Attributes:
+        covariance: (rows, S, S) float32 of the scores at one noise sigma.
+        slope: (rows, D) of the reported output per raw unit, where noise draws gave it; else None.
+    """
+
+    covariance: NDArray[np.float32]
+    slope: NDArray[np.float64] | None
+
+    @property
+    @abstractmethod
+    def diagnosis(self) -> Diagnosis:
+        """The measures as arrays over the rows."""
+
+    @property
+    @abstractmethod
+    def level(self) -> NDArray[np.int64]:
+        """(rows,) the verdicts, as indices into `verdict.VERDICTS`."""
+
+    @property
+    def label(self) -> NDArray[np.int64]:
+        """(rows,) index of the label."""
+        return self.diagnosis.label
+
+    @property
+    def value(self) -> NDArray[np.float64]:
+        """(rows,) the reported output."""
+        return self.diagnosis.value
+
+
+class Batch(Measured):
+    """A measured batch."""
+
+    def __init__(self, standard: Standard, inputs: Inputs, outputs: Outputs) -> None:
+        super().__init__(standard.link, standard.ranges, inputs, outputs)
+        assert outputs.covariance is not None
+        self._standard = standard
+        self.covariance = covariance = outputs.covariance
+        self.slope = outputs.slope
+        scores, mean_shift = outputs.scores, outputs.mean_shift
+        finite = np.isfinite(covariance).all(axis=(1, 2)) & np.isfinite(scores).all(axis=1)
+        if mean_shift is not None:
+            finite &= np.isfinite(mean_shift).all(axis=1)
+        self.finite = np.asarray(finite)
+        self.all_finite = bool(self.finite.all())
+        if not self.all_finite:
+            # Measured as zeros, so that one bad row raises no warning over a batch it shares with others.
+            scores = np.where(self.finite[:, None], scores, 0.0)
+            covariance = np.where(self.finite[:, None, None], covariance, 0.0)
+            if mean_shift is not None:
+                mean_shift = np.where(self.finite[:, None], mean_shift, 0.0)
+        if outputs.counted is None:
+            self._diagnosis = diagnose(self.link, scores, covariance, inputs.noise_scale, mean_shift)
+        else:
+            self._diagnosis = outputs.counted
+        self._is_outside: Mask = np.asarray(self.outside.any(axis=1))
+        self.verdicts: Verdicts = judge(standard.rules, self._diagnosis, self._is_outside)
+
+    @property
+    def diagnosis(self) -> Diagnosis:
+        """The measures as arrays over the rows."""
+        return self._diagnosis
+
+    @property
+    def level(self) -> NDArray[np.int64]:
+        """(rows,) the verdicts, as indices into `verdict.VERDICTS`."""
+        return self.verdicts.level
+
+    def listed(self) -> Listed:
+        """Returns every row in plain Python."""
+        level, standard = self.verdicts.level.tolist(), self._standard
+        usual = (self.inputs.noise_scale == 1.0).tolist()
+        return Listed(
+            self._diagnosis.label.tolist(),
+            self._diagnosis.value.tolist(),
+            self._listed_probabilities(),
+            self._listed_outside(self._is_outside.tolist()),
+            ListedStability(
+                level,
+                [self.verdicts.reasons(row) if index else [] for row, index in enumerate(level)],
+                {measure.name: getattr(self._diagnosis, measure.name).tolist() for measure in standard.measures},
+                {measure.name: self._rank(measure, usual) for measure in standard.ranked},
+            ),
+        )
+
+    def _rank(self, measure: Measure, usual: list[bool]) -> list[float | None]:
+        known = getattr(self._standard.reference, measure.name)
+        found = percentiles(getattr(self._diagnosis, measure.name), known).tolist()
+        return [rank if plain else None for rank, plain in zip(found, usual, strict=True)]
+
+    def observed(self) -> Observed | None:
+        """Returns the finite rows that are to be observed; None where there are none."""
+        counted = self.inputs.observe & self.finite
+        rows = int(np.count_nonzero(counted))
+        if rows == 0:
+            return None
+        chosen = slice(None) if rows == len(self) else counted  # all of them as views
+        level, outside = self.verdicts.level[chosen], self._is_outside[chosen]
+        return Observed(
+            rows,
+            take(self._diagnosis, chosen),
+            level,
+            outside,
+            int(np.count_nonzero(outside)),
+            dict(zip(VERDICTS, np.bincount(level, minlength=len(VERDICTS)).tolist(), strict=True)),
+            self._ranges.counted(self.outside[chosen]) if outside.any() else {},
+        )
+
+
+class Unmeasured(Predictions):
+    """Predictions whose stability was not computed, because it would take further runs; none of them is observed."""
+
+    def __init__(self, standard: Standard, inputs: Inputs, outputs: Outputs) -> None:
+        super().__init__(standard.link, standard.ranges, inputs, outputs)
+        self.finite = np.asarray(np.isfinite(outputs.scores).all(axis=1))
+        self.all_finite = bool(self.finite.all())
+        scores = np.where(self.finite[:, None], outputs.scores, 0.0).astype(np.float64)
+        self._reading = self.link.read(scores)
+
+    @property
+    def label(self) -> NDArray[np.int64]:
+        """(rows,) index of the label."""
+        return self._reading.label
+
+    @property
+    def value(self) -> NDArray[np.float64]:
+        """(rows,) the reported output."""
+        return self._reading.value
+
+    def listed(self) -> Listed:
+        """Returns every row in plain Python, without stability."""
+        any_outside: list[bool] = np.asarray(self.outside.any(axis=1)).tolist()
+        outside = self._listed_outside(any_outside)
+        return Listed(self.label.tolist(), self.value.tolist(), self._listed_probabilities(), outside, None)
+
+    def observed(self) -> None:
+        """Returns None: rows that were not measured say nothing about the traffic's stability."""

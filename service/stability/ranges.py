@@ -1,0 +1,58 @@
+"""The ranges that training saw: which features of a row lie outside them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float32]
+
+
+class Ranges:
+    """The least and the largest value of every numeric feature.
+
+    Attributes:
+        names: the numeric features, in order.
+        columns: (features,) their columns in an encoded row.
+        low: (features,) their least values.
+        high: (features,) their largest.
+        pooled: whether they are the pixels of one feature, which are too many to be counted one by one.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        columns: NDArray[np.int64],
+        low: Sequence[float],
+        high: Sequence[float],
+        width: int,
+        pooled: bool = False,
+    ) -> None:
+        self.names = tuple(names)
+        self.columns = columns
+        # In float32, as the rows: a training row's own extreme is then never outside.
+        self.low = np.array(low, dtype=np.float32)
+        self.high = np.array(high, dtype=np.float32)
+        self.pooled = pooled
+        self.whole = len(columns) == width
+
+    def outside(self, matrix: Matrix) -> NDArray[np.bool_]:
+        """Returns (rows, features) whether each numeric feature of encoded rows, (rows, D), is out of range."""
+        return outside(matrix if self.whole else matrix[:, self.columns], self.low, self.high)
+
+    def named(self, outside: NDArray[np.bool_]) -> list[str]:
+        """Returns the names of the features that one row of `outside`, (features,), says are out of range."""
+        return [self.names[feature] for feature in np.flatnonzero(outside).tolist()]
+
+    def counted(self, outside: NDArray[np.bool_]) -> dict[str, int]:
+        """Returns how many rows of `outside`, (rows, features), each feature is out of range in; none without any."""
+        if self.pooled:
+            return {}
+        counts = outside.sum(axis=0).tolist()
+        return {name: rows for name, rows in zip(self.names, counts, strict=True) if rows}
+
+
+def outside(values: Matrix, low: NDArray[np.floating], high: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Returns whether each value, (rows, columns), lies outside its column's range, compared in float32 as rows are."""
+    least, largest = low.astype(np.float32, copy=False), high.astype(np.float32, copy=False)
+    return np.asarray((values < least) | (values > largest))

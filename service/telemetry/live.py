@@ -1,0 +1,141 @@
+"""Gauges that are read when they are scraped, so that a version that was unloaded leaves none behind."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from chainzrule.service.artifact.card import Reference
+from chainzrule.service.stability.window import Window
+
+MODEL = ("model", "version")
+
+
+@dataclass(frozen=True)
+class LoadedReading:
+    """A loaded model version at the moment of a scrape.
+
+    Attributes:
+        info: facts about it.
+        loaded_timestamp: Unix time at which it became ready.
+        window: its latest observed rows.
+        reference: what they are compared with.
+        unstable_ratio: share of the reference's rows that are unstable by the service's thresholds, if it is known.
+    """
+
+    info: dict[str, str]
+    loaded_timestamp: float
+    window: Window
+    reference: Reference
+    unstable_ratio: float | None
+
+
+@dataclass(frozen=True)
+class VersionReading:
+    """A model version at the moment of a scrape; `loaded` is None where nothing answers for it."""
+
+    model: str
+    version: str
+    state: str
+    loaded: LoadedReading | None = None
+
+
+@dataclass(frozen=True)
+class LiveGauge:
+    """One gauge of loaded versions: its name, its help text, and how it is read; None leaves it out."""
+
+    name: str
+    help: str
+    read: Callable[[LoadedReading], float | None]
+
+
+GAUGES = (
+    LiveGauge(
+        "gradient_tail_ratio",
+        "99th percentile over mean of the input gradient norm in the rolling window; absent while it fills.",
+        lambda loaded: loaded.window.gradient_tail_ratio(),
+    ),
+    LiveGauge(
+        "prediction_volatility_reference_ratio",
+        "Mean prediction volatility in the rolling window over the model card's; absent while it fills.",
+        lambda loaded: loaded.window.volatility_reference_ratio(),
+    ),
+    LiveGauge("gradient_window_samples", "Rows in the rolling window.", lambda loaded: loaded.window.samples),
+    LiveGauge(
+        "reference_gradient_tail_ratio",
+        "99th percentile over mean of the input gradient norm, over the model card's held-out rows.",
+        lambda loaded: loaded.reference.gradient_tail_ratio,
+    ),
+    LiveGauge(
+        "reference_out_of_range_ratio",
+        "Share of the model card's held-out rows in which any feature lay outside the range seen in training.",
+        lambda loaded: loaded.reference.out_of_range_rate,
+    ),
+    LiveGauge(
+        "reference_unstable_ratio",
+        "Share of the model card's held-out rows that are unstable by this service's thresholds.",
+        lambda loaded: loaded.unstable_ratio,
+    ),
+    LiveGauge(
+        "model_loaded_timestamp_seconds",
+        "Unix time at which a model version became ready.",
+        lambda loaded: loaded.loaded_timestamp,
+    ),
+)
+PERCENTILES = (50, 90, 99)
+
+
+class LiveCollector(Collector):
+    """Reads model versions and queues when it is scraped."""
+
+    def __init__(
+        self,
+        states: Sequence[str],
+        versions: Callable[[], Iterable[VersionReading]],
+        queues: Callable[[], Iterable[tuple[str, int]]],
+    ) -> None:
+        self._states = states
+        self._versions = versions
+        self._queues = queues
+
+    def describe(self) -> Iterable[Metric]:
+        """Returns the empty families, by which the registry knows their names."""
+        return self._collect([], [])
+
+    def collect(self) -> Iterable[Metric]:
+        """Returns the families as they stand."""
+        return self._collect(list(self._versions()), self._queues())
+
+    def _collect(self, versions: Sequence[VersionReading], queues: Iterable[tuple[str, int]]) -> list[Metric]:
+        families: list[Metric] = []
+        loaded = [((reading.model, reading.version), reading.loaded) for reading in versions if reading.loaded]
+        for gauge in GAUGES:
+            family = _gauge(gauge.name, gauge.help)
+            for labels, reading in loaded:
+                value = gauge.read(reading)
+                if value is not None:
+                    family.add_metric(labels, float(value))
+            families.append(family)
+        percentiles = _gauge(
+            "reference_prediction_volatility",
+            "Percentiles of the prediction volatility over the model card's held-out rows.",
+            (*MODEL, "percentile"),
+        )
+        info = InfoMetricFamily("chainzrule_model", "Facts about a loaded model version.", labels=MODEL)
+        for labels, reading in loaded:
+            info.add_metric(labels, reading.info)
+            for percent in PERCENTILES:
+                percentiles.add_metric((*labels, str(percent)), reading.reference.volatility.quantiles[percent])
+        state = _gauge("model_state", "1 for the state that a model version is in.", (*MODEL, "state"))
+        for version in versions:
+            for name in self._states:
+                state.add_metric((version.model, version.version, name), float(name == version.state))
+        depth = _gauge("queue_depth", "Requests that wait for a model.", ("model",))
+        for model, requests in queues:
+            depth.add_metric((model,), float(requests))
+        return [*families, percentiles, info, state, depth]
+
+
+def _gauge(name: str, help_text: str, labels: tuple[str, ...] = MODEL) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"chainzrule_{name}", help_text, labels=labels)

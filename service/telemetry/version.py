@@ -1,0 +1,76 @@
+"""What is counted for one model version, with its labels looked up once."""
+
+from collections.abc import Mapping
+
+from chainzrule.service.stability.predictions import Observed
+from chainzrule.service.stability.standard import Standard
+from chainzrule.service.stability.verdict import VERDICTS
+from chainzrule.service.telemetry.histogram import Bins
+from chainzrule.service.telemetry.metrics import Metrics
+
+
+class VersionMetrics:
+    """The metrics of one model version."""
+
+    def __init__(self, metrics: Metrics, model: str, version: str, standard: Standard) -> None:
+        """Looks the series up.
+
+        Args:
+            metrics: the application's.
+            model: the model's name.
+            version: its number.
+            standard: which measures the version has, and what they are compared with.
+        """
+        self._metrics = metrics
+        self._labels = labels = (model, version)
+        self._values: list[tuple[str, Bins]] = []
+        self._relative: list[tuple[str, float, Bins]] = []
+        for measure in standard.measures:
+            families = metrics.measures[measure.name]
+            if families.values is not None:
+                self._values.append((measure.name, families.values.labels(*labels)))
+            if families.relative is not None:
+                mean = getattr(standard.reference, measure.name).mean
+                if mean > 0:
+                    self._relative.append((measure.name, mean, families.relative.labels(*labels)))
+        self._predictions = {verdict: metrics.predictions.labels(*labels, verdict) for verdict in VERDICTS}
+        self._nonfinite = metrics.nonfinite.labels(*labels)
+        self._outside = metrics.outside.labels(*labels)
+        self._inference_seconds = metrics.inference_seconds.labels(*labels)
+        self._batch_rows = metrics.batch_rows.labels(*labels)
+        self._removed = False
+
+    def remove(self) -> None:
+        """Takes the version's series out of the exposition; what requests under way still count is lost."""
+        self._removed = True
+        self._metrics.forget(self._labels)
+
+    def count_run(self, rows: int, seconds: float, nonfinite: int) -> None:
+        """Counts one run of so many rows, and those of them that the model could not answer."""
+        self._inference_seconds.observe(seconds)
+        self._batch_rows.observe(float(rows))
+        if nonfinite:
+            self._nonfinite.inc(nonfinite)
+
+    def count_rows(self, observed: Observed) -> None:
+        """Counts observed rows."""
+        diagnosis = observed.diagnosis
+        for name, bins in self._values:
+            bins.observe(getattr(diagnosis, name))
+        for name, mean, bins in self._relative:
+            bins.observe(getattr(diagnosis, name) / mean)
+        for verdict, rows in observed.verdicts.items():
+            if rows:
+                self._predictions[verdict].inc(rows)
+        if observed.outside_rows:
+            self._outside.inc(observed.outside_rows)
+        if not self._removed:  # looking labels up would bring them back
+            for feature, rows in observed.out_of_range.items():
+                self._metrics.out_of_range.labels(*self._labels, feature).inc(rows)
+
+    def count_violations(self, rows: Mapping[str, int]) -> None:
+        """Counts the explained rows that break each declared effect; a 0 shows that the effect is watched."""
+        if self._removed:
+            return
+        for feature, count in rows.items():
+            self._metrics.violations.labels(*self._labels, feature).inc(count)

@@ -1,0 +1,15 @@
+"""Runs of toy models: what the service makes of rows, without a server."""
+
+from chainzrule.service.runtime.graph import Execution
+from chainzrule.service.runtime.model import Model
+from chainzrule.service.serving.runs import Runs
+from chainzrule.service.stability.standard import Standard
+from chainzrule.service.stability.verdict import Thresholds
+from tests.artifacts import Toy
+
+
+def runs_of(toy: Toy, thresholds: Thresholds | None = None) -> Runs:
+    """The runs of a toy model."""
+    artifact = toy.artifact()
+    model = Model(artifact.card, artifact.graphs, Execution("cpu", threads=1))
+    return Runs(model, Standard(model.link, model.rows.ranges, artifact.card.reference, thresholds or Thresholds()))

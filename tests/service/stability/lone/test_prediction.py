@@ -1,0 +1,59 @@
+"""A lone prediction has the interface of a batch, and says what a batch of it and another row says of it."""
+
+import numpy as np
+import pytest
+
+from chainzrule.service.serving.runs import inputs_of
+from chainzrule.service.stability.lone.prediction import LonePrediction
+from chainzrule.service.stability.predictions import Batch
+from tests.answers import assert_same
+from tests.artifacts import ALL, CUBIC, MIXED, Toy
+from tests.runs import runs_of
+
+
+def pair(toy: Toy, row: np.ndarray, scale: float = 1.0) -> tuple[LonePrediction, Batch]:
+    """The row alone, and in a batch of two."""
+    runs = runs_of(toy)
+    alone = runs.predict(inputs_of(row, scale, True))
+    beside = runs.predict(inputs_of(np.repeat(row, 2, axis=0), scale, True))
+    assert isinstance(alone, LonePrediction)
+    assert isinstance(beside, Batch)
+    return alone, beside
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.5])
+@pytest.mark.parametrize("toy", ALL, ids=lambda toy: toy.name)
+def test_it_says_what_a_batch_says(toy: Toy, scale: float) -> None:
+    alone, beside = pair(toy, toy.rows(1).astype(np.float32), scale)
+    assert (len(alone), alone.finite.tolist(), alone.all_finite) == (1, [True], True)
+    for name, expected in beside.diagnosis._asdict().items():
+        np.testing.assert_allclose(getattr(alone.diagnosis, name)[0], expected[0], rtol=1e-9, atol=1e-12, err_msg=name)
+    assert alone.level.tolist() == beside.level[:1].tolist()
+    assert (alone.label.tolist(), alone.outside.tolist()) == (beside.label[:1].tolist(), beside.outside[:1].tolist())
+    ours, theirs = alone.listed(), beside.listed()
+    assert ours.stability is not None
+    assert theirs.stability is not None
+    assert ours.stability.reasons == theirs.stability.reasons[:1]
+    for name, values in theirs.stability.rank.items():
+        assert_same(ours.stability.rank[name][0], values[0])
+    assert_same(ours.probabilities, theirs.probabilities[:1])
+
+
+def test_what_is_observed_is_in_plain_numbers() -> None:
+    alone, beside = pair(MIXED, np.array([[11, 0, 1, 0, -11, 1, 0]], dtype=np.float32))
+    found, expected = alone.observed(), beside.observed()
+    assert found is not None
+    assert expected is not None
+    assert (found.rows, found.outside, found.outside_rows) == (1, True, 1)
+    assert found.level == expected.level[0]
+    assert found.out_of_range == dict.fromkeys(expected.out_of_range, 1) == {"age": 1, "dose": 1}
+    assert sum(found.verdicts.values()) == 1
+    assert isinstance(found.diagnosis.gradient_norm, float)
+    assert found.diagnosis.gradient_norm == pytest.approx(expected.diagnosis.gradient_norm[0])
+
+
+def test_a_row_that_is_not_finite_or_not_to_be_observed_is_not() -> None:
+    runs = runs_of(CUBIC)
+    bad = runs.predict(inputs_of(np.array([[1e20, 0.0]], dtype=np.float32), 1.0, True))
+    assert (bad.all_finite, bad.finite.tolist(), bad.observed()) == (False, [False], None)
+    assert runs.predict(inputs_of(CUBIC.rows(1).astype(np.float32), 1.0, observe=False)).observed() is None

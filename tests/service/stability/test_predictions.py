@@ -1,0 +1,72 @@
+"""Measured batches: what one row is does not touch the others, and views of a batch say the same of it."""
+
+import numpy as np
+import pytest
+
+from chainzrule.service.api.answers import prediction_rows
+from chainzrule.service.serving.runs import inputs_of, join
+from chainzrule.service.stability.predictions import Batch, Observed
+from chainzrule.service.stability.verdict import VERDICTS
+from tests.answers import assert_same
+from tests.artifacts import ALL, CUBIC, MIXED, Toy
+from tests.runs import runs_of
+
+
+@pytest.mark.parametrize("bad", [0, 1, 2])
+def test_a_row_that_is_not_finite_leaves_its_neighbours_alone(bad: int) -> None:
+    model = runs_of(CUBIC)
+    rows = CUBIC.rows(3).astype(np.float32)
+    whole = model.predict(inputs_of(rows, 1.0, True))
+    rows[bad] = 1e20
+    found = model.predict(inputs_of(rows, 1.0, True))
+    assert found.finite.tolist() == [row != bad for row in range(3)]
+    for row in {0, 1, 2} - {bad}:
+        assert_same(prediction_rows(found, CUBIC.names)[row], prediction_rows(whole, CUBIC.names)[row])
+
+
+def test_only_the_covariance_overflows() -> None:
+    rows = np.array([[1e12, 0.0]], dtype=np.float32)  # z^3 is 1e35, the slope squared 1e47
+    found = runs_of(CUBIC).predict(inputs_of(rows, 1.0, True))
+    assert np.isfinite(found.scores).all()
+    assert found.finite.tolist() == [False]
+
+
+@pytest.mark.parametrize("toy", ALL, ids=lambda toy: toy.name)
+def test_lists_say_what_arrays_say(toy: Toy) -> None:
+    found = runs_of(toy).predict(inputs_of(toy.rows(5).astype(np.float32), 1.0, True))
+    assert isinstance(found, Batch)
+    listed = found.listed()
+    assert listed.label == found.label.tolist()
+    assert listed.value == found.value.tolist()
+    assert listed.stability is not None
+    assert listed.stability.level == found.level.tolist()
+    for name, values in listed.stability.measures.items():
+        assert values == getattr(found.diagnosis, name).tolist(), name
+    assert [bool(names) for names in listed.outside] == found.outside.any(axis=1).tolist()
+
+
+def observed(found: Observed | None) -> Observed:
+    assert found is not None
+    return found
+
+
+def test_only_rows_that_are_finite_and_to_be_observed_count() -> None:
+    rows = CUBIC.rows(4).astype(np.float32)
+    rows[1] = 1e20
+    runs = runs_of(CUBIC)
+    parts = [inputs_of(rows[:3], 1.0, True), inputs_of(rows[3:], 1.0, observe=False)]
+    whole = runs.predict(join(parts))
+    found = observed(whole.observed())
+    assert found.rows == 2
+    assert found.diagnosis.volatility.tolist() == whole.diagnosis.volatility[[0, 2]].tolist()
+    assert sum(found.verdicts.values()) == 2
+    assert list(found.verdicts) == list(VERDICTS)
+    assert runs.predict(inputs_of(rows[1:2].repeat(2, axis=0), 1.0, True)).observed() is None
+
+
+def test_rows_out_of_range_are_counted_by_feature() -> None:
+    rows = np.array([[0, 0, 1, 0, 0, 1, 0], [11, 0, 1, 0, -11, 1, 0], [11, 0, 1, 0, 0, 1, 0]], dtype=np.float32)
+    found = observed(runs_of(MIXED).predict(inputs_of(rows, 1.0, True)).observed())
+    assert found.outside_rows == 2
+    assert found.outside.tolist() == [False, True, True]
+    assert found.out_of_range == {"age": 2, "dose": 1}
