@@ -5,7 +5,7 @@ For graphs of many small steps: the exporter of modules takes a quarter of a min
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any, Union
+from typing import Any, Literal, Union
 
 import numpy as np
 import onnx
@@ -13,34 +13,39 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 Operand = Union["Value", float]
-KINDS = {"double": TensorProto.DOUBLE, "int64": TensorProto.INT64}
+KINDS = {"double": TensorProto.DOUBLE, "float": TensorProto.FLOAT, "int64": TensorProto.INT64}
 
 
 class GraphWriter:
-    """A graph under construction. Numbers are float64."""
+    """A graph under construction, whose numbers are float64 (`double`) or float32 (`float`)."""
 
-    def __init__(self, opset: int) -> None:
+    def __init__(self, opset: int, number: Literal["double", "float"] = "double") -> None:
         self._opset = opset
+        self._number = number
         self._nodes: list[onnx.NodeProto] = []
         self._inputs: list[onnx.ValueInfoProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
 
     def input(self, name: str, kind: str, *shape: int) -> "Value":
-        """An input of `kind` (`double`, `int64`), a batch of tensors of this shape."""
+        """Declares an input of `kind` (`double`, `float`, `int64`), a batch of tensors of this shape."""
         self._inputs.append(helper.make_tensor_value_info(name, KINDS[kind], ["batch", *shape]))
         return Value(self, name)
 
-    def constant(self, values: NDArray[np.generic] | float) -> "Value":
-        """A constant; equal ones are kept once. float32 stays so in the file, and is cast when it is loaded."""
+    def constant(self, values: NDArray[np.generic] | float, name: str | None = None) -> "Value":
+        """Returns a constant; equal ones are kept once, under the first's name.
+
+        In a graph of float64, float32 stays so in the file and is cast when it is loaded.
+        """
         array = np.asarray(values)
         digest = hashlib.sha256(f"{array.dtype}{array.shape}".encode() + array.tobytes()).hexdigest()[:12]
         known = digest in self._constants
         if not known:
-            self._constants[digest] = numpy_helper.from_array(np.ascontiguousarray(array), f"constant_{digest}")
-        if array.dtype != np.float32:
-            return Value(self, f"constant_{digest}")
+            called = f"constant_{digest}" if name is None else name
+            self._constants[digest] = numpy_helper.from_array(np.ascontiguousarray(array), called)
+        if array.dtype != np.float32 or self._number == "float":
+            return Value(self, self._constants[digest].name)
         if not known:
-            self._add("Cast", [f"constant_{digest}"], [f"double_{digest}"], to=TensorProto.DOUBLE)
+            self._add("Cast", [self._constants[digest].name], [f"double_{digest}"], to=TensorProto.DOUBLE)
         return Value(self, f"double_{digest}")
 
     def node(self, kind: str, *operands: Operand, **attributes: Any) -> "Value":
@@ -49,7 +54,7 @@ class GraphWriter:
 
     def nodes(self, kind: str, count: int, *operands: Operand, **attributes: Any) -> list["Value"]:
         """The `count` outputs of one operator."""
-        names = [value.name if isinstance(value, Value) else self.constant(float(value)).name for value in operands]
+        names = [value.name if isinstance(value, Value) else self._scalar(value).name for value in operands]
         outputs = [f"{kind.lower()}_{len(self._nodes)}_{number}" for number in range(count)]
         self._add(kind, names, outputs, **attributes)
         return [Value(self, name) for name in outputs]
@@ -58,18 +63,33 @@ class GraphWriter:
         """(width, width) the identity."""
         return self.constant(np.eye(width, dtype=np.float32))
 
-    def finish(self, outputs: Sequence[tuple[str, "Value", int]]) -> bytes:
-        """The checked graph's bytes; each output has a name and is (batch, width)."""
-        for name, value, _ in outputs:
-            self._add("Identity", [value.name], [name])
+    def finish(self, outputs: Sequence[tuple[str, "Value", Sequence[int]]]) -> bytes:
+        """Returns the checked graph's bytes; each output has a name, a value and the shape of one row of it."""
+        self._name_outputs([(name, value) for name, value, _ in outputs])
         described = [
-            helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["batch", width]) for name, _, width in outputs
+            helper.make_tensor_value_info(name, KINDS[self._number], ["batch", *shape]) for name, _, shape in outputs
         ]
         graph = helper.make_graph(self._nodes, "chainzrule", self._inputs, described, list(self._constants.values()))
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self._opset)], ir_version=10)
         onnx.checker.check_model(model, full_check=True)
         content: bytes = model.SerializeToString(deterministic=True)
         return content
+
+    def _scalar(self, value: float) -> "Value":
+        return self.constant(np.array(value, np.float32 if self._number == "float" else np.float64))
+
+    def _name_outputs(self, outputs: Sequence[tuple[str, "Value"]]) -> None:
+        """Gives the values that are outputs their names, without an operator where the value is a node's own."""
+        made = {value for node in self._nodes for value in node.output}
+        names: dict[str, str] = {}
+        for name, value in outputs:
+            if value.name in made and value.name not in names:
+                names[value.name] = name
+            else:
+                self._add("Identity", [names.get(value.name, value.name)], [name])
+        for node in self._nodes:
+            for values in (node.input, node.output):
+                values[:] = [names.get(value, value) for value in values]
 
     def _add(self, kind: str, inputs: list[str], outputs: list[str], **attributes: Any) -> None:
         self._nodes.append(helper.make_node(kind, inputs, outputs, **attributes))

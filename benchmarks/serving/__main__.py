@@ -46,7 +46,7 @@ class Seen:
     cpu: float
 
 
-def service(repository: Path, module: str = "service") -> tuple[str, ...]:
+def service(repository: Path, module: str = "chainzrule.service") -> tuple[str, ...]:
     """The command of this service."""
     flags = ("--port", "{port}", "--threads", "1", "--log-level", "error", "--reload-seconds", "0")
     return ("python", "-m", module, "--models", str(repository), *flags)

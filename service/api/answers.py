@@ -1,11 +1,10 @@
 """Predictions as JSON says them: the only place where answers are written."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from chainzrule.service.serving.certify import Certificates
 from chainzrule.service.serving.draws import Counted
@@ -13,6 +12,7 @@ from chainzrule.service.serving.engine import Share
 from chainzrule.service.serving.explain import Explanation
 from chainzrule.service.serving.question import Question
 from chainzrule.service.serving.version import ServedModel
+from chainzrule.service.stability.certificate import Ends
 from chainzrule.service.stability.lone.reference import percentile
 from chainzrule.service.stability.measures import Measure, measures_of
 from chainzrule.service.stability.montecarlo import Estimate
@@ -20,7 +20,6 @@ from chainzrule.service.stability.predictions import ListedStability, Measured, 
 from chainzrule.service.stability.verdict import VERDICTS
 
 Row = dict[str, Any]
-Floats = NDArray[np.float64]
 
 
 def predictions_body(served: ServedModel, share: Share[Measured] | Share[Unmeasured]) -> bytes:
@@ -44,39 +43,45 @@ def prediction_rows(predictions: Predictions, labels: tuple[str, ...]) -> list[R
 
 def _write(predictions: Predictions, labels: tuple[str, ...]) -> list[Row]:
     link, listed = predictions.link, predictions.listed()
-    measures = measures_of(link)
-    rows = []
-    for row, value in enumerate(listed.value):
-        answer: Row = {}
-        if link.has_labels:
-            answer["label"] = labels[listed.label[row]]
-        if link.has_value:
-            answer["value"] = value
-        if listed.probabilities:
-            answer["probabilities"] = dict(zip(labels, listed.probabilities[row], strict=True))
-        if listed.stability is None:
-            answer["stability"] = {"verdict": "not_computed", "out_of_range": listed.outside[row]}
-        else:
-            answer["stability"] = _stability(measures, listed.stability, row, listed.outside[row], labels)
-        rows.append(answer)
-    return rows
+    answer: dict[str, list[Any]] = {}
+    if link.has_labels:
+        answer["label"] = [labels[label] for label in listed.label]
+    if link.has_value:
+        answer["value"] = listed.value
+    if listed.probabilities:
+        answer["probabilities"] = [dict(zip(labels, row, strict=True)) for row in listed.probabilities]
+    if listed.stability is None:
+        verdict = ["not_computed"] * len(listed.outside)
+        answer["stability"] = _rows({"verdict": verdict, "out_of_range": listed.outside})
+    else:
+        answer["stability"] = _rows(_stability(measures_of(link), listed.stability, listed.outside, labels))
+    return _rows(answer)
 
 
 def _stability(
-    measures: tuple[Measure, ...], stability: ListedStability, row: int, outside: list[str], labels: tuple[str, ...]
-) -> Row:
-    found: Row = {"verdict": VERDICTS[stability.level[row]], "reasons": stability.reasons[row]}
+    measures: tuple[Measure, ...], stability: ListedStability, outside: list[list[str]], labels: tuple[str, ...]
+) -> dict[str, list[Any]]:
+    """Returns the members of every row's stability, each as a list over the rows."""
+    found: dict[str, list[Any]] = {
+        "verdict": [VERDICTS[level] for level in stability.level],
+        "reasons": stability.reasons,
+    }
     for measure in measures:
-        value = stability.measures[measure.name][row]
+        values = stability.measures[measure.name]
         if measure.kind == "label":
-            value = labels[value]
-        elif value == math.inf:  # JSON has no infinity
-            value = None
-        found[measure.name] = value
+            values = [labels[value] for value in values]
+        elif math.inf in values:  # JSON has no infinity
+            values = [None if value == math.inf else value for value in values]
+        found[measure.name] = values
         if measure.rank is not None:
-            found[measure.rank[0]] = stability.rank[measure.name][row]
+            found[measure.rank[0]] = stability.rank[measure.name]
     found["out_of_range"] = outside
     return found
+
+
+def _rows(members: dict[str, list[Any]]) -> list[Row]:
+    """Returns one object a row, of members that are lists over the rows."""
+    return [dict(zip(members, row, strict=True)) for row in zip(*members.values(), strict=True)]
 
 
 def explanation_body(served: ServedModel, question: Question, explanation: Explanation) -> bytes:
@@ -105,7 +110,10 @@ class _Explained:
         content: Row = {
             "model": card.name,
             "version": card.version,
-            "predictions": [self._row(row, order) for row, order in enumerate(self._order().tolist())],
+            "predictions": [
+                self._row(row, order)
+                for row, order in enumerate(self._explanation.order(self._encoder, self._question.top))
+            ],
         }
         if "jacobian" in self._question.include:
             content["jacobian_axes"] = {"scores": self._names, "columns": self._encoder.column_names}
@@ -119,14 +127,8 @@ class _Explained:
                 ]
         return content
 
-    def _order(self) -> NDArray[np.int64]:
-        """Returns the (rows, listed) features by what they do: |effect|, or a category's largest switch."""
-        encoder, explanation = self._encoder, self._explanation
-        weight = np.abs(explanation.sensitivity.effect)[:, [encoder.start[name] for name in encoder.names]]
-        for position, name in enumerate(encoder.names):
-            if name in explanation.switches:
-                weight[:, position] = np.abs(explanation.switches[name]).max(axis=1)
-        return np.argsort(-weight, axis=1, kind="stable")[:, : self._question.top]
+    def _order(self) -> list[list[int]]:
+        return self._explanation.order(self._encoder, self._question.top)
 
     def _row(self, row: int, order: list[int]) -> Row:
         explanation, include = self._explanation, self._question.include
@@ -144,10 +146,10 @@ class _Explained:
         if self._certificates is not None:
             answer["certificate"] = self._certificates[row]
         if "jacobian" in include:
-            answer["jacobian"] = np.ascontiguousarray(explanation.jacobian[row])
+            answer["jacobian"] = explanation.jacobian[row]
         if "layers" in include:
             norms, reference = explanation.layer_norms[row], self._card.reference.layer_norms
-            answer["layer_norms"] = np.ascontiguousarray(norms)
+            answer["layer_norms"] = norms
             if reference is not None:
                 answer["layer_percentiles"] = [
                     percentile(norm, layer) for norm, layer in zip(norms.tolist(), reference, strict=True)
@@ -190,26 +192,27 @@ def _estimate(name: str, estimate: Estimate) -> Row:
 
 def _certificates(found: Certificates, names: list[str], labels: tuple[str, ...]) -> list[Row]:
     conclusions = found.conclusions
-    parts: dict[str, list[Any]] = {"scores": _named(names, found.bounds.lower, found.bounds.upper)}
+    parts: dict[str, list[Any]] = {"scores": _named(names, (found.bounds.lower, found.bounds.upper))}
     if conclusions.certain is not None:
         parts["label_is_certain"] = conclusions.certain.tolist()
     if found.largest is not None:
         parts["largest"] = found.largest
     if conclusions.probabilities is not None:
-        parts["probabilities"] = _named(labels, *conclusions.probabilities)
+        parts["probabilities"] = _named(labels, conclusions.probabilities)
     if conclusions.value is not None:
-        parts["value"] = _ranges(*conclusions.value)
+        parts["value"] = _ranges(conclusions.value)
     if conclusions.levels is not None:
         lowest, highest = conclusions.levels
         reached = zip(lowest.tolist(), highest.tolist(), strict=True)
         parts["labels"] = [list(labels[first : last + 1]) for first, last in reached]
-    return [dict(zip(parts, row, strict=True)) for row in zip(*parts.values(), strict=True)]
+    return _rows(parts)
 
 
-def _named(names: list[str] | tuple[str, ...], lower: Floats, upper: Floats) -> list[Row]:
-    return [dict(zip(names, _ranges(least, most), strict=True)) for least, most in zip(lower, upper, strict=True)]
+def _named(names: Sequence[str], ends: Ends) -> list[Row]:
+    return [dict(zip(names, _ranges((least, most)), strict=True)) for least, most in zip(*ends, strict=True)]
 
 
-def _ranges(lower: Floats, upper: Floats) -> list[list[float]]:
-    """Returns both ends of each; JSON has null for what is not finite."""
-    return np.stack([lower, upper], axis=-1).tolist()  # type: ignore[no-any-return]
+def _ranges(ends: Ends) -> list[tuple[float, float]]:
+    """Returns the least and the largest of each; JSON has null for what is not finite."""
+    least, most = ends
+    return list(zip(least.tolist(), most.tolist(), strict=True))

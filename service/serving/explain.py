@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from chainzrule.service.artifact.card import CategoricalFeature
 from chainzrule.service.errors import NonFiniteOutput, TooLarge
+from chainzrule.service.runtime.rows import RowEncoder
 from chainzrule.service.serving.certify import Certificates, certify, check_certificates, reach
 from chainzrule.service.serving.draws import Counted, check_draws, sample
 from chainzrule.service.serving.engine import Share
@@ -59,6 +60,15 @@ class Explanation:
     counted: list[Counted] | None
     certificates: Certificates | None
 
+    def order(self, encoder: RowEncoder, most: int | None) -> list[list[int]]:
+        """Returns each row's strongest features by |effect|, or by a category's largest switch, at most so many."""
+        weight = np.abs(self.sensitivity.effect)[:, [encoder.start[name] for name in encoder.names]]
+        for position, name in enumerate(encoder.names):
+            if name in self.switches:
+                weight[:, position] = np.abs(self.switches[name]).max(axis=1)
+        ordered: list[list[int]] = np.argsort(-weight, axis=1, kind="stable")[:, :most].tolist()
+        return ordered
+
 
 async def explain(served: ServedModel, question: Question, allowance: Allowance, deadline: float) -> Explanation:
     """Returns the explanations of a question's rows; `deadline` is by the event loop's clock.
@@ -100,8 +110,8 @@ async def explain(served: ServedModel, question: Question, allowance: Allowance,
     return Explanation(
         share,
         features,
-        jacobian,
-        layer_norms,
+        np.ascontiguousarray(jacobian),
+        np.ascontiguousarray(layer_norms),
         _sensitivity(served, share.result, part, jacobian, question.noise_scale),
         switches,
         violations,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from chainzrule.service.stability.link import Classification, Link, Ordinal, sigmoid
 
 Floats = NDArray[np.float64]
+Ends = tuple[Floats, Floats]  # the least and the largest values
 
 # What float32's softmax, sigmoids and sums of at most 64 of them are off by at most (docs/certificates.md).
 ROUNDING = 1e-5
@@ -27,8 +28,8 @@ class Conclusions(NamedTuple):
     """
 
     certain: NDArray[np.bool_] | None = None
-    probabilities: tuple[Floats, Floats] | None = None
-    value: tuple[Floats, Floats] | None = None
+    probabilities: Ends | None = None
+    value: Ends | None = None
     levels: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
 
 

@@ -57,13 +57,13 @@ def bounds_graph(folded: Folded, task: Task, opset: int) -> bytes:
     else:  # the scores of an ordinal model are one, less thresholds
         least, most = _tight_range(rows, None, box, lines)
         least, most = least + output.bias, most + output.bias
-    outputs = [("lower", least - error, scores), ("upper", most + error, scores)]
+    outputs = [("lower", least - error, (scores,)), ("upper", most + error, (scores,))]
     if task == "classification":
         label = writer.input("label", "int64")
         rivals = output.weight.rows(label).at(1) - output.weight
         least, most = _tight_range(rivals, output.bias.rows(label).at(1) - output.bias, box, lines)
         error = error + error.pick(label)
-        outputs += [("margin_lower", least - error, scores), ("margin_upper", most + error, scores)]
+        outputs += [("margin_lower", least - error, (scores,)), ("margin_upper", most + error, (scores,))]
     return writer.finish(outputs)
 
 

@@ -1,18 +1,23 @@
-"""A fitted model as ONNX files: standard operators, dynamic batch, no trace of where they were made."""
+"""A fitted model as ONNX files: standard operators, dynamic batch, no trace of where they were made.
 
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+The formulas are those of `export.graphs`, written operator by operator: `verify` holds the two against each other, and
+both against the definition in float64.
+"""
 
-import onnx
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 
-from chainzrule.service.artifact.card import Role
+from chainzrule.service.artifact.card import Role, Task
 from chainzrule.training.bounds.graph import bounds_graph
-from chainzrule.training.export.graphs import JacobianGraph, LayersGraph, PredictionGraph, fold
+from chainzrule.training.export.graphs import Folded, fold
 from chainzrule.training.nn.fitted import FittedModel
+from chainzrule.training.nn.meanshift import half_curvature_coefficients
+from chainzrule.training.nn.ordinal import level_widths
+from chainzrule.training.onnxwriter import GraphWriter, Value
 
 OPSET = 20
 BOUNDED_WIDTH = 256
@@ -20,65 +25,238 @@ BOUNDED_WIDTH = 256
 
 
 def export_graphs(model: FittedModel) -> dict[Role, bytes]:
-    """The graphs of an artifact; the same weights give the same bytes."""
+    """Returns the graphs of an artifact; the same weights give the same bytes."""
     folded = fold(model)
-    prediction, jacobian, layers = PredictionGraph(folded, model.task), JacobianGraph(folded), LayersGraph(folded)
-    width = model.columns.width
     graphs: dict[Role, bytes] = {
-        "model": to_onnx(prediction, width, prediction.output_names),
-        "jacobian": to_onnx(jacobian, width, jacobian.output_names),
-        "layers": to_onnx(layers, width, layers.output_names),
+        "model": prediction_graph(folded, model.task),
+        "jacobian": jacobian_graph(folded),
+        "layers": layers_graph(folded),
     }
     if max(len(bias) for bias in folded.biases) <= BOUNDED_WIDTH:
         graphs["bounds"] = bounds_graph(folded, model.task, OPSET)
     return graphs
 
 
-def to_onnx(graph: nn.Module, width: int, outputs: Sequence[str]) -> bytes:
-    """Serialise a module that takes `features`, float32 (batch, `width`), for any batch of at least one row."""
-    # Three rows: an example of one would be specialised to it.
-    example = torch.zeros(3, width)
-    with torch.no_grad(), _quiet_exporter():
-        program = torch.onnx.export(
-            graph.eval(),
-            (example,),
-            input_names=["features"],
-            output_names=list(outputs),
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-            opset_version=OPSET,
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
-    assert program is not None
-    content: bytes = _anonymous(program.model_proto).SerializeToString(deterministic=True)
-    return content
+def prediction_graph(folded: Folded, task: Task) -> bytes:
+    """Returns the graph features -> scores, covariance; with labels also probabilities and mean_shift."""
+    network = _Network(folded)
+    passed = network.propagate()
+    scores, S = network.scores(passed.hidden), network.S
+    if task == "regression":
+        covariance = network.covariance(passed.slopes)
+        return network.writer.finish([("scores", scores, (S,)), ("covariance", covariance, (S, S))])
+    shift, directions = network.mean_shift(passed)
+    if task == "ordinal":
+        probabilities = network.level_probabilities(scores)
+        covariance = network.expanded(network.covariance(passed.slopes), (1, S, S))
+        shift = network.expanded(shift, (1, S))
+    else:
+        probabilities = network.writer.node("Softmax", scores, axis=1)
+        covariance = network.covariance(passed.slopes, directions)
+    return network.writer.finish(
+        [
+            ("scores", scores, (S,)),
+            ("probabilities", probabilities, (len(folded.output_bias) + (task == "ordinal"),)),
+            ("covariance", covariance, (S, S)),
+            ("mean_shift", shift, (S,)),
+        ]
+    )
 
 
-def _anonymous(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """Drop documentation, metadata and traces, which name files of the machine that exported."""
-    proto.doc_string = ""
-    del proto.metadata_props[:]
-    del proto.functions[:]
-    graph = proto.graph
-    graph.name = "chainzrule"
-    del graph.value_info[:]
-    for part in [graph, *graph.node, *graph.input, *graph.output, *graph.initializer]:
-        part.doc_string = ""
-        del part.metadata_props[:]
-    onnx.checker.check_model(proto, full_check=True)
-    return proto
+def jacobian_graph(folded: Folded) -> bytes:
+    """Returns the graph features -> jacobian (batch, S, D) in raw units."""
+    network = _Network(folded)
+    first = network.per_score(network.first_slopes(network.propagate().slopes))
+    jacobian = first @ network.weight(0)
+    return network.writer.finish([("jacobian", jacobian, (network.S, folded.weights[0].shape[1]))])
 
 
-@contextmanager
-def _quiet_exporter() -> Iterator[None]:
-    """Silence what the exporter says about its own internals; errors still raise."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
+def layers_graph(folded: Folded) -> bytes:
+    """Returns the graph features -> layer_norms (batch, hidden layers + 1)."""
+    network = _Network(folded)
+    slopes, factor = network.propagate().slopes, network.factor()
+    # The factor stands for W_1 N: same norm, fewer columns. The last layer's derivative is the output side's.
+    derivatives = [network.column(slopes[0]) * factor]
+    for number in range(1, len(slopes)):
+        derivatives.append(network.column(slopes[number]) * (network.weight(number) @ derivatives[-1]))
+    derivatives.append(network.per_score(network.first_slopes(slopes)) @ factor)
+    norms = [network.norm(derivative) for derivative in derivatives]
+    joined = network.writer.node("Concat", *norms, axis=1)
+    return network.writer.finish([("layer_norms", joined, (len(norms),))])
+
+
+@dataclass(frozen=True)
+class _Passed:
+    """The forward pass: (batch, width) values of the last hidden layer, and every layer's slopes and inputs."""
+
+    hidden: Value
+    slopes: list[Value]
+    before: list[Value]
+
+
+class _Network:
+    """A folded network being written, in float32."""
+
+    def __init__(self, folded: Folded) -> None:
+        self.writer = GraphWriter(OPSET, "float")
+        self.S = len(folded.output_bias)
+        self._folded = folded
+        self._output = self.constant(folded.output_weight, "output_weight")
+        self._moves_as_one = len(folded.output_weight) < self.S
+
+    def constant(self, values: Tensor, name: str | None = None) -> Value:
+        """Writes a constant in float32."""
+        return self.writer.constant(np.ascontiguousarray(values.detach().float().numpy()), name)
+
+    def weight(self, number: int) -> Value:
+        """Writes the (width, inputs) weight of a hidden layer."""
+        return self.constant(self._folded.weights[number], f"weight_{number}")
+
+    def factor(self) -> Value:
+        """Writes the noise's factor after the first layer."""
+        return self.constant(self._folded.factor, "factor")
+
+    def propagate(self) -> _Passed:
+        """Writes the forward pass."""
+        folded, features = self._folded, self.writer.input("features", "float", self._folded.weights[0].shape[1])
+        h, slopes, before = features - self.constant(folded.offset, "offset"), [], []
+        for number, (bias, coefficients) in enumerate(zip(folded.biases, folded.coefficients, strict=True)):
+            z = self._linear(h, self.weight(number), self.constant(bias, f"bias_{number}"))
+            named = enumerate(coefficients, start=1)
+            powers = [self.constant(row, f"coefficient_{number}_{power}") for power, row in named]
+            h, slope = self._polynomial(z, powers)
+            slopes.append(slope)
+            before.append(z)
+        return _Passed(h, slopes, before)
+
+    def scores(self, hidden: Value) -> Value:
+        """Writes the (batch, S) scores."""
+        bias = self.constant(self._folded.output_bias, "output_bias")
+        if self._moves_as_one:
+            return self._linear(hidden, self._output) + bias
+        return self._linear(hidden, self._output, bias)
+
+    def first_slopes(self, slopes: list[Value]) -> Value:
+        """Writes (batch, S, width) d scores / d z_1; one row for all scores where they move as one."""
+        derivative = self._output * self._row(slopes[-1])
+        for number in range(len(slopes) - 1, 0, -1):
+            derivative = (derivative @ self.weight(number)) * self._row(slopes[number - 1])
+        return derivative
+
+    def covariance(self, slopes: list[Value], directions: Value | None = None) -> Value:
+        """Writes the scores' covariance, in factored form, which keeps variances non-negative.
+
+        It comes by the noise's leading directions, (batch, directions, width), where those are all there are.
+        """
+        if directions is not None and self._folded.rest is None:
+            noisy = directions @ self.constant(self._folded.output_weight.T)
+            return self._transposed(noisy) @ noisy
+        noisy = self.first_slopes(slopes) @ self.factor()
+        return noisy @ self._transposed(noisy)
+
+    def mean_shift(self, passed: _Passed) -> tuple[Value, Value]:
+        """Writes what one noise sigma adds to the scores' mean, (batch, S), and the noise's leading directions there.
+
+        See `nn.meanshift.mean_shift`, of which this is the form with all constants worked out.
+        """
+        folded = self._folded
+        rest = folded.rest
+        variance = folded.leading.float().square().sum(dim=0) + (0.0 if rest is None else rest.float())
+        spread = self.constant(folded.leading, "leading")
+        remaining = None if rest is None else self.constant(rest, "rest")
+        shift: Value | None = self._bent(passed.before[0], 0, variance)
+        for number in range(1, len(folded.weights)):
+            weight, slope = folded.weights[number], passed.slopes[number - 1]
+            spread = (spread * self._row(slope)) @ self.constant(weight.T)
+            varies = self._squared(spread).sum(1)
+            if remaining is not None:
+                remaining = (remaining * self._squared(slope)) @ self.constant(weight.square().T)
+                varies = varies + remaining
+            bent = self._bent(passed.before[number], number, varies)
+            if shift is not None:
+                carried = passed.slopes[number] * (shift @ self.constant(weight.T))
+                bent = carried if bent is None else carried + bent
+            shift = bent
+        if shift is None:  # straight lines do not bend
+            shift = self.constant(torch.zeros(1))
+        if len(folded.weights) == 1 or not any(len(rows) > 1 for rows in folded.coefficients):
+            shift = self._for_each_row(shift, passed.before[-1])  # which a constant is not yet
+        return self._linear(shift, self._output), spread * self._row(passed.slopes[-1])
+
+    def level_probabilities(self, scores: Value) -> Value:
+        """Writes an ordinal model's (batch, K) probabilities; see `nn.ordinal.level_probabilities`."""
+        above = self.writer.node("Sigmoid", scores)
+        below = self.writer.node("Sigmoid", -scores)
+        widths = self.constant(level_widths(-self._folded.output_bias))
+        last = self.S - 1
+        between = self._columns(above, 0, last) * self._columns(below, 1, self.S) * widths
+        first, end = self._columns(below, 0, 1), self._columns(above, last, self.S)
+        return self.writer.node("Concat", first, between, end, axis=1)
+
+    def per_score(self, derivative: Value) -> Value:
+        """Writes a derivative that all scores share once for each of them."""
+        return self.expanded(derivative, (1, self.S, 1)) if self._moves_as_one else derivative
+
+    def expanded(self, value: Value, shape: Sequence[int]) -> Value:
+        """Writes a value repeated to a shape, in which 1 leaves an axis as it is."""
+        return self.writer.node("Expand", value, self._whole(shape))
+
+    def column(self, vectors: Value) -> Value:
+        """Writes (batch, width) vectors as (batch, width, 1) columns."""
+        return self.writer.node("Unsqueeze", vectors, self._whole((2,)))
+
+    def norm(self, matrices: Value) -> Value:
+        """Writes the (batch, 1) Frobenius norms of (batch, m, n) matrices."""
+        norms = self.writer.node("ReduceL2", matrices, self._whole((1, 2)), keepdims=0)
+        return self.writer.node("Unsqueeze", norms, self._whole((1,)))
+
+    def _bent(self, z: Value, number: int, variance: Tensor | Value) -> Value | None:
+        """Writes half the curvature of a layer's polynomials times a variance; None for straight lines.
+
+        A constant variance goes into the coefficients, so that the graph need not multiply by it.
+        """
+        curvature = half_curvature_coefficients([row.float() for row in self._folded.coefficients[number]])
+        if not curvature:
+            return None
+        if isinstance(variance, Tensor):
+            *lower, value = [self.constant(row * variance) for row in curvature]
+        else:
+            *lower, value = [self.constant(row) for row in curvature]
+        while lower:
+            value = value * z + lower.pop()
+        return value if isinstance(variance, Tensor) else value * variance
+
+    def _polynomial(self, z: Value, coefficients: list[Value]) -> tuple[Value, Value]:
+        """Writes value and slope of the polynomial without its constant; `coefficients` are c_1 to c_n."""
+        *lower, leading = coefficients
+        product = leading * z
+        if not lower:  # the slope is a constant, which has to be there for every row
+            return product, self._for_each_row(leading, z)
+        # Horner's recursion for both at once, but for the value's last addition: its constant is 0.
+        value = product + lower.pop()
+        slope = product + value
+        while lower:
+            value = value * z + lower.pop()
+            slope = slope * z + value
+        return value * z, slope
+
+    def _linear(self, h: Value, weight: Value, *bias: Value) -> Value:
+        return self.writer.node("Gemm", h, weight, *bias, transB=1)
+
+    def _for_each_row(self, constant: Value, like: Value) -> Value:
+        return self.writer.node("Expand", constant, self.writer.node("Shape", like))
+
+    def _row(self, vectors: Value) -> Value:
+        return self.writer.node("Unsqueeze", vectors, self._whole((1,)))
+
+    def _squared(self, value: Value) -> Value:
+        return self.writer.node("Mul", value, value)
+
+    def _transposed(self, value: Value) -> Value:
+        return self.writer.node("Transpose", value, perm=[0, 2, 1])
+
+    def _columns(self, value: Value, start: int, stop: int) -> Value:
+        return self.writer.node("Slice", value, self._whole((start,)), self._whole((stop,)), self._whole((1,)))
+
+    def _whole(self, numbers: Sequence[int]) -> Value:
+        return self.writer.constant(np.array(numbers, dtype=np.int64))
