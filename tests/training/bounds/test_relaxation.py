@@ -14,13 +14,13 @@ WIDTH, ROWS, STEPS = 40, 6, 401
 @pytest.mark.parametrize("degree", [1, 2, 3, 4, 5])
 def test_a_polynomial_stays_between_its_lines_and_below_its_parabolas(degree: int) -> None:
     random = np.random.default_rng(degree)
-    coefficients = random.normal(size=(degree, (WIDTH,)))
-    middle, radius = random.normal(size=(1, (WIDTH,))), random.uniform(0.0, 2.0, size=(1, (WIDTH,)))
-    weight = random.normal(size=(1, ROWS, (WIDTH,)))
-    point = radius * random.uniform(-1, 1, size=(1, ROWS, (WIDTH,)))
+    coefficients = random.normal(size=(degree, WIDTH))
+    middle, radius = random.normal(size=(1, WIDTH)), random.uniform(0.0, 2.0, size=(1, WIDTH))
+    weight = random.normal(size=(1, ROWS, WIDTH))
+    point = radius * random.uniform(-1, 1, size=(1, ROWS, WIDTH))
     point[:, :2] = [[0.0], [1.0]] * radius
     writer = GraphWriter(OPSET)
-    expanded = taylor([writer.constant(row) for row in coefficients], writer.input("middle", "double", (WIDTH,)))
+    expanded = taylor([writer.constant(row) for row in coefficients], writer.input("middle", "double", WIDTH))
     reach = writer.constant(radius)
     slope = chord(expanded, reach)
     least, most = stray(expanded, slope, reach)
