@@ -17,25 +17,12 @@ import onnx.parser
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from chainzrule.service.artifact.card import (
-    CategoricalFeature,
-    Differences,
-    Distribution,
-    Draws,
-    Feature,
-    Golden,
-    GraphFile,
-    Layout,
-    Method,
-    ModelCard,
-    NumericFeature,
-    Provenance,
-    Reference,
-    Role,
-    Task,
-    Tensor,
-)
+from chainzrule.service.artifact.card import GraphFile, ModelCard, Role
+from chainzrule.service.artifact.evidence import Distribution, Golden, Provenance, Reference
+from chainzrule.service.artifact.features import CategoricalFeature, Feature, Layout, NumericFeature
+from chainzrule.service.artifact.interface import Differences, Draws, Method, Task
 from chainzrule.service.artifact.store import Artifact, describe_graph, publish
+from chainzrule.service.artifact.tensor import Tensor
 from chainzrule.service.runtime.selfcheck import accept
 from chainzrule.service.stability.draws import Moved, NoiseDraws
 from chainzrule.service.stability.link import link_of

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import Feature, Layout, NumericFeature
+from chainzrule.service.artifact.features import Feature, Layout, NumericFeature
 from chainzrule.service.stability.ranges import outside
 from chainzrule.training.data.weights import moments
 from chainzrule.training.errors import ConfigError

@@ -11,7 +11,8 @@ from typing import Any, get_args
 import torch
 from pydantic import BaseModel
 
-from chainzrule.service.artifact.card import NoiseCalibration, Task
+from chainzrule.service.artifact.evidence import NoiseCalibration
+from chainzrule.service.artifact.interface import Task
 from chainzrule.service.errors import ServiceError
 from chainzrule.training.columns import heavy_tails
 from chainzrule.training.config import Config, make_config, read_config

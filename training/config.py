@@ -7,7 +7,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from chainzrule.service.artifact.card import ModelName, Task
+from chainzrule.service.artifact.card import ModelName
+from chainzrule.service.artifact.interface import Task
 from chainzrule.training.errors import ConfigError
 from chainzrule.training.nn.layers import MAX_DEGREE
 from chainzrule.training.penalties.dreg import Schedule, ScheduleForm

@@ -16,7 +16,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted, validate_data
 
-from chainzrule.service.artifact.card import Feature, Task
+from chainzrule.service.artifact.features import Feature
+from chainzrule.service.artifact.interface import Task
 from chainzrule.training.columns import Columns, with_noise
 from chainzrule.training.config import Config, make_config
 from chainzrule.training.data.columns import CategoricalColumn, Column

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from chainzrule.service.artifact.card import Calibration
+from chainzrule.service.artifact.evidence import Calibration
 
 
 def table(results: dict[str, Any]) -> str:

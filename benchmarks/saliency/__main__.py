@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from chainzrule.service.artifact.card import NumericFeature
+from chainzrule.service.artifact.features import NumericFeature
 from chainzrule.service.memory import keep_freed_memory
 from chainzrule.service.runtime.graph import Execution, Graph
 from chainzrule.training.columns import Columns

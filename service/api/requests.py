@@ -9,7 +9,8 @@ from urllib.parse import parse_qsl
 import numpy as np
 
 from chainzrule.service.api.body import parse_json
-from chainzrule.service.artifact.card import CategoricalFeature, Feature, ModelCard
+from chainzrule.service.artifact.card import ModelCard
+from chainzrule.service.artifact.features import CategoricalFeature, Feature
 from chainzrule.service.errors import InvalidInput, MalformedRequest, TooLarge
 from chainzrule.service.serving.question import (
     DEFAULT_DRAWS,

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import ModelCard, NumericFeature
+from chainzrule.service.artifact.card import ModelCard
+from chainzrule.service.artifact.features import NumericFeature
 from chainzrule.service.runtime.graph import Graph
 from chainzrule.service.runtime.rows import RowEncoder
 from chainzrule.service.stability.differences import central_differences

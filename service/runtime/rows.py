@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import CategoricalFeature, ModelCard, NumericFeature
+from chainzrule.service.artifact.card import ModelCard
+from chainzrule.service.artifact.features import CategoricalFeature, NumericFeature
 from chainzrule.service.errors import InvalidInput
 from chainzrule.service.stability.ranges import Ranges
 

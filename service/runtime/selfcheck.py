@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import ModelCard, Role, Tensor
+from chainzrule.service.artifact.card import ModelCard, Role
 from chainzrule.service.artifact.store import Artifact
+from chainzrule.service.artifact.tensor import Tensor
 from chainzrule.service.errors import ArtifactError
 from chainzrule.service.runtime.bounds import BoundsGraph
 from chainzrule.service.runtime.graph import Execution, Graph

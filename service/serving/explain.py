@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import CategoricalFeature
+from chainzrule.service.artifact.features import CategoricalFeature
 from chainzrule.service.errors import NonFiniteOutput, TooLarge
 from chainzrule.service.runtime.rows import RowEncoder
 from chainzrule.service.serving.certify import Certificates, certify, check_certificates, reach

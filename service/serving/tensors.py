@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import ModelCard, NumericFeature
+from chainzrule.service.artifact.card import ModelCard
+from chainzrule.service.artifact.features import NumericFeature
 from chainzrule.service.errors import InvalidInput
 from chainzrule.service.runtime.rows import RowEncoder
 from chainzrule.service.stability.link import Link, link_of

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import ModelCard, NumericFeature
+from chainzrule.service.artifact.card import ModelCard
+from chainzrule.service.artifact.features import NumericFeature
 
 ROUNDING = 1e-6  # of the row's steepest effect: below, the sign of a float32 derivative says nothing
 

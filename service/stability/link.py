@@ -12,7 +12,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import Task
+from chainzrule.service.artifact.interface import Task
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]

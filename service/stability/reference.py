@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import QUANTILES, Distribution, Reference
+from chainzrule.service.artifact.evidence import QUANTILES, Distribution, Reference
 from chainzrule.service.stability.link import Link
 from chainzrule.service.stability.measures import Diagnosis
 

@@ -1,6 +1,6 @@
 """What a model version's rows are measured against: its link, its ranges, its reference, and the rules for verdicts."""
 
-from chainzrule.service.artifact.card import Reference
+from chainzrule.service.artifact.evidence import Reference
 from chainzrule.service.stability.link import Link
 from chainzrule.service.stability.lone.ranges import LoneRanges
 from chainzrule.service.stability.measures import measures_of

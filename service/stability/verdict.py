@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import Reference
+from chainzrule.service.artifact.evidence import Reference
 from chainzrule.service.stability.link import Link
 from chainzrule.service.stability.lone.reference import percentile
 from chainzrule.service.stability.measures import Diagnosis

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import Reference
+from chainzrule.service.artifact.evidence import Reference
 from chainzrule.service.stability.reference import tail_ratio
 from chainzrule.service.stability.verdict import VERDICTS
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from chainzrule.service.artifact.card import Reference
+from chainzrule.service.artifact.evidence import Reference
 from chainzrule.service.stability.window import Window
 
 MODEL = ("model", "version")

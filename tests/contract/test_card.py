@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainzrule.service.artifact.card import Tensor, parse_card
+from chainzrule.service.artifact.card import parse_card
+from chainzrule.service.artifact.tensor import Tensor
 from chainzrule.service.errors import ArtifactError
 from tests.artifacts import CLASSIFIER, IMAGE, MIXED, ORDINAL, REGRESSION, Toy, tensor
 

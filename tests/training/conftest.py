@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 import torch
 
-from chainzrule.service.artifact.card import CategoricalFeature, Feature, NumericFeature, Role, Task
+from chainzrule.service.artifact.card import Role
+from chainzrule.service.artifact.features import CategoricalFeature, Feature, NumericFeature
+from chainzrule.service.artifact.interface import Task
 from chainzrule.training.columns import Columns
 from chainzrule.training.export.onnx import export_graphs
 from chainzrule.training.nn.fitted import FittedModel, TargetScale, last_layer

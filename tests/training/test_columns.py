@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from chainzrule.service.artifact.card import CategoricalFeature, Feature, Layout, NumericFeature
+from chainzrule.service.artifact.features import CategoricalFeature, Feature, Layout, NumericFeature
 from chainzrule.training.columns import Columns, heavy_tails, with_constraints, with_noise
 from chainzrule.training.errors import ConfigError
 

@@ -16,7 +16,7 @@ import httpx
 import numpy as np
 import pytest
 
-from chainzrule.service.artifact.card import Layout
+from chainzrule.service.artifact.features import Layout
 from tests.artifacts import CLASSIFIER, IMAGE, MIXED, ORDINAL, REGRESSION, SILENT, Toy, numeric, probed
 from tests.processes import ROOT, service
 from tests.ui.conftest import Open, until

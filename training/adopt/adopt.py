@@ -11,20 +11,11 @@ import onnxruntime
 import pandas as pd
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import (
-    MAX_PROBED_COLUMNS,
-    Adoption,
-    Differences,
-    Draws,
-    Golden,
-    ModelCard,
-    Provenance,
-    Reference,
-    Role,
-    Task,
-    Tensor,
-)
+from chainzrule.service.artifact.card import ModelCard, Role
+from chainzrule.service.artifact.evidence import Adoption, Golden, Provenance, Reference
+from chainzrule.service.artifact.interface import MAX_PROBED_COLUMNS, Differences, Draws, Task
 from chainzrule.service.artifact.store import describe_graph, publish
+from chainzrule.service.artifact.tensor import Tensor
 from chainzrule.service.errors import ArtifactError
 from chainzrule.service.runtime.graph import Execution, Graph, runtime_version
 from chainzrule.service.runtime.model import Model

@@ -8,7 +8,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from chainzrule.service.artifact.card import MAX_SCORES, Task
+from chainzrule.service.artifact.interface import MAX_SCORES, Task
 from chainzrule.training.adopt.source import OUTPUT, Builder, Source, attribute, prune
 from chainzrule.training.errors import AdoptionError
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import NumericFeature, Task
+from chainzrule.service.artifact.features import NumericFeature
+from chainzrule.service.artifact.interface import Task
 from chainzrule.training.columns import with_noise
 from chainzrule.training.data.columns import NumericColumn, read_column
 from chainzrule.training.data.features import describe

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from chainzrule.service.artifact.card import Task
+from chainzrule.service.artifact.interface import Task
 from chainzrule.training.bounds.box import LARGEST, Box, Layer, Span, column_norms, enter, span
 from chainzrule.training.bounds.parabolas import Line, through_parabolas
 from chainzrule.training.bounds.relaxation import DOUBLE, chord, magnitude, stray, taylor

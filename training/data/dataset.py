@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import Feature, Layout, Task
+from chainzrule.service.artifact.features import Feature, Layout
+from chainzrule.service.artifact.interface import Task
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import CategoricalFeature, Feature, NumericFeature
+from chainzrule.service.artifact.features import CategoricalFeature, Feature, NumericFeature
 from chainzrule.training.data.columns import CategoricalColumn, Column, NumericColumn
 from chainzrule.training.data.errors import DataError
 from chainzrule.training.data.noise import default_noise

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import MAX_SCORES, Layout, NumericFeature
+from chainzrule.service.artifact.features import Layout, NumericFeature
+from chainzrule.service.artifact.interface import MAX_SCORES
 from chainzrule.training.data.dataset import Dataset, Rows
 from chainzrule.training.data.errors import DataError
 from chainzrule.training.data.fingerprint import fingerprint_arrays

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import CategoricalFeature, Feature, NumericFeature
+from chainzrule.service.artifact.features import CategoricalFeature, Feature, NumericFeature
 from chainzrule.training.data.columns import (
     FLOAT32_LIMIT,
     CategoricalColumn,

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from chainzrule.service.artifact.card import Feature, NumericFeature
+from chainzrule.service.artifact.features import Feature, NumericFeature
 from chainzrule.training.data.errors import DataError
 
 NOISE_SHARE = 0.1  # of the standard deviation, where nobody declared a noise

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import Feature, NumericFeature, Task
+from chainzrule.service.artifact.features import Feature, NumericFeature
+from chainzrule.service.artifact.interface import Task
 from chainzrule.training.data.columns import LONGEST_TEXT, CategoricalColumn, Column, Role, blank_to_gap, read_column
 from chainzrule.training.data.dataset import Dataset, Rows
 from chainzrule.training.data.errors import DataError

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import MAX_SCORES, Task
+from chainzrule.service.artifact.interface import MAX_SCORES, Task
 from chainzrule.training.data.columns import CategoricalColumn, NumericColumn, Role, read_column
 from chainzrule.training.data.errors import DataError
 from chainzrule.training.data.noise import NOISE_SHARE, spacing_problem

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from chainzrule.service.artifact.card import Task
+from chainzrule.service.artifact.interface import Task
 from chainzrule.training.nn.fitted import FittedModel
 from chainzrule.training.nn.jacobian import forward_mode, hidden_weights, output_side
 from chainzrule.training.nn.layers import PolynomialLayer

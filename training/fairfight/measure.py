@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from chainzrule.service.artifact.card import Task
+from chainzrule.service.artifact.interface import Task
 from chainzrule.training.fairfight.problems import Problem
 from chainzrule.training.fitting.loop import Batch
 from chainzrule.training.fitting.losses import task_loss

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import Calibration, NoiseCalibration
+from chainzrule.service.artifact.evidence import Calibration, NoiseCalibration
 from chainzrule.service.stability.link import Link
 from chainzrule.service.stability.measures import Diagnosis, diagnose
 from chainzrule.training.measure.reliability import auroc, brier_skill, calibration_error, reliability, uncertain_error

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from chainzrule.service.artifact.card import Reference, Task
+from chainzrule.service.artifact.evidence import Reference
+from chainzrule.service.artifact.interface import Task
 from chainzrule.service.stability.link import link_of
 from chainzrule.service.stability.measures import diagnose
 from chainzrule.service.stability.reference import make_reference

@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from chainzrule.service.artifact.card import Task
+from chainzrule.service.artifact.interface import Task
 from chainzrule.training.columns import Columns
 from chainzrule.training.nn.jacobian import input_jacobian
 from chainzrule.training.nn.layers import PolynomialLayer

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from chainzrule.service.artifact.card import Task
+from chainzrule.service.artifact.interface import Task
 
 
 def fisher_penalty(

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from chainzrule.service.artifact.card import Task
+from chainzrule.service.artifact.interface import Task
 from chainzrule.training.nn.jacobian import hidden_weights
 from chainzrule.training.nn.network import Network, Propagation
 from chainzrule.training.penalties.accumulated import accumulated_penalties

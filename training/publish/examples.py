@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import CategoricalFeature, Example, Feature, Layout
+from chainzrule.service.artifact.evidence import Example
+from chainzrule.service.artifact.features import CategoricalFeature, Feature, Layout
 from chainzrule.training.data.dataset import Dataset
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import Golden, Tensor
+from chainzrule.service.artifact.evidence import Golden
 from chainzrule.service.artifact.store import graph_file
+from chainzrule.service.artifact.tensor import Tensor
 from chainzrule.service.runtime.bounds import golden_bounds
 from chainzrule.service.runtime.graph import Execution, Graph
 from chainzrule.training.columns import Columns

@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import Baseline, Feature, GraphFile, ModelCard, Provenance, Reference, Role
+from chainzrule.service.artifact.card import GraphFile, ModelCard, Role
+from chainzrule.service.artifact.evidence import Baseline, Provenance, Reference
+from chainzrule.service.artifact.features import Feature
 from chainzrule.service.artifact.store import describe_graph, publish
 from chainzrule.service.runtime.graph import runtime_version
 from chainzrule.service.runtime.selfcheck import accept

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import NumericFeature
+from chainzrule.service.artifact.features import NumericFeature
 from chainzrule.training.data.dataset import Dataset, Rows
 from chainzrule.training.data.fingerprint import fingerprint_arrays
 from chainzrule.training.data.noise import default_noise

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 
-from chainzrule.service.artifact.card import Distribution
+from chainzrule.service.artifact.evidence import Distribution
 
 
 def percentile(value: float, known: Distribution) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chainzrule.service.api.answers import Row, prediction_rows
-from chainzrule.service.artifact.card import Distribution
+from chainzrule.service.artifact.evidence import Distribution
 from chainzrule.service.serving.runs import inputs_of
 from chainzrule.service.stability.outputs import Inputs
 from chainzrule.service.stability.verdict import Thresholds

@@ -10,7 +10,7 @@ import pytest
 from onnx.utils import Extractor
 
 from chainzrule.service.api.schemas import SensitivityAnswer
-from chainzrule.service.artifact.card import Distribution, Reference
+from chainzrule.service.artifact.evidence import Distribution, Reference
 from tests.answers import assert_same
 from tests.artifacts import CLASSIFIER, CUBIC, Toy, numeric
 from tests.service.conftest import Serving

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import Task
+from chainzrule.service.artifact.interface import Task
 from chainzrule.service.stability.link import Binary, Classification, Link, link_of, margins, softmax_gradient
 from chainzrule.service.stability.lone.link import read_levels, read_many_labels, read_two_labels
 

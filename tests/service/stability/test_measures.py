@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from chainzrule.service.artifact.card import Task
+from chainzrule.service.artifact.interface import Task
 from chainzrule.service.stability import measures
 from chainzrule.service.stability.link import link_of
 from chainzrule.service.stability.measures import Diagnosis

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from chainzrule.service.artifact.card import Task
+from chainzrule.service.artifact.interface import Task
 from chainzrule.service.stability.link import link_of
 from chainzrule.service.stability.montecarlo import Tally
 

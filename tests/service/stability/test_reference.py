@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import Distribution
+from chainzrule.service.artifact.evidence import Distribution
 from chainzrule.service.stability.link import link_of
 from chainzrule.service.stability.measures import diagnose
 from chainzrule.service.stability.reference import distribution, make_reference, percentiles, tail_ratio

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from chainzrule.service.artifact.card import Distribution, Reference, Task
+from chainzrule.service.artifact.evidence import Distribution, Reference
+from chainzrule.service.artifact.interface import Task
 from chainzrule.service.stability.link import Link, link_of
 from chainzrule.service.stability.measures import Diagnosis
 from chainzrule.service.stability.verdict import REASONS, Thresholds, Verdicts, judge, rules_of, unstable_share

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from chainzrule.service.artifact.card import Distribution, Reference
+from chainzrule.service.artifact.evidence import Distribution, Reference
 from chainzrule.service.stability.window import Window
 
 

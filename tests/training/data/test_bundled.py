@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
-from chainzrule.service.artifact.card import CategoricalFeature, NumericFeature
+from chainzrule.service.artifact.features import CategoricalFeature, NumericFeature
 from chainzrule.training.data.bundled import BUNDLED, bundled_dataset
 from chainzrule.training.data.errors import DataError
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chainzrule.service.artifact.card import CategoricalFeature, NumericFeature
+from chainzrule.service.artifact.features import CategoricalFeature, NumericFeature
 from chainzrule.training.data.columns import read_column
 from chainzrule.training.data.errors import DataError
 from chainzrule.training.data.features import MISSING, describe, encode

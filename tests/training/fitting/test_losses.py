@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from chainzrule.service.artifact.card import Task
+from chainzrule.service.artifact.interface import Task
 from chainzrule.training.fitting.losses import task_loss
 
 

@@ -6,7 +6,8 @@ import torch
 from sklearn import metrics
 from sklearn.dummy import DummyClassifier
 
-from chainzrule.service.artifact.card import Role, Task
+from chainzrule.service.artifact.card import Role
+from chainzrule.service.artifact.interface import Task
 from chainzrule.training.data.dataset import Rows
 from chainzrule.training.errors import DivergenceError
 from chainzrule.training.measure.outputs import (

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chainzrule.service.artifact.card import Example, ModelCard
+from chainzrule.service.artifact.card import ModelCard
+from chainzrule.service.artifact.evidence import Example
 from chainzrule.service.artifact.store import read_artifact
 from chainzrule.training.data.table import table_dataset
 from chainzrule.training.publish.examples import examples

@@ -3,7 +3,9 @@ import base64
 import numpy as np
 import torch
 
-from chainzrule.service.artifact.card import Feature, Layout, NumericFeature, Role, Tensor
+from chainzrule.service.artifact.card import Role
+from chainzrule.service.artifact.features import Feature, Layout, NumericFeature
+from chainzrule.service.artifact.tensor import Tensor
 from chainzrule.training.columns import Columns
 from chainzrule.training.nn.fitted import FittedModel
 from chainzrule.training.publish.golden import golden, synthetic_rows

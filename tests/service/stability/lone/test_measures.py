@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import Distribution, Reference, Task
+from chainzrule.service.artifact.evidence import Distribution, Reference
+from chainzrule.service.artifact.interface import Task
 from chainzrule.service.stability.link import link_of
 from chainzrule.service.stability.lone.measures import MAX_SCORES, diagnose_row
 from chainzrule.service.stability.lone.reference import percentile

@@ -1,0 +1,58 @@
+"""The features that a model takes, as its caller sends them."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from chainzrule.service.artifact.part import CardPart, Label
+
+
+class NumericFeature(CardPart):
+    """A number in its own unit. The graph standardises it with `mean` and `std`."""
+
+    kind: Literal["numeric"] = "numeric"
+    name: Label
+    unit: str | None = None
+    mean: float
+    std: float = Field(gt=0)
+    low: float = Field(description="smallest value seen in training")
+    high: float = Field(description="largest value seen in training")
+    noise: float = Field(ge=0, description="one standard deviation of measurement noise, in the feature's unit")
+    fill: float | None = Field(default=None, description="stands in for a gap; absent where training saw none")
+    monotone: Literal["increasing", "decreasing"] | None = Field(
+        default=None,
+        description="what the value, or the second of two labels' probability, is declared to do as the feature rises",
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low > self.high:
+            raise ValueError("low is above high")
+        return self
+
+
+class CategoricalFeature(CardPart):
+    """One of `levels`; the service encodes it one-hot, in the card's order."""
+
+    kind: Literal["categorical"] = "categorical"
+    name: Label
+    levels: tuple[Label, ...] = Field(min_length=2)
+    fill: Label | None = Field(default=None, description="the level that stands for a gap")
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.levels)) != len(self.levels):
+            raise ValueError("levels repeat")
+        if self.fill is not None and self.fill not in self.levels:
+            raise ValueError("fill is not one of the levels")
+        return self
+
+
+Feature = Annotated[NumericFeature | CategoricalFeature, Field(discriminator="kind")]
+
+
+class Layout(CardPart):
+    """An image's shape. The card then has one numeric feature, which describes every pixel, row by row."""
+
+    height: int = Field(ge=1, le=4096)
+    width: int = Field(ge=1, le=4096)

@@ -1,0 +1,116 @@
+"""What a model is: what goes into it, what comes out, and by which method its stability is obtained."""
+
+from collections.abc import Iterator
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from chainzrule.service.artifact.features import CategoricalFeature, Feature, Layout, NumericFeature
+from chainzrule.service.artifact.part import CardPart, Label
+
+MAX_SCORES = 64
+MAX_PROBED_COLUMNS = 4096  # without derivatives of its own, a row costs two further rows a column
+
+Task = Literal["classification", "regression", "ordinal"]
+Method = Literal["analytic", "finite_difference", "monte_carlo"]
+
+
+class Differences(CardPart):
+    """Central differences, which the service takes with two further rows a column."""
+
+    step: float = Field(gt=0, le=1, description="how far to go each way, in standard deviations of the feature")
+
+
+class Draws(CardPart):
+    """Noise draws, the same for every row."""
+
+    count: int = Field(ge=64, le=2**16, multiple_of=2, description="a row; every second is its predecessor's opposite")
+    seed: int = Field(ge=0, lt=2**32)
+
+
+class Interface(CardPart):
+    """What a model takes and gives. With its graphs it is all that the model needs to run and to be measured."""
+
+    task: Task
+    method: Method = Field(
+        description="how stability is obtained: by exact derivatives in the graphs, by differences, by drawing noise"
+    )
+    differences: Differences | None = Field(default=None, description="of method finite_difference")
+    draws: Draws | None = Field(default=None, description="of method monte_carlo")
+    target: str = Field(description="name of what is predicted")
+    target_unit: str | None = None
+    features: tuple[Feature, ...] = Field(min_length=1)
+    layout: Layout | None = None
+    labels: tuple[Label, ...] = ()
+
+    @model_validator(mode="after")
+    def _features_are_distinct(self) -> Self:
+        names = [feature.name for feature in self.features]
+        if len(set(names)) != len(names):
+            raise ValueError("feature names repeat")
+        if self.layout and not (len(names) == 1 and isinstance(self.features[0], NumericFeature)):
+            raise ValueError("an image card has one numeric feature, which describes every pixel")
+        return self
+
+    @model_validator(mode="after")
+    def _labels_fit_the_task(self) -> Self:
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError("labels repeat")
+        least = {"classification": 2, "ordinal": 3, "regression": 0}[self.task]
+        if len(self.labels) < least or (self.task == "regression" and self.labels):
+            raise ValueError(f"a {self.task} card cannot have {len(self.labels)} labels")
+        if self.scores > MAX_SCORES:
+            raise ValueError(f"more than {MAX_SCORES} scores")
+        return self
+
+    @model_validator(mode="after")
+    def _method_can_be_used(self) -> Self:
+        """Checks that the method has its settings, and that the service can run the further rows that it takes."""
+        if (self.differences is None) == (self.method == "finite_difference"):
+            raise ValueError("differences belong to the method finite_difference")
+        if (self.draws is None) == (self.method == "monte_carlo"):
+            raise ValueError("draws belong to the method monte_carlo")
+        if self.method == "analytic":
+            return self
+        if self.width > MAX_PROBED_COLUMNS:
+            raise ValueError(f"the method {self.method} takes at most {MAX_PROBED_COLUMNS} columns")
+        if self.task == "ordinal":
+            raise ValueError(f"an ordinal card cannot have the method {self.method}")
+        if any(isinstance(feature, CategoricalFeature) for feature in self.features):
+            raise ValueError(f"the method {self.method} takes numeric features only")
+        return self
+
+    @model_validator(mode="after")
+    def _monotone_effects_are_defined(self) -> Self:
+        declared = any(isinstance(feature, NumericFeature) and feature.monotone for feature in self.features)
+        if declared and (self.layout or (self.task == "classification" and len(self.labels) > 2)):
+            raise ValueError("a monotone effect is one on a value, or on the second of two labels; images have none")
+        return self
+
+    @property
+    def scores(self) -> int:
+        """The number of scores S: K for classification, K - 1 for ordinal, 1 for regression."""
+        return {"classification": len(self.labels), "ordinal": len(self.labels) - 1, "regression": 1}[self.task]
+
+    @property
+    def width(self) -> int:
+        """The number of graph inputs D: a numeric feature takes one, a categorical one as many as it has levels."""
+        if self.layout:
+            return self.layout.height * self.layout.width
+        return sum(1 if isinstance(feature, NumericFeature) else len(feature.levels) for feature in self.features)
+
+    def score_names(self) -> list[str]:
+        """Returns what each score stands for: a label, exceeding a level, or the target."""
+        if self.task == "ordinal":
+            return [f"> {label}" for label in self.labels[:-1]]
+        return list(self.labels) or [self.target]
+
+    def inputs(self) -> Iterator[NumericFeature | CategoricalFeature]:
+        """Yields the features as the caller sends them: those of the card, or one for every pixel of an image."""
+        if self.layout is None:
+            yield from self.features
+            return
+        pixel = self.features[0]
+        for row in range(self.layout.height):
+            for column in range(self.layout.width):
+                yield pixel.model_copy(update={"name": f"{pixel.name}_{row}_{column}"})
