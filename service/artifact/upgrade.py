@@ -39,7 +39,9 @@ def upgraded(text: bytes, steps: Sequence[Step] = STEPS) -> bytes:
     for number in range(version, newest):
         try:
             document = {**steps[number - 1](document), "schema_version": number + 1}
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        except ArtifactError:
+            raise
+        except Exception as error:  # nothing has checked yet that the document is what a step expects
             message = f"is no sound card of schema_version {number}: it cannot be upgraded ({type(error).__name__})"
             raise ArtifactError(message, "card.json") from None
     return json.dumps(document).encode()

@@ -6,10 +6,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import ModelCard
+from chainzrule.service.artifact.evidence import Golden
+from chainzrule.service.artifact.interface import Interface
 from chainzrule.service.artifact.store import graph_file
 from chainzrule.service.errors import ArtifactError
 from chainzrule.service.runtime.graph import Execution, Graph, Shape
+from chainzrule.service.runtime.tensors import to_array
 
 Floats = NDArray[np.float64]
 
@@ -31,7 +33,7 @@ class Boxes(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """What is guaranteed of the scores that the model graph gives anywhere in the boxes; each (rows, S).
+    """What is guaranteed of the scores that the model graph gives anywhere in the boxes, each (rows, S).
 
     Attributes:
         lower: the scores' least values.
@@ -52,17 +54,28 @@ class BoundsGraph:
     It runs on the CPU, whatever the model runs on: it is in float64.
     """
 
-    def __init__(self, card: ModelCard, noise: Floats, content: bytes, threads: int) -> None:
-        """Keep the verified bytes; `noise` (D,) is one noise sigma of every column."""
-        self._card = card
+    def __init__(
+        self, interface: Interface, noise: Floats, content: bytes, threads: int, golden: Golden | None = None
+    ) -> None:
+        """Keeps the graph's bytes until they are needed.
+
+        Args:
+            interface: the model's.
+            noise: (D,) one noise sigma of every column.
+            content: the graph's verified bytes.
+            threads: threads that one run may use.
+            golden: rows whose bounds the graph must reproduce when it is opened; None where there are none yet.
+        """
+        self._interface = interface
         self._noise = noise
+        self._golden = golden
         self._content = content
         self._execution = Execution("cpu", threads)
         self._graph: Graph | None = None
         self._opening = threading.Lock()
 
     def open(self) -> Graph:
-        """The graph, checked.
+        """Returns the graph, opened and checked once.
 
         Raises:
             ArtifactError: it cannot be loaded, has other inputs or outputs than a bounds graph, or does not reproduce
@@ -77,15 +90,14 @@ class BoundsGraph:
             return self._graph
 
     def run(self, boxes: Boxes) -> Bounds:
-        """Bound the scores over boxes; raises `ArtifactError` as `open` does."""
+        """Bounds the scores over boxes; raises `ArtifactError` as `open` does."""
         return bound(self.open(), boxes)
 
     def _check_signature(self, graph: Graph) -> None:
-        card = self._card
-        wide, each = ("tensor(double)", (card.width,)), ("tensor(double)", (card.scores,))
+        wide, each = ("tensor(double)", (self._interface.width,)), ("tensor(double)", (self._interface.scores,))
         inputs: dict[str, tuple[str, Shape]] = {"low": wide, "high": wide}
         outputs: dict[str, tuple[str, Shape]] = {"lower": each, "upper": each}
-        if card.task == "classification":
+        if self._interface.task == "classification":
             inputs["label"] = ("tensor(int64)", ())
             outputs |= {"margin_lower": each, "margin_upper": each}
         for found, expected in ((graph.inputs, inputs), (graph.outputs, outputs)):
@@ -94,10 +106,9 @@ class BoundsGraph:
                 raise ArtifactError(f"must have {', '.join(expected)}, of the card's shapes", graph.name)
 
     def _check_golden(self, graph: Graph) -> None:
-        golden = self._card.golden
-        assert golden.bounds is not None  # the card has both or neither
-        features = np.frombuffer(golden.features.raw, dtype="<f4").reshape(golden.features.shape)
-        expected = np.frombuffer(golden.bounds.raw, dtype="<f4").reshape(golden.bounds.shape)
+        if self._golden is None or self._golden.bounds is None:
+            return
+        features, expected = to_array(self._golden.features), to_array(self._golden.bounds)
         gap = np.abs(golden_bounds(graph, features, self._noise) - expected)
         # `not <=` also catches NaN.
         if not (gap <= TOLERANCE * np.abs(expected).max() + np.finfo(np.float32).tiny).all():
@@ -105,7 +116,7 @@ class BoundsGraph:
 
 
 def bound(graph: Graph, boxes: Boxes) -> Bounds:
-    """Run a bounds graph."""
+    """Runs a bounds graph."""
     inputs: dict[str, NDArray[np.generic]] = {"low": boxes.low, "high": boxes.high}
     if "label" in graph.inputs:
         inputs["label"] = boxes.label
@@ -115,7 +126,7 @@ def bound(graph: Graph, boxes: Boxes) -> Bounds:
 
 
 def golden_bounds(graph: Graph, features: NDArray[np.float32], noise: Floats) -> Floats:
-    """(rows, 2, S) the scores' bounds within a tenth of a noise sigma of golden rows, (rows, D)."""
+    """Returns (rows, 2, S) the scores' bounds within a tenth of a noise sigma of golden rows, (rows, D)."""
     middle, radius = features.astype(np.float64), 0.1 * noise
     found = bound(graph, Boxes(middle - radius, middle + radius, np.zeros(len(middle), np.int64)))
     return np.stack([found.lower, found.upper], axis=1)

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import ModelCard, Role
+from chainzrule.service.artifact.card import Role
+from chainzrule.service.artifact.interface import Interface
 from chainzrule.service.artifact.store import graph_file
 from chainzrule.service.runtime.graph import Execution, Graph
 from chainzrule.service.runtime.probe import Probe
@@ -29,7 +30,7 @@ class Model:
         probe: measures by further rows, where the graphs have no derivatives; else None.
     """
 
-    def __init__(self, interface: ModelCard, graphs: Mapping[Role, bytes], execution: Execution) -> None:
+    def __init__(self, interface: Interface, graphs: Mapping[Role, bytes], execution: Execution) -> None:
         """Opens the graphs; `selfcheck.load` also makes sure that they are what a card says.
 
         Raises:

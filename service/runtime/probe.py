@@ -1,12 +1,12 @@
-"""Models whose graph has no derivatives: their stability is found by running further rows."""
+"""Finds the stability of models whose graph has no derivatives, by running further rows."""
 
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import ModelCard
 from chainzrule.service.artifact.features import NumericFeature
+from chainzrule.service.artifact.interface import Interface
 from chainzrule.service.runtime.graph import Graph
 from chainzrule.service.runtime.rows import RowEncoder
 from chainzrule.service.stability.differences import central_differences
@@ -33,27 +33,27 @@ class Probed(NamedTuple):
 
 
 class Probe:
-    """Measures by the card's method.
+    """Measures by the interface's method: differences or draws.
 
     Attributes:
         rows: further rows that one row takes.
     """
 
-    def __init__(self, card: ModelCard, encoder: RowEncoder, graph: Graph) -> None:
-        self._link = link_of(card.task, card.scores)
+    def __init__(self, interface: Interface, encoder: RowEncoder, graph: Graph) -> None:
+        self._link = link_of(interface.task, interface.scores)
         self._graph = graph
         self._noise = encoder.noise
         self._columns = encoder.ranges.columns
         self._draws: NoiseDraws | None = None
-        if card.draws is not None:
-            self._draws = NoiseDraws(encoder.noise, card.draws.count, card.draws.seed)
-            self.rows = card.draws.count
-        elif card.differences is not None:
-            std = [feature.std for feature in card.inputs() if isinstance(feature, NumericFeature)]
-            self._steps = (card.differences.step * np.array(std)).astype(np.float32)
+        if interface.draws is not None:
+            self._draws = NoiseDraws(encoder.noise, interface.draws.count, interface.draws.seed)
+            self.rows = interface.draws.count
+        elif interface.differences is not None:
+            std = [feature.std for feature in interface.inputs() if isinstance(feature, NumericFeature)]
+            self._steps = (interface.differences.step * np.array(std)).astype(np.float32)
             self.rows = 2 * len(std)
         else:
-            raise ValueError(f"a card of method {card.method} has nothing to probe with")
+            raise ValueError(f"an interface of method {interface.method} has nothing to probe with")
 
     def measure(self, features: Matrix, noise_scale: Floats) -> Probed:
         """Measure rows, (rows, D), at multiples of the noise, (rows,)."""

@@ -1,4 +1,4 @@
-"""Rows as callers send them, to one float32 matrix as the graph takes it; every refusal names its place."""
+"""Turns rows as callers send them into one float32 matrix as the graph takes it; every refusal names its place."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import ModelCard
 from chainzrule.service.artifact.features import CategoricalFeature, NumericFeature
+from chainzrule.service.artifact.interface import Interface
 from chainzrule.service.errors import InvalidInput
 from chainzrule.service.stability.ranges import Ranges
 
@@ -17,7 +17,7 @@ _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 class RowEncoder:
-    """Encodes rows for one card.
+    """Encodes rows for one model.
 
     Attributes:
         names: the features in the order in which list rows give them.
@@ -28,11 +28,11 @@ class RowEncoder:
         noise: (D,) one noise sigma of each column; 0 in one-hot blocks.
     """
 
-    def __init__(self, card: ModelCard) -> None:
-        self._features = tuple(card.inputs())
+    def __init__(self, interface: Interface) -> None:
+        self._features = tuple(interface.inputs())
         self._by_name = {feature.name: feature for feature in self._features}
         self.names = tuple(feature.name for feature in self._features)
-        self.width = card.width
+        self.width = interface.width
         self._plain = all(isinstance(feature, NumericFeature) and feature.fill is None for feature in self._features)
         self._numeric = all(isinstance(feature, NumericFeature) for feature in self._features)
         numeric: list[NumericFeature] = []
@@ -54,20 +54,20 @@ class RowEncoder:
             np.array(columns, dtype=np.int64),
             [feature.low for feature in numeric],
             [feature.high for feature in numeric],
-            card.width,
-            pooled=card.layout is not None,
+            interface.width,
+            pooled=interface.layout is not None,
         )
-        self.noise = np.zeros(card.width)
+        self.noise = np.zeros(interface.width)
         self.noise[self.ranges.columns] = [feature.noise for feature in numeric]
 
     def encode(self, instances: Sequence[Any] | NDArray[np.float64]) -> Matrix:
-        """Encode rows, each a list in the card's order or an object by feature name, or all of them as a matrix.
+        """Encode rows, each a list in the order of `names` or an object by feature name, or all of them as a matrix.
 
         Returns:
             (rows, D) float32, finite.
 
         Raises:
-            InvalidInput: anything that is not exactly a row of this card.
+            InvalidInput: anything that is not exactly a row of this model.
         """
         if isinstance(instances, np.ndarray):
             if self._numeric and instances.shape[1] == self.width and _fits_float32(instances):

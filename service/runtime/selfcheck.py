@@ -5,12 +5,12 @@ from numpy.typing import NDArray
 
 from chainzrule.service.artifact.card import ModelCard, Role
 from chainzrule.service.artifact.store import Artifact
-from chainzrule.service.artifact.tensor import Tensor
 from chainzrule.service.errors import ArtifactError
 from chainzrule.service.runtime.bounds import BoundsGraph
 from chainzrule.service.runtime.graph import Execution, Graph
 from chainzrule.service.runtime.model import Model
 from chainzrule.service.runtime.parity import require_parity
+from chainzrule.service.runtime.tensors import to_array
 
 # Largest difference from the golden rows, relative to the largest magnitude among all rows. Processors and
 # ONNX Runtime versions differ in the order of float32 sums, by about 1e-6; a wrong weight by far more.
@@ -47,7 +47,8 @@ def open_bounds(artifact: Artifact, model: Model) -> BoundsGraph | None:
     """Returns what certifies a model version, still unopened; None where it has no bounds graph."""
     if "bounds" not in artifact.graphs:
         return None
-    return BoundsGraph(artifact.card, model.rows.noise, artifact.graphs["bounds"], model.execution.threads)
+    card, content = artifact.card, artifact.graphs["bounds"]
+    return BoundsGraph(card, model.rows.noise, content, model.execution.threads, card.golden)
 
 
 def accept(artifact: Artifact) -> None:
@@ -60,7 +61,7 @@ def accept(artifact: Artifact) -> None:
 
 def golden_features(card: ModelCard) -> NDArray[np.float32]:
     """(rows, D) the card's synthetic rows; also what a model is warmed up with."""
-    return _array(card.golden.features)
+    return to_array(card.golden.features)
 
 
 def parity_rows(model: Model, card: ModelCard) -> NDArray[np.float32]:
@@ -124,7 +125,7 @@ def _check_golden(model: Model, card: ModelCard) -> None:
         graph = model.graphs["jacobian" if name == "jacobian" and "jacobian" in model.graphs else "model"]
         rounded = card.method == "finite_difference" and name != "scores"
         tolerance = DIFFERENCES_TOLERANCE if rounded else GOLDEN_TOLERANCE
-        expected = _array(getattr(golden, name))
+        expected = to_array(getattr(golden, name))
         scale = np.abs(expected).max()
         # `not <=` also catches NaN.
         if not (np.abs(values - expected) <= tolerance * scale + np.finfo(np.float32).tiny).all():
@@ -134,7 +135,3 @@ def _check_golden(model: Model, card: ModelCard) -> None:
         return
     if not (np.abs(outputs.probabilities - shares) <= GOLDEN_TOLERANCE).all():
         raise ArtifactError("its probabilities are not those of its scores", model.graphs["model"].name)
-
-
-def _array(tensor: Tensor) -> NDArray[np.float32]:
-    return np.frombuffer(tensor.raw, dtype="<f4").reshape(tensor.shape).astype(np.float32)

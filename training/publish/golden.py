@@ -6,9 +6,9 @@ from numpy.typing import NDArray
 
 from chainzrule.service.artifact.evidence import Golden
 from chainzrule.service.artifact.store import graph_file
-from chainzrule.service.artifact.tensor import Tensor
 from chainzrule.service.runtime.bounds import golden_bounds
 from chainzrule.service.runtime.graph import Execution, Graph
+from chainzrule.service.runtime.tensors import to_tensor
 from chainzrule.training.columns import Columns
 from chainzrule.training.nn.fitted import FittedModel
 
@@ -25,12 +25,12 @@ def golden(model: FittedModel, seed: int, bounds: bytes | None = None) -> Golden
     x = torch.from_numpy(features)
     shift = model.mean_shift(x)
     return Golden(
-        features=_tensor(features),
-        scores=_tensor(model.scores(x).numpy()),
-        covariance=_tensor(model.covariance(x).numpy()),
-        jacobian=_tensor(model.jacobian(x).numpy()),
-        mean_shift=None if shift is None else _tensor(shift.numpy()),
-        bounds=None if bounds is None else _tensor(_bounds(model, features, bounds)),
+        features=to_tensor(features),
+        scores=to_tensor(model.scores(x).numpy()),
+        covariance=to_tensor(model.covariance(x).numpy()),
+        jacobian=to_tensor(model.jacobian(x).numpy()),
+        mean_shift=None if shift is None else to_tensor(shift.numpy()),
+        bounds=None if bounds is None else to_tensor(_bounds(model, features, bounds)),
     )
 
 
@@ -56,7 +56,3 @@ def has_bounds(model: FittedModel, seed: int, bounds: bytes) -> bool:
 def _bounds(model: FittedModel, features: NDArray[np.float32], bounds: bytes) -> NDArray[np.float64]:
     graph = Graph(bounds, graph_file("bounds"), Execution("cpu", threads=1))
     return golden_bounds(graph, features, model.columns.noise)
-
-
-def _tensor(values: NDArray[np.floating]) -> Tensor:
-    return Tensor.from_bytes(values.shape, np.ascontiguousarray(values, dtype="<f4").tobytes())

@@ -7,12 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chainzrule.service.artifact.card import ModelCard
-from chainzrule.service.artifact.evidence import Example
 from chainzrule.service.artifact.store import read_artifact
 from chainzrule.training.data.table import table_dataset
 from chainzrule.training.publish.examples import examples
-from tests.artifacts import CLASSIFIER, MIXED
 
 ROOT = Path(__file__).parents[3]
 
@@ -57,23 +54,3 @@ def test_the_shipped_digits_show_one_of_each_from_the_test_images() -> None:
     )
     known = {image.tobytes() for image in images.reshape(-1, 784)}
     assert all(np.array(example.features, dtype=np.uint8).tobytes() in known for example in card.examples)
-
-
-@pytest.mark.parametrize(("example", "said"), [
-    (Example(label="never", features=(1.0, 2.0)), "a label that the card lacks"),
-    (Example(label="yes", features=(1.0,)), "must have 2 features"),
-    (Example(label="yes", features=(1.0, "2")), "does not fit weight"),
-])  # fmt: skip
-def test_a_card_whose_examples_do_not_fit_is_refused(example: Example, said: str) -> None:
-    content = CLASSIFIER.card().model_dump() | {"examples": [example.model_dump()]}
-    with pytest.raises(ValueError, match=said):
-        ModelCard.model_validate(content)
-
-
-def test_a_level_that_a_feature_lacks_is_refused() -> None:
-    card = MIXED.card()
-    values = [feature.levels[0] if feature.kind == "categorical" else 1.0 for feature in card.inputs()]
-    ModelCard.model_validate(card.model_dump() | {"examples": [{"features": values}]})
-    wrong = ["none of them" if isinstance(value, str) else value for value in values]
-    with pytest.raises(ValueError, match="does not fit"):
-        ModelCard.model_validate(card.model_dump() | {"examples": [{"features": wrong}]})

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainzrule.service.artifact.card import parse_card
-from chainzrule.service.artifact.tensor import Tensor
+from chainzrule.service.artifact.card import ORDER, ModelCard, parse_card
+from chainzrule.service.artifact.evidence import Evidence, Example
+from chainzrule.service.artifact.interface import Interface
 from chainzrule.service.errors import ArtifactError
-from tests.artifacts import CLASSIFIER, IMAGE, MIXED, ORDINAL, REGRESSION, Toy, tensor
+from tests.artifacts import CLASSIFIER, MIXED, Toy, tensor
+from tests.processes import ROOT
 
 Content = dict[str, Any]
 
@@ -60,6 +62,10 @@ def zeros(*shape: int) -> Content:
     return tensor(np.zeros(shape)).model_dump()
 
 
+def probed(card: Content) -> None:
+    card |= {"method": "monte_carlo", "draws": {"count": 512, "seed": 0}}
+
+
 FAULTS: list[tuple[str, Callable[[Content], None], str]] = [
     ("no schema version", drop("schema_version"), "card.json.schema_version"),
     ("unknown schema version", change("schema_version", value=2), "schema_version 2 is unknown; this service reads 1"),
@@ -99,6 +105,7 @@ FAULTS: list[tuple[str, Callable[[Content], None], str]] = [
     ),
     ("layout without height", change("layout", value={"height": 0, "width": 2}), "card.json.layout.height"),
     ("one graph", drop("graphs", "jacobian"), "graphs must hold model and jacobian"),
+    ("graphs of a method without derivatives", probed, "graphs of the method monte_carlo are model alone"),
     ("unknown graph", change("graphs", "more", value={}), "card.json.graphs"),
     ("path as graph", change("graphs", "../model", value={"sha256": "0" * 64, "opset": 20}), "card.json.graphs"),
     ("short hash", change("graphs", "model", "sha256", value="abc"), "card.json.graphs.model.sha256"),
@@ -170,7 +177,7 @@ def test_numbers_beyond_any_float_are_refused() -> None:
     assert "features.0.numeric.std" in str(refusal(text.encode()))
 
 
-def test_categories() -> None:
+def test_a_fault_of_a_category_is_refused_without_its_value() -> None:
     for path, value, said in (
         (("levels",), ["only"], "levels"),
         (("levels",), ["a", "a"], "levels repeat"),
@@ -182,25 +189,46 @@ def test_categories() -> None:
         assert said in str(refusal(json.dumps(card).encode()))
 
 
-def test_the_width_and_the_scores_follow_from_the_card() -> None:
-    widths = {
-        toy.name: (toy.card().width, toy.card().scores) for toy in (CLASSIFIER, ORDINAL, REGRESSION, MIXED, IMAGE)
-    }
-    assert widths == {"toy": (2, 3), "graded": (2, 3), "amount": (2, 1), "mixed": (7, 3), "image": (6, 3)}
-    assert MIXED.card().score_names() == ["no", "yes", "maybe"]
-    assert ORDINAL.card().score_names() == ["> one", "> two", "> three"]
-    assert REGRESSION.card().score_names() == ["target"]
+@pytest.mark.parametrize(("example", "said"), [
+    (Example(label="never", features=(1.0, 2.0)), "a label that the card lacks"),
+    (Example(label="yes", features=(1.0,)), "must have 2 features"),
+    (Example(label="yes", features=(1.0, "2")), "does not fit weight"),
+])  # fmt: skip
+def test_a_card_whose_examples_do_not_fit_is_refused(example: Example, said: str) -> None:
+    content = CLASSIFIER.card().model_dump() | {"examples": [example.model_dump()]}
+    with pytest.raises(ValueError, match=said):
+        ModelCard.model_validate(content)
 
 
-def test_a_card_cannot_be_changed() -> None:
+def test_a_level_that_a_feature_lacks_is_refused() -> None:
+    card = MIXED.card()
+    values = [feature.levels[0] if feature.kind == "categorical" else 1.0 for feature in card.inputs()]
+    ModelCard.model_validate(card.model_dump() | {"examples": [{"features": values}]})
+    wrong = ["none of them" if isinstance(value, str) else value for value in values]
+    with pytest.raises(ValueError, match="does not fit"):
+        ModelCard.model_validate(card.model_dump() | {"examples": [{"features": wrong}]})
+
+
+@pytest.mark.parametrize("name", ["breast-cancer", "diabetes", "digits"])
+def test_a_card_is_written_as_it_was_read(name: str) -> None:
+    text = (ROOT / "models" / name / "1" / "card.json").read_bytes()
+    assert parse_card(text).model_dump_json(indent=1, exclude_none=True).encode() + b"\n" == text
+
+
+def test_fields_come_in_one_order_whatever_is_left_out() -> None:
+    assert set(ORDER) == set(ModelCard.model_fields)
     card = CLASSIFIER.card()
-    with pytest.raises(ValueError, match="frozen"):
-        card.name = "other"
-    with pytest.raises(ValueError, match="frozen"):
-        card.features[0].noise = 1.0  # type: ignore[union-attr]
+    assert list(card.model_dump()) == list(card.model_dump(mode="json")) == list(ORDER)
+    assert list(card.model_dump(exclude={"golden", "features"})) == [
+        name for name in ORDER if name not in ("golden", "features")
+    ]
 
 
-def test_tensors_keep_every_bit() -> None:
-    values = np.array([[1.0, -0.0], [3.4e38, 1e-45]], dtype="<f4")
-    found = Tensor.model_validate_json(tensor(values).model_dump_json())
-    np.testing.assert_array_equal(np.frombuffer(found.raw, "<f4").reshape(found.shape), values)
+def test_a_card_is_made_of_an_interface_and_evidence() -> None:
+    card = CLASSIFIER.card()
+    interface = Interface.model_validate({name: getattr(card, name) for name in Interface.model_fields})
+    evidence = Evidence.model_validate({name: getattr(card, name) for name in Evidence.model_fields})
+    made = ModelCard(**dict(interface), **dict(evidence), name=card.name, version=card.version, graphs=card.graphs)
+    assert made == card
+    assert (interface.width, interface.scores) == (card.width, card.scores)
+    assert not set(Interface.model_fields) & set(Evidence.model_fields)
