@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from chainzrule.service.errors import ServiceError
-from chainzrule.training.adopt.adopt import AdoptionReport, Order, adopt
+from chainzrule.training.adopt.adopt import AdoptionReport, adopt
 from chainzrule.training.data.errors import DataError
 from chainzrule.training.errors import AdoptionError, TrainingError
 
@@ -24,19 +24,17 @@ def main(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     try:
         report = adopt(
-            Order(
-                file=options.model,
-                data=options.data,
-                target=options.target,
-                name=options.name,
-                models=options.models,
-                expected=options.expected,
-                task=options.task,
-                labels=options.labels,
-                noise={column: _number(column, value) for column, value in map(_pair, options.noise)},
-                units=dict(map(_pair, options.unit)),
-                seed=options.seed,
-            )
+            options.model,
+            data=options.data,
+            target=options.target,
+            name=options.name,
+            models=options.models,
+            expected=options.expected,
+            task=options.task,
+            labels=options.labels,
+            noise={column: _number(column, value) for column, value in map(_pair, options.noise)},
+            units=dict(map(_pair, options.unit)),
+            seed=options.seed,
         )
     except (TrainingError, DataError, ServiceError) as error:
         print(f"error: {'; '.join(str(error).splitlines())}", file=sys.stderr)

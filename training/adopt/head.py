@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from chainzrule.service.artifact.interface import MAX_SCORES, Task
-from chainzrule.training.adopt.source import OUTPUT, Builder, Source, attribute, prune
+from chainzrule.training.adopt.graph import attribute, copied, prune
+from chainzrule.training.adopt.source import OUTPUT, Source
 from chainzrule.training.errors import AdoptionError
+from chainzrule.training.onnxwriter import NodeWriter, Value
 
 LEAST = 1e-7  # of a probability, so that its logarithm is finite
 ROUNDING = 1e-5  # a sum of float32 shares may be a little over 1
@@ -35,7 +37,11 @@ class Head:
 
 
 def meaning(task: Task, answer: Matrix) -> Meaning:
-    """What the answer to the sample's rows, (rows, columns), is: numbers that are chances in every row are taken so.
+    """Returns what the answer to the sample's rows is: numbers that are probabilities in every row are taken as such.
+
+    Args:
+        task: the sample's.
+        answer: (rows, columns).
 
     Raises:
         AdoptionError: a shape that does not fit the task.
@@ -57,35 +63,38 @@ def meaning(task: Task, answer: Matrix) -> Meaning:
 
 
 def add_head(source: Source, kind: Meaning, columns: int) -> Head:
-    """The graph with its head, from an answer of so many columns."""
-    model = onnx.ModelProto()
-    model.CopyFrom(source.graph)
-    build = Builder(model, "head")
-    answer = build.reshape(OUTPUT, -1, columns)
+    """Returns the source's graph with its head; the answer has so many columns."""
+    model = copied(source.graph)
+    writer = NodeWriter("head_", "float")
+    answer = writer.value(OUTPUT).reshape(-1, columns)
     labels = max(columns, 2)
     if kind == "value":
-        build.add("Identity", [answer], "scores")
+        writer.node("Identity", answer, output="scores")
         how = "the model's output"
     elif kind == "scores":
-        build.add("MatMul", [answer, build.constant(_centring(columns))], "scores")
-        build.add("Softmax", ["scores"], "probabilities", axis=1)
+        scores = writer.node("MatMul", answer, _centring(writer, columns), output="scores")
+        writer.node("Softmax", scores, axis=1, output="probabilities")
         how = "the model's output, less its mean over the labels"
     else:
-        how = _of_probabilities(build, answer, columns)
+        how = _add_probabilities(writer, model, answer, columns)
     S = 1 if kind == "value" else labels
     outputs = [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", S])]
     if kind != "value":
         outputs.append(helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", labels]))
-    model.graph.node.extend(build.nodes)
+    writer.append_to(model)
     del model.graph.output[:]
     model.graph.output.extend(outputs)
     prune(model)
     return Head(model, outputs, how)
 
 
-def _of_probabilities(build: Builder, answer: str, columns: int) -> str:
-    """Scores from where the probabilities were made, if that can be seen, else from their logarithms."""
-    made = {output: node for node in build.model.graph.node for output in node.output}
+def _add_probabilities(writer: NodeWriter, model: onnx.ModelProto, answer: Value, columns: int) -> str:
+    """Adds both outputs: scores from what the probabilities were made of, if that can be seen, else their logarithms.
+
+    Returns:
+        Where the scores come from, in words.
+    """
+    made = {output: node for node in model.graph.node for output in node.output}
 
     def maker(name: str) -> onnx.NodeProto | None:
         node = made.get(name)
@@ -98,33 +107,32 @@ def _of_probabilities(build: Builder, answer: str, columns: int) -> str:
     if pair is not None and len(pair.input) == 2:
         node = maker(pair.input[1])
         rest = maker(pair.input[0])
-        if rest is None or rest.op_type != "Sub" or node is None or node.output[0] not in rest.input[1]:
+        if rest is None or rest.op_type != "Sub" or maker(rest.input[1]) is not node:
             node = None
     if columns == 1:
-        rest_name = build.add("Sub", [build.constant(1.0), answer])
-        answer = build.add("Concat", [rest_name, answer], axis=1)
+        answer = writer.node("Concat", 1.0 - answer, answer, axis=1)
     # Not Clip, whose bounds are inputs only from opset 11: converters of scikit-learn's models write 9.
-    build.add("Max", [build.add("Min", [answer, build.constant(1.0)]), build.constant(0.0)], "probabilities")
+    writer.node("Max", answer.least(1.0), 0.0, output="probabilities")
     if node is not None and node.op_type == "Softmax" and columns > 1:
-        logits = build.reshape(node.input[0], -1, columns)
-        build.add("MatMul", [logits, build.constant(_centring(columns))], "scores")
+        logits = writer.value(node.input[0]).reshape(-1, columns)
+        writer.node("MatMul", logits, _centring(writer, columns), output="scores")
         return "the softmax's own input, less its mean over the labels"
     if node is not None and node.op_type == "Sigmoid" and (columns == 1 or pair is not None):
-        logit = build.reshape(node.input[0], -1, 1)
-        build.add("MatMul", [logit, build.constant([[-0.5, 0.5]])], "scores")
+        logit = writer.value(node.input[0]).reshape(-1, 1)
+        writer.node("MatMul", logit, _centring(writer, 1), output="scores")
         return "half of the logistic function's own input, for and against"
-    floored = build.add("Max", [answer, build.constant(LEAST)])
-    logarithm = build.add("Log", [floored])
-    build.add("MatMul", [logarithm, build.constant(_centring(max(columns, 2)))], "scores")
+    logarithm = writer.node("Log", answer.most(LEAST))
+    writer.node("MatMul", logarithm, _centring(writer, max(columns, 2)), output="scores")
     return f"logarithms of the probabilities, of {LEAST:g} at least, less their mean over the labels"
 
 
 def _normalises(node: onnx.NodeProto) -> bool:
-    """Whether it divides shares by their sum, which changes nothing behind what sums to 1 already."""
+    """Returns whether it divides shares by their sum, which changes nothing behind what sums to 1 already."""
     return node.op_type == "Normalizer" and attribute(node, "norm", b"MAX") == b"L1"
 
 
-def _centring(columns: int) -> NDArray[np.float64]:
+def _centring(writer: NodeWriter, columns: int) -> Value:
+    """Returns the matrix that takes a row's mean off it; of one column it makes half of it, against and for."""
     if columns == 1:
-        return np.array([[-0.5, 0.5]])
-    return np.eye(columns) - 1.0 / columns
+        return writer.constant(np.array([[-0.5, 0.5]], np.float32))
+    return writer.constant((np.eye(columns) - 1.0 / columns).astype(np.float32))

@@ -1,25 +1,22 @@
 """Someone else's ONNX file, as a plain graph: one float32 matrix in, one float tensor out, labels by name."""
 
 import hashlib
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import onnx.compose
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
+from chainzrule.training.adopt.graph import attribute, prune
+from chainzrule.training.adopt.lowering import lower
 from chainzrule.training.errors import AdoptionError
+from chainzrule.training.onnxwriter import NodeWriter
 
 OLDEST_OPSET = 9
-DOMAINS = {"": "ai.onnx", "ai.onnx.ml": "ai.onnx.ml"}
 PREFIX = "source_"
 INPUT, OUTPUT = "features", "answer"
-
-Matrix = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class Source:
         labels: the classes that the file names, in the order of the answer's columns; empty where it names none.
         producer: what the file says it was made by.
         original: the names of the file's own input and of the output that `answer` stands for.
-        shape: of the file's own input behind the batch.
+        shape: the shape of the file's own input behind the batch.
     """
 
     content: bytes
@@ -46,7 +43,7 @@ class Source:
 
     @property
     def sha256(self) -> str:
-        """Of the file."""
+        """The file's hash."""
         return hashlib.sha256(self.content).hexdigest()
 
     @property
@@ -55,38 +52,8 @@ class Source:
         return {node.op_type for node in self.graph.graph.node}
 
 
-class Builder:
-    """Adds nodes to a graph under names of its own."""
-
-    def __init__(self, model: onnx.ModelProto, prefix: str) -> None:
-        self.model = model
-        self._prefix = prefix
-        self.nodes: list[onnx.NodeProto] = []
-        self._count = 0
-
-    def constant(self, values: Any, kind: Any = np.float32) -> str:
-        """The name of a new initialiser."""
-        name = self._name()
-        self.model.graph.initializer.append(numpy_helper.from_array(np.array(values, dtype=kind, order="C"), name))
-        return name
-
-    def add(self, kind: str, inputs: Sequence[str], output: str | None = None, **attributes: Any) -> str:
-        """The name of a new node's output."""
-        output = output or self._name()
-        self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
-        return output
-
-    def reshape(self, value: str, *shape: int) -> str:
-        """A reshaped tensor; one -1 stands for the batch."""
-        return self.add("Reshape", [value, self.constant(shape, np.int64)])
-
-    def _name(self) -> str:
-        self._count += 1
-        return f"{self._prefix}_{self._count}"
-
-
 def read_source(path: Path) -> Source:
-    """Read a file and make its graph plain.
+    """Reads a file and makes its graph plain.
 
     Raises:
         AdoptionError: names the operator, shape or type that stands in the way, and what to do.
@@ -105,45 +72,33 @@ def read_source(path: Path) -> Source:
     model = onnx.compose.add_prefix(model, PREFIX)
     name, shape = _input(model)
     answer, labels = _answer(model)
-    width = int(np.prod(shape))
+    _make_plain(model, name, shape, answer)
+    producer = " ".join(part for part in (model.producer_name, model.producer_version) if part) or "unknown"
+    return Source(content, model, int(np.prod(shape)), labels, producer, (_own(name), _own(answer)), shape)
+
+
+def _make_plain(model: onnx.ModelProto, name: str, shape: tuple[int, ...], answer: str) -> None:
+    """Puts one float32 matrix in front of the input `name` and one float32 tensor behind `answer`."""
     graph = model.graph
-    front = Builder(model, "front")
-    value = INPUT
+    front, back = NodeWriter("front_", "float"), NodeWriter("back_", "float")
+    value = front.value(INPUT)
     if _kind(graph.input[0]) == TensorProto.DOUBLE:
-        value = front.add("Cast", [value], to=TensorProto.DOUBLE)
-    front.add("Reshape", [value, front.constant((-1, *shape), np.int64)], name)
-    back = Builder(model, "back")
-    back.add("Cast", [answer], OUTPUT, to=TensorProto.FLOAT)
-    nodes = [*front.nodes, *(plain for node in graph.node for plain in _plain(model, node)), *back.nodes]
+        value = value.cast(TensorProto.DOUBLE)
+    front.node("Reshape", value, front.constant(np.array((-1, *shape), np.int64)), output=name)
+    back.node("Cast", back.value(answer), to=TensorProto.FLOAT, output=OUTPUT)
+    own = list(graph.node)
     del graph.node[:], graph.input[:], graph.output[:], graph.value_info[:]
-    graph.node.extend(nodes)
-    graph.input.append(helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", width]))
+    front.append_to(model)
+    for node in own:
+        lowered = lower(node)
+        if lowered is None:
+            graph.node.append(node)
+        else:
+            lowered.append_to(model)
+    back.append_to(model)
+    graph.input.append(helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", int(np.prod(shape))]))
     graph.output.append(helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, None))
     prune(model)
-    producer = " ".join(part for part in (model.producer_name, model.producer_version) if part) or "unknown"
-    return Source(content, model, width, labels, producer, (_own(name), _own(answer)), shape)
-
-
-def prune(model: onnx.ModelProto) -> None:
-    """Drop the nodes and initialisers that no output needs."""
-    graph = model.graph
-    needed = {output.name for output in graph.output}
-    kept = []
-    for node in reversed(graph.node):
-        if needed & set(node.output):
-            kept.append(node)
-            needed |= set(node.input) | {
-                name for item in node.attribute if item.HasField("g") for part in item.g.node for name in part.input
-            }
-    weights = [weight for weight in graph.initializer if weight.name in needed]
-    del graph.node[:], graph.initializer[:]
-    graph.node.extend(reversed(kept))
-    graph.initializer.extend(weights)
-
-
-def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
-    """An attribute of a node."""
-    return next((helper.get_attribute_value(item) for item in node.attribute if item.name == name), default)
 
 
 def _check_domains(model: onnx.ModelProto) -> None:
@@ -161,6 +116,7 @@ def _check_domains(model: onnx.ModelProto) -> None:
 
 
 def _input(model: onnx.ModelProto) -> tuple[str, tuple[int, ...]]:
+    """Returns the name of the one input and its shape behind the batch."""
     weights = {weight.name for weight in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in weights]
     if len(inputs) != 1:
@@ -192,7 +148,7 @@ def _input(model: onnx.ModelProto) -> tuple[str, tuple[int, ...]]:
 
 
 def _answer(model: onnx.ModelProto) -> tuple[str, tuple[str, ...]]:
-    """The tensor that says it all, and the labels that the file names."""
+    """Returns the name of the one float output, and the labels that the file names."""
     graph = model.graph
     outputs = {value.name: value for value in graph.output}
     floats: list[str] = []
@@ -224,6 +180,7 @@ def _answer(model: onnx.ModelProto) -> tuple[str, tuple[str, ...]]:
 
 
 def _labels(node: onnx.NodeProto) -> tuple[str, ...]:
+    """Returns the labels that a classifier's or a ZipMap's attributes name."""
     for name in ("classlabels_int64s", "classlabels_strings", "classlabels_ints"):
         found = attribute(node, name)
         if found:
@@ -231,59 +188,11 @@ def _labels(node: onnx.NodeProto) -> tuple[str, ...]:
     return ()
 
 
-def _plain(model: onnx.ModelProto, node: onnx.NodeProto) -> list[onnx.NodeProto]:
-    """The node in operators that have a derivative, where there are such."""
-    lower = LOWERINGS.get(node.op_type) if node.domain == "ai.onnx.ml" else None
-    build = Builder(model, f"plain_{node.output[-1]}")
-    return build.nodes if lower is not None and lower(build, node) else [node]
-
-
-def _scaler(build: Builder, node: onnx.NodeProto) -> bool:
-    offset, scale = attribute(node, "offset", [0.0]), attribute(node, "scale", [1.0])
-    centred = build.add("Sub", [node.input[0], build.constant(offset)])
-    build.add("Mul", [centred, build.constant(scale)], node.output[0])
-    return True
-
-
-def _linear_classifier(build: Builder, node: onnx.NodeProto) -> bool:
-    """Softmax, and the logistic function of opposite scores; others stay as they are."""
-    kind = attribute(node, "post_transform", b"NONE")
-    intercepts = np.array(attribute(node, "intercepts", []))
-    coefficients = np.array(attribute(node, "coefficients"))
-    if len(intercepts) < 2 or kind not in (b"SOFTMAX", b"LOGISTIC"):
-        return False
-    W = coefficients.reshape(len(intercepts), -1)
-    if kind == b"LOGISTIC":
-        if len(W) != 2 or not (np.array_equal(W[0], -W[1]) and intercepts[0] == -intercepts[1]):
-            return False
-        W, intercepts = W / 2, intercepts / 2
-    scores = build.add("MatMul", [node.input[0], build.constant(W.T)])
-    shifted = build.add("Add", [scores, build.constant(intercepts)])
-    build.add("Softmax", [shifted], node.output[1], axis=1)
-    return True
-
-
-def _linear_regressor(build: Builder, node: onnx.NodeProto) -> bool:
-    if attribute(node, "post_transform", b"NONE") != b"NONE":
-        return False
-    targets = attribute(node, "targets", 1)
-    W = np.array(attribute(node, "coefficients")).reshape(targets, -1)
-    product = build.add("MatMul", [node.input[0], build.constant(W.T)])
-    build.add("Add", [product, build.constant(attribute(node, "intercepts", [0.0] * targets))], node.output[0])
-    return True
-
-
-LOWERINGS: dict[str, Callable[[Builder, onnx.NodeProto], bool]] = {
-    "Scaler": _scaler,
-    "LinearClassifier": _linear_classifier,
-    "LinearRegressor": _linear_regressor,
-}
-
-
 def _kind(value: onnx.ValueInfoProto) -> int:
+    """Returns a tensor's type as one of `TensorProto`'s; 0 for what is no tensor."""
     return int(value.type.tensor_type.elem_type) if value.type.HasField("tensor_type") else 0
 
 
 def _own(name: str) -> str:
-    """A tensor's name in the file."""
+    """Returns a tensor's name in the file."""
     return name.removeprefix(PREFIX)

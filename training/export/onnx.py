@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from chainzrule.service.artifact.card import Role, Task
+from chainzrule.service.artifact.card import Role
+from chainzrule.service.artifact.interface import Task
 from chainzrule.training.bounds.graph import bounds_graph
 from chainzrule.training.export.graphs import Folded, fold
 from chainzrule.training.nn.fitted import FittedModel

@@ -1,0 +1,81 @@
+"""What an adopted model's card knows of it: measured on the sample through the graphs that will be served."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainzrule.service.artifact.evidence import Adoption, Calibration, Evidence, Golden, Provenance
+from chainzrule.service.artifact.features import NumericFeature
+from chainzrule.service.runtime.model import Model
+from chainzrule.service.runtime.tensors import to_tensor
+from chainzrule.service.stability.measures import Diagnosis, join
+from chainzrule.service.stability.reference import make_reference
+from chainzrule.training.measure.calibration import DRAWS, NOISE_SCALES, compared, sample, simulate
+from chainzrule.training.measure.quality import of_labels, of_regression
+
+CALIBRATED_ROWS = 200
+GOLDEN_ROWS = 4
+CHUNK = 64  # rows that are measured at a time
+
+Matrix = NDArray[np.float32]
+
+
+def gather_evidence(
+    model: Model, x: Matrix, y: NDArray[np.generic], seed: int, provenance: Provenance, adoption: Adoption
+) -> Evidence:
+    """Measures a model on a sample of rows.
+
+    Args:
+        model: the interface with the graphs that will be served.
+        x: (rows, D) the sample.
+        y: (rows,) the true labels as indices, or values.
+        seed: of golden rows and calibration.
+        provenance: where the artifact comes from.
+        adoption: where the model comes from.
+    """
+    scores = model.score(x).astype(np.float64)
+    outside = np.asarray(model.rows.ranges.outside(x).any(axis=1))
+    quality = (
+        of_labels(y.astype(np.int64), scores)
+        if model.link.has_labels
+        else of_regression(y.astype(np.float64), scores[:, 0])
+    )
+    return Evidence(
+        reference=make_reference(model.link, _measured(model, x), outside, out_of_fold=False),
+        quality=quality,
+        calibration=_calibration(model, x, seed),
+        golden=_golden(model, seed),
+        provenance=provenance,
+        adoption=adoption,
+    )
+
+
+def _measured(model: Model, x: Matrix, noise_scale: float = 1.0) -> Diagnosis:
+    """Returns the measures of rows at a multiple of the noise."""
+    parts = np.split(x, range(CHUNK, len(x), CHUNK))
+    return join([model.diagnose(part, np.full(len(part), noise_scale))[1] for part in parts])
+
+
+def _calibration(model: Model, x: Matrix, seed: int) -> Calibration:
+    chosen = x[sample(len(x), x.shape[1], CALIBRATED_ROWS, seed)]
+    # The verdicts' own draws are not those that they are held against.
+    truth = simulate(model.link, model.score, chosen, model.rows.noise, seed + 1)
+    stated = [_measured(model, chosen, scale) for scale in NOISE_SCALES]
+    return compared(model.link, model.score(chosen), stated, *truth, seed=seed + 1, draws=DRAWS)
+
+
+def _golden(model: Model, seed: int) -> Golden:
+    """Draws synthetic rows around the columns' means, inside their ranges; the model itself says what they give."""
+    features = [feature for feature in model.interface.features if isinstance(feature, NumericFeature)]
+    mean, std, low, high = (
+        np.array([getattr(feature, name) for feature in features]) for name in ("mean", "std", "low", "high")
+    )
+    drawn = mean + std * np.random.default_rng(seed).standard_normal((GOLDEN_ROWS, len(features)))
+    x = np.clip(drawn.astype(np.float32), low.astype(np.float32), high.astype(np.float32))
+    outputs = model.predict(x, np.ones(GOLDEN_ROWS))
+    assert outputs.covariance is not None  # `predict` leaves nothing out
+    return Golden(
+        features=to_tensor(x),
+        scores=to_tensor(outputs.scores),
+        covariance=to_tensor(outputs.covariance),
+        jacobian=to_tensor(model.differentiate(x)),
+    )
