@@ -66,6 +66,14 @@ def describe_graph(content: bytes, opset: int) -> GraphFile:
     return GraphFile(sha256=hashlib.sha256(content).hexdigest(), opset=opset)
 
 
+def require_model_name(name: str) -> None:
+    """Raises `ArtifactError` where no model can have this name, as one that would lead out of the repository."""
+    if not _NAME.fullmatch(name):
+        raise ArtifactError(
+            "a model name has 1 to 64 letters, digits, '.', '_' or '-' and starts with a letter or digit"
+        )
+
+
 def list_versions(root: Path) -> list[StoredVersion]:
     """All version directories below `root`, newest version of every model first; other entries are passed over.
 
@@ -134,10 +142,7 @@ def publish(
     Returns:
         The new version directory.
     """
-    if not _NAME.fullmatch(name):
-        raise ArtifactError(
-            "a model name has 1 to 64 letters, digits, '.', '_' or '-' and starts with a letter or digit"
-        )
+    require_model_name(name)
     home = root / name
     home.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=".publishing-", dir=home))

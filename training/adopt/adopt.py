@@ -11,11 +11,17 @@ import onnx
 from chainzrule.service.artifact.card import ModelCard
 from chainzrule.service.artifact.evidence import Adoption, Provenance
 from chainzrule.service.artifact.interface import Interface, Task
-from chainzrule.service.artifact.store import describe_graph, publish
+from chainzrule.service.artifact.store import describe_graph, publish, require_model_name
 from chainzrule.service.runtime.graph import Execution, runtime_version
 from chainzrule.service.runtime.model import Model
 from chainzrule.service.runtime.selfcheck import accept
-from chainzrule.training.adopt.comparison import TOLERANCE, compare_expected, largest_difference, plain_answer
+from chainzrule.training.adopt.comparison import (
+    TOLERANCE,
+    compare_expected,
+    largest_difference,
+    plain_answer,
+    require_finite,
+)
 from chainzrule.training.adopt.evidence import gather_evidence
 from chainzrule.training.adopt.graph import opened, opset, parameter_count, serialise
 from chainzrule.training.adopt.head import Head, add_head, meaning
@@ -76,6 +82,7 @@ def adopt(
         DataError, ConfigError, RepositoryError: the sample or the repository cannot be used.
         ArtifactError: the service would refuse the artifact.
     """
+    require_model_name(name)
     with reserved(models, name):
         source = read_source(file)
         sample = read_sample(data, target, task, noise or {}, units or {})
@@ -90,8 +97,7 @@ def adopt(
         head = add_head(source, kind, answer.shape[1])
         scores = opened(head.graph)
         served = scores.run(sample.x)
-        if not all(np.isfinite(output).all() for output in served.values()):
-            raise AdoptionError("the model's answers to the sample are not all finite; look for outliers in it")
+        require_finite(*served.values())
         kept = served["probabilities" if kind == "probabilities" else "scores"][:, -answer.shape[1] :]
         difference = largest_difference(kept, answer) if kind != "scores" else 0.0
         given = None if expected is None else compare_expected(expected, known, served)

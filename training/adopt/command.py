@@ -20,7 +20,7 @@ METHODS = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command; returns the exit code, 2 for a model or data that cannot be used."""
+    """Runs the command and returns its exit code, 2 for a model or data that cannot be used."""
     options = parser().parse_args(arguments)
     try:
         report = adopt(
@@ -32,8 +32,8 @@ def main(arguments: Sequence[str]) -> int:
             expected=options.expected,
             task=options.task,
             labels=options.labels,
-            noise={column: _number(column, value) for column, value in map(_pair, options.noise)},
-            units=dict(map(_pair, options.unit)),
+            noise={column: _number(column, value) for column, value in _pairs("--noise", options.noise)},
+            units=dict(_pairs("--unit", options.unit)),
             seed=options.seed,
         )
     except (TrainingError, DataError, ServiceError) as error:
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command's arguments."""
+    """Returns the parser of the command's arguments."""
     command = argparse.ArgumentParser(
         prog="python -m training adopt",
         description="Publish an ONNX model that was trained elsewhere, with a card measured on a sample of rows.",
@@ -81,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def summary(report: AdoptionReport, models: Path) -> Iterator[str]:
-    """What an adoption came to, line by line."""
+    """Yields the lines that say what an adoption came to."""
     card = report.card
     yield f"{card.name} version {card.version}: {card.task}, method {card.method} ({METHODS[card.method]})"
     yield from (f"  note: {note}" for note in report.notes)
@@ -93,11 +93,13 @@ def summary(report: AdoptionReport, models: Path) -> Iterator[str]:
     yield f"  published to {report.path}; serve it with:\n    python -m service --models {models}"
 
 
-def _pair(argument: str) -> tuple[str, str]:
-    column, mark, value = argument.rpartition("=")
-    if not mark:
-        raise AdoptionError(f"{argument}: give it as COLUMN=VALUE")
-    return column, value
+def _pairs(option: str, arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yields each COLUMN=VALUE as its two parts."""
+    for argument in arguments:
+        column, mark, value = argument.rpartition("=")
+        if not mark:
+            raise AdoptionError(f"{option} {argument}: give it as COLUMN=VALUE")
+        yield column, value
 
 
 def _number(column: str, value: str) -> float:

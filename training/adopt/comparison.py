@@ -24,11 +24,17 @@ def largest_difference(found: NDArray[np.floating], expected: NDArray[np.floatin
     return float(gap / max(1.0, np.abs(expected).max()))
 
 
+def require_finite(*answers: NDArray[np.floating]) -> None:
+    """Raises `AdoptionError` where a number is infinite or none."""
+    if not all(np.isfinite(answer).all() for answer in answers):
+        raise AdoptionError("the model's answers to the sample are not all finite; look for outliers in it")
+
+
 def plain_answer(source: Source, x: Matrix) -> Matrix:
     """Returns the plain graph's answer to rows, (rows, columns), once it is the file's own.
 
     Raises:
-        AdoptionError: the file cannot be run as it is, or the plain graph answers otherwise.
+        AdoptionError: the file cannot be run as it is, an answer is not finite, or the plain graph answers otherwise.
     """
     plain = opened(source.graph).run(x)[OUTPUT].reshape(len(x), -1)
     original = onnx.load_from_string(source.content)
@@ -42,6 +48,7 @@ def plain_answer(source: Source, x: Matrix) -> Matrix:
     except Exception as error:  # ONNX Runtime's errors share no other base
         raise AdoptionError(f"ONNX Runtime cannot run the file as it is ({type(error).__name__}: {error})") from None
     own = np.asarray(own, np.float32).reshape(len(x), -1)
+    require_finite(own)
     if own.shape != plain.shape or not largest_difference(plain, own) <= TOLERANCE:
         raise AdoptionError("the graph made plain does not answer as the file does; please report the model")
     return plain

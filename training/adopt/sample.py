@@ -25,10 +25,13 @@ class Sample:
     """Rows in the model's order of columns.
 
     Attributes:
+        task: what the target is, guessed or asked for.
+        target: its column.
+        features: the columns as a card describes them.
         x: (rows, D).
         y: (rows,) indices into `labels`, or float32.
         labels: of the target, in its own order; empty for a regression.
-        fingerprint: sha256 of the table.
+        fingerprint: the table's sha256.
     """
 
     task: Task
@@ -43,12 +46,12 @@ class Sample:
 def read_sample(
     path: Path, target: str, task: Task | None, noise: Mapping[str, float], units: Mapping[str, str]
 ) -> Sample:
-    """Read a table whose columns, but for the target, are the model's inputs in their order.
+    """Reads a table whose columns, but for the target, are the model's inputs in their order.
 
     Raises:
-        AdoptionError: a column that is no number or has gaps, or no such target.
-        DataError: the file cannot be read, or the target is none.
-        ConfigError: noise for a column that there is not.
+        AdoptionError: a column or the target has gaps, or there is no such target.
+        DataError: the file cannot be read, or a column is no measurement.
+        ConfigError: noise is declared for a column that there is not.
     """
     frame = read_table(path)
     if target not in frame.columns:

@@ -1,4 +1,4 @@
-"""Is a model smooth on its sample, and which step do its differences want?"""
+"""Whether a model is smooth on its sample, and which step suits its differences."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,11 +14,9 @@ Floats = NDArray[np.float64]
 STEPS = (0.1, 0.03, 0.01, 0.003)  # standard deviations of a feature
 ROWS = 64
 KINKED = 0.1  # share of rows that may lie at a kink
-AGREEMENT = 0.05  # of a row's derivative at a step with that at half of it
-EXPLAINED = (
-    0.5  # of the change that noise makes, root mean square, which a smooth model's derivative leaves unexplained
-)
-FLOOR = 0.1  # of the batch's largest: rows whose derivative vanishes are held to it
+AGREEMENT = 0.05  # a smooth model's derivative differs from that at half the step by no more
+EXPLAINED = 0.5  # a smooth model's derivative misses no more of what noise does, root mean square
+FLOOR = 0.1  # of the batch's largest derivative: rows whose own vanishes are held to it
 
 
 @dataclass(frozen=True)
@@ -26,9 +24,10 @@ class Step:
     """The best step, and what speaks for it.
 
     Attributes:
-        step: in standard deviations.
-        disagreement: of the derivative with that at half the step, relative to the row's; 9 of 10 rows are better.
-        unexplained: share of the scores' change under one noise sigma that the derivative misses, root mean square.
+        step: how far differences go each way, in standard deviations.
+        disagreement: how far the derivative differs from that at half the step, relative to the row's largest; nine
+            rows in ten are better.
+        unexplained: the share of the scores' change under one noise sigma that the derivative misses, root mean square.
     """
 
     step: float
@@ -42,7 +41,15 @@ class Step:
 
 
 def choose_step(scores: Callable[[Matrix], Matrix], x: Matrix, std: Floats, noise: Floats, seed: int) -> Step:
-    """Try steps on rows, (rows, D), of a model's scores."""
+    """Returns the step at which differences agree best with those at half of it.
+
+    Args:
+        scores: (rows, D) -> (rows, S).
+        x: (rows, D) rows to try it on.
+        std: (D,) standard deviations of the columns.
+        noise: (D,) one noise sigma of each.
+        seed: of the noise that the derivative has to explain.
+    """
     columns = np.arange(x.shape[1])
 
     def derivative(step: float) -> Floats:
@@ -63,7 +70,7 @@ def choose_step(scores: Callable[[Matrix], Matrix], x: Matrix, std: Floats, nois
 
 
 def disagreement(found: NDArray[np.floating], expected: NDArray[np.floating]) -> Floats:
-    """(rows,) largest difference of (rows, S, D) derivatives, relative to the row's largest or the batch's floor."""
+    """Returns (rows,) how far (rows, S, D) derivatives differ at most, relative to the row's largest or the floor."""
     scale = np.abs(expected).max(axis=(1, 2))
     scale = np.maximum(scale, FLOOR * scale.max())
     gap = np.abs(found.astype(np.float64) - expected).max(axis=(1, 2))
@@ -71,7 +78,7 @@ def disagreement(found: NDArray[np.floating], expected: NDArray[np.floating]) ->
 
 
 def half_jumps(scores: Callable[[Matrix], Matrix], x: Matrix, steps: Matrix) -> Floats:
-    """(rows, S, D) half of what the difference to the right exceeds that to the left by, in absolute value.
+    """Returns (rows, S, D) half of what the difference to the right exceeds that to the left by, in absolute value.
 
     Large at a kink: where a rectifier is at 0 or the largest of a window is tied. Derivatives there may be anything
     between the two.

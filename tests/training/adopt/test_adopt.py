@@ -1,4 +1,7 @@
-"""Six real models, trained here in seconds by other libraries: adopted, served, and held against those libraries."""
+"""Six real models, trained here in seconds by other libraries: adopted, served, and held against those libraries.
+
+Behind them, what adoption refuses by itself, tried with small graphs.
+"""
 
 import json
 import warnings
@@ -25,8 +28,11 @@ from sklearn.preprocessing import StandardScaler
 
 from chainzrule.service.artifact.store import read_artifact
 from chainzrule.service.runtime.rows import RowEncoder
+from chainzrule.training.adopt.adopt import adopt
 from chainzrule.training.adopt.command import main
+from chainzrule.training.errors import AdoptionError, RepositoryError
 from tests.service.conftest import serve
+from tests.training.adopt.graphs import model
 
 Floats = NDArray[np.float64]
 Predict = Callable[[NDArray[np.float32]], Floats]
@@ -262,3 +268,114 @@ def test_another_librarys_answers_are_refused(
     assert code == 2
     assert "answers otherwise" in capsys.readouterr().err
     assert not (tmp_path / "models" / "other").exists()
+
+
+@pytest.mark.anyio
+async def test_the_reference_is_what_the_service_then_measures(adopted: Adopted) -> None:
+    reference = read_artifact(adopted.root / adopted.name / "1").card.reference
+    rows = adopted.subject.frame.drop(columns="target").to_numpy(np.float32)
+    assert reference.rows == len(rows)
+    async with serve(adopted.root, measured_share=1) as client:
+        answer = await client.post("/predict", json={"instances": rows.tolist()})
+    stability = [row["stability"] for row in answer.json()["predictions"]]
+    for name in ("volatility", "gradient_norm", "flip_probability"):
+        distribution = getattr(reference, name)
+        if distribution is not None:
+            assert distribution.mean == pytest.approx(np.mean([row[name] for row in stability]), rel=1e-5)
+
+
+X = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+CURVE = ("t = Tanh (x) y = MatMul (t, W)", "float[batch,3] x", "float[batch,1] y")
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> dict[str, Any]:
+    """The arguments of an adoption of a small regression, which names the file, the sample and the repository."""
+    graph = model(*CURVE, {"W": np.ones((3, 1), np.float32)})
+    (tmp_path / "model.onnx").write_bytes(graph.SerializeToString())
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    frame.assign(y=np.tanh(X).sum(axis=1)).to_csv(tmp_path / "sample.csv", index=False)
+    return {
+        "file": tmp_path / "model.onnx",
+        "data": tmp_path / "sample.csv",
+        "target": "y",
+        "name": "curve",
+        "models": tmp_path / "models",
+    }
+
+
+def test_the_report_is_of_what_was_published(given: dict[str, Any]) -> None:
+    for version in ("1", "2"):
+        report = adopt(**given, noise={"a": 0.5}, units={"b": "m"}, seed=3)
+        assert report.path == given["models"] / "curve" / version
+        assert report.card == read_artifact(report.path).card
+        assert report.notes == ()
+    card = report.card
+    assert (card.name, card.version, card.task, card.method) == ("curve", "2", "regression", "analytic")
+    features = card.model_dump()["features"]
+    assert features[0]["noise"] == 0.5
+    assert [feature["unit"] for feature in features] == [None, "m", None]
+    assert card.provenance.seed == 3
+    assert card.provenance.training_rows == card.reference.rows == 40
+    assert card.provenance.parameters >= 3
+    assert card.adoption is not None
+    assert card.adoption.expected_difference is None
+    assert card.adoption.obtained["source_library"] == "not compared: no --expected was given"
+    assert "not_better" not in card.adoption.obtained
+    assert card.provenance.config_sha256 == card.adoption.source_sha256
+
+
+def test_why_it_is_no_better_method_is_in_the_card(given: dict[str, Any]) -> None:
+    graph = model(CURVE[0].replace("Tanh", "Sin"), *CURVE[1:], {"W": np.ones((3, 1), np.float32)})
+    given["file"].write_bytes(graph.SerializeToString())
+    report = adopt(**given)
+    assert report.card.method == "finite_difference"
+    assert report.card.adoption is not None
+    (note,) = report.notes
+    assert report.card.adoption.obtained["not_better"] == note
+    assert note == "no exact derivative: operator Sin has no derivative here"
+
+
+def test_scores_are_told_from_probabilities_by_the_sample(given: dict[str, Any]) -> None:
+    graph = model("y = MatMul (x, W)", "float[batch,3] x", "float[batch,3] y", {"W": np.eye(3, dtype=np.float32)})
+    given["file"].write_bytes(graph.SerializeToString())
+    frame = pd.read_csv(given["data"]).assign(y=X.argmax(axis=1))
+    frame.to_csv(given["data"], index=False)
+    card = adopt(**given).card
+    assert card.labels == ("0", "1", "2")
+    assert card.quality["accuracy"] == 1.0
+    assert card.adoption is not None
+    assert card.adoption.source_difference == 0.0
+    assert card.adoption.obtained["scores"] == "the model's output, less its mean over the labels"
+
+
+def test_a_sample_of_other_columns_is_refused(given: dict[str, Any]) -> None:
+    pd.read_csv(given["data"]).drop(columns="b").to_csv(given["data"], index=False)
+    with pytest.raises(AdoptionError) as caught:
+        adopt(**given)
+    assert str(caught.value) == (
+        "the sample has 2 columns beside the target, the model's input [3] takes 3; give the columns that it was "
+        "trained on, in their order"
+    )
+    assert not (given["models"] / "curve").exists()
+
+
+@pytest.mark.parametrize("kind", ["no number", "an infinite score behind finite probabilities"])
+def test_answers_that_are_not_finite_are_refused(given: dict[str, Any], kind: str) -> None:
+    graph = model(CURVE[0].replace("Tanh", "Log"), *CURVE[1:], {"W": np.ones((3, 1), np.float32)})
+    if kind != "no number":
+        mask = np.array([0, 0, -np.inf], np.float32)
+        graph = model("h = Add (x, mask) y = Softmax (h)", CURVE[1], "float[batch,3] y", {"mask": mask})
+        pd.read_csv(given["data"]).assign(y=X.argmax(axis=1)).to_csv(given["data"], index=False)
+    given["file"].write_bytes(graph.SerializeToString())
+    with pytest.raises(AdoptionError) as caught:
+        adopt(**given)
+    assert str(caught.value) == "the model's answers to the sample are not all finite; look for outliers in it"
+    assert not (given["models"] / "curve").exists()
+
+
+def test_nothing_is_read_where_nothing_can_be_written(given: dict[str, Any]) -> None:
+    given["models"].write_text("a file")
+    given["file"].unlink()
+    with pytest.raises(RepositoryError, match="no model can be written there"):
+        adopt(**given)
