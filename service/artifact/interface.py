@@ -99,12 +99,6 @@ class Interface(CardPart):
             return self.layout.height * self.layout.width
         return sum(1 if isinstance(feature, NumericFeature) else len(feature.levels) for feature in self.features)
 
-    def score_names(self) -> list[str]:
-        """Returns what each score stands for: a label, exceeding a level, or the target."""
-        if self.task == "ordinal":
-            return [f"> {label}" for label in self.labels[:-1]]
-        return list(self.labels) or [self.target]
-
     def inputs(self) -> Iterator[NumericFeature | CategoricalFeature]:
         """Yields the features as the caller sends them: those of the card, or one for every pixel of an image."""
         if self.layout is None:

@@ -18,9 +18,9 @@ from chainzrule.service.runtime.selfcheck import accept
 from chainzrule.training.adopt.comparison import (
     TOLERANCE,
     compare_expected,
-    largest_difference,
     plain_answer,
     require_finite,
+    served_difference,
 )
 from chainzrule.training.adopt.evidence import gather_evidence
 from chainzrule.training.adopt.graph import opened, opset, parameter_count, serialise
@@ -92,17 +92,17 @@ def adopt(
                 f"{list(source.shape)} takes {source.width}; give the columns that it was trained on, in their order"
             )
         answer = plain_answer(source, sample.x)
-        kind = meaning(sample.task, answer)
-        known, y = match_labels(labels, source.labels, sample, answer.shape[1])
-        head = add_head(source, kind, answer.shape[1])
+        kind, columns = meaning(sample.task, answer), answer.shape[1]
+        known, y = match_labels(labels, source.labels, sample, columns)
+        head = add_head(source, kind, columns)
         scores = opened(head.graph)
         served = scores.run(sample.x)
         require_finite(*served.values())
-        kept = served["probabilities" if kind == "probabilities" else "scores"][:, -answer.shape[1] :]
-        difference = largest_difference(kept, answer) if kind != "scores" else 0.0
+        difference = served_difference(served, answer, kind)
         given = None if expected is None else compare_expected(expected, known, served)
-        std, sigma = (np.array([getattr(feature, part) for feature in sample.features]) for part in ("std", "noise"))
-        choice = choose_method(head, source.operators, lambda x: scores.run(x)["scores"], sample.x, std, sigma, seed)
+        choice = choose_method(
+            head, source.operators, lambda x: scores.run(x)["scores"], sample.x, sample.std, sample.noise, seed
+        )
         interface = Interface(
             task=sample.task,
             method=choice.method,

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from chainzrule.training.adopt.graph import opened
+from chainzrule.training.adopt.head import Meaning
 from chainzrule.training.adopt.source import OUTPUT, Source
 from chainzrule.training.errors import AdoptionError
 
@@ -52,6 +53,17 @@ def plain_answer(source: Source, x: Matrix) -> Matrix:
     if own.shape != plain.shape or not largest_difference(plain, own) <= TOLERANCE:
         raise AdoptionError("the graph made plain does not answer as the file does; please report the model")
     return plain
+
+
+def served_difference(served: Mapping[str, Matrix], answer: Matrix, kind: Meaning) -> float:
+    """Returns the largest difference of what would be served from the model's answer.
+
+    It is 0 where the answer is scores: of those a row's mean is taken off, which changes no probability.
+    """
+    if kind == "scores":
+        return 0.0
+    kept = served["probabilities" if kind == "probabilities" else "scores"]
+    return largest_difference(kept[:, -answer.shape[1] :], answer)
 
 
 def compare_expected(path: Path, labels: tuple[str, ...], served: Mapping[str, Matrix]) -> float:

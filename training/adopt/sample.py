@@ -42,6 +42,16 @@ class Sample:
     labels: tuple[str, ...]
     fingerprint: str
 
+    @property
+    def std(self) -> NDArray[np.float64]:
+        """(D,) standard deviations of the columns."""
+        return np.array([feature.std for feature in self.features])
+
+    @property
+    def noise(self) -> NDArray[np.float64]:
+        """(D,) one noise sigma of every column."""
+        return np.array([feature.noise for feature in self.features])
+
 
 def read_sample(
     path: Path, target: str, task: Task | None, noise: Mapping[str, float], units: Mapping[str, str]

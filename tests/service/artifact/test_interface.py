@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from chainzrule.service.artifact.features import Layout
 from chainzrule.service.artifact.interface import MAX_PROBED_COLUMNS, Differences, Draws, Interface
-from tests.artifacts import CLASSIFIER, IMAGE, MIXED, ORDINAL, REGRESSION, Toy, categorical, numeric
+from tests.artifacts import CLASSIFIER, IMAGE, MIXED, ORDINAL, REGRESSION, categorical, numeric
 
 DIFFERENCES, DRAWS = Differences(step=0.1), Draws(count=512, seed=0)
 
@@ -89,15 +89,6 @@ def test_the_width_and_the_scores_follow_from_it() -> None:
         toy.name: (toy.card().width, toy.card().scores) for toy in (CLASSIFIER, ORDINAL, REGRESSION, MIXED, IMAGE)
     }
     assert widths == {"toy": (2, 3), "graded": (2, 3), "amount": (2, 1), "mixed": (7, 3), "image": (6, 3)}
-
-
-@pytest.mark.parametrize(("toy", "names"), [
-    (MIXED, ["no", "yes", "maybe"]),
-    (ORDINAL, ["> one", "> two", "> three"]),
-    (REGRESSION, ["target"]),
-])  # fmt: skip
-def test_scores_are_named_for_what_they_stand_for(toy: Toy, names: list[str]) -> None:
-    assert toy.card().score_names() == names
 
 
 def test_an_images_pixels_are_its_inputs_row_by_row() -> None:

@@ -197,7 +197,7 @@ async def test_what_cannot_be_certified_is_refused_by_name(
 
 async def test_a_boxed_feature_of_a_mixed_table(client: httpx.AsyncClient) -> None:
     (answer,) = await ask(client, MIXED, instances=[[3.0, "red", 1.0, "north"]], radius=1.0)
-    assert answer["certificate"]["scores"].keys() == set(MIXED.card().score_names())
+    assert answer["certificate"]["scores"].keys() == set(MIXED.card().labels)
 
 
 async def test_a_bounds_graph_that_is_not_the_models_certifies_nothing(tmp_path: Any) -> None:

@@ -7,8 +7,15 @@ import onnx
 import pandas as pd
 import pytest
 
-from chainzrule.training.adopt.comparison import TOLERANCE, compare_expected, largest_difference, plain_answer
+from chainzrule.training.adopt.comparison import (
+    TOLERANCE,
+    compare_expected,
+    largest_difference,
+    plain_answer,
+    served_difference,
+)
 from chainzrule.training.adopt.graph import copied
+from chainzrule.training.adopt.head import Meaning
 from chainzrule.training.adopt.source import Source, read_source
 from chainzrule.training.errors import AdoptionError
 from tests.training.adopt.graphs import model
@@ -59,6 +66,19 @@ def test_a_file_that_onnx_runtime_cannot_run_is_refused_in_its_words(tmp_path: P
     broken = Source(source.content, plain.graph, 6, (), "", source.original, source.shape)
     with pytest.raises(AdoptionError, match=r"ONNX Runtime cannot run the file as it is \(\w+: .+\)"):
         plain_answer(broken, X)
+
+
+@pytest.mark.parametrize(("kind", "answer", "difference"), [
+    ("probabilities", CHANCES + np.float32(0.125), 0.125),
+    ("probabilities", CHANCES[:, 1:] - np.float32(0.25), 0.25),  # one column is the second label's
+    ("value", SERVED["scores"] + np.float32(0.5), 0.5),
+    ("scores", CHANCES + 5, 0.0),
+])  # fmt: skip
+def test_what_is_served_is_compared_with_what_it_was_made_of(
+    kind: Meaning, answer: np.ndarray, difference: float
+) -> None:
+    found = served_difference(SERVED, answer, kind)
+    assert found == pytest.approx(difference / max(1.0, float(np.abs(answer).max())))
 
 
 def expected(tmp_path: Path, frame: pd.DataFrame) -> Path:
