@@ -1,5 +1,6 @@
 """Adoption of an ONNX model that was trained elsewhere, from its file to a published artifact."""
 
+import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ from chainzrule.training.adopt.source import Source, read_source
 from chainzrule.training.errors import AdoptionError
 from chainzrule.training.publish.reserve import reserved
 
+PathLike = str | os.PathLike[str]
+
 
 @dataclass(frozen=True)
 class AdoptionReport:
@@ -49,13 +52,13 @@ class AdoptionReport:
 
 
 def adopt(
-    file: Path,
+    file: PathLike,
     *,
-    data: Path,
+    data: PathLike,
     target: str,
     name: str,
-    models: Path = Path("models"),
-    expected: Path | None = None,
+    models: PathLike = "models",
+    expected: PathLike | None = None,
     task: Task | None = None,
     labels: Sequence[str] = (),
     noise: Mapping[str, float] | None = None,
@@ -77,15 +80,19 @@ def adopt(
         units: by column.
         seed: of draws and choices.
 
+    Returns:
+        The published card, its directory, and notes on why no better method was taken.
+
     Raises:
         AdoptionError: names what stands in the way, and what to do.
         DataError, ConfigError, RepositoryError: the sample or the repository cannot be used.
         ArtifactError: the service would refuse the artifact.
     """
     require_model_name(name)
-    with reserved(models, name):
-        source = read_source(file)
-        sample = read_sample(data, target, task, noise or {}, units or {})
+    root = Path(models)
+    with reserved(root, name):
+        source = read_source(Path(file))
+        sample = read_sample(Path(data), target, task, noise or {}, units or {})
         if sample.x.shape[1] != source.width:
             raise AdoptionError(
                 f"the sample has {sample.x.shape[1]} columns beside the target, the model's input "
@@ -99,7 +106,7 @@ def adopt(
         served = scores.run(sample.x)
         require_finite(*served.values())
         difference = served_difference(served, answer, kind)
-        given = None if expected is None else compare_expected(expected, known, served)
+        given = None if expected is None else compare_expected(Path(expected), known, served)
         choice = choose_method(
             head, source.operators, lambda x: scores.run(x)["scores"], sample.x, sample.std, sample.noise, seed
         )
@@ -121,7 +128,7 @@ def adopt(
         def describe(version: str) -> ModelCard:
             return ModelCard(**dict(interface), **dict(evidence), name=name, version=version, graphs=files)
 
-        path = publish(models, name, graphs, describe, accept)
+        path = publish(root, name, graphs, describe, accept)
         return AdoptionReport(describe(path.name), path, choice.notes)
 
 

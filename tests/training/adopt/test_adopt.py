@@ -29,7 +29,6 @@ from sklearn.preprocessing import StandardScaler
 from chainzrule.service.artifact.store import read_artifact
 from chainzrule.service.runtime.rows import RowEncoder
 from chainzrule.training.adopt.adopt import adopt
-from chainzrule.training.adopt.command import main
 from chainzrule.training.errors import AdoptionError, RepositoryError
 from tests.service.conftest import serve
 from tests.training.adopt.graphs import model
@@ -172,8 +171,15 @@ def adopted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     predicted = subject.predict(rows)
     columns = ["value"] if predicted.shape[1] == 1 else [str(label) for label in range(predicted.shape[1])]
     pd.DataFrame(predicted, columns=columns).to_csv(home / "expected.csv", index=False)
-    arguments = [str(home / "model.onnx"), "--data", str(home / "sample.csv"), "--target", "target", "--name", name]
-    assert main([*arguments, "--models", str(home / "models"), "--expected", str(home / "expected.csv")]) == 0
+    report = adopt(
+        home / "model.onnx",
+        data=home / "sample.csv",
+        target="target",
+        name=name,
+        models=home / "models",
+        expected=home / "expected.csv",
+    )
+    assert report.path == home / "models" / name / "1"
     return Adopted(subject, home / "models", name)
 
 
@@ -256,17 +262,20 @@ def test_the_card_says_how_every_number_was_obtained(adopted: Adopted) -> None:
     assert all(error < 0.05 for error in errors), errors
 
 
-def test_another_librarys_answers_are_refused(
-    adopted: Adopted, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_another_librarys_answers_are_refused(adopted: Adopted, tmp_path: Path) -> None:
     home = adopted.root.parent
     frame = pd.read_csv(home / "expected.csv")
     frame.iloc[3] += 0.01 * max(1.0, float(frame.iloc[3].abs().max()))
     frame.to_csv(tmp_path / "expected.csv", index=False)
-    arguments = [str(home / "model.onnx"), "--data", str(home / "sample.csv"), "--target", "target", "--name", "other"]
-    code = main([*arguments, "--models", str(tmp_path / "models"), "--expected", str(tmp_path / "expected.csv")])
-    assert code == 2
-    assert "answers otherwise" in capsys.readouterr().err
+    with pytest.raises(AdoptionError, match="answers otherwise"):
+        adopt(
+            home / "model.onnx",
+            data=home / "sample.csv",
+            target="target",
+            name="other",
+            models=tmp_path / "models",
+            expected=tmp_path / "expected.csv",
+        )
     assert not (tmp_path / "models" / "other").exists()
 
 
@@ -302,6 +311,11 @@ def given(tmp_path: Path) -> dict[str, Any]:
         "name": "curve",
         "models": tmp_path / "models",
     }
+
+
+def test_paths_may_be_texts(given: dict[str, Any]) -> None:
+    report = adopt(**{name: str(part) for name, part in given.items()})
+    assert report.path == given["models"] / "curve" / "1"
 
 
 def test_the_report_is_of_what_was_published(given: dict[str, Any]) -> None:
