@@ -22,26 +22,33 @@ def extended(writer: NodeWriter, name: str) -> onnx.ModelProto:
 
 
 def test_a_part_goes_on_from_a_graphs_own_tensors() -> None:
-    writer = NodeWriter("more_", np.float32)
+    writer = NodeWriter("more_", "float")
     given = writer.value("given")
     bent = (1.0 - given * 2.0) / writer.constant(np.array([1, 2, 4], np.float32))
     writer.node("Identity", abs(bent).reshape(-1, 1, 3), output="bent")
-    found = opened(extended(writer, "bent")).run(X)["bent"]
+    graph = extended(writer, "bent")
+    found = opened(graph).run(X)["bent"]
     np.testing.assert_allclose(found, np.abs((1 + 2 * X) / [1, 2, 4])[:, None], rtol=1e-6)
     assert all(name.startswith("more_") for node in writer.nodes[:-1] for name in node.output)
-    assert all(name.startswith("more_") for name in writer.constants)
+    assert all(weight.name.startswith("more_") for weight in graph.graph.initializer)
+    assert {weight.data_type for weight in graph.graph.initializer} == {TensorProto.FLOAT, TensorProto.INT64}
 
 
 def test_equal_constants_are_kept_once_and_of_their_own_type() -> None:
-    writer = NodeWriter("", np.float32)
-    names = [writer.constant(value).name for value in (2.0, np.float32(2.0) * np.ones(1, np.float32), np.full(1, 2.0))]
-    assert writer.constant(2.0).name == names[0]
-    assert len(set(names)) == 3  # a number, an array of one, and that in float64
-    assert {tensor.data_type for tensor in writer.constants.values()} == {TensorProto.FLOAT, TensorProto.DOUBLE}
+    writer = NodeWriter("", "float")
+    ones = np.ones(1, np.float32)
+    names = [writer.constant(values).name for values in (ones, ones.copy(), ones.astype(np.float64), np.float32(1.0))]
+    assert names[0] == names[1]
+    assert len(set(names)) == 3  # an array of one, that in float64, and a number
+    assert writer.constant(2 * ones, "two").name == writer.constant(2 * ones).name == "two"
+    graph = extended(writer, "given").graph
+    assert [weight.data_type for weight in graph.initializer] == [
+        TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT, TensorProto.FLOAT,
+    ]  # fmt: skip
 
 
 def test_outputs_have_the_names_that_are_asked_for() -> None:
-    writer = NodeWriter("part_", np.float32)
+    writer = NodeWriter("part_", "float")
     first, second = writer.outputs("Split", 2, writer.value("given"), names=["a", "b"], axis=1, num_outputs=2)
     assert (first.name, second.name) == ("a", "b")
     assert writer.node("Neg", first).name == "part_neg_1_0"
@@ -49,7 +56,7 @@ def test_outputs_have_the_names_that_are_asked_for() -> None:
 
 
 def test_numbers_change_their_type() -> None:
-    writer = NodeWriter("", np.float32)
+    writer = NodeWriter("", "float")
     writer.node("Identity", writer.value("given").cast(TensorProto.INT64).cast(TensorProto.FLOAT), output="whole")
     np.testing.assert_array_equal(opened(extended(writer, "whole")).run(X)["whole"], np.trunc(-X))
 
@@ -62,9 +69,24 @@ def test_a_whole_graph_computes_in_float64_with_constants_as_small_as_they_came(
     product = x @ writer.constant(W)
     if twice:
         product = product + x @ writer.constant(W.copy())
-    content = writer.finish([("y", product, 3)])
+    content = writer.finish([("y", product, (3,))])
     stored = onnx.load_from_string(content).graph
     assert [weight.data_type for weight in stored.initializer] == [TensorProto.FLOAT]
     assert [node.op_type for node in stored.node].count("Cast") == 1
     found = Graph(content, "g", Execution("cpu", threads=1)).compute(x=X.astype(np.float64))["y"]
     np.testing.assert_array_equal(found, (1 + twice) * (X.astype(np.float64) @ W.astype(np.float64)))
+
+
+def test_a_whole_graph_may_be_of_float32_and_names_its_outputs_without_a_node_where_it_can() -> None:
+    writer = GraphWriter(20, "float")
+    x = writer.input("x", "float", 3)
+    double = x + x
+    content = writer.finish([("y", double, (3,)), ("again", double, (3,)), ("given", x, (3,))])
+    stored = onnx.load_from_string(content).graph
+    assert [node.op_type for node in stored.node] == ["Add", "Identity", "Identity"]
+    session = Graph(content, "g", Execution("cpu", threads=1))
+    assert {kind for kind, _ in session.outputs.values()} == {"tensor(float)"}
+    found = session.compute(x=X)
+    np.testing.assert_array_equal(found["y"], 2 * X)
+    np.testing.assert_array_equal(found["again"], 2 * X)
+    np.testing.assert_array_equal(found["given"], X)

@@ -20,7 +20,7 @@ EYE = np.eye(3, dtype=np.float32)
 
 def derivative(graph: onnx.ModelProto, seed: NDArray[np.float32] = EYE) -> NDArray[np.float32]:
     """(rows, S, D) by the graph that the way back makes."""
-    writer = NodeWriter("back_", np.float32)
+    writer = NodeWriter("back_", "float")
     found = Reverse(graph, writer, graph.graph.output[0].name, seed).run(RULES)
     writer.node("Identity", found, output="derivative")
     whole = copied(graph)
