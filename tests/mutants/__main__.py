@@ -46,26 +46,27 @@ def run(mutations: Sequence[Mutation], workers: int, root: Path) -> list[Outcome
         BaselineFailed: they do not.
     """
     copies: Queue[Copy] = Queue()
+    tests = {mutation.file: nearest(PurePath(mutation.file), root) for mutation in mutations}
     limits: dict[tuple[PurePath, ...], float] = {}
 
-    def baseline(tests: tuple[PurePath, ...]) -> None:
+    def baseline(files: tuple[PurePath, ...]) -> None:
         copy = copies.get()
         try:
-            limits[tests] = 20 + 4 * copy.baseline(tests)  # a busy machine is no fault
+            limits[files] = 20 + 4 * copy.baseline(files)  # a busy machine is no fault
         finally:
             copies.put(copy)
 
     def attempt(mutation: Mutation) -> Outcome:
         copy = copies.get()
         try:
-            return copy.attempt(mutation, limits[nearest(PurePath(mutation.file), root)])
+            return copy.attempt(mutation, tests[mutation.file], limits[tests[mutation.file]])
         finally:
             copies.put(copy)
 
     with ExitStack() as stack, ThreadPoolExecutor(workers) as pool:
         for _ in range(workers):
             copies.put(Copy(root, Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mutants-")))))
-        needed = sorted({nearest(PurePath(mutation.file), root) for mutation in mutations})
+        needed = sorted(set(tests.values()))
         for _ in tqdm(pool.map(baseline, needed), "without faults", len(needed), disable=None):
             pass
         return list(tqdm(pool.map(attempt, mutations), "faults", len(mutations), disable=None))

@@ -15,6 +15,7 @@ def absolute(x: float) -> float:
         x = -x
     return x
 """
+OWN = (PurePath("tests/service/test_absolute.py"),)
 TESTS = """
 from service.absolute import absolute
 
@@ -62,26 +63,25 @@ def test_a_fault_is_made_in_the_copy_alone_and_taken_back(tree: Path, tmp_path: 
 
 def test_a_fault_is_killed_by_a_test_that_fails_and_by_one_that_does_not_end(tree: Path, tmp_path: Path) -> None:
     copy = Copy(tree, tmp_path / "copy")
-    killed, survived = copy.attempt(fault("x >= 0"), 60), copy.attempt(fault("x <= 0"), 60)
+    killed, survived = copy.attempt(fault("x >= 0"), OWN, 60), copy.attempt(fault("x <= 0"), OWN, 60)
     assert killed.killed
     assert not survived.killed
-    assert survived.tests == (PurePath("tests/service/test_absolute.py"),)
+    assert survived.tests == OWN
     endless = Mutation("service/absolute.py", 0, 0, "while True: pass\n", "statement", 1, "")
-    outcome = copy.attempt(endless, 2)
+    outcome = copy.attempt(endless, OWN, 2)
     assert outcome.killed
     assert 2 <= outcome.seconds < 30
 
 
 def test_tests_must_pass_without_a_fault(tree: Path, tmp_path: Path) -> None:
     copy = Copy(tree, tmp_path / "copy")
-    tests = (PurePath("tests/service/test_absolute.py"),)
-    assert 0 < copy.baseline(tests) < 60
-    (copy.folder / tests[0]).write_text("def test_absolute(): assert False")
+    assert 0 < copy.baseline(OWN) < 60
+    (copy.folder / OWN[0]).write_text("def test_absolute(): assert False")
     with pytest.raises(BaselineFailed, match=r"test_absolute\.py without any fault"):
-        copy.baseline(tests)
-    (copy.folder / tests[0]).write_text("")  # no test at all protects nothing
+        copy.baseline(OWN)
+    (copy.folder / OWN[0]).write_text("")  # no test at all protects nothing
     with pytest.raises(BaselineFailed):
-        copy.baseline(tests)
+        copy.baseline(OWN)
 
 
 def test_a_survivor_is_reported(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:

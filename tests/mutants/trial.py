@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from tests.mirror import nearest
 from tests.mutants.mutations import Mutation
 
 SEED = 0  # what Hypothesis draws is the same in every run
@@ -73,9 +72,8 @@ class Copy:
             raise BaselineFailed(f"{', '.join(map(str, tests))} without any fault:\n{said}")
         return time.monotonic() - begin
 
-    def attempt(self, mutation: Mutation, limit: float) -> Outcome:
+    def attempt(self, mutation: Mutation, tests: tuple[PurePath, ...], limit: float) -> Outcome:
         """Try a fault; tests that take more than `limit` seconds have noticed it."""
-        tests = nearest(PurePath(mutation.file), self.folder)
         begin = time.monotonic()
         with self.mutated(mutation):
             passed, _ = self._run(tests, limit)
