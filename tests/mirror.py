@@ -17,7 +17,7 @@ def modules(root: Path) -> list[PurePath]:
     return sorted(path for path in own if path.parts[:2] not in (("chainzrule", "service"), ("chainzrule", "training")))
 
 
-def tests(root: Path) -> list[PurePath]:
+def existing_tests(root: Path) -> list[PurePath]:
     """Every test file in the folders that mirror the package's."""
     return sorted(path.relative_to(root) for top in TOPS for path in (root / "tests" / top).rglob("test_*.py"))
 
