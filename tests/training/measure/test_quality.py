@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from chainzrule.training.measure.quality import distribution, guesses, of_labels, of_regression
+from chainzrule.training.measure.quality import guesses, of_labels, of_regression
 
 RANDOM = np.random.default_rng(4)
 
@@ -43,12 +43,3 @@ def test_scores_that_would_overflow_have_a_loss() -> None:
 
 def test_one_label_alone_is_guessed_surely() -> None:
     assert guesses(np.zeros(4, np.int64)) == {"majority_share": 1.0, "frequency_log_loss": 0.0}
-
-
-def test_a_distribution_is_its_mean_and_percentiles() -> None:
-    values = RANDOM.exponential(size=1000).astype(np.float32)
-    found = distribution(values)
-    assert found.mean == pytest.approx(values.mean())
-    np.testing.assert_allclose(found.quantiles, np.percentile(values.astype(np.float64), np.arange(101)), rtol=1e-12)
-    assert list(found.quantiles) == sorted(found.quantiles)
-    assert distribution(np.array([2.0])).quantiles == (2.0,) * 101
