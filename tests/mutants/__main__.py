@@ -3,7 +3,7 @@
 import argparse
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path, PurePath
@@ -14,7 +14,7 @@ from tqdm import tqdm
 from tests.mirror import modules, nearest
 from tests.mutants.equivalent import entry_for, read
 from tests.mutants.mutations import Mutation, sample
-from tests.mutants.report import REQUIRED, report, share
+from tests.mutants.report import REQUIRED, report, share, survivor
 from tests.mutants.trial import BaselineFailed, Copy, Outcome
 from tests.processes import ROOT
 
@@ -39,8 +39,8 @@ def sources_of(paths: Sequence[str], root: Path) -> dict[str, str]:
     return {str(module): (root / module).read_text() for module in chosen}
 
 
-def run(mutations: Sequence[Mutation], workers: int, root: Path) -> list[Outcome]:
-    """Try faults, first making sure that their tests pass without them.
+def run(mutations: Sequence[Mutation], workers: int, root: Path) -> Iterator[Outcome]:
+    """Try faults, in their order, first making sure that their tests pass without them.
 
     Raises:
         BaselineFailed: they do not.
@@ -69,7 +69,7 @@ def run(mutations: Sequence[Mutation], workers: int, root: Path) -> list[Outcome
         needed = sorted(set(tests.values()))
         for _ in tqdm(pool.map(baseline, needed), "without faults", len(needed), disable=None):
             pass
-        return list(tqdm(pool.map(attempt, mutations), "faults", len(mutations), disable=None))
+        yield from tqdm(pool.map(attempt, mutations), "faults", len(mutations), disable=None)
 
 
 def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
@@ -82,12 +82,17 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     entries = read()
     drawn = sample(sources, given.count, given.seed)
     tried = [mutation for mutation in drawn if entry_for(mutation, sources[mutation.file], entries) is None]
+    outcomes = []
     try:
-        outcomes = run(tried, given.workers, root)
+        for outcome in run(tried, given.workers, root):
+            outcomes.append(outcome)
+            if not outcome.killed:
+                tqdm.write(survivor(outcome, sources[outcome.mutation.file]))
+                sys.stdout.flush()
     except BaselineFailed as error:
         print(f"the tests fail: {error}", file=sys.stderr)
         return 2
-    print(report(outcomes, sources, len(drawn) - len(tried)))
+    print(report(outcomes, len(drawn) - len(tried)))
     return 0 if share(outcomes) >= REQUIRED else 1
 
 

@@ -19,19 +19,19 @@ def room(outcome: Outcome) -> str:
     return "/".join(PurePath(outcome.mutation.file).parts[:2])
 
 
-def report(outcomes: Sequence[Outcome], sources: dict[str, str], equivalent: int) -> str:
-    """The survivors, then the counts by kind and by room, then the share."""
-    parts = [_survivor(outcome, sources) for outcome in outcomes if not outcome.killed]
-    parts += [_table(outcomes, "kind", lambda outcome: outcome.mutation.kind), _table(outcomes, "room", room)]
+def report(outcomes: Sequence[Outcome], equivalent: int) -> str:
+    """The counts by kind and by room, and the share."""
+    parts = [_table(outcomes, "kind", lambda outcome: outcome.mutation.kind), _table(outcomes, "room", room)]
     killed = sum(outcome.killed for outcome in outcomes)
     verdict = f"{killed} of {len(outcomes)} faults killed: {share(outcomes):.1%}, and {REQUIRED:.0%} are required"
     return "\n\n".join([*parts, f"{verdict}; {equivalent} more are equivalent and were not tried"])
 
 
-def _survivor(outcome: Outcome, sources: dict[str, str]) -> str:
+def survivor(outcome: Outcome, source: str) -> str:
+    """Where a fault lies that nobody noticed, what it does, and who should have noticed it."""
     found = outcome.mutation
     title = f"survived: {found.file}:{found.line} {found.function} ({found.kind})"
-    return f"{title}\n{found.diff(sources[found.file])}\n  tests: {' '.join(map(str, outcome.tests))}"
+    return f"{title}\n{found.diff(source)}\n  tests: {' '.join(map(str, outcome.tests))}\n"
 
 
 def _table(outcomes: Sequence[Outcome], title: str, key: Callable[[Outcome], str]) -> str:
