@@ -26,7 +26,7 @@ PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve compare bench bench-peers bench-training bench-calibration bench-certify bench-saliency bench-reviews test test-slow test-clients test-deploy test-ui screenshots check format format-check lint types train constraints
+.PHONY: help serve compare bench bench-peers bench-training bench-calibration bench-certify bench-saliency bench-reviews test test-slow test-mutants test-clients test-deploy test-ui screenshots check format format-check lint types train constraints
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -126,6 +126,9 @@ bench-reviews: $(VENV)/.dev .venv-reviews/.installed ## compare methods on the f
 
 test: $(VENV)/.dev ## install everything and run all tests but the slow ones, with branch coverage
 	$(PYTEST) $(PARALLEL) -m 'not slow and not clients and not deploy and not ui' --cov --cov-branch --cov-report=term $(ARGS)
+
+test-mutants: $(VENV)/.dev ## give the program small faults and see whether its tests notice; ARGS: paths, --count, --seed, --workers
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 test-slow: $(VENV)/.dev ## run the tests that take minutes
 	$(PYTEST) -m slow $(ARGS) || [ $$? -eq 5 ] # 5: there is none

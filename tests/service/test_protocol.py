@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,7 +12,7 @@ import uvicorn
 
 from chainzrule.service import protocol
 from chainzrule.service.protocol import HEADERS, BoundedProtocol, sweep
-from tests.processes import free_port
+from tests.processes import ROOT, free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -215,3 +217,11 @@ async def test_connections_beyond_the_bound_are_refused(port: int, monkeypatch: 
             assert await closed_within(second, 0.3)
         writer.write(REQUEST)
         assert b"200 OK" in await first.readuntil(b"ok")
+
+
+@pytest.mark.parametrize(("descriptors", "connections"), [(1000, 936), (80, 16), (40, 16)])
+def test_the_bound_leaves_file_descriptors_for_the_rest(descriptors: int, connections: int) -> None:
+    limits = f"resource.setrlimit(resource.RLIMIT_NOFILE, ({descriptors}, {descriptors + 1000}))"
+    found = "from chainzrule.service.protocol import BoundedProtocol; print(BoundedProtocol.max_connections)"
+    command = [sys.executable, "-c", f"import resource; {limits}; {found}"]
+    assert int(subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout) == connections

@@ -106,6 +106,14 @@ def test_what_float32_can_hold_is_taken(encoder: RowEncoder, value: float) -> No
     assert np.signbit(encoded[0, 1]) == np.signbit(np.float32(value))
 
 
+@pytest.mark.parametrize("value", [3.4028235e38, -3.4028235e38, 1e20, 0.1])
+def test_a_matrix_is_taken_as_its_rows_are(value: float) -> None:
+    rows = [[1.0, value], [value, value], [value, 2.0]]  # squares that float64 holds singly, and not summed up
+    matrix = PLAIN.encode(np.array(rows))
+    assert matrix.dtype == np.float32
+    np.testing.assert_array_equal(matrix, PLAIN.encode(rows))
+
+
 # Refused.
 
 
@@ -121,6 +129,23 @@ def test_what_float32_cannot_hold_is_refused(encoder: RowEncoder, value: float) 
     error = refusal(encoder, good, bad)
     assert error.place == f"instances[1].{last}"
     assert "finite" in error.detail
+
+
+@pytest.mark.parametrize("value", [3.4028236e38, -3.4028236e38, 1e39, 1e300, np.inf, -np.inf, np.nan])
+def test_a_matrix_is_refused_as_its_rows_are(value: float) -> None:
+    for at in (0, 1):
+        rows = np.ones((3, 2))
+        rows[2, at] = value
+        with pytest.raises(InvalidInput) as caught:
+            PLAIN.encode(rows)
+        assert caught.value.place == f"instances[2].{PLAIN.names[at]}"
+        assert "finite" in caught.value.detail
+
+
+def test_a_matrix_of_another_width_is_refused() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        PLAIN.encode(np.ones((2, 3)))
+    assert (caught.value.place, caught.value.detail) == ("instances[0]", "has 3 values where the model takes 2")
 
 
 def test_whole_numbers_beyond_any_float_are_refused() -> None:

@@ -12,7 +12,7 @@ from chainzrule.service.artifact.card import Role
 from chainzrule.service.errors import ArtifactError
 from chainzrule.service.runtime.graph import Execution
 from chainzrule.service.runtime.selfcheck import accept, golden_features, load
-from tests.artifacts import ALL, CLASSIFIER, MIXED, ORDINAL, REGRESSION, Toy, edited, tensor
+from tests.artifacts import ALL, CLASSIFIER, MIXED, ORDINAL, REGRESSION, Toy, edited, probed, tensor
 
 CPU = Execution("cpu", threads=1)
 Change = Callable[[onnx.ModelProto], None]
@@ -149,6 +149,52 @@ def test_a_slightly_wrong_weight() -> None:
     assert "golden rows' scores" in damaged(constant("Wt", nudge))
     assert "golden rows' covariance" in damaged(constant("W", nudge))
     assert "golden rows' scores" in damaged(constant("Wt", nudge), toy=REGRESSION)
+
+
+def shifting() -> Toy:
+    """A model whose graph also says how the noise shifts the mean of its scores: by a hundredth of them."""
+
+    def add(model: onnx.ModelProto) -> None:
+        model.graph.node.append(helper.make_node("Mul", ["scores", "hundredth"], ["mean_shift"]))
+        model.graph.initializer.append(numpy_helper.from_array(np.array(0.01, dtype=np.float32), "hundredth"))
+        model.graph.output.append(helper.make_tensor_value_info("mean_shift", TensorProto.FLOAT, ["batch", 3]))
+
+    golden = CLASSIFIER.card().golden
+    shift = 0.01 * CLASSIFIER.scores(CLASSIFIER.rows(4, seed=CLASSIFIER.seed + 100))
+    changes = {"golden": golden.model_copy(update={"mean_shift": tensor(shift)})}
+    return replace(CLASSIFIER, changes=changes).with_graph("model", edited(CLASSIFIER.graphs["model"], add))
+
+
+def moved_by(toy: Toy, name: str, share: float) -> Toy:
+    """The same graphs, with one golden value moved by a share of the largest."""
+    golden = toy.card().golden
+    stored = getattr(golden, name)
+    values = np.frombuffer(stored.raw, dtype="<f4").reshape(stored.shape).astype(np.float64)
+    values.flat[1] += share * np.abs(values).max()
+    other = replace(toy, changes=toy.changes | {"golden": golden.model_copy(update={name: tensor(values)})})
+    other.__dict__["graphs"] = toy.graphs
+    return other
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize(
+    ("toy", "name", "tolerance"),
+    [
+        (CLASSIFIER, "scores", 1e-3),
+        (CLASSIFIER, "covariance", 1e-3),
+        (CLASSIFIER, "jacobian", 1e-3),
+        (shifting(), "mean_shift", 1e-3),
+        (probed(CLASSIFIER, "finite_difference"), "scores", 1e-3),
+        (probed(CLASSIFIER, "finite_difference"), "covariance", 2e-2),
+        (probed(CLASSIFIER, "finite_difference"), "jacobian", 2e-2),
+        (probed(CLASSIFIER, "monte_carlo"), "covariance", 1e-3),
+    ],
+    ids=lambda case: getattr(case, "name", case),
+)
+def test_golden_rows_are_reproduced_to_a_tolerance(toy: Toy, name: str, tolerance: float, sign: float) -> None:
+    accept(moved_by(toy, name, 0.8 * sign * tolerance).artifact())
+    reason = refused(moved_by(toy, name, 1.3 * sign * tolerance))
+    assert reason.endswith(f".onnx: does not reproduce the golden rows' {name}")
 
 
 def test_rounding_is_no_damage() -> None:

@@ -1,6 +1,7 @@
 """The catalog follows the repository while requests go on."""
 
 import asyncio
+import os
 import shutil
 from pathlib import Path
 
@@ -192,6 +193,17 @@ async def test_changed_files_that_cannot_be_loaded_leave_what_was_loaded(
     await catalog.refresh()
     assert catalog.resolve("a", None) == "a/1 mended"
     assert catalog.entries("a")["1"].reason == ""
+
+
+async def test_files_replaced_by_others_of_the_same_size_are_noticed(repository: Repository) -> None:
+    home = repository.put("a", "1", "first")
+    catalog = repository.catalog()
+    await catalog.refresh()
+    written = (home / "file").stat().st_mtime_ns
+    repository.put("a", "1", "other")
+    os.utime(home / "file", ns=(written + 1, written + 1))
+    await catalog.refresh()
+    assert catalog.resolve("a", None) == "a/1 other"
 
 
 async def test_what_is_no_longer_served_is_told(repository: Repository) -> None:

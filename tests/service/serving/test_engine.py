@@ -216,22 +216,36 @@ async def test_a_deadline_that_has_passed_already_is_not_run(seconds: float) -> 
 
 
 async def test_dropped_rows_give_their_place_in_the_queue_back() -> None:
-    place = Workplace(DEAR, Limits(max_queue_rows=4))
+    place = Workplace(DEAR, Limits(max_queue_rows=5))
     first = await place.busy()
-    for _ in range(5):
+    waiting = asyncio.create_task(place.ask(9))  # beside it there is room for four rows: an empty queue takes anything
+    for _ in range(3):
         with pytest.raises(DeadlineExceeded):
             await place.ask(1, 2, 3, 4, seconds=0.005)
-    cancelled = [asyncio.create_task(place.ask(1, 2)) for _ in range(2)]
-    await asyncio.sleep(0)
-    for task in cancelled:
-        task.cancel()
-    await asyncio.gather(*cancelled, return_exceptions=True)
+    for _ in range(3):
+        cancelled = [asyncio.create_task(place.ask(1, 2)) for _ in range(2)]
+        await asyncio.sleep(0)
+        assert place.engine.depth == 3
+        for task in cancelled:
+            task.cancel()
+        outcomes = await asyncio.gather(*cancelled, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [asyncio.CancelledError] * 2
     last = asyncio.create_task(place.ask(5, 6, 7, 8))
     await asyncio.sleep(0)
+    with pytest.raises(QueueFull):
+        await place.ask(1)
     place.gate.set()
-    assert await last == [10, 12, 14, 16]
-    await first
-    assert place.batches == [[0], [5, 6, 7, 8]]
+    assert await asyncio.gather(first, waiting, last) == [[0], [18], [10, 12, 14, 16]]
+    assert place.batches == [[0], [9, 5, 6, 7, 8]]
+
+
+@pytest.mark.parametrize("cost", [CHEAP, DEAR])
+async def test_rows_that_ran_give_their_place_in_the_queue_back(cost: Cost) -> None:
+    place = Workplace(cost, Limits(max_batch_rows=4, max_queue_rows=5))
+    for _ in range(3):
+        assert await asyncio.gather(place.ask(1), place.ask(2, 3, 4, 5)) == [[2], [4, 6, 8, 10]]
+        with pytest.raises(DeadlineExceeded):
+            await place.ask(6, 7, seconds=0.0)
 
 
 async def test_a_cancelled_request_is_not_run(worker: Workplace) -> None:
@@ -247,13 +261,16 @@ async def test_a_cancelled_request_is_not_run(worker: Workplace) -> None:
     assert worker.batches == [[0], [2]]
 
 
-async def test_a_request_cancelled_in_its_own_turn_is_not_run() -> None:
+@pytest.mark.parametrize("turns", [1, 2])
+async def test_a_request_cancelled_in_its_own_turn_is_not_run(turns: int) -> None:
     place = Workplace()
     gone, stays = asyncio.create_task(place.ask(1)), asyncio.create_task(place.ask(2))
-    await asyncio.sleep(0)  # both have submitted; the batch runs in the next turn
+    for _ in range(turns):  # after one the requests are in the queue; after two the next turn of the loop takes them
+        await asyncio.sleep(0)
+    assert (place.engine.depth, place.batches) == (2, [])
     gone.cancel()
     assert await stays == [4]
-    assert place.batches in ([[2]], [[1, 2]])
+    assert place.batches == [[2]]
     assert gone.cancelled()
     assert await place.ask(3) == [6]
 

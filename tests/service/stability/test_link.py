@@ -5,7 +5,15 @@ import pytest
 from numpy.typing import NDArray
 
 from chainzrule.service.artifact.interface import Task
-from chainzrule.service.stability.link import Binary, Classification, Link, link_of, margins, softmax_gradient
+from chainzrule.service.stability.link import (
+    Binary,
+    Classification,
+    Link,
+    link_of,
+    margins,
+    other_share,
+    softmax_gradient,
+)
 from chainzrule.service.stability.lone.link import read_levels, read_many_labels, read_two_labels
 
 CASES: tuple[tuple[Task, int], ...] = (("classification", 2), ("classification", 5), ("ordinal", 4), ("regression", 1))
@@ -135,6 +143,12 @@ def test_names_are_labels_levels_exceeded_or_the_target() -> None:
 def test_two_labels_have_a_link_of_their_own() -> None:
     assert type(link_of("classification", 2)) is Binary
     assert type(link_of("classification", 3)) is Classification
+
+
+def test_other_labels_have_all_of_it_where_noise_has_carried_them_far_ahead() -> None:
+    far = np.array([[-1e4, np.inf, 3.0], [1e4, np.inf, 1e4]])
+    assert other_share(far[:, 0]).tolist() == [1.0, 0.0]
+    assert other_share(far, axis=1).tolist() == [1.0, 0.0]
 
 
 def test_margins_are_leads() -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 import chainzrule.training.bounds.graph
 from chainzrule.service.artifact.card import Role
+from chainzrule.service.artifact.interface import Task
 from chainzrule.service.runtime.bounds import Bounds, Boxes, bound
 from chainzrule.service.runtime.graph import Execution, Graph
 from chainzrule.training.bounds.graph import bounds_graph
@@ -16,6 +17,7 @@ from chainzrule.training.export.graphs import fold
 from chainzrule.training.export.onnx import OPSET, export_graphs
 from chainzrule.training.nn.fitted import FittedModel
 from chainzrule.training.publish.golden import synthetic_rows
+from tests.training.bounds.graphs import wave
 from tests.training.conftest import MakeModel
 
 Floats = NDArray[np.float64]
@@ -170,3 +172,84 @@ def test_what_float32_cannot_hold_is_not_bounded(make_model: MakeModel, hidden: 
         found = bound(bounds, Boxes(row - radius, row + radius, label))
         held = (scores >= found.lower) & (scores <= found.upper)
         assert (held | ~np.isfinite(found.lower) | ~np.isfinite(found.upper)).all()
+
+
+@pytest.mark.parametrize(
+    ("task", "hidden", "degree", "expected"),
+    [
+        (
+            "classification",
+            (6,),
+            3,
+            [
+                -0.71647593845,
+                0.33657315316,
+                0.28496066188,
+                -0.66575217786,
+                0.41155374047,
+                0.34914064285,
+                -1.2906377597e-06,
+                -1.119900102,
+                -1.0520720785,
+            ],
+        ),
+        (
+            "classification",
+            (5, 4),
+            2,
+            [
+                -0.73264356222,
+                0.48068061545,
+                0.21890477146,
+                -0.70946873157,
+                0.51335812333,
+                0.22916874548,
+                -9.9213781292e-07,
+                -1.2459947317,
+                -0.95196710599,
+            ],
+        ),
+        (
+            "classification",
+            (5, 4, 3),
+            5,
+            [
+                -0.35011767335,
+                0.014795090755,
+                0.31231721435,
+                -0.34470291851,
+                0.037613912695,
+                0.33009438525,
+                -7.4863136472e-07,
+                -0.38758529714,
+                -0.67500401843,
+            ],
+        ),
+        (
+            "ordinal",
+            (5, 4),
+            3,
+            [-0.22657133002, -0.70944154319, -1.2806777102, -0.19867726336, -0.68154714975, -1.2527828326],
+        ),
+        ("regression", (5, 4), 4, [-240.36292371, -238.70951109]),
+    ],
+)
+def test_bounds_are_as_tight_as_they_were(
+    make_model: MakeModel, task: Task, hidden: tuple[int, ...], degree: int, expected: list[float]
+) -> None:
+    np.testing.assert_allclose(waved_bounds(make_model, task, hidden, degree), expected, rtol=1e-8, atol=1e-10)
+
+
+def waved_bounds(make_model: MakeModel, task: Task, hidden: tuple[int, ...], degree: int) -> list[float]:
+    """Bounds of a network whose numbers no version of a generator can change."""
+    model = make_model(task, hidden=hidden, degree=degree, scores=1 if task == "regression" else 3)
+    with torch.no_grad():
+        for number, parameter in enumerate(model.network.parameters()):
+            values = 0.5 * wave(*parameter.shape, start=number)
+            parameter.copy_(torch.from_numpy(np.sort(values) if parameter.ndim == 1 else values))
+    columns = model.columns
+    row = columns.mean + 0.5 * columns.std * wave(columns.width)
+    found = bound(graph(bounds_graph(fold(model), task, OPSET)), Boxes(
+        row[None] - 0.05 * columns.std, row[None] + 0.05 * columns.std, np.zeros(1, np.int64)
+    ))  # fmt: skip
+    return [float(f"{value:.11g}") for part in (found.lower, found.upper, found.margin_lower) for value in part.ravel()]

@@ -1,18 +1,16 @@
 import gzip
 import hashlib
-import http.server
 import struct
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from chainzrule.training.data import mnist
-from chainzrule.training.data.download import cache_folder
 from chainzrule.training.data.errors import DataError
 from chainzrule.training.data.idx import read_idx
 from chainzrule.training.data.mnist import CHECKSUMS, fetch_mnist, load_idx, load_mnist
+from tests.training.data.mirrors import Mirror
 
 DATA = Path(__file__).parents[2] / "data"
 TEST_CHECKSUMS = {name: sha256 for name, sha256 in CHECKSUMS.items() if name.startswith("t10k")}
@@ -126,42 +124,6 @@ def test_a_missing_directory_and_a_missing_file_are_named(tmp_path, small):
         load_mnist(tmp_path, verify=False)
 
 
-class Mirror:
-    """A real HTTP server on the loopback; `answers` are the bodies by path, `asked` the paths that were asked for."""
-
-    def __init__(self):
-        self.answers, self.asked = {}, []
-        mirror = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                mirror.asked.append(self.path)
-                body, declared = mirror.answers.get(self.path, (None, 0))
-                self.send_response(404 if body is None else 200)
-                if body is not None:
-                    self.send_header("Content-Length", str(declared))
-                self.end_headers()
-                self.wfile.write(body or b"")
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
-        self.thread.start()
-
-    def url(self, folder):
-        return f"http://127.0.0.1:{self.server.server_port}/{folder}/"
-
-    def put(self, folder, name, body, declared=None):
-        self.answers[f"/{folder}/{name}"] = (body, len(body) if declared is None else declared)
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
-
-
 @pytest.fixture
 def mirror(monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
@@ -227,11 +189,3 @@ def test_without_a_directory_the_cache_is_used(tmp_path, small, monkeypatch):
     folder.mkdir(parents=True)
     write(folder, small, "{}.gz", gzip.compress)
     assert len(load_mnist().train) == 40
-
-
-def test_the_cache_folder_follows_the_xdg_specification(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder("mnist") == tmp_path / "chainzrule" / "mnist"
-    for value in ("", "relative/path"):
-        monkeypatch.setenv("XDG_CACHE_HOME", value)
-        assert cache_folder("mnist") == Path.home() / ".cache" / "chainzrule" / "mnist"

@@ -8,11 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chainzrule.service.artifact.features import CategoricalFeature, NumericFeature
-from chainzrule.training.data.columns import read_column
 from chainzrule.training.data.errors import DataError
-from chainzrule.training.data.features import MISSING, describe, encode
-from chainzrule.training.data.fingerprint import fingerprint_frame
-from chainzrule.training.data.noise import check_float32_spacing
+from chainzrule.training.data.features import MISSING
 from chainzrule.training.data.table import read_table, table_dataset
 
 ROWS = 60
@@ -347,50 +344,12 @@ def test_column_names_become_text():
     assert data.features[0].name == "0"
 
 
-def test_a_column_is_not_encoded_as_another_kind():
-    numbers, words = read_column(pd.Series([1.5, 2, 4], name="n")), read_column(pd.Series(["a", "b", "a"], name="w"))
-    with pytest.raises(TypeError, match="column 'n'"):
-        encode(numbers, describe(words, np.arange(3)))
-
-
 def test_a_column_constant_where_it_is_trained_is_refused():
     frame = people(2000)
     data, _ = table_dataset(frame, "bought", seed=1)
     kept_apart = set(data.test.x[:, 0])
     frame["rare"] = [int(np.float32(age) in kept_apart) for age in frame["age"]]
     refused(frame, "column 'rare'", "constant in the rows to train on", seed=1)
-
-
-def test_float32_spacing_is_checked_again_after_another_noise():
-    fine = NumericFeature(name="seconds", mean=1e6, std=1e3, low=0, high=2e6, noise=100)
-    check_float32_spacing([fine, CategoricalFeature(name="c", levels=("a", "b"))])
-    check_float32_spacing([fine.model_copy(update={"noise": 0})])
-    with pytest.raises(DataError, match=r"column 'seconds' reaches 2e\+06"):
-        check_float32_spacing([fine.model_copy(update={"noise": 0.1})])
-    with pytest.raises(DataError, match="column 'seconds'"):
-        check_float32_spacing([fine.model_copy(update={"noise": 0, "std": 1.0})])
-
-
-def test_the_fingerprint_covers_names_order_kinds_values_and_gaps_only():
-    frame = people()
-    base = fingerprint_frame(frame)
-    assert fingerprint_frame(frame.copy().set_index(frame.index + 5)) == base
-    changed = [
-        frame.rename(columns={"age": "Age"}),
-        frame[frame.columns[::-1]],
-        frame.iloc[::-1],
-        frame.iloc[:-1],
-        frame.assign(visits=frame["visits"].astype(np.int32)),
-        frame.assign(visits=frame["visits"].where(frame.index != 4, 100)),
-        frame.assign(age=frame["age"].where(frame.index != 4)),
-        frame.assign(age=frame["age"].where(frame.index != 4, 0.0)),
-        frame.assign(town=frame["town"].where(frame.index != 4)),
-        frame.assign(town=frame["town"].where(frame.index != 4, "Ulm")),
-        frame.assign(size=frame["size"].cat.reorder_categories(["L", "M", "S"])),
-        frame.assign(size=frame["size"].astype(str)),
-    ]
-    assert len({base, *map(fingerprint_frame, changed)}) == len(changed) + 1
-    assert fingerprint_frame(frame.assign(visits=frame["visits"].astype("Int64"))) == base
 
 
 cells = st.one_of(

@@ -46,3 +46,19 @@ def test_unknown_names_are_refused(
 def test_a_named_problem_without_its_files_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "--results", str(tmp_path), "--problems", "pima", "--data", str(tmp_path)]) == 2
     assert "pima.csv" in capsys.readouterr().err
+
+
+def test_a_comparison_reports_the_distance_between_levels(text_data: Path, tmp_path: Path) -> None:
+    arguments = ["compare", "--quick", "--problems", "yelp5", "--methods", "chainzrule,relu,linear"]
+    arguments += ["--data", str(text_data), "--results", str(tmp_path / "results"), "--workers", "1"]
+    assert main(arguments) == 0
+    entries = json.loads((tmp_path / "results" / "summary.json").read_text())
+    assert {entry["method"] for entry in entries} == {"chainzrule", "relu", "linear"}
+    assert all(0 < entry["mae_mean"] < 1 and 0.5 < entry["kappa_mean"] < 1 for entry in entries)
+    assert "| mae | kappa | s |" in (tmp_path / "results" / "report.md").read_text()
+
+
+def test_texts_without_vectors_are_refused(text_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (text_data / "vectors.txt").unlink()
+    assert main(["compare", "--problems", "yelp5", "--data", str(text_data)]) == 2
+    assert "vectors.txt" in capsys.readouterr().err

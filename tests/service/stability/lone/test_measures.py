@@ -75,6 +75,8 @@ def test_a_row_alone_measures_as_it_does_in_a_batch(task: Task, shifted: bool) -
         pytest.param([1.0, 3.0, 2.0], np.zeros((3, 3)), id="no noise"),
         pytest.param([900.0, -900.0], np.eye(2) * 1e4, id="saturated"),
         pytest.param([1.0, 1.0, 1.0], np.ones((3, 3)), id="common direction only"),
+        pytest.param([1.0, 0.0], np.eye(2) * 1e8, id="two scores that noise dwarfs"),
+        pytest.param([1.0, 0.5, 0.0], np.eye(3) * 1e8, id="three scores that noise dwarfs"),
     ],
 )
 def test_edges_are_the_same(scores: list[float], covariance: NDArray[np.float64]) -> None:
