@@ -1,11 +1,10 @@
-"""The normal law, against scipy; for many rows at once, and for one in plain floats."""
+"""The normal law, against scipy."""
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from chainzrule.service.stability.lone import normal as normal_row
 from chainzrule.service.stability.normal import any_negative, both_above, density, tail
 
 
@@ -112,19 +111,6 @@ def test_quantities_that_hang_on_one_direction_alone_are_an_interval() -> None:
         errors.append(any_negative(mean[None], np.outer(slope, slope)[None])[0] - exact)
     assert np.abs(errors).max() <= 0.02
     assert np.abs(errors).mean() <= 0.002
-
-
-@pytest.mark.parametrize("rank", [1, 2, 5])
-def test_one_row_in_plain_floats_is_the_same(rank: int) -> None:
-    rng = np.random.default_rng(rank)
-    covariance = np.stack([random_covariance(rng, 5, rank) for _ in range(100)])
-    covariance[:10, 2] = covariance[:10, :, 2] = 0.0
-    sd = np.sqrt(np.einsum("nrr->nr", covariance))
-    mean = np.sort(rng.normal(1.0, 1.5, size=(100, 5)), axis=1) * sd
-    mean[10:20, 0] = 0.0
-    together = any_negative(mean, covariance)
-    alone = [normal_row.any_negative(m, C) for m, C in zip(mean.tolist(), covariance.tolist(), strict=True)]
-    np.testing.assert_allclose(alone, together, rtol=1e-9)
 
 
 def test_quantities_without_variance_are_certain() -> None:
