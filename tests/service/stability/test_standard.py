@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from chainzrule.service.artifact.card import Task
+from chainzrule.service.artifact.interface import Task
 from chainzrule.service.stability.link import link_of
 from chainzrule.service.stability.ranges import Ranges
 from chainzrule.service.stability.standard import Standard

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.card import Task
+from chainzrule.service.artifact.interface import Task
 from chainzrule.service.stability import link as batched
 from chainzrule.service.stability.link import link_of, margins
 from chainzrule.service.stability.lone.link import (

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from chainzrule.service.artifact.card import Distribution
+from chainzrule.service.artifact.evidence import Distribution
 from chainzrule.service.stability.lone.reference import percentile
 from chainzrule.service.stability.reference import percentiles
 

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from chainzrule.service.artifact.card import Distribution, Reference, Task
+from chainzrule.service.artifact.evidence import Distribution, Reference
+from chainzrule.service.artifact.interface import Task
 from chainzrule.service.stability.link import link_of
 from chainzrule.service.stability.lone.measures import LoneDiagnosis
 from chainzrule.service.stability.lone.verdict import judge_row
