@@ -84,6 +84,13 @@ def test_a_displaced_law_changes_the_chance_and_neither_distance_nor_runner_up()
     assert moved.probability[0] == pytest.approx(exact, abs=1e-6)
 
 
+def test_a_rival_that_the_shift_brings_into_reach_counts() -> None:
+    scores, C = np.array([[20.0, 0.0, 0.0]]), 0.5 * np.eye(3)[None]
+    found = many(scores, C, np.array([[1.0, 0.0, -30.0]]))
+    assert found.distance[0] == 20.0
+    assert found.probability[0] == pytest.approx(stats.norm.sf(1.0), rel=1e-9)
+
+
 @pytest.mark.parametrize(("share", "moves"), [(0.5, False), (2.0, True)])
 def test_a_variance_below_its_terms_rounding_is_none(share: float, moves: bool) -> None:
     # A lead's variance of `share` roundings, of scores that otherwise move together.
