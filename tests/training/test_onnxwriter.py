@@ -1,141 +1,21 @@
-"""Graphs written as formulas, whole ones and parts of others': each operator is numpy's."""
+"""Formulas that become graphs, whole ones and parts of others'."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
-from numpy.typing import NDArray
 from onnx import TensorProto
 
 from chainzrule.service.runtime.graph import Execution, Graph
 from chainzrule.training.adopt.graph import opened
-from chainzrule.training.export.onnx import OPSET
-from chainzrule.training.onnxwriter import GraphWriter, NodeWriter, Value, total
+from chainzrule.training.onnxwriter import GraphWriter, NodeWriter, Number, Value, total
 from tests.training.adopt.graphs import model
 
-Floats = NDArray[np.float64]
-RANDOM = np.random.default_rng(3)
-X = RANDOM.normal(size=(4, 6)) * 3
-X[0, :3] = [0.0, 2.0, -2.0]
-Y = RANDOM.normal(size=(4, 6))
-
-
-def computed(formula: Callable[[Value, Value], Value], width: int = 6) -> Floats:
-    """A formula of x and y, both (batch, 6)."""
-    writer = GraphWriter(OPSET)
-    result = formula(writer.input("x", "double", 6), writer.input("y", "double", 6))
-    content = writer.finish([("result", result, (width,))])
-    return Graph(content, "a.onnx", Execution("cpu", threads=1)).compute(x=X, y=Y)["result"]
-
-
-def table(writer: GraphWriter, *shape: int) -> tuple[Value, Floats]:
-    values = np.arange(np.prod(shape), dtype=np.float64).reshape(shape) - 5.0
-    return writer.constant(values), values
-
-
-@pytest.mark.parametrize(
-    ("formula", "expected"),
-    [
-        (lambda x, y: x + y, X + Y),
-        (lambda x, y: x + 2.5, X + 2.5),
-        (lambda x, y: 2.5 + x, 2.5 + X),
-        (lambda x, y: x - y, X - Y),
-        (lambda x, y: x - 2.5, X - 2.5),
-        (lambda x, y: 2.5 - x, 2.5 - X),
-        (lambda x, y: x * y, X * Y),
-        (lambda x, y: 2.5 * x, 2.5 * X),
-        (lambda x, y: x / y, X / Y),
-        (lambda x, y: x / 4.0, X / 4.0),
-        (lambda x, y: -x, -X),
-        (lambda x, y: abs(x), np.abs(X)),
-        (lambda x, y: x.relu(), np.maximum(X, 0.0)),
-        (lambda x, y: x.sign(), np.sign(X)),
-        (lambda x, y: abs(x).sqrt(), np.sqrt(np.abs(X))),
-        (lambda x, y: x.most(y), np.maximum(X, Y)),
-        (lambda x, y: x.most(1.0), np.maximum(X, 1.0)),
-        (lambda x, y: x.least(y), np.minimum(X, Y)),
-        (lambda x, y: x.least(1.0), np.minimum(X, 1.0)),
-        (lambda x, y: x.up_to(2.0), np.where(X > 2.0, np.inf, X)),
-        (lambda x, y: x.where_not_zero(y), np.where(X == 0, 0.0, Y / np.where(X == 0, 1.0, X))),
-        (lambda x, y: total([x, y, x, y * y]), 2 * X + Y + Y * Y),
-        (lambda x, y: total([x]), X),
-    ],
-)
-def test_each_operator_is_numpys(formula: Callable[[Any, Any], Any], expected: Floats) -> None:
-    np.testing.assert_allclose(computed(formula), expected, rtol=1e-15)
-
-
-@pytest.mark.parametrize(
-    ("formula", "expected"),
-    [
-        (lambda x, y: x.at(1).sum(2), X.sum(axis=1, keepdims=True)),
-        (lambda x, y: (x.at(2) * y.at(1)).sum(2), (X[:, :, None] * Y[:, None, :]).sum(axis=2)),
-        (lambda x, y: (x.at(2) * y.at(1)).sum(1), (X[:, :, None] * Y[:, None, :]).sum(axis=1)),
-        (lambda x, y: (x.at(2, 3) * y.at(1, 2)).sum(2, 3), X * Y.sum(axis=1, keepdims=True)),
-        (lambda x, y: (x.at(2) * y.at(1)).transposed(3).sum(1), (X[:, :, None] * Y[:, None, :]).sum(axis=2)),
-        (lambda x, y: (x.at(2) * y.at(1)).times(x), X * (X * Y).sum(1, keepdims=True)),
-        (lambda x, y: x.beside(y), np.concatenate([X, Y], axis=1)),
-        (lambda x, y: x.beside(y).halves()[0], X),
-        (lambda x, y: x.beside(y).halves()[1], Y),
-        (lambda x, y: (x.at(1) @ y.at(2)).sum(2), (X * Y).sum(axis=1, keepdims=True)),
-    ],
-)
-def test_axes_come_and_go_as_numpys(formula: Callable[[Any, Any], Any], expected: Floats) -> None:
-    np.testing.assert_allclose(computed(formula, expected.shape[1]), expected, rtol=1e-13)
-
-
-def test_matrices_by_vectors_one_for_each_row() -> None:
-    matrices = RANDOM.normal(size=(1, 3, 6, 6))
-
-    def formula(x: Value, y: Value) -> Value:
-        return x.writer.constant(matrices).each(x.at(1) * x.writer.constant(np.ones((1, 3, 1)))).sum(1)
-
-    np.testing.assert_allclose(computed(formula), np.einsum("mwn,bn->bw", matrices[0], X), rtol=1e-12, atol=1e-12)
-
-
-def test_rows_and_entries_are_taken_by_their_index() -> None:
-    writer = GraphWriter(OPSET)
-    index = writer.input("index", "int64")
-    values, expected = table(writer, 5, 3)
-    content = writer.finish([("rows", values.rows(index), (3,)), ("entry", values.rows(index).pick(index), (1,))])
-    found = Graph(content, "a.onnx", Execution("cpu", threads=1)).compute(index=np.array([2, 0, 1, 2]))
-    np.testing.assert_array_equal(found["rows"], expected[[2, 0, 1, 2]])
-    np.testing.assert_array_equal(found["entry"][:, 0], [expected[k, k] for k in (2, 0, 1, 2)])
-
-
-def test_constants_are_kept_once_and_float32_stays_small_in_the_file() -> None:
-    writer = GraphWriter(OPSET)
-    x = writer.input("x", "double", 6)
-    single = RANDOM.normal(size=6).astype(np.float32)
-    terms = [writer.constant(single), writer.constant(single.copy()), writer.constant(single.astype(np.float64))]
-    content = writer.finish([("result", total([x, *terms]) + 2.0 + 2.0, (6,))])
-    kept = onnx.load_from_string(content).graph.initializer
-    kinds = sorted(onnx.TensorProto.DataType.Name(tensor.data_type) for tensor in kept)
-    assert kinds == ["DOUBLE", "DOUBLE", "FLOAT"]  # the 2.0, the float64 and the float32
-    found = Graph(content, "a.onnx", Execution("cpu", threads=1)).compute(x=X)["result"]
-    np.testing.assert_allclose(found, X + 3.0 * single.astype(np.float64) + 4.0, rtol=1e-14)
-
-
-def test_the_identity_is_one() -> None:
-    writer = GraphWriter(OPSET)
-    x = writer.input("x", "double", 6)
-    content = writer.finish([("result", (x @ writer.eye(6)), (6,))])
-    np.testing.assert_array_equal(Graph(content, "a.onnx", Execution("cpu", threads=1)).compute(x=X)["result"], X)
-
-
-def test_the_same_formulas_are_the_same_bytes_and_a_graph_is_checked() -> None:
-    def written(width: int) -> bytes:
-        writer = GraphWriter(OPSET)
-        return writer.finish([("result", writer.input("x", "double", 6) + 1.0, (width,))])
-
-    assert written(6) == written(6)
-    with pytest.raises(onnx.shape_inference.InferenceError):
-        written(5)
-
-
-THREE = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+OPSET = 20
+TYPES = {"double": np.float64, "float": np.float32}
+X = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
 
 
 def extended(writer: NodeWriter, name: str) -> onnx.ModelProto:
@@ -152,8 +32,8 @@ def test_a_part_goes_on_from_a_graphs_own_tensors() -> None:
     bent = (1.0 - given * 2.0) / writer.constant(np.array([1, 2, 4], np.float32))
     writer.node("Identity", abs(bent).reshape(-1, 1, 3), output="bent")
     graph = extended(writer, "bent")
-    found = opened(graph).run(THREE)["bent"]
-    np.testing.assert_allclose(found, np.abs((1 + 2 * THREE) / [1, 2, 4])[:, None], rtol=1e-6)
+    found = opened(graph).run(X)["bent"]
+    np.testing.assert_allclose(found, np.abs((1 + 2 * X) / [1, 2, 4])[:, None], rtol=1e-6)
     assert all(name.startswith("more_") for node in writer.nodes[:-1] for name in node.output)
     assert all(weight.name.startswith("more_") for weight in graph.graph.initializer)
     assert {weight.data_type for weight in graph.graph.initializer} == {TensorProto.FLOAT, TensorProto.INT64}
@@ -183,7 +63,7 @@ def test_outputs_have_the_names_that_are_asked_for() -> None:
 def test_numbers_change_their_type() -> None:
     writer = NodeWriter("", "float")
     writer.node("Identity", writer.value("given").cast(TensorProto.INT64).cast(TensorProto.FLOAT), output="whole")
-    np.testing.assert_array_equal(opened(extended(writer, "whole")).run(THREE)["whole"], np.trunc(-THREE))
+    np.testing.assert_array_equal(opened(extended(writer, "whole")).run(X)["whole"], np.trunc(-X))
 
 
 @pytest.mark.parametrize("twice", [False, True])
@@ -198,8 +78,8 @@ def test_a_whole_graph_computes_in_float64_with_constants_as_small_as_they_came(
     stored = onnx.load_from_string(content).graph
     assert [weight.data_type for weight in stored.initializer] == [TensorProto.FLOAT]
     assert [node.op_type for node in stored.node].count("Cast") == 1
-    found = Graph(content, "g", Execution("cpu", threads=1)).compute(x=THREE.astype(np.float64))["y"]
-    np.testing.assert_array_equal(found, (1 + twice) * (THREE.astype(np.float64) @ W.astype(np.float64)))
+    found = Graph(content, "g", Execution("cpu", threads=1)).compute(x=X.astype(np.float64))["y"]
+    np.testing.assert_array_equal(found, (1 + twice) * (X.astype(np.float64) @ W.astype(np.float64)))
 
 
 def test_a_whole_graph_may_be_of_float32_and_names_its_outputs_without_a_node_where_it_can() -> None:
@@ -211,7 +91,156 @@ def test_a_whole_graph_may_be_of_float32_and_names_its_outputs_without_a_node_wh
     assert [node.op_type for node in stored.node] == ["Add", "Identity", "Identity"]
     session = Graph(content, "g", Execution("cpu", threads=1))
     assert {kind for kind, _ in session.outputs.values()} == {"tensor(float)"}
-    found = session.compute(x=THREE)
-    np.testing.assert_array_equal(found["y"], 2 * THREE)
-    np.testing.assert_array_equal(found["again"], 2 * THREE)
-    np.testing.assert_array_equal(found["given"], THREE)
+    found = session.compute(x=X)
+    np.testing.assert_array_equal(found["y"], 2 * X)
+    np.testing.assert_array_equal(found["again"], 2 * X)
+    np.testing.assert_array_equal(found["given"], X)
+
+
+def run(content: bytes, **inputs: np.ndarray) -> list[np.ndarray]:
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    return list(session.run(None, inputs))
+
+
+def nodes_of(content: bytes) -> list[str]:
+    return [node.op_type for node in onnx.load_from_string(content).graph.node]
+
+
+def constants_of(content: bytes) -> dict[str, np.ndarray]:
+    return {one.name: onnx.numpy_helper.to_array(one) for one in onnx.load_from_string(content).graph.initializer}
+
+
+def test_equal_constants_are_kept_once_under_the_firsts_name() -> None:
+    writer = GraphWriter(OPSET, "float")
+    x, values = writer.input("x", "float", 2), np.array([1.0, 2.0], np.float32)
+    first, again = writer.constant(values, "weight"), writer.constant(values.copy(), "other")
+    assert (first.name, again.name, writer.constant(values).name) == ("weight", "weight", "weight")
+    content = writer.finish([("y", x * first + again, (2,))])
+    assert list(constants_of(content)) == ["weight"]
+    (found,) = run(content, x=np.array([[3.0, 4.0]], np.float32))
+    assert found.tolist() == [[4.0, 10.0]]
+
+
+def test_constants_that_differ_in_shape_kind_or_a_value_are_apart() -> None:
+    writer = GraphWriter(OPSET, "float")
+    alike = [np.zeros(2, np.float32), np.zeros((2, 1), np.float32), np.zeros(1, np.int64), -np.zeros(2, np.float32)]
+    assert len({writer.constant(values).name for values in alike}) == len(alike)
+
+
+def test_a_constant_without_a_name_is_called_by_its_content() -> None:
+    one, other = (GraphWriter(OPSET, "float").constant(np.ones(3, np.float32)).name for _ in range(2))
+    assert one == other
+    assert one.startswith("constant_")
+
+
+@pytest.mark.parametrize("number", ["double", "float"])
+def test_numbers_are_of_the_graphs_kind(number: Number) -> None:
+    writer = GraphWriter(OPSET, number)
+    x = writer.input("x", number, 2)
+    content = writer.finish([("y", 2.0 * x - 0.1, (2,))])
+    graph = onnx.load_from_string(content).graph
+    kind = {"double": onnx.TensorProto.DOUBLE, "float": onnx.TensorProto.FLOAT}[number]
+    assert [one.type.tensor_type.elem_type for one in (*graph.input, *graph.output)] == [kind, kind]
+    assert {array.dtype for array in constants_of(content).values()} == {np.dtype(TYPES[number])}
+    (found,) = run(content, x=np.array([[1.0, 0.3]], TYPES[number]))
+    assert found.dtype == TYPES[number]
+    np.testing.assert_allclose(found, [[1.9, 0.5]], rtol=1e-15 if number == "double" else 1e-6)
+
+
+def test_float32_is_not_cast_in_a_file_of_float32() -> None:
+    writer = GraphWriter(OPSET, "float")
+    x = writer.input("x", "float", 2)
+    assert nodes_of(writer.finish([("y", x + writer.constant(np.ones(2, np.float32)), (2,))])) == ["Add"]
+
+
+def test_an_output_is_named_without_an_operator_and_may_be_used_further() -> None:
+    writer = GraphWriter(OPSET)
+    x = writer.input("x", "double", 2)
+    twice = x + x
+    content = writer.finish([("twice", twice, (2,)), ("square", twice * twice, (2,))])
+    assert nodes_of(content) == ["Add", "Mul"]
+    graph = onnx.load_from_string(content).graph
+    assert [list(node.output) for node in graph.node] == [["twice"], ["square"]]
+    assert list(graph.node[1].input) == ["twice", "twice"]
+    found = run(content, x=np.array([[1.0, 3.0]]))
+    assert [one.tolist() for one in found] == [[[2.0, 6.0]], [[4.0, 36.0]]]
+
+
+def test_inputs_constants_and_second_names_are_outputs_by_an_identity() -> None:
+    writer = GraphWriter(OPSET)
+    x = writer.input("x", "double", 2)
+    twice, fixed = x + x, writer.constant(np.array([[5.0, 6.0]]))
+    outputs = [("same", x), ("twice", twice), ("again", twice), ("fixed", fixed)]
+    content = writer.finish([(name, value, (2,)) for name, value in outputs])
+    assert nodes_of(content).count("Identity") == 3
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    assert [one.name for one in session.get_inputs()] == ["x"]
+    assert [one.name for one in session.get_outputs()] == ["same", "twice", "again", "fixed"]
+    found = run(content, x=np.array([[1.0, 3.0]]))
+    assert [one.tolist() for one in found] == [[[1.0, 3.0]], [[2.0, 6.0]], [[2.0, 6.0]], [[5.0, 6.0]]]
+
+
+def test_inputs_are_batches_of_their_kind_and_shape() -> None:
+    writer = GraphWriter(OPSET)
+    x, index = writer.input("x", "double", 3), writer.input("index", "int64")
+    content = writer.finish([("picked", x.pick(index), (1,))])
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    assert [(one.type, one.shape) for one in session.get_inputs()] == [
+        ("tensor(double)", ["batch", 3]),
+        ("tensor(int64)", ["batch"]),
+    ]
+    (found,) = run(content, x=np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), index=np.array([2, 0]))
+    assert found.tolist() == [[3.0], [4.0]]
+
+
+def test_a_graph_that_is_none_is_refused() -> None:
+    writer = GraphWriter(OPSET)
+    x = writer.input("x", "double", 2)
+    with pytest.raises(Exception, match="NoSuchOperator"):
+        writer.finish([("y", writer.node("NoSuchOperator", x), (2,))])
+
+
+def test_the_same_formulas_give_the_same_bytes() -> None:
+    def written() -> bytes:
+        writer = GraphWriter(OPSET)
+        x = writer.input("x", "double", 2)
+        return writer.finish([("y", (x * 3.0 + writer.eye(2).sum(0)).relu(), (2,))])
+
+    assert written() == written()
+
+
+ROW, OTHER = np.array([[1.5, -2.0, 0.0, 4.0]]), np.array([[0.5, 4.0, -1.0, 2.0]])
+FORMULAS: dict[str, tuple[Callable[[Value, Value], Value], np.ndarray]] = {
+    "add": (lambda x, y: x + y, ROW + OTHER),
+    "from the right": (lambda x, y: 1.0 + x, 1.0 + ROW),
+    "sub": (lambda x, y: x - y, ROW - OTHER),
+    "sub from": (lambda x, y: 1.0 - x, 1.0 - ROW),
+    "mul": (lambda x, y: x * y, ROW * OTHER),
+    "mul from the right": (lambda x, y: 3.0 * x, 3.0 * ROW),
+    "div": (lambda x, y: x / y, ROW / OTHER),
+    "neg": (lambda x, y: -x, -ROW),
+    "abs": (lambda x, y: abs(x), np.abs(ROW)),
+    "relu": (lambda x, y: x.relu(), np.maximum(ROW, 0)),
+    "sign": (lambda x, y: x.sign(), np.sign(ROW)),
+    "sqrt": (lambda x, y: abs(x).sqrt(), np.sqrt(np.abs(ROW))),
+    "most": (lambda x, y: x.most(y), np.maximum(ROW, OTHER)),
+    "least": (lambda x, y: x.least(0.25), np.minimum(ROW, 0.25)),
+    "total": (lambda x, y: total([x, y, x]), 2 * ROW + OTHER),
+    "where not zero": (lambda x, y: x.where_not_zero(y), np.array([[1 / 3, -2.0, 0.0, 0.5]])),
+    "up to": (lambda x, y: x.up_to(1.5), np.array([[1.5, -2.0, 0.0, np.inf]])),
+    "outer and sum": (lambda x, y: (x.at(2) * y.at(1)).sum(2), ROW * OTHER.sum()),
+    "matrix times vector": (lambda x, y: (x.at(2) * y.at(1)).times(x), OTHER @ ROW[0] * ROW),
+    "transposed": (lambda x, y: (x.at(2) * y.at(1)).transposed(3).sum(2), OTHER * ROW.sum()),
+    "halves": (lambda x, y: x.halves()[1].beside(x.halves()[0]), np.roll(ROW, 2)),
+}
+
+
+@pytest.mark.parametrize("number", ["double", "float"])
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_a_formula_is_numpys(formula: str, number: Number) -> None:
+    compute, expected = FORMULAS[formula]
+    writer = GraphWriter(OPSET, number)
+    x, y = writer.input("x", number, 4), writer.input("y", number, 4)
+    content = writer.finish([("both", x + y, (4,)), ("found", compute(x, y), (4,))])  # both inputs are used
+    _, found = run(content, x=ROW.astype(TYPES[number]), y=OTHER.astype(TYPES[number]))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)

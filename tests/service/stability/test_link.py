@@ -5,16 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from chainzrule.service.artifact.interface import Task
-from chainzrule.service.stability.link import (
-    Binary,
-    Classification,
-    Link,
-    link_of,
-    margins,
-    other_share,
-    softmax_gradient,
-)
-from chainzrule.service.stability.lone.link import read_levels, read_many_labels, read_two_labels
+from chainzrule.service.stability.link import Binary, Classification, Link, link_of, margins, softmax_gradient
 
 CASES: tuple[tuple[Task, int], ...] = (("classification", 2), ("classification", 5), ("ordinal", 4), ("regression", 1))
 
@@ -154,17 +145,3 @@ def test_other_labels_have_all_of_it_where_noise_has_carried_them_far_ahead() ->
 def test_margins_are_leads() -> None:
     found = margins(np.array([[3.0, 1.0, 4.0]]), np.array([2]))
     assert found.tolist() == [[1.0, 3.0, np.inf]]
-
-
-@pytest.mark.parametrize(
-    ("task", "S", "read"),
-    [("classification", 2, read_two_labels), ("classification", 5, read_many_labels), ("ordinal", 4, read_levels)],
-)
-def test_a_lone_row_is_read_alike(task: Task, S: int, read: object) -> None:
-    s = scores_of(task, S)
-    expected = link_of(task, S).read(s)
-    for row, scores in enumerate(s.tolist()):
-        found = read(scores)  # type: ignore[operator]
-        assert found.label == expected.label[row]
-        assert found.value == pytest.approx(expected.value[row], rel=1e-12)
-        np.testing.assert_allclose(found.gradient, expected.gradient[row], rtol=1e-12)

@@ -1,4 +1,4 @@
-"""The normal law, against scipy; for many rows at once."""
+"""The normal law, against scipy."""
 
 import numpy as np
 import pytest

@@ -1,82 +1,106 @@
-"""The standard deviation of the reported output: against integrals over the normal law."""
+"""Volatility against integrals of the law that it speaks of, against closed forms, and against draws."""
+
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy import integrate, stats
+from scipy import integrate, special, stats
 
-from chainzrule.service.stability.link import margins
-from chainzrule.service.stability.volatility import NODES, WEIGHTS, of_expected_level, of_label, of_two_labels
+from chainzrule.service.stability import volatility
+from chainzrule.service.stability.link import link_of, margins, sigmoid
 
 Floats = NDArray[np.float64]
 
 
-def logistic(x: Floats | float) -> Floats | float:
-    return 1.0 / (1.0 + np.exp(-np.asarray(x)))
+def deviation_of(output: Callable[[float], float]) -> float:
+    """The standard deviation of a function of a standard normal variable, by adaptive quadrature."""
+
+    def mean(power: Callable[[float], float]) -> float:
+        found: float = integrate.quad(lambda t: power(t) * stats.norm.pdf(t), -12, 12, epsabs=1e-14, limit=400)[0]
+        return found
+
+    middle = mean(output)
+    return float(np.sqrt(mean(lambda t: (output(t) - middle) ** 2)))
 
 
-def spread_of(output: object) -> float:
-    """The standard deviation of a function of a standard normal variable."""
-
-    def mean(power: int) -> float:
-        return float(integrate.quad(lambda t: output(t) ** power * stats.norm.pdf(t), -12, 12, limit=400)[0])  # type: ignore[operator]
-
-    return float(np.sqrt(mean(2) - mean(1) ** 2))
+def of_label(scores: Floats, C: Floats) -> Floats:
+    """The volatility of the largest score's probability."""
+    reading = link_of("classification", 3).read(scores)
+    return volatility.of_label(margins(scores, reading.label), C, reading.gradient, reading.label)
 
 
-def test_the_rule_integrates_polynomials_exactly() -> None:
-    assert WEIGHTS.sum() == pytest.approx(1.0, rel=1e-14)
-    moments = [float(WEIGHTS @ NODES**power) for power in range(14)]
-    np.testing.assert_allclose(moments, [stats.norm.moment(power) for power in range(14)], atol=1e-7)
+@pytest.mark.parametrize("sd", [0.01, 0.3, 0.8])
+@pytest.mark.parametrize("margin", [-1.0, 0.0, 2.0, 6.0])
+def test_two_labels_follow_the_logistic_of_a_normal(margin: float, sd: float) -> None:
+    found = volatility.of_two_labels(np.array([margin]), np.array([sd]))
+    assert found[0] == pytest.approx(deviation_of(lambda t: float(special.expit(-margin - sd * t))), rel=2e-3)
 
 
-@pytest.mark.parametrize("margin", [0.0, 0.5, -1.0, 3.0])
-def test_of_two_labels_it_is_that_of_the_logistic_normal_law(margin: float) -> None:
-    sd = np.array([0.0, 0.1, 0.5, 1.0])
-    found = of_two_labels(np.full(4, margin), sd)
-    assert found[0] == pytest.approx(0.0, abs=1e-15)
-    expected = [spread_of(lambda t, s=s: float(logistic(margin + s * t))) for s in sd[1:]]
-    np.testing.assert_allclose(found[1:], expected, rtol=2e-3)
+@pytest.mark.parametrize("margin", [40.0, 200.0])
+def test_what_is_missing_to_certainty_keeps_its_digits(margin: float) -> None:
+    # For so small an odds ratio the law is lognormal.
+    sd = 0.1
+    truth = np.exp(-margin + sd**2 / 2) * np.sqrt(np.expm1(sd**2))
+    found = volatility.of_two_labels(np.array([margin]), np.array([sd]))
+    assert found[0] == pytest.approx(truth, rel=1e-6)
+    v = np.array([sd, 0.0, 0.0])
+    assert of_label(np.array([[margin, 0.0, -500.0]]), np.outer(v, v)[None])[0] == pytest.approx(truth, rel=1e-6)
 
 
-def test_of_a_label_it_is_the_outputs_along_its_own_direction() -> None:
-    """With noise of rank 1 along a direction, all that moves is one number: the integral is exact."""
-    scores, direction = np.array([[1.0, 0.4, -0.5]]), np.array([0.5, -0.3, -0.2])
-    label = np.zeros(1, np.int64)
-    odds = np.exp(scores[0])
-    p = odds / odds.sum()
-    gradient = (p[0] * (np.eye(3)[0] - p))[None]
-    found = of_label(margins(scores, label), np.outer(direction, direction)[None], gradient, label)
-
-    def probability(t: float) -> float:
-        moved = np.exp(scores[0] + t * direction)
-        return float(moved[0] / moved.sum())
-
-    assert found[0] == pytest.approx(spread_of(probability), rel=1e-3)
+@pytest.mark.parametrize("size", [0.05, 0.4])
+def test_a_labels_probability_follows_the_one_direction_that_moves_it(size: float) -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(10):
+        scores, v = rng.normal(size=3), size * rng.normal(size=3)
+        label = int(scores.argmax())
+        truth = deviation_of(lambda t, s=scores, v=v, label=label: float(special.softmax(s + t * v)[label]))
+        assert of_label(scores[None], np.outer(v, v)[None])[0] == pytest.approx(truth, rel=5e-3)
 
 
-def test_of_an_expected_level_too() -> None:
-    scores, sd = np.array([[1.5, 0.2, -0.7]]), 0.6
-    gradient = (logistic(scores) * logistic(-scores))[None, 0]
-    found = of_expected_level(scores, np.full((1, 3, 3), sd**2), np.asarray(gradient).reshape(1, 3))
-    expected = spread_of(lambda t: float(np.sum(logistic(scores[0] + sd * t))))
-    assert found[0] == pytest.approx(expected, rel=1e-3)
+def test_rows_with_noise_in_every_direction_vary_as_draws_do() -> None:
+    rng = np.random.default_rng(2)
+    scores = rng.normal(size=(12, 3))
+    factor = 0.15 * rng.normal(size=(12, 3, 3))
+    found = of_label(scores, factor @ factor.transpose(0, 2, 1))
+    for row in range(12):
+        moved = scores[row] + rng.normal(size=(60_000, 3)) @ factor[row].T
+        truth = special.softmax(moved, axis=1)[:, scores[row].argmax()].std()
+        assert found[row] == pytest.approx(truth, rel=0.05)
 
 
-def test_without_noise_nothing_moves_and_no_warning_is_given() -> None:
-    scores, label = np.array([[900.0, 0.0, -900.0], [0.0, 0.0, 0.0]]), np.zeros(2, np.int64)
-    gradient = np.array([[0.0, 0.0, 0.0], [2 / 9, -1 / 9, -1 / 9]])
-    still = np.zeros((2, 3, 3))
-    assert of_label(margins(scores, label), still, gradient, label).tolist() == [0.0, 0.0]
-    assert of_expected_level(scores, still, gradient).tolist() == [0.0, 0.0]
-    assert of_two_labels(np.array([900.0]), np.array([0.0])).tolist() == [0.0]
+@pytest.mark.parametrize("sd", [0.05, 0.5])
+@pytest.mark.parametrize("f", [-2.0, 0.3, 1.5])
+def test_an_expected_level_follows_the_one_normal_f(f: float, sd: float) -> None:
+    scores = np.array([[f + 1.0, f, f - 1.0]])
+    gradient = sigmoid(scores) * sigmoid(-scores)
+    found = volatility.of_expected_level(scores, np.full((1, 3, 3), sd**2), gradient)
+    truth = deviation_of(lambda t: float(special.expit(scores[0] + sd * t).sum()))
+    assert found[0] == pytest.approx(truth, rel=1e-3)
 
 
-def test_noise_that_dwarfs_the_scores_leaves_a_coins_spread() -> None:
-    """Neither overflows: the probability is 0 or 1, each in half of the cases."""
-    wide = np.array([1e8])
-    assert of_two_labels(np.zeros(1), wide)[0] == pytest.approx(0.5 * np.sqrt(1.0 - WEIGHTS[3]), rel=1e-6)
-    label = np.zeros(1, np.int64)
-    gradient = np.array([[0.25, -0.25]])
-    found = of_label(margins(np.zeros((1, 2)), label), np.eye(2)[None] * 1e16, gradient, label)
-    assert found[0] == pytest.approx(0.5 * np.sqrt(1.0 - WEIGHTS[3]), rel=1e-6)
+def test_little_noise_gives_the_delta_rule() -> None:
+    scores = np.array([[1.0, 0.2, -1.2]])
+    factor = np.random.default_rng(3).normal(size=(3, 4))
+    C = 1e-8 * (factor @ factor.T)[None]
+    for link in (link_of("classification", 3), link_of("ordinal", 3)):
+        reading = link.read(scores)
+        delta = np.sqrt(reading.gradient[0] @ C[0] @ reading.gradient[0])
+        if link.task == "ordinal":
+            found = volatility.of_expected_level(scores, C, reading.gradient)
+        else:
+            found = of_label(scores, C)
+        assert found[0] == pytest.approx(delta, rel=1e-6)
+
+
+def test_without_noise_nothing_varies_and_neighbours_do() -> None:
+    scores = np.array([[1.0, 0.0, -1.0], [1.0, 0.0, -1.0]])
+    C = np.stack([np.zeros((3, 3)), np.eye(3)])
+    found = of_label(scores, C)
+    assert found[0] == 0.0
+    assert found[1] > 0.1
+    gradient = link_of("ordinal", 3).read(scores).gradient
+    levels = volatility.of_expected_level(scores, np.stack([np.full((3, 3), -1e-9), np.ones((3, 3))]), gradient)
+    assert levels[0] == 0.0  # a covariance that rounding made negative
+    assert levels[1] > 0.1
+    np.testing.assert_allclose(volatility.of_two_labels(np.ones(1), np.zeros(1)), 0.0, atol=1e-15)

@@ -1,15 +1,27 @@
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chainzrule.service.artifact.card import Role
-from chainzrule.training.export.onnx import BOUNDED_WIDTH, OPSET, export_graphs
-from chainzrule.training.export.verify import verify
+from chainzrule.training.export.graphs import JacobianGraph, LayersGraph, PredictionGraph, fold
+from chainzrule.training.export.onnx import (
+    BOUNDED_WIDTH,
+    OPSET,
+    export_graphs,
+    jacobian_graph,
+    layers_graph,
+    prediction_graph,
+)
+from chainzrule.training.export.verify import EXPORT_TOLERANCE, difference, verify
 from chainzrule.training.nn.fitted import FittedModel
 from chainzrule.training.publish.golden import synthetic_rows
 
@@ -109,3 +121,56 @@ def test_a_network_of_one_layer_takes_any_batch(make_model: MakeModel, degree: i
 def test_a_network_too_wide_for_bounds_has_the_other_graphs(make_model: MakeModel) -> None:
     assert set(export_graphs(make_model(hidden=(BOUNDED_WIDTH + 1, 4)))) == {"model", "jacobian", "layers"}
     assert "bounds" in export_graphs(make_model(hidden=(BOUNDED_WIDTH, 4)))
+
+
+shapes = st.fixed_dictionaries(
+    {
+        "task": st.sampled_from(["classification", "ordinal", "regression"]),
+        "hidden": st.lists(st.integers(1, 9), min_size=1, max_size=4).map(tuple),
+        "degree": st.integers(1, 5),
+        "scores": st.integers(2, 5),
+        "seed": st.integers(0, 10**6),
+    }
+)
+
+
+def assert_written_as_torch_computes(model: FittedModel, with_rest: bool) -> None:
+    """The written graphs' outputs, by name, are those of torch's modules on the same folded constants."""
+    folded = fold(model)
+    if with_rest:  # only the strongest direction is carried; the others are a variance
+        directions = folded.leading[:1]
+        others = folded.leading[1:].square().sum(dim=0)
+        folded = replace(folded, leading=directions, rest=others)
+    assert (folded.rest is not None) == with_rest
+    x = torch.from_numpy(synthetic_rows(model.columns, 5, seed=11))
+    prediction = PredictionGraph(folded, model.task)
+    for graph, content in (
+        (prediction, prediction_graph(folded, model.task)),
+        (JacobianGraph(folded), jacobian_graph(folded)),
+        (LayersGraph(folded), layers_graph(folded)),
+    ):
+        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        assert [output.name for output in session.get_outputs()] == list(graph.output_names)
+        with torch.no_grad():
+            expected = [output.numpy() for output in graph(x)]
+        for name, found, truth in zip(graph.output_names, run(content, x.numpy()), expected, strict=True):
+            assert found.shape == truth.shape, name
+            assert difference(found, truth) <= EXPORT_TOLERANCE, name
+
+
+@given(shape=shapes, with_rest=st.booleans())
+@settings(deadline=None, max_examples=25)
+def test_written_graphs_give_what_torch_gives(make_model: MakeModel, shape: dict[str, Any], with_rest: bool) -> None:
+    model = make_model(**{**shape, "scores": 1 if shape["task"] == "regression" else shape["scores"]})
+    assert_written_as_torch_computes(model, with_rest)
+
+
+@pytest.mark.parametrize("with_rest", [False, True])
+@pytest.mark.parametrize("degree", range(1, 6))
+@pytest.mark.parametrize("depth", range(1, 5))
+@pytest.mark.parametrize("task", ["classification", "ordinal", "regression"])
+def test_every_task_degree_and_depth_is_written(
+    make_model: MakeModel, task: str, depth: int, degree: int, with_rest: bool
+) -> None:
+    model = make_model(task, hidden=(5, 4, 6, 3)[:depth], degree=degree, scores=1 if task == "regression" else 3)
+    assert_written_as_torch_computes(model, with_rest)

@@ -1,0 +1,54 @@
+"""What a version's rows are measured against follows from its task and its card."""
+
+import numpy as np
+import pytest
+
+from chainzrule.service.artifact.interface import Task
+from chainzrule.service.stability.link import link_of
+from chainzrule.service.stability.ranges import Ranges
+from chainzrule.service.stability.standard import Standard
+from chainzrule.service.stability.verdict import Thresholds
+from tests.artifacts import CLASSIFIER
+
+REFERENCE = CLASSIFIER.card().reference
+RANGES = Ranges(["a"], np.arange(1), [-1.0], [1.0], width=1)
+
+
+@pytest.mark.parametrize(
+    ("task", "measures", "reasons"),
+    [
+        (
+            "classification",
+            ["volatility", "flip_distance", "flip_probability", "runner_up", "gradient_norm"],
+            ["flip_probability", "volatility", "out_of_range"],
+        ),
+        ("regression", ["volatility", "gradient_norm"], ["volatility", "out_of_range"]),
+    ],
+)
+def test_a_task_has_its_measures_and_its_rules(task: Task, measures: list[str], reasons: list[str]) -> None:
+    standard = Standard(link_of(task, 3), RANGES, REFERENCE, Thresholds())
+    assert [measure.name for measure in standard.measures] == measures
+    assert [rule.reason for rule in standard.rules] == reasons
+    assert standard.reference is REFERENCE
+
+
+def test_the_rules_limits_are_the_thresholds_and_the_references() -> None:
+    thresholds = Thresholds(elevated_flip_probability=0.2, unstable_flip_probability=0.3)
+    flip, volatility, _ = Standard(link_of("classification", 3), RANGES, REFERENCE, thresholds).rules
+    assert (flip.elevated, flip.unstable) == (0.2, 0.3)
+    assert volatility.elevated == REFERENCE.volatility.quantiles[thresholds.elevated_volatility_percentile]
+
+
+def test_ranked_measures_have_a_rank_and_a_distribution_in_the_reference() -> None:
+    standard = Standard(link_of("classification", 3), RANGES, REFERENCE, Thresholds())
+    assert [measure.name for measure in standard.ranked] == ["volatility"]
+    for measure in standard.ranked:
+        assert measure.rank is not None
+        assert len(getattr(REFERENCE, measure.name).quantiles) == 101
+
+
+def test_lone_rows_meet_the_same_ranges() -> None:
+    standard = Standard(link_of("classification", 3), RANGES, REFERENCE, Thresholds())
+    for value, outside in ((1.0, False), (1.1, True), (-1.1, True)):
+        row = np.array([[value]], np.float32)
+        assert standard.lone_ranges.is_outside(row) == standard.ranges.outside(row).any() == outside
