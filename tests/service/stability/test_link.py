@@ -5,7 +5,15 @@ import pytest
 from numpy.typing import NDArray
 
 from chainzrule.service.artifact.interface import Task
-from chainzrule.service.stability.link import Binary, Classification, Link, link_of, margins, softmax_gradient
+from chainzrule.service.stability.link import (
+    Binary,
+    Classification,
+    Link,
+    link_of,
+    margins,
+    other_share,
+    softmax_gradient,
+)
 
 CASES: tuple[tuple[Task, int], ...] = (("classification", 2), ("classification", 5), ("ordinal", 4), ("regression", 1))
 
