@@ -7,15 +7,17 @@ from collections.abc import AsyncIterator, Iterable
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
-from fastapi.middleware.cors import CORSMiddleware
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
+from chainzrule.service.api.access import Access, read_token
 from chainzrule.service.api.context import Context
-from chainzrule.service.api.exchange import Exchange, HotRoutes
+from chainzrule.service.api.documentation import register
+from chainzrule.service.api.exchange import Exchange, guarded
+from chainzrule.service.api.hot import HotRoutes
+from chainzrule.service.api.origins import Origins
 from chainzrule.service.api.problems import routing_problem
-from chainzrule.service.api.routes import register
-from chainzrule.service.errors import ServiceError
+from chainzrule.service.api.routes import routes
 from chainzrule.service.runtime.cpu import available_cpus
 from chainzrule.service.runtime.graph import choose_execution
 from chainzrule.service.serving.catalog import Catalog, State
@@ -40,19 +42,19 @@ class Application(FastAPI):
     exchange: Exchange
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or run the lifespan."""
+        """Answers one request, or runs the lifespan."""
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
         await self.exchange(scope, receive, send)
 
     async def routed(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """FastAPI's own way: for paths that are not hot."""
+        """Answers one request by FastAPI's own routing, which finds the routes that are not hot."""
         await super().__call__(scope, receive, send)
 
 
 def create_app(settings: Settings) -> Application:
-    """Wire an application. Models load when its lifespan starts.
+    """Wires an application, whose models load when its lifespan starts.
 
     Raises:
         DeviceError: `device=cuda` does not work here.
@@ -109,31 +111,13 @@ def create_app(settings: Settings) -> Application:
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
-    hot = register(app, context)
-    if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=["*"],
-            allow_headers=["*"],
-            expose_headers=["X-Request-ID", "Retry-After", "Inference-Header-Content-Length"],
-        )
-        hot = HotRoutes({}, {})  # through FastAPI, where the middleware is
+    served = [guarded(route, context) for route in routes(context)]
+    register(app, served, context)
+    access = Access(served, read_token(settings.token_file))
+    origins = Origins(app.routed, settings.cors_origins) if settings.cors_origins else None
     app.context = context
-    app.exchange = Exchange(context, hot, app.routed, _token(settings))
+    app.exchange = Exchange(context, access, HotRoutes(served), origins or app.routed, origins)
     return app
-
-
-def _token(settings: Settings) -> bytes | None:
-    if settings.token_file is None:
-        return None
-    try:
-        token = settings.token_file.read_bytes().strip()
-    except OSError as error:
-        raise ServiceError(f"--token-file: the file cannot be read ({error.strerror})") from None
-    if not token:  # it would let anybody in
-        raise ServiceError("--token-file: the file is empty")
-    return token
 
 
 async def _follow(catalog: Catalog[ServedModel], seconds: float) -> None:

@@ -1,6 +1,7 @@
 """Every setting of the service. Each is an environment variable `CHAINZRULE_<NAME>` and a flag."""
 
 from collections.abc import Iterable
+from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -16,6 +17,7 @@ from chainzrule.service.stability.verdict import Thresholds
 PREFIX = "CHAINZRULE_"
 DAY = 86_400  # seconds; event loops set no timer for very much longer
 ROWS = 10_000_000
+THRESHOLDS = Thresholds()
 
 
 class Names(tuple[str, ...]):
@@ -31,6 +33,8 @@ def _split(value: Any) -> Names:
 
 
 NameList = Annotated[Names, NoDecode, PlainValidator(_split)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Percentile = Annotated[int, Field(ge=0, le=100)]
 
 
 class Settings(BaseSettings):
@@ -108,21 +112,29 @@ class Settings(BaseSettings):
     window_minimum_rows: int = Field(
         default=1_000, ge=1, description="rows the window must hold before ratios are computed from it"
     )
-    unstable_flip_probability: float = Field(
-        default=0.05, ge=0, le=1, description="flip probability from which a prediction is unstable"
+    unstable_flip_probability: Probability = Field(
+        default=THRESHOLDS.unstable_flip_probability,
+        description="flip probability from which a prediction is unstable",
     )
-    elevated_flip_probability: float = Field(
-        default=0.01, ge=0, le=1, description="flip probability from which a prediction is elevated"
+    elevated_flip_probability: Probability = Field(
+        default=THRESHOLDS.elevated_flip_probability,
+        description="flip probability from which a prediction is elevated",
     )
-    elevated_volatility_percentile: int = Field(
-        default=99, ge=0, le=100, description="percentile of the card's volatility above which a prediction is elevated"
+    elevated_volatility_percentile: Percentile = Field(
+        default=THRESHOLDS.elevated_volatility_percentile,
+        description="percentile of the card's volatility above which a prediction is elevated",
     )
-    regression_elevated_percentile: int = Field(default=95, ge=0, le=100, description="the same for regression")
-    regression_unstable_percentile: int = Field(
-        default=99, ge=0, le=100, description="percentile whose multiple makes a regression unstable"
+    regression_elevated_percentile: Percentile = Field(
+        default=THRESHOLDS.regression_elevated_percentile, description="the same for regression"
+    )
+    regression_unstable_percentile: Percentile = Field(
+        default=THRESHOLDS.regression_unstable_percentile,
+        description="percentile whose multiple makes a regression unstable",
     )
     regression_unstable_factor: float = Field(
-        default=2.0, gt=0, description="how many times that percentile makes a regression unstable"
+        default=THRESHOLDS.regression_unstable_factor,
+        gt=0,
+        description="how many times that percentile makes a regression unstable",
     )
     drain_grace: float = Field(
         default=5.0, ge=0, le=DAY, description="seconds between turning not ready at SIGTERM and closing the listener"
@@ -173,14 +185,7 @@ class Settings(BaseSettings):
     @property
     def thresholds(self) -> Thresholds:
         """Where verdicts begin."""
-        return Thresholds(
-            unstable_flip_probability=self.unstable_flip_probability,
-            elevated_flip_probability=self.elevated_flip_probability,
-            elevated_volatility_percentile=self.elevated_volatility_percentile,
-            regression_elevated_percentile=self.regression_elevated_percentile,
-            regression_unstable_percentile=self.regression_unstable_percentile,
-            regression_unstable_factor=self.regression_unstable_factor,
-        )
+        return Thresholds(**{field.name: getattr(self, field.name) for field in fields(Thresholds)})
 
 
 def unknown_variables(names: Iterable[str]) -> dict[str, str | None]:

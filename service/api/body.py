@@ -20,7 +20,7 @@ _ENCODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 47}
 
 
 async def read_body(request: Incoming, limit: int, deadline: float) -> bytes:
-    """The body's bytes, decompressed; `deadline` is by the event loop's clock.
+    """Returns the body's bytes, decompressed; `deadline` is by the event loop's clock.
 
     Raises:
         TooLarge: more than `limit` bytes, sent or decompressed, whatever Content-Length says.
@@ -72,9 +72,13 @@ async def _receive(request: Incoming, limit: int) -> bytes:
 
 
 async def read_rows(request: Incoming, limit: int, deadline: float, parser: MatrixParser) -> dict[str, Any]:
-    """The body as one JSON object; the content type must say JSON.
+    """Reads the body as one JSON object.
 
     Where `instances` are lists of numbers they come as a matrix, (rows, columns) float64; else as they are.
+
+    Raises:
+        UnsupportedMedia: the content type does not say JSON.
+        MalformedRequest, InvalidInput: see `parse_object`; for all else, `read_body`.
     """
     media_type = (request.header(b"content-type") or "").partition(";")[0].strip().lower()
     if media_type != "application/json":
@@ -90,7 +94,7 @@ def _parse_large(text: bytes) -> dict[str, Any]:
 
 
 def parse_object(text: bytes) -> dict[str, Any]:
-    """Read one JSON object.
+    """Reads one JSON object.
 
     Raises:
         MalformedRequest: not JSON; names the position.
@@ -103,7 +107,7 @@ def parse_object(text: bytes) -> dict[str, Any]:
 
 
 def parse_json(text: bytes, place: str = "body") -> Any:
-    """Read a JSON value that lies at `place` in the request; see `parse_object`."""
+    """Reads a JSON value that lies at `place` in the request; raises as `parse_object`."""
     try:
         document = orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -123,12 +127,12 @@ def parse_json(text: bytes, place: str = "body") -> Any:
 
 
 def _outer_texts(document: Any) -> int:
-    """How many member names and texts the outermost object has: all there are, where rows are lists of numbers."""
+    """Counts the outermost object's member names and texts: all there are, where rows are lists of numbers."""
     return len(document) + sum(type(value) is str for value in document.values()) if type(document) is dict else 0
 
 
 def _texts(value: Any, depth: int, place: str) -> int:
-    """How many member names and texts a document has."""
+    """Counts a document's member names and texts."""
     kind = type(value)
     if kind is str:
         return 1

@@ -12,7 +12,16 @@ from chainzrule.service.telemetry.metrics import Metrics
 
 @dataclass
 class Context:
-    """The wired parts of one application."""
+    """The wired parts of one application.
+
+    Attributes:
+        settings: what the application was told.
+        catalog: the models it serves.
+        metrics: what it counts.
+        draining: whether it asks for no more traffic.
+        in_progress: how many requests are being answered.
+        bodies: the requests whose bodies are being read.
+    """
 
     settings: Settings
     catalog: Catalog[ServedModel]
@@ -23,15 +32,19 @@ class Context:
 
     @property
     def ready(self) -> bool:
-        """Whether traffic is welcome."""
+        """Whether the service wants traffic: a model of each required name is ready, and nothing drains."""
         return self.catalog.ready() and not self.draining
 
     def drain(self) -> None:
-        """Say from now on that no more traffic is wanted; answer what comes all the same."""
+        """Says from now on that no more traffic is wanted; what comes is answered all the same."""
         self.draining = True
         self.metrics.draining.set(1)
 
     def deadline(self, timeout: float | None) -> float:
-        """The event-loop time at which a request's time runs out; `timeout` seconds may only shorten the setting."""
+        """Returns when a request's time runs out, by the event loop's clock.
+
+        Args:
+            timeout: the seconds that the caller gives it; they can only shorten the setting's.
+        """
         limit = self.settings.request_timeout
         return asyncio.get_running_loop().time() + (limit if timeout is None else min(limit, timeout))

@@ -12,14 +12,18 @@ Body = TypeVar("Body")
 
 
 class BodyDeadlines:
-    """The requests whose bodies are being read, and until when. Belongs to the event loop."""
+    """Holds the requests whose bodies are being read, and until when each may take. Belongs to the event loop."""
 
     def __init__(self) -> None:
         self._reading: dict[asyncio.Task[Any], float] = {}
         self._expired: set[asyncio.Task[Any]] = set()
 
     async def keep(self, reading: Awaitable[Body], deadline: float) -> Body:
-        """Await the reading of a body; raises `DeadlineExceeded` soon after the deadline, by the loop's clock."""
+        """Awaits the reading of a body.
+
+        Raises:
+            DeadlineExceeded: it was not whole by the deadline, which is by the event loop's clock.
+        """
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("bodies are read by tasks")
@@ -36,7 +40,7 @@ class BodyDeadlines:
             self._expired.discard(task)
 
     async def sweep(self) -> None:
-        """Look for bodies whose time has run out, until cancelled."""
+        """Looks every `SWEEP_SECONDS` for bodies whose time has run out, until it is cancelled."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             now = asyncio.get_running_loop().time()

@@ -4,12 +4,12 @@ import orjson
 from starlette.responses import Response
 
 from chainzrule.service.api.context import Context
-from chainzrule.service.api.exchange import Endpoint
 from chainzrule.service.api.incoming import Answer, Incoming
+from chainzrule.service.api.route import Endpoint
 
 
 def healthz_endpoint(context: Context) -> Endpoint:
-    """The endpoint of `/healthz`."""
+    """Returns the endpoint of `/healthz`."""
 
     async def healthz(request: Incoming) -> Response:
         """The process answers."""
@@ -19,7 +19,7 @@ def healthz_endpoint(context: Context) -> Endpoint:
 
 
 def readyz_endpoint(context: Context) -> Endpoint:
-    """The endpoint of `/readyz`."""
+    """Returns the endpoint of `/readyz`."""
 
     async def readyz(request: Incoming) -> Response:
         """200 while traffic is welcome: not draining, and every model that should be ready is; else 503. Says why."""
@@ -42,7 +42,7 @@ def readyz_endpoint(context: Context) -> Endpoint:
 
 
 def metrics_endpoint(context: Context) -> Endpoint:
-    """The endpoint of `/metrics`."""
+    """Returns the endpoint of `/metrics`."""
 
     async def metrics(request: Incoming) -> Response:
         """All metrics, in the text format that the scraper asks for."""

@@ -30,12 +30,12 @@ class Incoming(Request):
         self._by_name: dict[bytes, bytes] = dict(scope["headers"])
 
     def whole_body(self) -> bytes | None:
-        """The body as it was sent, where the server has all of it already."""
+        """Returns the body as it was sent, where the server has all of it already; else None."""
         take = self.scope.get("extensions", _NOTHING).get(WHOLE_BODY)
         return None if take is None else take()
 
     def follow_client(self) -> None:
-        """Have the current task cancelled when the client goes away."""
+        """Has the current task cancelled when the client goes away."""
         task = asyncio.current_task()
         watch = self.scope.get("extensions", _NOTHING).get(ON_DISCONNECT)
         if watch is None or task is None:
@@ -48,7 +48,7 @@ class Incoming(Request):
         watch(leave)
 
     def header(self, name: bytes) -> str | None:
-        """A header's value; `name` in lower case."""
+        """Returns a header's value, or None; `name` is in lower case."""
         value = self._by_name.get(name)
         return None if value is None else value.decode("latin-1")
 

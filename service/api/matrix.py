@@ -15,13 +15,13 @@ _LONG = 2**12  # bytes from which numpy counts faster than a search from one bra
 
 
 class MatrixParser:
-    """Reuses one parser's buffers. Belongs to one thread."""
+    """Parses with one parser, whose buffers are used again. Belongs to one thread."""
 
     def __init__(self) -> None:
         self._parser = simdjson.Parser()
 
     def parse(self, text: bytes) -> dict[str, Any] | None:
-        """The object's members, with `instances` as (rows, columns) float64; None where it is anything but that."""
+        """Returns the object's members, with `instances` as (rows, columns) float64; None where it is anything else."""
         if not text.startswith(b"{"):  # simdjson passes over a byte order mark, which is not JSON
             return None
         try:

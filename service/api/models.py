@@ -7,15 +7,15 @@ import orjson
 from starlette.responses import Response
 
 from chainzrule.service.api.context import Context
-from chainzrule.service.api.exchange import Endpoint
 from chainzrule.service.api.incoming import Answer, Incoming
+from chainzrule.service.api.route import Endpoint
 from chainzrule.service.errors import InvalidInput
 from chainzrule.service.serving.catalog import Entry
 from chainzrule.service.serving.version import ServedModel
 
 
 def list_models_endpoint(context: Context) -> Endpoint:
-    """The endpoint of `/models`."""
+    """Returns the endpoint of `/models`."""
 
     async def list_models(request: Incoming) -> Response:
         """All models with their versions, newest first, and the state of each."""
@@ -30,7 +30,7 @@ def list_models_endpoint(context: Context) -> Endpoint:
 
 
 def get_model_endpoint(context: Context) -> Endpoint:
-    """The endpoint of `/models/{name}`."""
+    """Returns the endpoint of `/models/{name}`."""
 
     async def get_model(request: Incoming) -> Response:
         """A model's card, with every feature spelled out, and its live state."""
@@ -52,7 +52,7 @@ def get_model_endpoint(context: Context) -> Endpoint:
 
 
 def get_stability_endpoint(context: Context) -> Endpoint:
-    """The endpoint of `/models/{name}/stability`."""
+    """Returns the endpoint of `/models/{name}/stability`."""
 
     async def get_stability(request: Incoming) -> Response:
         """The rolling window of the latest observed predictions beside the card's reference."""

@@ -3,14 +3,16 @@
 import gzip
 import hashlib
 import html
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from starlette.responses import Response
 
-from chainzrule.service.api.exchange import Endpoint
 from chainzrule.service.api.incoming import Answer, Headers, Incoming
 from chainzrule.service.api.problems import problem
+from chainzrule.service.api.route import Endpoint
+from chainzrule.service.stability.verdict import Thresholds
 
 FOLDER = Path(__file__).parents[1] / "ui"
 PAGE = "index.html"
@@ -55,17 +57,20 @@ class _File:
         return Answer(self.content, 200, self.content_type, headers)
 
 
-def page_endpoints(root_path: str) -> tuple[Endpoint, Endpoint]:
-    """The endpoints of `/` and of `/ui/{file}`, under the path prefix `root_path`."""
+def page_endpoints(root_path: str, thresholds: Thresholds) -> tuple[Endpoint, Endpoint]:
+    """Returns the endpoints of `/` and of `/ui/{file}`.
+
+    Args:
+        root_path: the path prefix under which a proxy serves the application.
+        thresholds: where this service's verdicts begin, which the page puts into words.
+    """
     files = {
         path.relative_to(FOLDER).as_posix(): _File.of(path.read_bytes(), _TYPES[path.suffix])
         for path in sorted(FOLDER.rglob("*"))
         if path.suffix in _TYPES
     }
     document = files.pop(PAGE)
-    # All addresses in the page are relative to this, so that they hold with and without a slash at the prefix's end.
-    base = f'<base href="{html.escape(root_path.rstrip("/"))}/">' if root_path.strip("/") else ""
-    page_file = _File.of(document.content.replace(b"<!-- base -->", base.encode()), document.content_type)
+    page_file = _File.of(_filled(document.content, root_path, thresholds), document.content_type)
 
     async def page(request: Incoming) -> Response:
         """The playground: try a model, and watch how stable its answers are."""
@@ -79,3 +84,11 @@ def page_endpoints(root_path: str) -> tuple[Endpoint, Endpoint]:
         return file.answer(request)
 
     return page, page_part
+
+
+def _filled(page: bytes, root_path: str, thresholds: Thresholds) -> bytes:
+    """Returns the page with what it is told of this service; its policy forbids scripts in it, so elements say it."""
+    # All addresses in the page are relative to this, so that they hold with and without a slash at the prefix's end.
+    base = f'<base href="{html.escape(root_path.rstrip("/"))}/">' if root_path.strip("/") else ""
+    stated = f'<meta name="thresholds" content="{html.escape(json.dumps(asdict(thresholds)))}">'
+    return page.replace(b"<!-- base -->", base.encode()).replace(b"<!-- thresholds -->", stated.encode())

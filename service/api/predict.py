@@ -7,10 +7,10 @@ from starlette.responses import Response
 from chainzrule.service.api.answers import predictions_body
 from chainzrule.service.api.body import read_rows
 from chainzrule.service.api.context import Context
-from chainzrule.service.api.exchange import Endpoint
 from chainzrule.service.api.incoming import Answer, Incoming
 from chainzrule.service.api.matrix import MatrixParser
 from chainzrule.service.api.requests import PREDICT_MEMBERS, read_request, read_timeout
+from chainzrule.service.api.route import Endpoint
 from chainzrule.service.serving.predict import predict as predict_rows
 
 LARGE_ANSWER = 512  # rows whose answers take milliseconds to write

@@ -43,7 +43,7 @@ def problem(
     headers: Headers = (),
     oip: bool = False,
 ) -> Answer:
-    """An error response: a problem whose type ends in `slug`, or with `oip` what that protocol has instead."""
+    """Returns the response to an error: a problem whose type ends in `slug`, or with `oip` that protocol's error."""
     if oip:
         message = detail if place is None else f"{place}: {detail}"
         return Answer(orjson.dumps({"error": message}), 400 if status == 422 else status, headers=headers)
@@ -59,12 +59,12 @@ def problem(
 
 
 def slug_of(error: ServiceError) -> str:
-    """The short name of an error."""
+    """Returns the short name of an error, with which its problem's type ends."""
     return PROBLEMS.get(type(error), (500, INTERNAL))[1]
 
 
 def problem_of(error: ServiceError, oip: bool = False) -> Answer:
-    """The response to one of the service's own errors."""
+    """Returns the response to one of the service's own errors."""
     status, slug = PROBLEMS.get(type(error), (500, INTERNAL))
     if status == 500:
         log.error("unexpected error", exc_info=error)
@@ -78,7 +78,7 @@ def problem_of(error: ServiceError, oip: bool = False) -> Answer:
 
 
 def internal_problem(oip: bool = False) -> Answer:
-    """The response to what should not have happened; the log has the cause."""
+    """Returns the response to what should not have happened; the log has the cause."""
     detail = "the service failed to answer; the log has the cause under this request_id"
     return problem(500, INTERNAL, detail, oip=oip)
 
@@ -89,7 +89,7 @@ def is_oip(path: str) -> bool:
 
 
 async def routing_problem(request: Request, error: Exception) -> Answer:
-    """The response to a path or method that no route has."""
+    """Returns the response to a path or a method that no route has."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     details = {
         404: ("unknown-route", "there is nothing at this path; GET /docs lists the routes"),

@@ -7,10 +7,11 @@ from starlette.responses import Response
 from chainzrule.service.api.answers import explanation_body
 from chainzrule.service.api.body import read_rows
 from chainzrule.service.api.context import Context
-from chainzrule.service.api.exchange import Endpoint
 from chainzrule.service.api.incoming import Answer, Incoming
 from chainzrule.service.api.matrix import MatrixParser
-from chainzrule.service.api.requests import SENSITIVITY_MEMBERS, read_query, read_request, read_row, read_timeout
+from chainzrule.service.api.query import read_query, read_row
+from chainzrule.service.api.requests import SENSITIVITY_MEMBERS, read_request, read_timeout
+from chainzrule.service.api.route import Endpoint
 from chainzrule.service.errors import ServiceError
 from chainzrule.service.serving.explain import explain
 from chainzrule.service.serving.question import Question

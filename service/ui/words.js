@@ -2,6 +2,9 @@
 
 import { beside, chance, chances, num } from "./dom.js";
 
+/** Where the service's verdicts begin, as its settings say. */
+const THRESHOLDS = JSON.parse(document.querySelector("meta[name=thresholds]").content);
+
 export const GLOSS = { stable: "Stable", elevated: "Elevated", unstable: "Unstable" };
 export const MARK = { stable: "✓", elevated: "!", unstable: "≈" };
 
@@ -32,7 +35,7 @@ export function verdictSentence(card, prediction) {
   }
   if (still(s)) return "No measurement noise moves this answer.";
   const thing = card.layout ? "copies of this picture" : "repeated measurements";
-  return s.flip_probability < 0.01
+  return s.flip_probability < THRESHOLDS.elevated_flip_probability
     ? `It would say so again: ${s.flip_probability === 0 && card.draws ? `none of ${card.draws.count}` : chances(s.flip_probability)} noisy ${thing} would get another answer.`
     : `It may change its mind: ${chances(s.flip_probability)} noisy ${thing} would get another answer, most likely “${s.runner_up}”.`;
 }

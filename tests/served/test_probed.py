@@ -6,7 +6,8 @@ import httpx
 import numpy as np
 import pytest
 
-from chainzrule.service.api.schemas import PredictionAnswer, SensitivityAnswer
+from chainzrule.service.api.schemas.predictions import PredictionAnswer
+from chainzrule.service.api.schemas.sensitivities import SensitivityAnswer
 from chainzrule.service.stability.link import link_of
 from chainzrule.service.stability.measures import diagnose
 from tests.answers import assert_same, flat

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx.utils import Extractor
 
-from chainzrule.service.api.schemas import SensitivityAnswer
+from chainzrule.service.api.schemas.sensitivities import SensitivityAnswer
 from chainzrule.service.artifact.evidence import Distribution, Reference
 from tests.answers import assert_same
 from tests.artifacts import CLASSIFIER, CUBIC, Toy, numeric

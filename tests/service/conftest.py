@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from chainzrule.service.api.hot import HotRoutes
 from chainzrule.service.app import Application, create_app
 from chainzrule.service.settings import Settings
 from tests.artifacts import ALL, Toy
@@ -31,14 +32,16 @@ class Transport(httpx.ASGITransport):
 
 
 @contextlib.asynccontextmanager
-async def serve(root: Path, *toys: Toy, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
+async def serve(root: Path, *toys: Toy, routed: bool = False, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an application that serves `toys` from `root`, its lifespan under way.
 
-    The client's `app` attribute is the application.
+    The client's `app` attribute is the application. With `routed` no route is hot: FastAPI finds them all.
     """
     for toy in toys:
         toy.publish(root, check=lambda artifact: None)
     app: Application = create_app(Settings(models=root, **{"reload_seconds": 0, "threads": 1, **settings}))
+    if routed:
+        app.exchange.hot = HotRoutes(())
     async with app.router.lifespan_context(app):
         transport = Transport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
@@ -48,7 +51,7 @@ async def serve(root: Path, *toys: Toy, **settings: Any) -> AsyncIterator[httpx.
 
 @pytest.fixture
 def serving(tmp_path: Path) -> Serving:
-    """`serving(*toys, **settings)`: an application of the test's own, in an async with."""
+    """`serving(*toys, routed=False, **settings)`: an application of the test's own, in an async with."""
 
     def start(*toys: Toy, **settings: Any) -> contextlib.AbstractAsyncContextManager[httpx.AsyncClient]:
         return serve(tmp_path / "models", *toys, **settings) if toys else serve(tmp_path, **settings)
@@ -65,7 +68,6 @@ async def client(
     It has every toy model, and its default model is `toy`.
     """
     settings = {"default_model": "toy", "max_rows": 64, "max_sensitivity_rows": 16, "max_body_bytes": 65536}
-    if request.param == "routed":
-        settings["cors_origins"] = ("http://elsewhere",)
-    async with serve(tmp_path_factory.mktemp("models"), *ALL, **settings) as serving:
+    root, routed = tmp_path_factory.mktemp("models"), request.param == "routed"
+    async with serve(root, *ALL, routed=routed, **settings) as serving:
         yield serving

@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from chainzrule.service.settings import Settings, unknown_variables
+from chainzrule.service.stability.verdict import Thresholds
 
 ROOT = Path(__file__).parents[2]
 
@@ -89,6 +91,22 @@ def test_thresholds_in_the_wrong_order_are_refused(monkeypatch: pytest.MonkeyPat
         Settings()
     monkeypatch.setenv("CHAINZRULE_ELEVATED_FLIP_PROBABILITY", "0.005")
     assert Settings().thresholds.unstable_flip_probability == 0.005
+
+
+def test_thresholds_are_those_of_the_verdicts_unless_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().thresholds == Thresholds()
+    given = Thresholds(
+        unstable_flip_probability=0.3,
+        elevated_flip_probability=0.2,
+        elevated_volatility_percentile=90,
+        regression_elevated_percentile=80,
+        regression_unstable_percentile=70,
+        regression_unstable_factor=2.5,
+    )
+    for name, value in asdict(given).items():
+        assert Settings.model_fields[name].default == getattr(Thresholds(), name) != value
+        monkeypatch.setenv(f"CHAINZRULE_{name.upper()}", str(value))
+    assert Settings().thresholds == given
 
 
 def test_misspelt_variables_are_found_with_the_nearest_setting() -> None:

@@ -7,11 +7,11 @@ import orjson
 from starlette.responses import Response
 
 from chainzrule.service.api.context import Context
-from chainzrule.service.api.exchange import Endpoint
 from chainzrule.service.api.incoming import Answer, Incoming
-from chainzrule.service.api.oip.request import Bounds, WantedOutput, read_infer_request
-from chainzrule.service.api.oip.tensors import to_bytes
+from chainzrule.service.api.oip.request import WantedOutput, read_infer_request
+from chainzrule.service.api.oip.tensors import written
 from chainzrule.service.api.requests import read_timeout
+from chainzrule.service.api.route import Endpoint
 from chainzrule.service.serving.infer import infer as run_inference
 from chainzrule.service.serving.infer import require_outputs
 from chainzrule.service.serving.tensors import Tensors, TensorSpec, Values, tensors_of
@@ -19,9 +19,8 @@ from chainzrule.service.serving.version import ServedModel
 
 
 def infer_endpoint(context: Context) -> Endpoint:
-    """The endpoint of both routes."""
+    """Returns the endpoint of both routes, with a version and without one."""
     settings, allowance = context.settings, context.settings.allowance
-    bounds = Bounds(settings.max_body_bytes, settings.max_rows)
     known: WeakKeyDictionary[ServedModel, Tensors] = WeakKeyDictionary()
 
     async def infer(request: Incoming) -> Response:
@@ -31,7 +30,7 @@ def infer_endpoint(context: Context) -> Endpoint:
         tensors = known.get(served)
         if tensors is None:
             tensors = known[served] = tensors_of(served.card)
-        wanted = await read_infer_request(request, tensors.inputs, bounds, deadline)
+        wanted = await read_infer_request(request, tensors.inputs, settings.max_body_bytes, settings.max_rows, deadline)
         outputs = wanted.outputs or tuple(WantedOutput(spec.name, wanted.binary) for spec in tensors.usual)
         names = [output.name for output in outputs]
         require_outputs(tensors, names)
@@ -55,18 +54,9 @@ def infer_endpoint(context: Context) -> Endpoint:
 
 
 def _answer(document: dict[str, Any], outputs: list[tuple[TensorSpec, bool, Values]]) -> Response:
-    described: list[dict[str, Any]] = []
+    """Returns the answer with each output in JSON or, where its flag says so, in bytes behind the JSON."""
     raw: list[bytes] = []
-    for spec, binary, values in outputs:
-        tensor = _describe(spec, values)
-        if binary:
-            content = to_bytes(values)
-            tensor["parameters"] = {"binary_data_size": len(content)}
-            raw.append(content)
-        else:
-            tensor["data"] = values if isinstance(values, list) else values.ravel()
-        described.append(tensor)
-    document["outputs"] = described
+    document["outputs"] = [written(spec, values, binary, raw) for spec, binary, values in outputs]
     header = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
     if not raw:
         return Answer(header)
@@ -75,7 +65,3 @@ def _answer(document: dict[str, Any], outputs: list[tuple[TensorSpec, bool, Valu
         content_type=b"application/octet-stream",
         headers=((b"inference-header-content-length", str(len(header)).encode()),),
     )
-
-
-def _describe(spec: TensorSpec, values: Values) -> dict[str, Any]:
-    return {"name": spec.name, "datatype": spec.datatype, "shape": [len(values), *spec.shape[1:]]}

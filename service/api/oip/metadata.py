@@ -1,11 +1,11 @@
-"""The protocol's health and metadata routes."""
+"""The endpoints of the protocol's health and metadata routes."""
 
 import orjson
 from starlette.responses import Response
 
 from chainzrule.service.api.context import Context
-from chainzrule.service.api.exchange import Endpoint
 from chainzrule.service.api.incoming import Answer, Incoming
+from chainzrule.service.api.route import Endpoint
 from chainzrule.service.errors import NotReady
 from chainzrule.service.serving.tensors import tensors_of
 
@@ -13,7 +13,7 @@ EXTENSIONS = ("binary_tensor_data", "model_repository", "statistics")
 
 
 def server_endpoint(context: Context) -> Endpoint:
-    """The endpoint of `/v2`."""
+    """Returns the endpoint of `/v2`."""
 
     async def server(request: Incoming) -> Response:
         """The server's name, version and protocol extensions."""
@@ -23,7 +23,7 @@ def server_endpoint(context: Context) -> Endpoint:
 
 
 def live_endpoint(context: Context) -> Endpoint:
-    """The endpoint of `/v2/health/live`."""
+    """Returns the endpoint of `/v2/health/live`."""
 
     async def live(request: Incoming) -> Response:
         """The process answers."""
@@ -33,7 +33,7 @@ def live_endpoint(context: Context) -> Endpoint:
 
 
 def ready_endpoint(context: Context) -> Endpoint:
-    """The endpoint of `/v2/health/ready`."""
+    """Returns the endpoint of `/v2/health/ready`."""
 
     async def ready(request: Incoming) -> Response:
         """200 while traffic is welcome, else 503: what `/readyz` says."""
@@ -43,7 +43,7 @@ def ready_endpoint(context: Context) -> Endpoint:
 
 
 def model_ready_endpoint(context: Context) -> Endpoint:
-    """The endpoint of `/v2/models/{model}[/versions/{version}]/ready`."""
+    """Returns the endpoint of `/v2/models/{model}[/versions/{version}]/ready`."""
 
     async def model_ready(request: Incoming) -> Response:
         """200 while the model answers, 503 while it does not."""
@@ -58,7 +58,7 @@ def model_ready_endpoint(context: Context) -> Endpoint:
 
 
 def model_endpoint(context: Context) -> Endpoint:
-    """The endpoint of `/v2/models/{model}[/versions/{version}]`."""
+    """Returns the endpoint of `/v2/models/{model}[/versions/{version}]`."""
 
     async def model(request: Incoming) -> Response:
         """The model's versions, inputs and usual outputs."""
@@ -76,26 +76,6 @@ def model_endpoint(context: Context) -> Endpoint:
         )
 
     return model
-
-
-def statistics_endpoint(context: Context) -> Endpoint:
-    """The endpoint of `/v2/models/{model}[/versions/{version}]/stats`, and of `/v2/models/stats`."""
-
-    async def statistics(request: Incoming) -> Response:
-        """Requests, runs and their time since each version was loaded; all models' unless one is named."""
-        catalog = context.catalog
-        name, number = request.path_params.get("model"), request.path_params.get("version")
-        if number is not None:
-            served = [catalog.resolve(name, number)]
-        else:
-            models = dict(catalog.models()) if name is None else {name: catalog.entries(name)}
-            served = [entry.served for entries in models.values() for entry in entries.values() if entry.served]
-        described = [
-            {"name": each.card.name, "version": each.card.version, **each.statistics.describe()} for each in served
-        ]
-        return _json({"model_stats": described})
-
-    return statistics
 
 
 def _json(content: dict[str, object], status: int = 200) -> Response:

@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from chainzrule.service.api.body import parse_object, read_body
 from chainzrule.service.api.context import Context
-from chainzrule.service.api.exchange import Endpoint
 from chainzrule.service.api.incoming import Answer, Incoming
+from chainzrule.service.api.route import Endpoint
 from chainzrule.service.errors import Forbidden, InvalidInput, NotReady
 from chainzrule.service.serving.catalog import State
 
@@ -17,7 +17,7 @@ _STATES = {State.LOADING: "LOADING", State.READY: "READY", State.FAILED: "UNAVAI
 
 
 def index_endpoint(context: Context) -> Endpoint:
-    """The endpoint of `/v2/repository/index`."""
+    """Returns the endpoint of `/v2/repository/index`."""
 
     async def index(request: Incoming) -> Response:
         """All models and versions with their state; only ready ones with `{"ready": true}`."""
@@ -40,7 +40,7 @@ def index_endpoint(context: Context) -> Endpoint:
 
 
 def load_endpoint(context: Context) -> Endpoint:
-    """The endpoint of `/v2/repository/models/{model}/load`."""
+    """Returns the endpoint of `/v2/repository/models/{model}/load`."""
 
     async def load(request: Incoming) -> Response:
         """Bring a model into service, or look at its directory again; needs the setting `admin`."""
@@ -57,7 +57,7 @@ def load_endpoint(context: Context) -> Endpoint:
 
 
 def unload_endpoint(context: Context) -> Endpoint:
-    """The endpoint of `/v2/repository/models/{model}/unload`."""
+    """Returns the endpoint of `/v2/repository/models/{model}/unload`."""
 
     async def unload(request: Incoming) -> Response:
         """Take a model out of service until it is loaded again; needs the setting `admin`."""
@@ -70,7 +70,7 @@ def unload_endpoint(context: Context) -> Endpoint:
 
 
 async def _read(request: Incoming, context: Context) -> dict[str, Any]:
-    """The body's JSON object, which may be left out; clients name all kinds of content types with it."""
+    """Reads the body's JSON object, which may be left out; clients name all kinds of content types with it."""
     text = await read_body(request, context.settings.max_body_bytes, context.deadline(None))
     return parse_object(text) if text.strip() else {}
 

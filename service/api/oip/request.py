@@ -7,16 +7,10 @@ from typing import Any
 
 from chainzrule.service.api.body import LARGE_BODY, parse_object, read_body
 from chainzrule.service.api.incoming import Incoming
-from chainzrule.service.api.oip.tensors import (
-    check_shape,
-    floats_from_bytes,
-    floats_from_json,
-    text_from_bytes,
-    texts_from_bytes,
-    texts_from_json,
-)
+from chainzrule.service.api.members import read_flag, read_noise_scale
+from chainzrule.service.api.oip.datatypes import DATATYPES
+from chainzrule.service.api.oip.tensors import check_datatype, check_shape, flattened
 from chainzrule.service.errors import InvalidInput, UnsupportedMedia
-from chainzrule.service.serving.question import MAX_NOISE_SCALE
 from chainzrule.service.serving.tensors import TensorSpec, Values
 
 JSON_LENGTH = b"inference-header-content-length"
@@ -51,29 +45,27 @@ class InferRequest:
     observe: bool = True
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """The largest request that is read."""
-
-    body_bytes: int
-    rows: int
-
-
 async def read_infer_request(
-    request: Incoming, inputs: Sequence[TensorSpec], bounds: Bounds, deadline: float
+    request: Incoming, inputs: Sequence[TensorSpec], max_bytes: int, max_rows: int, deadline: float
 ) -> InferRequest:
-    """Read and check an inference request for a model with these inputs."""
+    """Reads and checks an inference request for a model with these inputs; `deadline` is by the event loop's clock.
+
+    Raises:
+        UnsupportedMedia: its content type is neither JSON nor bytes.
+        TooLarge: it has more bytes or rows than it may.
+        InvalidInput: it is no request for this model; the error names the tensor, or the member.
+    """
     declared = request.header(JSON_LENGTH)
     media_type = (request.header(b"content-type") or "").partition(";")[0].strip().lower()
     if media_type not in ("application/json", "application/octet-stream", ""):
         raise UnsupportedMedia("send application/json, or application/octet-stream with binary tensors", "Content-Type")
-    body = memoryview(await read_body(request, bounds.body_bytes, deadline))
+    body = memoryview(await read_body(request, max_bytes, deadline))
     length = len(body) if declared is None else _json_length(declared, len(body))
     if declared is not None and length == 0:
         return _read_raw(body, inputs)
     if length > LARGE_BODY:
-        return await asyncio.to_thread(_read, body, length, inputs, bounds.rows)
-    return _read(body, length, inputs, bounds.rows)
+        return await asyncio.to_thread(_read, body, length, inputs, max_rows)
+    return _read(body, length, inputs, max_rows)
 
 
 def _json_length(declared: str, size: int) -> int:
@@ -84,16 +76,11 @@ def _json_length(declared: str, size: int) -> int:
 
 
 def _read_raw(body: memoryview, inputs: Sequence[TensorSpec]) -> InferRequest:
-    """The whole body is the one input's bytes, of one row; outputs are raw too."""
+    """Reads a body that is the one input's bytes, of one row; outputs are raw too."""
     if len(inputs) != 1:
         raise InvalidInput("may be 0 only for a model with one input", "Inference-Header-Content-Length")
     spec = inputs[0]
-    place = f"inputs.{spec.name}"
-    values: Values
-    if spec.datatype == "FP32":
-        values = floats_from_bytes(body, (1, *spec.shape[1:]), place)
-    else:  # one text, without the length that else stands before each
-        values = [text_from_bytes(body, place)]
+    values = DATATYPES[spec.datatype].from_body(body, (1, *spec.shape[1:]), f"inputs.{spec.name}")
     return InferRequest(values={spec.name: values}, binary=True)
 
 
@@ -109,7 +96,7 @@ def _read(body: memoryview, length: int, inputs: Sequence[TensorSpec], max_rows:
         outputs=_outputs(document.get("outputs"), binary),
         id=identity,
         binary=binary,
-        noise_scale=_noise_scale(parameters.get("noise_scale", 1.0)),
+        noise_scale=read_noise_scale(parameters.get("noise_scale", 1.0), "parameters.noise_scale"),
         observe=_flag(parameters, "observe", True),
     )
 
@@ -138,19 +125,18 @@ def _values(listed: Any, raw: memoryview, specs: dict[str, TensorSpec], max_rows
 
 
 def _tensor(item: dict[str, Any], raw: memoryview, spec: TensorSpec, max_rows: int) -> tuple[Values, int]:
-    """One tensor's data, and how many of the raw bytes they took."""
+    """Returns one tensor's values, and how many of the raw bytes they took."""
     place = f"inputs.{spec.name}"
-    shape = check_shape(spec, item.get("datatype"), item.get("shape"), max_rows)
+    datatype = check_datatype(spec, item.get("datatype"))
+    shape = check_shape(spec, item.get("shape"), max_rows)
     size = _parameters(item, place).get("binary_data_size")
     if size is None:
-        read = floats_from_json if spec.datatype == "FP32" else texts_from_json
-        return read(item.get("data"), shape, place), 0
+        return datatype.from_json(flattened(item.get("data"), shape, place), shape, place), 0
     if type(size) is not int or not 0 <= size <= len(raw):
         raise InvalidInput("must be a number of bytes that the body has", f"{place}.binary_data_size")
     if "data" in item:
         raise InvalidInput("has both data and binary_data_size", place)
-    decode = floats_from_bytes if spec.datatype == "FP32" else texts_from_bytes
-    return decode(raw[:size], shape, place), size
+    return datatype.from_bytes(raw[:size], shape, place), size
 
 
 def _outputs(listed: Any, binary: bool) -> tuple[WantedOutput, ...] | None:
@@ -176,13 +162,4 @@ def _parameters(item: dict[str, Any], place: str) -> dict[str, Any]:
 
 
 def _flag(parameters: dict[str, Any], name: str, default: bool) -> bool:
-    value = parameters.get(name, default)
-    if type(value) is not bool:
-        raise InvalidInput("must be true or false", f"parameters.{name}")
-    return value
-
-
-def _noise_scale(value: Any) -> float:
-    if type(value) not in (int, float) or not 0 < value <= MAX_NOISE_SCALE:
-        raise InvalidInput(f"must be a number above 0, at most {MAX_NOISE_SCALE:g}", "parameters.noise_scale")
-    return float(value)
+    return read_flag(parameters.get(name, default), f"parameters.{name}")

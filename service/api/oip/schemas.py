@@ -1,14 +1,19 @@
-"""The protocol's bodies, for the API's documentation; requests are checked and answers written by hand.
+"""The protocol's bodies, for the documentation; requests are checked and answers written by hand.
 
 Tests validate real answers against these, so that they cannot drift.
 """
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
+from chainzrule.service.api.oip.datatypes import DATATYPES
+
+if TYPE_CHECKING:  # which takes no literal that is computed
+    Datatype = str
+else:
+    Datatype = Literal[tuple(DATATYPES)]
 Parameters = dict[str, str | int | float | bool]
-Datatype = Literal["FP32", "BYTES"]
 Size = Annotated[int, Field(ge=0)]
 
 
@@ -91,7 +96,7 @@ class Liveness(Answered):
     live: bool
 
 
-class Readiness(Answered):
+class ServerReadiness(Answered):
     """Whether traffic is welcome."""
 
     ready: bool

@@ -1,23 +1,36 @@
-"""Tensors of the open inference protocol: JSON data or raw little-endian bytes, to numpy arrays and back."""
+"""Tensors in the protocol's messages: what one must look like, and its values in and out."""
 
 import math
-from functools import lru_cache
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from chainzrule.service.api.oip.datatypes import DATATYPES, Datatype, Shape
 from chainzrule.service.errors import InvalidInput, TooLarge
-from chainzrule.service.serving.tensors import TensorSpec
-
-_NUMBERS = frozenset((int, float))
+from chainzrule.service.serving.tensors import TensorSpec, Values
 
 
-def check_shape(spec: TensorSpec, datatype: Any, shape: Any, max_rows: int) -> tuple[int, ...]:
-    """A request tensor's shape, once it and its datatype fit the model's, and before its data are looked at."""
+def check_datatype(spec: TensorSpec, name: Any) -> Datatype:
+    """Returns the datatype of a request's tensor.
+
+    Raises:
+        InvalidInput: it holds something else than the model's tensor, or is unknown.
+    """
+    own = DATATYPES[spec.datatype]
+    if name == own.name:
+        return own
+    taken = {known: datatype for known, datatype in DATATYPES.items() if datatype.holds == own.holds}
+    if type(name) is not str or name not in taken:
+        raise InvalidInput(f"must have the datatype {' or '.join(taken)}", f"inputs.{spec.name}")
+    return taken[name]
+
+
+def check_shape(spec: TensorSpec, shape: Any, max_rows: int) -> Shape:
+    """Returns the shape of a request's tensor, before its data are looked at.
+
+    Raises:
+        InvalidInput: it is no shape, or does not fit the model's tensor.
+        TooLarge: it has more than `max_rows` rows.
+    """
     place = f"inputs.{spec.name}"
-    if datatype != spec.datatype:
-        raise InvalidInput(f"must have the datatype {spec.datatype}", place)
     if type(shape) is not list or any(type(size) is not int or size < 0 for size in shape):
         raise InvalidInput("must have a shape of whole numbers", place)
     fits = len(shape) == len(spec.shape) and all(
@@ -30,70 +43,12 @@ def check_shape(spec: TensorSpec, datatype: Any, shape: Any, max_rows: int) -> t
     return tuple(shape)
 
 
-def floats_from_json(data: Any, shape: tuple[int, ...], place: str) -> NDArray[np.float32]:
-    """FP32 data, flat or nested as the shape says, row by row."""
-    flat = _flat(data, shape, place)
-    if not _NUMBERS.issuperset(map(type, flat)):
-        raise InvalidInput("must hold numbers only", f"{place}.data")
-    with np.errstate(over="ignore"):
-        return np.array(flat, dtype=np.float32).reshape(shape)
+def flattened(data: Any, shape: Shape, place: str) -> list[Any]:
+    """Returns JSON data row by row.
 
-
-def texts_from_json(data: Any, shape: tuple[int, ...], place: str) -> list[str]:
-    """BYTES data as texts."""
-    flat = _flat(data, shape, place)
-    if any(type(value) is not str for value in flat):
-        raise InvalidInput("must hold texts only", f"{place}.data")
-    return flat
-
-
-def floats_from_bytes(raw: memoryview, shape: tuple[int, ...], place: str) -> NDArray[np.float32]:
-    """FP32 data as little-endian bytes: a read-only view of them where they are aligned, else a copy."""
-    if len(raw) != 4 * math.prod(shape):
-        raise InvalidInput("must have as many bytes as its shape needs", place)
-    values = np.frombuffer(raw, dtype="<f4").reshape(shape)
-    # A tensor may begin at any byte of the body, and kernels may load whole vectors of aligned floats.
-    return values if values.flags.aligned else values.copy()
-
-
-def texts_from_bytes(raw: memoryview, shape: tuple[int, ...], place: str) -> list[str]:
-    """BYTES data: every element a 4-byte little-endian length and so many bytes of UTF-8."""
-    texts = []
-    at = 0
-    for _ in range(math.prod(shape)):
-        length = int.from_bytes(raw[at : at + 4], "little")
-        end = at + 4 + length
-        if at + 4 > len(raw) or end > len(raw):
-            raise InvalidInput("has an element that is cut short", place)
-        texts.append(text_from_bytes(raw[at + 4 : end], place))
-        at = end
-    if at != len(raw):
-        raise InvalidInput("has bytes behind its last element", place)
-    return texts
-
-
-def text_from_bytes(raw: memoryview, place: str) -> str:
-    """One text."""
-    try:
-        return str(raw, "utf-8")
-    except UnicodeDecodeError:
-        raise InvalidInput("must hold UTF-8 texts", place) from None
-
-
-def to_bytes(values: NDArray[np.float32] | list[str]) -> bytes:
-    """A tensor's raw form."""
-    if isinstance(values, list):
-        return b"".join(map(_element, values))
-    return values.astype("<f4", copy=False).tobytes()
-
-
-@lru_cache(maxsize=4096)  # outputs hold labels and verdicts: few, and again and again
-def _element(text: str) -> bytes:
-    encoded = text.encode()
-    return len(encoded).to_bytes(4, "little") + encoded
-
-
-def _flat(data: Any, shape: tuple[int, ...], place: str) -> list[Any]:
+    Raises:
+        InvalidInput: they are neither flat nor nested as the shape says.
+    """
     size = math.prod(shape)
     if type(data) is not list:
         raise InvalidInput("must have its data as a list", place)
@@ -106,3 +61,19 @@ def _flat(data: Any, shape: tuple[int, ...], place: str) -> list[Any]:
                 raise InvalidInput("must have as much data as its shape says", f"{place}.data")
         level = [item for part in level for item in part]
     return level
+
+
+def written(spec: TensorSpec, values: Values, binary: bool, raw: list[bytes]) -> dict[str, Any]:
+    """Returns a tensor as an answer's JSON holds it; with `binary`, its data are appended to `raw` instead."""
+    datatype = DATATYPES[spec.datatype]
+    tensor: dict[str, Any] = {
+        "name": spec.name,
+        "datatype": datatype.name,
+        "shape": [len(values), *spec.shape[1:]],
+    }
+    if binary:
+        raw.append(datatype.to_bytes(values))
+        tensor["parameters"] = {"binary_data_size": len(raw[-1])}
+    else:
+        tensor["data"] = datatype.to_json(values)
+    return tensor

@@ -1,10 +1,12 @@
-"""What every request goes through: ids, the token, cross-origin calls, disconnects and the log line."""
+"""What every request goes through: its id, disconnects, HEAD, durations and the log line."""
 
 import asyncio
+import contextlib
 import gc
 import json
 import logging
-from pathlib import Path
+import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -13,12 +15,8 @@ import uvicorn
 from starlette.types import Message
 from uvicorn.server import ServerState
 
-from chainzrule.service.app import create_app
-from chainzrule.service.errors import ServiceError
 from chainzrule.service.protocol import BoundedProtocol
-from chainzrule.service.settings import Settings
 from tests.artifacts import CLASSIFIER
-from tests.service.api.test_problems import assert_problem
 from tests.service.conftest import Serving
 
 pytestmark = pytest.mark.anyio
@@ -67,6 +65,33 @@ async def call(app: Any, receive: Any = None, **scope: Any) -> list[Message]:
     return sent
 
 
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@contextlib.asynccontextmanager
+async def listening(app: Any) -> AsyncIterator[Stream]:
+    """A connection to an application that a real server serves, its lifespan under way already."""
+    config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none")
+    config.load()
+    state = ServerState()
+    loop = asyncio.get_running_loop()
+    async with await loop.create_server(lambda: BoundedProtocol(config, state, {}), "127.0.0.1", 0) as server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        yield reader, writer
+        writer.close()
+        await writer.wait_closed()
+
+
+async def converse(stream: Stream, request: bytes, body: bool = True) -> tuple[bytes, bytes]:
+    """The header and the body of the answer to a request; `body` false expects none, whatever its header says."""
+    reader, writer = stream
+    writer.write(request)
+    header = await reader.readuntil(b"\r\n\r\n")
+    assert header.startswith(b"HTTP/1.1 ")
+    length = int(header.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
+    return header, await reader.readexactly(length) if body else b""
+
+
 async def test_request_ids_with_a_line_break_are_replaced(client: httpx.AsyncClient) -> None:
     app = client.app  # type: ignore[attr-defined]
     for identity in (b"a\n", b"a\r\nSet-Cookie: x=1", b"\x00"):
@@ -97,132 +122,103 @@ async def test_a_client_that_goes_away_is_counted_as_499(client: httpx.AsyncClie
     assert line in (await client.get("/metrics")).text
 
 
-# The bearer token.
-
-
-async def test_the_token_guards_all_but_health_and_metrics(serving: Serving, tmp_path: Path) -> None:
-    (tmp_path / "token").write_text("s3cret\n")
-    async with serving(CLASSIFIER, token_file=tmp_path / "token") as client:
-        for path in ("/healthz", "/readyz", "/metrics"):
-            assert (await client.get(path)).status_code == 200
-        for path in ("/models", "/models/toy", "/docs", "/openapi.json", "/sensitivity?x=1,2", "/nowhere"):
-            response = await client.get(path)
-            assert_problem(response, 401, "unauthorized")
-            assert response.headers["www-authenticate"] == "Bearer"
-        for given in (
-            "",
-            "s3cret",
-            "Bearer",
-            "Bearer ",
-            "Bearer s3cre",
-            "Bearer s3cret1",
-            "Basic s3cret",
-            "Bearer S3CRET",
-        ):
-            response = await client.post("/predict", json=ROW, headers={"Authorization": given})
-            assert response.status_code == 401, given
-        for given in ("Bearer s3cret", "bearer s3cret", "Bearer  s3cret "):
-            for response in (
-                await client.post("/predict", json=ROW, headers={"Authorization": given}),
-                await client.get("/models", headers={"Authorization": given}),
-            ):
-                assert response.status_code == 200
-        assert 'chainzrule_rejected_requests_total{reason="unauthorized"} 14.0' in (await client.get("/metrics")).text
-
-
-@pytest.mark.parametrize("content", ["", "\n", "  "])
-async def test_an_empty_token_lets_nobody_in_by_accident(tmp_path: Path, content: str) -> None:
-    (tmp_path / "token").write_text(content)
-    with pytest.raises(ServiceError, match="token-file: the file is empty"):
-        create_app(Settings(models=tmp_path, token_file=tmp_path / "token"))
-    with pytest.raises(ServiceError, match="token-file: the file cannot be read"):
-        create_app(Settings(models=tmp_path, token_file=tmp_path / "absent"))
-
-
-# Cross-origin calls.
-
-
-async def test_origins_are_off_by_default(serving: Serving) -> None:
-    async with serving(CLASSIFIER) as client:
-        response = await client.post("/predict", json=ROW, headers={"Origin": "http://elsewhere"})
-        assert "access-control-allow-origin" not in response.headers
-
-
-async def test_listed_origins_may_call(serving: Serving, tmp_path: Path) -> None:
-    (tmp_path / "token").write_text("s3cret")
-    async with serving(CLASSIFIER, cors_origins=("http://elsewhere",), token_file=tmp_path / "token") as client:
-        asked = {
-            "Origin": "http://elsewhere",
-            "Access-Control-Request-Method": "POST",
-            "Access-Control-Request-Headers": "authorization,content-type",
-        }
-        preflight = await client.options("/predict", headers=asked)  # browsers send no token with it
-        assert preflight.status_code == 200
-        assert preflight.headers["access-control-allow-origin"] == "http://elsewhere"
-        token = {"Origin": "http://elsewhere", "Authorization": "Bearer s3cret"}
-        response = await client.post("/predict", json=ROW, headers=token)
-        assert response.status_code == 200
-        assert response.headers["access-control-allow-origin"] == "http://elsewhere"
-        exposed = {name.strip().lower() for name in response.headers["access-control-expose-headers"].split(",")}
-        assert {"x-request-id", "retry-after", "inference-header-content-length"} <= exposed
-        refused = await client.post("/predict", json={}, headers=token)
-        assert refused.status_code == 422
-        assert refused.headers["access-control-allow-origin"] == "http://elsewhere"
-        stranger = await client.post("/predict", json=ROW, headers={**token, "Origin": "http://stranger"})
-        assert "access-control-allow-origin" not in stranger.headers
-
-
-async def test_both_ways_answer_alike(serving: Serving) -> None:
-    async with serving(CLASSIFIER) as hot, serving(cors_origins=("http://elsewhere",)) as routed:
-        routed_app = routed.app  # type: ignore[attr-defined]
-        hot_app = hot.app  # type: ignore[attr-defined]
-        assert routed_app.exchange._hot.find("POST", "/predict", {}) == (None, None)
-        assert hot_app.exchange._hot.find("POST", "/predict", {})[1] == "/predict"
-    async with serving(CLASSIFIER) as hot:
-        root = hot.app.context.settings.models  # type: ignore[attr-defined]
-        app = create_app(Settings(models=root, reload_seconds=0, cors_origins=("http://elsewhere",)))
-        async with (
-            app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test") as routed,
-        ):
-            for question in (ROW, {"instances": [[1]]}, {"instances": []}, {}, {**ROW, "model": "x"}):
-                found = [await client.post("/predict", json=question) for client in (hot, routed)]
-                assert found[0].status_code == found[1].status_code
-                contents = [response.json() for response in found]
-                for content in contents:
-                    content.pop("request_id", None)
-                assert contents[0] == contents[1]
-
-
 @pytest.mark.parametrize("instances", [[[1.0, 2.0]], []], ids=["answered", "refused"])
 async def test_requests_leave_nothing_to_the_garbage_collector(serving: Serving, instances: list[Any]) -> None:
     body = json.dumps({"instances": instances}).encode()
     head = f"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    async with serving(CLASSIFIER) as client:
-        config = uvicorn.Config(client.app, log_config=None, lifespan="off", ws="none")  # type: ignore[attr-defined]
-        config.load()
-        state = ServerState()
-        loop = asyncio.get_running_loop()
-        async with await loop.create_server(lambda: BoundedProtocol(config, state, {}), "127.0.0.1", 0) as server:
-            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    async with serving(CLASSIFIER) as client, listening(client.app) as stream:  # type: ignore[attr-defined]
 
-            async def ask(times: int) -> None:
-                for _ in range(times):
-                    writer.write(head.encode() + body)
-                    answer = await reader.readuntil(b"\r\n\r\n")
-                    length = int(answer.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
-                    await reader.readexactly(length)
+        async def ask(times: int) -> None:
+            for _ in range(times):
+                await converse(stream, head.encode() + body)
 
-            await ask(5)
-            gc.collect()
-            gc.disable()
-            try:
-                await ask(50)
-                assert gc.collect() < 50
-            finally:
-                gc.enable()
-            writer.close()
-            await writer.wait_closed()
+        await ask(5)
+        gc.collect()
+        gc.disable()
+        try:
+            await ask(50)
+            assert gc.collect() < 50
+        finally:
+            gc.enable()
+
+
+# HEAD.
+
+HEADS = (
+    *(
+        "/healthz",
+        "/readyz",
+        "/models",
+        "/models/toy",
+        "/models/toy/stability",
+        "/sensitivity?x=1,2",
+        "/",
+        "/ui/app.js",
+    ),
+    *("/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/toy", "/v2/models/toy/ready"),
+    *("/nowhere", "/models/nobody", "/sensitivity?x=1", "/predict"),
+)
+
+
+@pytest.mark.parametrize("routed", [False, True], ids=["hot", "routed"])
+async def test_heads_are_the_answers_to_gets_without_their_bodies(serving: Serving, routed: bool) -> None:
+    async with serving(CLASSIFIER, routed=routed) as client, listening(client.app) as stream:  # type: ignore[attr-defined]
+        for path in HEADS:
+            asked = f" {path} HTTP/1.1\r\nHost: a\r\nX-Request-ID: same\r\n\r\n".encode()
+            head, nothing = await converse(stream, b"HEAD" + asked, body=False)
+            answer, content = await converse(stream, b"GET" + asked)  # on the same connection: it begins at once
+            assert nothing == b""
+            assert sorted(head.split(b"\r\n")) == sorted(answer.split(b"\r\n")), path
+            assert content, path
+        metrics = (await client.get("/metrics")).text
+    assert 'request_duration_seconds_count{code="200",method="HEAD",route="/models/{name}"} 1.0' in metrics
+    assert 'request_duration_seconds_count{code="404",method="HEAD",route="unmatched"} 1.0' in metrics
+
+
+# Durations.
+
+
+@pytest.mark.parametrize("routed", [False, True], ids=["hot", "routed"])
+async def test_durations_are_summed_and_sorted_into_buckets(
+    serving: Serving, routed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    slow = 0.12  # seconds, between two buckets
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b'{"instances": '
+        await asyncio.sleep(slow)
+        yield b"[[1.0, 2.0]]}"
+
+    async with serving(CLASSIFIER, routed=routed, access_log=True) as client:
+        registry = client.app.context.metrics.registry  # type: ignore[attr-defined]
+
+        def read(route: str, method: str) -> tuple[float, dict[float, float]]:
+            """The sum of a route's durations, and its counts by upper bound."""
+            family = next(one for one in registry.collect() if one.name == "chainzrule_request_duration_seconds")
+            samples = [one for one in family.samples if (one.labels["route"], one.labels["method"]) == (route, method)]
+            (total,) = (one.value for one in samples if one.name.endswith("_sum"))
+            return total, {float(one.labels["le"]): one.value for one in samples if "le" in one.labels}
+
+        begin = time.perf_counter()
+        response = await client.post("/predict", content=body(), headers={"Content-Type": "application/json"})
+        seconds = time.perf_counter() - begin
+        assert response.status_code == 200
+        total, counts = read("/predict", "POST")
+        assert slow <= total <= seconds
+        assert {bound: count for bound, count in counts.items() if not slow < bound < seconds} == {
+            bound: float(bound >= seconds) for bound in counts if not slow < bound < seconds
+        }
+        assert min(counts) < slow < seconds < max(counts)
+        (record,) = (record for record in caplog.records if record.name == "chainzrule.access")
+        assert record.seconds == pytest.approx(total, abs=1e-6)  # type: ignore[attr-defined]
+        await client.post("/predict", content=body(), headers={"Content-Type": "application/json"})
+        again, counts = read("/predict", "POST")
+        assert again >= total + slow
+        assert max(counts.values()) == 2
+        begin = time.perf_counter()
+        await client.get("/healthz")
+        assert 0 < read("/healthz", "GET")[0] <= time.perf_counter() - begin
 
 
 # The log.

@@ -6,7 +6,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from chainzrule.service.api.schemas import Readiness
+from chainzrule.service.api.schemas.health import Readiness
 from chainzrule.service.app import create_app, refresh
 from tests.artifacts import BINARY, CLASSIFIER
 from tests.service.conftest import Serving

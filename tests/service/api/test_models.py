@@ -13,11 +13,29 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from chainzrule.service.api.schemas import ModelList, StabilityAnswer
+from chainzrule.service.api.schemas.models import ModelList, StabilityAnswer
 from tests.artifacts import ALL, CLASSIFIER, IMAGE, MIXED, SLOW, Toy, numeric
+from tests.service.api.refusals import MARK, Case, assert_refused
 from tests.service.conftest import Serving
 
 pytestmark = pytest.mark.anyio
+
+CASES = [
+    Case("card with a parameter", 422, "invalid-input", method="GET", path=f"/models/toy?{MARK}=1", place="query"),
+    Case(
+        "card with two versions",
+        422,
+        "invalid-input",
+        method="GET",
+        path="/models/toy?version=1&version=1",
+        place="query",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+async def test_every_failure_has_its_status_in_the_one_shape(client: httpx.AsyncClient, case: Case) -> None:
+    await assert_refused(client, case)
 
 
 async def get(client: httpx.AsyncClient, path: str) -> dict[str, Any]:

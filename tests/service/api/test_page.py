@@ -1,12 +1,16 @@
 """The playground's files: how they are served, and what they may do. `tests/ui` watches them in a browser."""
 
 import gzip
+import html
+import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import httpx
 import pytest
 
+from chainzrule.service.stability.verdict import Thresholds
 from tests.artifacts import CLASSIFIER
 from tests.service.conftest import Serving
 
@@ -73,14 +77,24 @@ async def test_it_can_be_switched_off(serving: Serving) -> None:
         assert (await client.get("/models")).status_code == 200
 
 
-@pytest.mark.parametrize("cors", [(), ("http://elsewhere",)], ids=["hot", "routed"])
+@pytest.mark.parametrize("routed", [False, True], ids=["hot", "routed"])
 @pytest.mark.parametrize("path", ["/deep/down", "/deep/down/", "/"])
-async def test_addresses_hold_behind_a_prefix(serving: Serving, path: str, cors: tuple[str, ...]) -> None:
-    async with serving(CLASSIFIER, root_path="/deep/down", cors_origins=cors) as client:
+async def test_addresses_hold_behind_a_prefix(serving: Serving, path: str, routed: bool) -> None:
+    async with serving(CLASSIFIER, root_path="/deep/down", routed=routed) as client:
         answer = await client.get(path)
         assert answer.status_code == 200
         assert '<base href="/deep/down/">' in answer.text
         assert (await client.get("/deep/down/ui/app.js")).status_code == 200
+
+
+@pytest.mark.parametrize("settings", [{}, {"elevated_flip_probability": 0.02, "regression_unstable_factor": 3.5}])
+async def test_it_is_told_where_this_services_verdicts_begin(serving: Serving, settings: dict[str, float]) -> None:
+    async with serving(CLASSIFIER, **settings) as client:
+        page = (await client.get("/")).text
+        (stated,) = re.findall(r'<meta name="thresholds" content="([^"]*)">', page)
+        assert json.loads(html.unescape(stated)) == {**asdict(Thresholds()), **settings}
+        assert "<!-- thresholds -->" not in page
+        assert "<!-- base -->" not in page
 
 
 async def test_the_page_is_open_and_the_models_are_not(serving: Serving, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import httpx
 import numpy as np
 import pytest
 
-from chainzrule.service.api.schemas import PredictionAnswer
+from chainzrule.service.api.schemas.predictions import PredictionAnswer
 from chainzrule.service.stability.link import link_of
 from chainzrule.service.stability.measures import diagnose
 from tests.answers import assert_same

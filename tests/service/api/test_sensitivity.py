@@ -7,7 +7,7 @@ import httpx
 import numpy as np
 import pytest
 
-from chainzrule.service.api.schemas import SensitivityAnswer
+from chainzrule.service.api.schemas.sensitivities import SensitivityAnswer
 from tests.answers import assert_same
 from tests.artifacts import (
     BINARY,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from chainzrule.service.api.schemas import SensitivityAnswer
+from chainzrule.service.api.schemas.sensitivities import SensitivityAnswer
 from chainzrule.service.runtime.bounds import golden_bounds
 from chainzrule.service.runtime.graph import Execution, Graph
 from chainzrule.training.bounds.graph import bounds_graph

@@ -11,8 +11,9 @@ import pytest
 from chainzrule.service.api.problems import PROBLEMS, problem_of
 from chainzrule.service.errors import ServiceError
 from tests.artifacts import CLASSIFIER, MIXED, SLOW
+from tests.service.api.oip.fuzzer import TOYS, fuzz
 from tests.service.api.oip.messages import Tensor, assert_error, features, infer, inputs, message, post
-from tests.service.conftest import Serving
+from tests.service.conftest import Serving, serve
 
 pytestmark = pytest.mark.anyio
 JSON = {"Content-Type": "application/json"}
@@ -274,3 +275,18 @@ async def test_every_error_has_this_shape(kind: type[ServiceError]) -> None:
     status = PROBLEMS[kind][0]
     assert response.status_code == (400 if status == 422 else status)
     assert orjson.loads(bytes(response.body)) == {"error": "here: what to do"}
+
+
+async def test_malformed_requests_are_refused(client: httpx.AsyncClient) -> None:
+    statuses = await fuzz(client, seed=1, cases=1500)
+    assert statuses[400] > 500
+    assert statuses[200] > 50  # some damage does no harm, and shows that the cases are near to good requests
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2, 12))
+async def test_malformed_requests_are_refused_for_long(tmp_path: Path, seed: int) -> None:
+    async with serve(tmp_path, *TOYS, max_rows=64) as client:
+        statuses = await fuzz(client, seed, 10_000)
+        print(f"seed {seed}: {dict(statuses)}")
+        assert statuses[400] > 5000

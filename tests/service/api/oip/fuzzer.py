@@ -1,21 +1,16 @@
-"""Malformed binary requests by the thousand: each is answered, in the protocol's shape, and never with a 5xx."""
+"""Malformed requests by the thousand: each is answered, in the protocol's shape, and never with a 5xx."""
 
 import json
 import random
 import struct
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
-import pytest
 
 from tests.artifacts import CLASSIFIER, IMAGE, MIXED, ORDINAL, REGRESSION, Toy
 from tests.service.api.oip.messages import LENGTH, OCTETS, assert_error, inputs, message, post, read
-from tests.service.conftest import serve
-
-pytestmark = pytest.mark.anyio
 
 TOYS = (CLASSIFIER, ORDINAL, REGRESSION, MIXED, IMAGE)
 ODD = [
@@ -132,18 +127,3 @@ async def fuzz(client: httpx.AsyncClient, seed: int, cases: int) -> Counter[int]
     answer = read(await post(client, "toy", *message(inputs(CLASSIFIER, rows, [True]))))
     np.testing.assert_allclose(answer.outputs["probabilities"], CLASSIFIER.probabilities(rows), rtol=1e-4)
     return statuses
-
-
-async def test_malformed_requests_are_refused(client: httpx.AsyncClient) -> None:
-    statuses = await fuzz(client, seed=1, cases=1500)
-    assert statuses[400] > 500
-    assert statuses[200] > 50  # some damage does no harm, and shows that the cases are near to good requests
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2, 12))
-async def test_malformed_requests_are_refused_for_long(tmp_path: Path, seed: int) -> None:
-    async with serve(tmp_path, *TOYS, max_rows=64) as client:
-        statuses = await fuzz(client, seed, 10_000)
-        print(f"seed {seed}: {dict(statuses)}")
-        assert statuses[400] > 5000

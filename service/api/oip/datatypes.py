@@ -1,0 +1,158 @@
+"""The protocol's datatypes: how each is read from JSON and from raw bytes, and written as either.
+
+A datatype is one entry in `DATATYPES`; what a tensor may be, and what the documentation says, follows from the table.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainzrule.service.errors import InvalidInput
+from chainzrule.service.serving.tensors import Values
+
+Shape = tuple[int, ...]
+_NUMBERS = frozenset((int, float))
+
+
+class Datatype(ABC):
+    """Reads and writes the values of a tensor.
+
+    Attributes:
+        name: what the protocol calls it.
+        holds: what its values are; a tensor is taken in any datatype that holds the same as its own.
+    """
+
+    name: str
+    holds: Literal["numbers", "texts"]
+
+    @abstractmethod
+    def from_json(self, data: list[Any], shape: Shape, place: str) -> Values:
+        """Reads values that JSON gives one after the other.
+
+        Raises:
+            InvalidInput: one of them is of another kind.
+        """
+
+    @abstractmethod
+    def from_bytes(self, raw: memoryview, shape: Shape, place: str) -> Values:
+        """Reads values from their raw form.
+
+        Raises:
+            InvalidInput: the bytes are not those of so many values.
+        """
+
+    def from_body(self, raw: memoryview, shape: Shape, place: str) -> Values:
+        """Reads the values of a body that holds nothing else; raises as `from_bytes`."""
+        return self.from_bytes(raw, shape, place)
+
+    @abstractmethod
+    def to_json(self, values: Any) -> Any:
+        """Returns values one after the other, as orjson writes them."""
+
+    @abstractmethod
+    def to_bytes(self, values: Any) -> bytes:
+        """Returns the raw form of values."""
+
+
+class Floats(Datatype):
+    """Floating-point numbers, as (*shape) float32 arrays: the models compute with nothing finer.
+
+    Args:
+        name: what the protocol calls them.
+        stored: numpy's name of their raw form, which is little-endian.
+    """
+
+    holds = "numbers"
+
+    def __init__(self, name: str, stored: str) -> None:
+        self.name = name
+        self._stored = np.dtype(stored)
+        self._is_float32 = self._stored == np.float32
+
+    def from_json(self, data: list[Any], shape: Shape, place: str) -> NDArray[np.float32]:
+        """Reads numbers; those beyond float32 become infinite."""
+        if not _NUMBERS.issuperset(map(type, data)):
+            raise InvalidInput("must hold numbers only", f"{place}.data")
+        with np.errstate(over="ignore"):
+            return np.array(data, dtype=np.float32).reshape(shape)
+
+    def from_bytes(self, raw: memoryview, shape: Shape, place: str) -> NDArray[np.float32]:
+        """Reads numbers: as a read-only view of the bytes where they are aligned float32, else as a copy."""
+        if len(raw) != self._stored.itemsize * math.prod(shape):
+            raise InvalidInput("must have as many bytes as its shape needs", place)
+        values = np.frombuffer(raw, dtype=self._stored).reshape(shape)
+        if self._is_float32:
+            # A tensor may begin at any byte of the body, and kernels may load whole vectors of aligned floats.
+            return values if values.flags.aligned else values.copy()
+        with np.errstate(over="ignore"):
+            return values.astype(np.float32)
+
+    def to_json(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Returns the numbers as a flat array, which orjson writes."""
+        return values.ravel()
+
+    def to_bytes(self, values: NDArray[np.float32]) -> bytes:
+        """Returns the numbers' raw form."""
+        return values.astype(self._stored, copy=False).tobytes()
+
+
+class Texts(Datatype):
+    """Texts, as lists; raw, each is a 4-byte little-endian length and so many bytes of UTF-8."""
+
+    name = "BYTES"
+    holds = "texts"
+
+    def from_json(self, data: list[Any], shape: Shape, place: str) -> list[str]:
+        """Reads texts."""
+        if any(type(value) is not str for value in data):
+            raise InvalidInput("must hold texts only", f"{place}.data")
+        return data
+
+    def from_bytes(self, raw: memoryview, shape: Shape, place: str) -> list[str]:
+        """Reads texts, one length after the other."""
+        texts = []
+        at = 0
+        for _ in range(math.prod(shape)):
+            length = int.from_bytes(raw[at : at + 4], "little")
+            end = at + 4 + length
+            if at + 4 > len(raw) or end > len(raw):
+                raise InvalidInput("has an element that is cut short", place)
+            texts.append(_decoded(raw[at + 4 : end], place))
+            at = end
+        if at != len(raw):
+            raise InvalidInput("has bytes behind its last element", place)
+        return texts
+
+    def from_body(self, raw: memoryview, shape: Shape, place: str) -> list[str]:
+        """Reads the one text that a whole body is, without its length."""
+        return [_decoded(raw, place)]
+
+    def to_json(self, values: list[str]) -> list[str]:
+        """Returns the texts as they are."""
+        return values
+
+    def to_bytes(self, values: list[str]) -> bytes:
+        """Returns the texts' raw form."""
+        return b"".join(map(_encoded, values))
+
+
+FP32 = Floats("FP32", "<f4")
+BYTES = Texts()
+DATATYPES: dict[str, Datatype] = {datatype.name: datatype for datatype in (FP32, BYTES)}
+
+
+def _decoded(raw: memoryview, place: str) -> str:
+    try:
+        return str(raw, "utf-8")
+    except UnicodeDecodeError:
+        raise InvalidInput("must hold UTF-8 texts", place) from None
+
+
+@lru_cache(maxsize=4096)  # outputs hold labels and verdicts: few, and again and again
+def _encoded(text: str) -> bytes:
+    content = text.encode()
+    return len(content).to_bytes(4, "little") + content

@@ -1,0 +1,28 @@
+"""The protocol's statistics extension: where the time of requests and runs went."""
+
+import orjson
+from starlette.responses import Response
+
+from chainzrule.service.api.context import Context
+from chainzrule.service.api.incoming import Answer, Incoming
+from chainzrule.service.api.route import Endpoint
+
+
+def statistics_endpoint(context: Context) -> Endpoint:
+    """Returns the endpoint of `/v2/models/{model}[/versions/{version}]/stats`, and of `/v2/models/stats`."""
+
+    async def statistics(request: Incoming) -> Response:
+        """Requests, runs and their time since each version was loaded; all models' unless one is named."""
+        catalog = context.catalog
+        name, number = request.path_params.get("model"), request.path_params.get("version")
+        if number is not None:
+            served = [catalog.resolve(name, number)]
+        else:
+            models = dict(catalog.models()) if name is None else {name: catalog.entries(name)}
+            served = [entry.served for entries in models.values() for entry in entries.values() if entry.served]
+        described = [
+            {"name": each.card.name, "version": each.card.version, **each.statistics.describe()} for each in served
+        ]
+        return Answer(orjson.dumps({"model_stats": described}))
+
+    return statistics

@@ -1,0 +1,47 @@
+"""What callers send."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from chainzrule.service.api.schemas.schema import Schema
+from chainzrule.service.serving.question import DEFAULT_DRAWS, MAX_NOISE_SCALE, MAX_RADIUS, MAX_SEED
+
+Row = list[float | str | None] | dict[str, float | str | None]
+
+
+class Prediction(Schema):
+    """`POST /predict`."""
+
+    instances: list[Row] = Field(
+        min_length=1, description="rows, as lists in the card's order or as objects by feature name"
+    )
+    model: str | None = Field(default=None, description="may be left out where one model is the default")
+    version: str | None = Field(default=None, description="the newest that is ready, unless given")
+    noise_scale: float = Field(default=1.0, gt=0, le=MAX_NOISE_SCALE, description="multiple of the card's noise")
+    measure: bool = Field(
+        default=False, description="true computes the stability even where that takes further runs of the model"
+    )
+    observe: bool = Field(default=True, description="false keeps the rows out of volatility metrics and window")
+
+
+class SensitivityQuestion(Schema):
+    """`POST /sensitivity`."""
+
+    instances: list[Row] = Field(min_length=1)
+    model: str | None = None
+    version: str | None = None
+    noise_scale: float = Field(default=1.0, gt=0, le=MAX_NOISE_SCALE)
+    top: int | None = Field(default=None, ge=1, description="list only the strongest features")
+    include: list[Literal["jacobian", "layers"]] = Field(default=[])
+    method: Literal["analytic", "monte_carlo"] = Field(default="analytic", description="monte_carlo also draws noise")
+    draws: int = Field(default=DEFAULT_DRAWS, ge=2, description="monte_carlo: draws of the noise a row")
+    seed: int = Field(default=0, ge=0, le=MAX_SEED, description="monte_carlo: of the draws")
+    radius: float | None = Field(
+        default=None, gt=0, le=MAX_RADIUS, description="certify the box of so many noise sigmas around each row"
+    )
+    box: dict[str, Annotated[float, Field(ge=0)] | tuple[float, float]] | None = Field(
+        default=None,
+        min_length=1,
+        description="certify a box: by feature a distance to both sides, or the ends; all other features stay",
+    )

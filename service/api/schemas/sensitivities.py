@@ -1,0 +1,124 @@
+"""Predictions with what each feature does to them, and what was drawn and certified around them."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from chainzrule.service.api.schemas.predictions import Classified, Estimated, Graded
+from chainzrule.service.api.schemas.schema import Schema
+from chainzrule.service.artifact.interface import Method
+
+
+class NumericSensitivity(Schema):
+    """What one numeric feature does to the reported output."""
+
+    feature: str
+    value: float
+    gradient: float = Field(description="change of the output per raw unit")
+    effect: float = Field(description="change of the output that one noise sigma makes")
+    share: float = Field(ge=0, le=1, description="share of the output's variance")
+
+
+class CategoricalSensitivity(Schema):
+    """What one categorical feature does to the reported output."""
+
+    feature: str
+    value: str
+    gradient: None
+    effect: None
+    share: None
+    switch: dict[str, float] = Field(description="change of the output at every other level")
+
+
+class Violation(Schema):
+    """A declared monotone effect that the model breaks."""
+
+    feature: str
+    declared: Literal["increasing", "decreasing"]
+
+
+class LayerReference(Schema):
+    """The derivative norm after a layer on the card's held-out rows."""
+
+    mean: float
+    p50: float
+    p90: float
+    p99: float
+
+
+class MonteCarlo(Schema):
+    """The stability measures by drawing the noise, each with its 95% confidence interval."""
+
+    draws: int
+    seed: int
+    volatility: float = Field(ge=0, description="standard deviation of the reported output over the draws")
+    volatility_interval: tuple[float, float]
+    flip_probability: float | None = Field(default=None, ge=0, le=1, description="share of draws that change the label")
+    flip_probability_interval: tuple[float, float] | None = Field(default=None, description="Wilson's")
+
+
+Range = tuple[float | None, float | None]
+
+
+class Certificate(Schema):
+    """What is guaranteed while the inputs stay in a box; an end is null where no bound was found."""
+
+    label_is_certain: bool | None = Field(default=None, description="whether the label provably cannot change")
+    largest: float | None = Field(
+        default=None,
+        description="the largest box found in which the label provably cannot change: its radius, or, for a box, the "
+        "factor by which it may be stretched about the row; null where no feature may move",
+    )
+    scores: dict[str, Range] = Field(description="least and largest scores")
+    probabilities: dict[str, Range] | None = None
+    value: Range | None = None
+    labels: list[str] | None = Field(default=None, description="ordinal: the levels that can be reached")
+
+
+class Explained(Schema):
+    """What sensitivity adds to a row's answer."""
+
+    method: Method = Field(
+        description="how they were obtained: analytic is exact, monte_carlo is of the output smoothed by the noise"
+    )
+    sensitivities: list[NumericSensitivity | CategoricalSensitivity] = Field(description="strongest first")
+    jacobian: list[list[float]] | None = Field(default=None, description="d scores / d columns, in raw units")
+    layer_norms: list[float] | None = Field(default=None, description="derivative norm after each layer, per sigma")
+    layer_percentiles: list[float] | None = Field(
+        default=None, description="where each norm lies among the card's held-out rows"
+    )
+    violations: list[Violation] | None = Field(
+        default=None, description="declared effects that the model breaks at this row, where the card declares any"
+    )
+    monte_carlo: MonteCarlo | None = Field(default=None, description="by method monte_carlo")
+    certificate: Certificate | None = Field(default=None, description="with radius or box")
+
+
+class ExplainedClassified(Explained, Classified):
+    """A classification row's sensitivities."""
+
+
+class ExplainedGraded(Explained, Graded):
+    """An ordinal row's sensitivities."""
+
+
+class ExplainedEstimated(Explained, Estimated):
+    """A regression row's sensitivities."""
+
+
+class JacobianAxes(Schema):
+    """What the rows and columns of the Jacobians stand for."""
+
+    scores: list[str]
+    columns: list[str]
+
+
+class SensitivityAnswer(Schema):
+    """What `/sensitivity` answers."""
+
+    model: str
+    version: str
+    predictions: list[ExplainedClassified | ExplainedGraded | ExplainedEstimated]
+    jacobian_axes: JacobianAxes | None = None
+    layers: list[str] | None = None
+    layer_reference: list[LayerReference] | None = Field(default=None, description="in the order of layers")

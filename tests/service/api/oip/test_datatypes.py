@@ -1,0 +1,141 @@
+"""Each datatype of the table, in and out of JSON and of raw bytes; and what a further entry brings."""
+
+from typing import Any, get_args
+
+import httpx
+import numpy as np
+import pytest
+
+from chainzrule.service.api.oip.datatypes import BYTES, DATATYPES, FP32, Datatype, Floats
+from chainzrule.service.api.oip.schemas import InputTensor
+from chainzrule.service.errors import InvalidInput
+from tests.contract.regenerate import openapi
+from tests.service.api.oip.messages import (
+    LENGTH,
+    OCTETS,
+    Tensor,
+    assert_error,
+    features,
+    floats,
+    infer,
+    message,
+    post,
+    texts,
+)
+
+pytestmark = pytest.mark.anyio
+
+NUMBERS = np.array([[1.0, -2.5], [3.4e38, 1e-45]], dtype=np.float32)
+TEXTS = ["", "red", "gr\u00fcn", "\U0001f600 \u2028", "a" * 300, "red"]
+FP64 = Floats("FP64", "<f8")
+EVERY = pytest.mark.parametrize("datatype", [*DATATYPES.values(), FP64], ids=lambda datatype: datatype.name)
+
+
+def sample(datatype: Datatype) -> tuple[Any, tuple[int, ...]]:
+    """Values of a datatype, and their shape."""
+    return (NUMBERS, NUMBERS.shape) if datatype.holds == "numbers" else (TEXTS, (len(TEXTS), 1))
+
+
+def same(found: Any, expected: Any) -> bool:
+    return np.array_equal(found, expected) and isinstance(found, type(expected))
+
+
+@EVERY
+def test_json_comes_back_as_it_went(datatype: Datatype) -> None:
+    values, shape = sample(datatype)
+    written = datatype.to_json(values)
+    flat = written.tolist() if isinstance(written, np.ndarray) else written
+    assert len(flat) == np.prod(shape)
+    assert same(datatype.from_json(flat, shape, "here"), values)
+
+
+@EVERY
+@pytest.mark.parametrize("offset", range(9))
+def test_bytes_come_back_as_they_went_from_any_address(datatype: Datatype, offset: int) -> None:
+    values, shape = sample(datatype)
+    raw = datatype.to_bytes(values)
+    found = datatype.from_bytes(memoryview(b"\x00" * offset + raw)[offset:], shape, "here")
+    assert same(found, values)
+    if isinstance(found, np.ndarray):
+        assert found.flags.aligned
+        assert found.dtype == np.float32
+
+
+@EVERY
+def test_more_or_fewer_bytes_are_refused(datatype: Datatype) -> None:
+    values, shape = sample(datatype)
+    raw = datatype.to_bytes(values)
+    for wrong in (raw[:-1], raw + b"\x00", b"", raw * 2):
+        with pytest.raises(InvalidInput) as caught:
+            datatype.from_bytes(memoryview(wrong), shape, "here")
+        assert caught.value.place == "here"
+
+
+@EVERY
+def test_values_of_another_kind_are_refused(datatype: Datatype) -> None:
+    wrong: Any
+    for wrong in (None, True, [1], {}, *(("1",) if datatype.holds == "numbers" else (1, 1.5))):
+        with pytest.raises(InvalidInput, match=f"must hold {datatype.holds} only") as caught:
+            datatype.from_json([wrong], (1, 1), "here")
+        assert caught.value.place == "here.data"
+
+
+@pytest.mark.parametrize("datatype", [FP32, FP64], ids=lambda datatype: datatype.name)
+def test_numbers_beyond_float32_become_infinite(datatype: Floats) -> None:
+    assert datatype.from_json([1e39, -1e300, 1], (3,), "here").tolist() == [np.inf, -np.inf, 1.0]
+    assert np.isnan(datatype.from_bytes(memoryview(datatype.to_bytes(np.float32([np.nan]))), (1,), "here")).all()
+    wide = np.array([1e39, -1e300], dtype="<f8").tobytes()
+    assert FP64.from_bytes(memoryview(wide), (2,), "here").tolist() == [np.inf, -np.inf]
+
+
+def test_raw_forms_are_the_protocols() -> None:
+    assert FP32.to_bytes(np.float32([1.0, -2.0])) == b"\x00\x00\x80\x3f\x00\x00\x00\xc0"
+    assert FP64.to_bytes(np.float32([1.0])) == b"\x00\x00\x00\x00\x00\x00\xf0\x3f"
+    assert BYTES.to_bytes(["a", "\u00fc"]) == b"\x01\x00\x00\x00a\x02\x00\x00\x00\xc3\xbc" == texts("a", "\u00fc")
+
+
+def test_an_aligned_tensor_is_read_where_it_lies() -> None:
+    raw = np.arange(4, dtype="<f4").tobytes()
+    assert np.shares_memory(FP32.from_bytes(memoryview(raw), (2, 2), "here"), np.frombuffer(raw, dtype="<f4"))
+
+
+def test_a_body_is_one_text_without_its_length() -> None:
+    assert BYTES.from_body(memoryview(b"gr\xc3\xbcn"), (1, 1), "here") == ["gr\u00fcn"]
+    with pytest.raises(InvalidInput, match="UTF-8"):
+        BYTES.from_body(memoryview(b"gr\xfcn"), (1, 1), "here")
+    assert FP32.from_body(memoryview(floats([1, 2])), (1, 2), "here").tolist() == [[1.0, 2.0]]
+
+
+def test_the_documentation_lists_the_table() -> None:
+    assert list(get_args(InputTensor.model_fields["datatype"].annotation)) == list(DATATYPES)
+    schemas = openapi()["components"]["schemas"]
+    for name in ("OutputTensor", "TensorMetadata"):
+        assert schemas[name]["properties"]["datatype"]["enum"] == list(DATATYPES)
+    assert list(DATATYPES) == [datatype.name for datatype in DATATYPES.values()]
+
+
+@pytest.mark.parametrize("name", ["FP16", "INT64", "fp32", "", None, 7, ["FP32"], {}])
+async def test_a_datatype_that_is_not_in_the_table_is_refused(client: httpx.AsyncClient, name: Any) -> None:
+    tensor = Tensor("features", [1, 2], name, [1, 2])
+    assert_error(await post(client, "toy", *message([tensor])), 400, "must have the datatype FP32", "features")
+
+
+async def test_a_datatype_that_holds_something_else_is_refused(client: httpx.AsyncClient) -> None:
+    tensor = Tensor("features", [1, 2], "BYTES", ["1", "2"])
+    assert_error(await post(client, "toy", *message([tensor])), 400, "must have the datatype FP32", "features")
+
+
+async def test_one_more_entry_is_one_more_input(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DATATYPES, "FP64", FP64)
+    rows = np.array([[1.0, 2.0], [3.0, -4.0]])
+    expected = (await infer(client, "toy", [features(rows)])).document
+    for data in (rows.ravel().tolist(), rows.tolist(), rows.astype("<f8").tobytes()):
+        assert (await infer(client, "toy", [Tensor("features", [2, 2], "FP64", data)])).document == expected
+    response = await post(client, "toy", *message([Tensor("features", [2, 2], "INT64", [1, 2, 3, 4])]))
+    assert_error(response, 400, "must have the datatype FP32 or FP64")
+    beyond = Tensor("features", [1, 2], "FP64", np.array([[1.0, 1e39]], dtype="<f8").tobytes())
+    assert_error(await post(client, "toy", *message([beyond])), 400, "finite", "inputs[0].weight")
+    raw = {"Content-Type": OCTETS, LENGTH: "0"}  # a body without JSON names no datatype: it is the model's own
+    assert_error(await post(client, "toy", rows[:1].astype("<f8").tobytes(), raw), 400)
+    metadata = (await client.get("/v2/models/toy")).json()
+    assert metadata["inputs"] == [{"name": "features", "datatype": "FP32", "shape": [-1, 2]}]
