@@ -127,6 +127,17 @@ async def test_a_request_that_began_before_the_last_answer_has_its_time(port: in
         assert b"200 OK" in await reader.readuntil(b"\r\n\r\nok")
 
 
+async def test_a_slow_request_on_a_connection_used_before_is_answered(port: int) -> None:
+    slow = REQUEST.replace(b"/ ", b"/slow ")  # it takes longer than a connection may idle
+    async with connected(port) as (reader, writer):
+        writer.write(REQUEST)
+        assert b"200 OK" in await reader.readuntil(b"\r\n\r\nok")
+        await asyncio.sleep(0.2)  # the sweep sees it idle
+        for _ in range(2):
+            writer.write(slow)
+            assert b"200 OK" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\nok"), 10)
+
+
 async def test_a_client_that_does_not_read_is_let_go(port: int) -> None:
     async with connected(port) as (reader, writer):
         writer.write(REQUEST.replace(b"/ ", b"/large "))

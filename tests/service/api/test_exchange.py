@@ -142,6 +142,22 @@ async def test_requests_leave_nothing_to_the_garbage_collector(serving: Serving,
             gc.enable()
 
 
+@pytest.mark.parametrize("routed", [False, True], ids=["hot", "routed"])
+async def test_while_draining_connections_end_with_their_answer(serving: Serving, routed: bool) -> None:
+    asked = b"GET /sensitivity?x=1,2 HTTP/1.1\r\nHost: a\r\n\r\n"
+    async with serving(CLASSIFIER, routed=routed) as client:
+        app = client.app  # type: ignore[attr-defined]
+        async with listening(app) as stream:
+            for _ in range(2):  # a connection lasts
+                header, _ = await converse(stream, asked)
+                assert b"connection" not in header.lower()
+            app.context.drain()
+            header, content = await converse(stream, asked)
+            assert b"\r\nconnection: close\r\n" in header
+            assert content.endswith(b"}")
+            assert await asyncio.wait_for(stream[0].read(), 5) == b""
+
+
 # HEAD.
 
 HEADS = (
