@@ -77,9 +77,12 @@ async def listening(app: Any) -> AsyncIterator[Stream]:
     loop = asyncio.get_running_loop()
     async with await loop.create_server(lambda: BoundedProtocol(config, state, {}), "127.0.0.1", 0) as server:
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-        yield reader, writer
-        writer.close()
-        await writer.wait_closed()
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
 
 async def converse(stream: Stream, request: bytes, body: bool = True) -> tuple[bytes, bytes]:

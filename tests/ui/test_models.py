@@ -1,0 +1,137 @@
+"""Every kind of model, and every kind of address."""
+
+import math
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from chainzrule.service.artifact.features import Layout
+from tests.artifacts import CLASSIFIER, IMAGE, MIXED, ORDINAL, REGRESSION, SILENT, Toy, numeric, probed
+from tests.processes import ROOT, service
+from tests.ui.conftest import Open, until
+from tests.ui.page import body, counted, headline, settle
+
+pytestmark = pytest.mark.ui
+
+
+GRADES = Toy(
+    task="ordinal",
+    name="grades",
+    labels=tuple(f"{count} stars of nine" for count in range(1, 10)),
+    bias=np.linspace(3.0, -3.0, 8),
+)
+WIDE_IMAGE = Toy(
+    name="wide-image",
+    features=(numeric("pixel", mean=33.0, std=79.0, low=0.0, high=255.0, noise=8.0),),
+    layout=Layout(height=64, width=64),
+)
+OTHERS = [probed(CLASSIFIER, "finite_difference"), probed(CLASSIFIER, "monte_carlo"), probed(REGRESSION, "monte_carlo")]
+MEETING = """() => [...document.querySelectorAll('#gauge text')].map((node) => node.getBoundingClientRect()).some(
+    (a, k, all) => all.some((b, l) => l > k
+        && a.left < b.right && b.left < a.right && a.top + 3 < b.bottom && b.top + 3 < a.bottom))"""
+
+
+def test_every_kind_of_model(open_page: Open, tmp_path: Path) -> None:
+    toys = (ORDINAL, MIXED, IMAGE, SILENT, GRADES, WIDE_IMAGE, *OTHERS)
+    for toy in toys:
+        toy.publish(tmp_path, check=lambda artifact: None)
+    with service(tmp_path) as (address, _):
+        page = open_page("#model=graded", server=address)
+        for toy in toys:
+            page.select_option("#model", toy.name)
+            until(page, f"document.querySelector('#curl').textContent.includes('\"{toy.name}\"')")
+            settle(page)
+            assert page.locator("#problem").is_hidden(), toy.name
+            assert not re.search("NaN|undefined|null|Infinity", page.locator("main").inner_text()), toy.name
+            assert int(page.locator("#tally").get_attribute("data-copies")) > 0
+            assert not page.evaluate(MEETING), toy.name
+            if toy is ORDINAL:
+                assert set(page.locator("#gauge text").all_text_contents()) > set(toy.names)
+            if toy is SILENT:
+                assert "No measurement noise moves this answer" in page.locator("#sentence").inner_text()
+        page.close()  # it would ask on, and find nobody
+
+
+@pytest.mark.parametrize("toy", OTHERS, ids=lambda toy: toy.name)
+def test_models_without_derivatives_are_measured(open_page: Open, tmp_path: Path, toy: Toy) -> None:
+    toy.publish(tmp_path, check=lambda artifact: None)
+    with service(tmp_path, "--measured-share", "0") as (address, _):
+        page = open_page("", server=address)
+        page.locator("#field-0").fill("1.2")
+        settle(page)
+        answer = httpx.post(f"{address}/predict", json=body(page)).json()["predictions"][0]["stability"]
+        assert page.locator(".verdict").inner_text().lower().endswith(answer["verdict"])
+        found = counted(page)
+        stated = float(found["stated"])
+        if toy.names:
+            error = math.sqrt(stated * (1 - stated) * (1 / 500 + 1 / 512))
+            assert abs(int(found["flips"]) / 500 - stated) < 4 * error
+            page.click("#keep")
+            page.locator("#field-1").fill("-1.2")
+            settle(page)
+            assert "shakier" in page.locator("#shakier").inner_text()
+            assert not re.search("out of reach|NaN", page.locator("#comparison").inner_text())
+        else:
+            assert float(found["spread"]) == pytest.approx(stated, rel=4 / math.sqrt(500))
+        page.close()
+
+
+def test_a_value_can_be_left_out_where_the_card_says_what_stands_for_it(open_page: Open, tmp_path: Path) -> None:
+    MIXED.publish(tmp_path, check=lambda artifact: None)
+    with service(tmp_path) as (address, _):
+        page = open_page("", server=address)
+        page.locator("#field-0").fill("")
+        page.select_option("#field-1", "left out: as green")
+        settle(page)
+        assert "left out: as 3.5" in page.locator("#input").inner_text()
+        assert body(page)["instances"] == [[None, None, 1, "north"]]
+        said = subprocess.run(
+            [sys.executable, "-c", page.locator("#python").text_content()], capture_output=True, timeout=30, text=True
+        )
+        assert page.locator(".verdict").inner_text().lower().endswith(said.stdout.split()[0])
+        left_out = headline(page), page.locator("#tally").inner_text()
+        link = page.evaluate("location.href")
+        page.locator("#field-2").fill("")  # a gap that the card does not know
+        assert "a number, please" in page.locator("#input").inner_text()
+        assert body(page)["instances"] == [[None, None, 1, "north"]]
+        again = open_page(link, server=address)
+        settle(again)
+        assert body(again)["instances"] == [[None, None, 1, "north"]]
+        again.locator("#field-0").fill("3.5")
+        again.select_option("#field-1", "green")
+        settle(again)
+        assert (headline(again), again.locator("#tally").inner_text()) == left_out
+        page.close()
+        again.close()
+
+
+@pytest.mark.parametrize("path", ["/deep/down", "/deep/down/"])
+def test_behind_a_path_prefix(open_page: Open, path: str) -> None:
+    with service(ROOT / "models", "--root-path", "/deep/down") as (address, _):
+        page = open_page(f"{address}{path}#model=diabetes", server=address)
+        assert headline(page)
+        assert f"{address}/deep/down/predict" in page.locator("#curl").text_content()
+        page.close()
+
+
+def test_a_token_is_asked_for(open_page: Open, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("open sesame")
+    with service(ROOT / "models", "--token-file", str(token)) as (address, _):
+        page = open_page("#model=diabetes", server=address, failing=True, answered=False)
+        page.get_by_label("Token").fill("open sesame")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#sentence:not(:empty)")
+        settle(page)
+        for command in (["bash", "-c", page.locator("#curl").text_content()],
+                        [sys.executable, "-c", page.locator("#python").text_content()]):  # fmt: skip
+            environment = {**os.environ, "TOKEN": "open sesame"}
+            said = subprocess.run(command, capture_output=True, check=True, timeout=30, text=True, env=environment)
+            assert page.locator(".verdict").inner_text().split()[-1].lower() in said.stdout
+        page.close()
