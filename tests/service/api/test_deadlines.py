@@ -67,3 +67,15 @@ async def test_another_cancellation_is_passed_on(sweeping: BodyDeadlines) -> Non
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_a_body_that_takes_its_time_to_end_is_ended_once(sweeping: BodyDeadlines) -> None:
+    async def reluctant() -> None:
+        try:
+            await asyncio.sleep(30)
+        finally:
+            await asyncio.sleep(0.1)  # several sweeps
+
+    with pytest.raises(DeadlineExceeded):
+        await sweeping.keep(reluctant(), asyncio.get_running_loop().time() + 0.02)
+    assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr]

@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,11 +16,12 @@ import uvicorn
 from starlette.types import Message
 from uvicorn.server import ServerState
 
-from chainzrule.service.protocol import BoundedProtocol
+from chainzrule.service.protocol import ON_DISCONNECT, BoundedProtocol
 from tests.artifacts import CLASSIFIER
 from tests.service.conftest import Serving
 
 pytestmark = pytest.mark.anyio
+JSON = {"Content-Type": "application/json"}
 ROW = {"instances": [[1.0, 2.0]]}
 PATHS = ("/predict", "/models", "/healthz", "/nowhere")
 
@@ -103,14 +105,6 @@ async def test_request_ids_with_a_line_break_are_replaced(client: httpx.AsyncCli
         assert found.isalnum()
 
 
-async def test_a_query_beyond_the_limit_is_refused(client: httpx.AsyncClient) -> None:
-    app = client.app  # type: ignore[attr-defined]
-    start = (await call(app, path="/sensitivity", query_string=b"x=" + b"1" * 70_000))[0]
-    assert start["status"] == 413
-    start = (await call(app, path="/sensitivity", query_string=b"x=1,\xff"))[0]
-    assert start["status"] == 400
-
-
 async def test_a_client_that_goes_away_is_counted_as_499(client: httpx.AsyncClient) -> None:
     app = client.app  # type: ignore[attr-defined]
     messages = iter([{"type": "http.request", "body": b'{"inst', "more_body": True}, {"type": "http.disconnect"}])
@@ -159,6 +153,55 @@ async def test_while_draining_connections_end_with_their_answer(serving: Serving
             assert b"\r\nconnection: close\r\n" in header
             assert content.endswith(b"}")
             assert await asyncio.wait_for(stream[0].read(), 5) == b""
+
+
+@pytest.mark.parametrize("routed", [False, True], ids=["hot", "routed"])
+async def test_requests_in_progress_are_counted_up_and_down(serving: Serving, routed: bool) -> None:
+    async with serving(CLASSIFIER, routed=routed) as client:
+        context = client.app.context  # type: ignore[attr-defined]
+        begun, end = asyncio.Event(), asyncio.Event()
+
+        async def body() -> AsyncIterator[bytes]:
+            yield b'{"instances": [[1.0, 2.0]]'
+            begun.set()
+            await end.wait()
+            yield b"}"
+
+        asking = asyncio.create_task(client.post("/predict", content=body(), headers=JSON))
+        await begun.wait()
+        assert context.in_progress == 1
+        assert "chainzrule_requests_in_progress 2.0" in (await client.get("/metrics")).text  # it, and the scrape
+        end.set()
+        assert (await asking).status_code == 200
+        for path in ("/healthz", "/predict", "/nowhere"):
+            await client.get(path)
+        assert context.in_progress == 0
+
+
+async def test_who_stops_the_server_is_told_apart_from_a_client_that_leaves(serving: Serving) -> None:
+    async with serving(CLASSIFIER) as client:
+        app = client.app  # type: ignore[attr-defined]
+        for gone in (False, True):
+            watching: list[Any] = []
+            reading = asyncio.Event()
+
+            async def receive(reading: asyncio.Event = reading) -> Message:
+                reading.set()
+                await asyncio.sleep(60)
+                raise AssertionError("nobody ended the request")
+
+            asked = {"path": "/predict", "method": "POST", "headers": [(b"content-type", b"application/json")]}
+            extensions = {ON_DISCONNECT: watching.append}
+            task = asyncio.create_task(call(app, receive, extensions=extensions, **asked))
+            await reading.wait()
+            if gone:
+                watching[0]()
+                assert await task == []
+            else:
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+            assert app.context.in_progress == 0
 
 
 # HEAD.
@@ -220,7 +263,7 @@ async def test_durations_are_summed_and_sorted_into_buckets(
             return total, {float(one.labels["le"]): one.value for one in samples if "le" in one.labels}
 
         begin = time.perf_counter()
-        response = await client.post("/predict", content=body(), headers={"Content-Type": "application/json"})
+        response = await client.post("/predict", content=body(), headers=JSON)
         seconds = time.perf_counter() - begin
         assert response.status_code == 200
         total, counts = read("/predict", "POST")
@@ -231,7 +274,7 @@ async def test_durations_are_summed_and_sorted_into_buckets(
         assert min(counts) < slow < seconds < max(counts)
         (record,) = (record for record in caplog.records if record.name == "chainzrule.access")
         assert record.seconds == pytest.approx(total, abs=1e-6)  # type: ignore[attr-defined]
-        await client.post("/predict", content=body(), headers={"Content-Type": "application/json"})
+        await client.post("/predict", content=body(), headers=JSON)
         again, counts = read("/predict", "POST")
         assert again >= total + slow
         assert max(counts.values()) == 2
@@ -278,3 +321,10 @@ async def test_a_prefix_that_the_proxy_leaves_on(serving: Serving) -> None:
         assert (await client.get("/openapi.json")).json()["servers"] == [{"url": "/api"}]
         metrics = (await client.get("/api/metrics")).text
         assert 'request_duration_seconds_count{code="200",method="POST",route="/predict"} 2.0' in metrics
+
+
+async def test_a_prefix_makes_no_route_another(serving: Serving, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("s3cret")
+    async with serving(CLASSIFIER, root_path="/api", token_file=tmp_path / "token") as client:
+        for path, status in (("/api/healthz", 200), ("/healthz", 200), ("/api/models", 401), ("/apihealthz", 401)):
+            assert (await client.get(path)).status_code == status, path

@@ -138,6 +138,16 @@ async def preflights(client: httpx.AsyncClient) -> float:
     return float(registry.get_sample_value("chainzrule_request_duration_seconds_count", labels) or 0.0)
 
 
+async def test_what_only_looks_like_a_preflight_is_a_call(client: httpx.AsyncClient) -> None:
+    for headers in (ASKED, {"Origin": ELSEWHERE}, {"Access-Control-Request-Method": "POST"}):
+        response = await client.post("/predict", json=ROW, headers=headers)
+        assert response.status_code == 200
+        assert ("access-control-allow-origin" in response.headers) == ("Origin" in headers)
+        assert response.headers["vary"] == "Origin"
+    for headers in ({"Origin": ELSEWHERE}, {"Access-Control-Request-Method": "POST"}):
+        assert (await client.options("/predict", headers=headers)).status_code == 405
+
+
 async def test_the_page_varies_by_origin_too(client: httpx.AsyncClient) -> None:
     for headers in ({}, {"Origin": ELSEWHERE}):
         response = await client.get("/", headers=headers)

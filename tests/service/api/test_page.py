@@ -47,9 +47,11 @@ async def test_every_file_that_the_page_names_is_there(client: httpx.AsyncClient
 @pytest.mark.parametrize("name", SERVED)
 async def test_files_come_compressed_and_once(client: httpx.AsyncClient, name: str) -> None:
     plain = await client.get(f"/ui/{name}", headers={"Accept-Encoding": "identity"})
+    assert plain.status_code == 200
     assert plain.content == (FOLDER / name).read_bytes()
     assert plain.headers["x-content-type-options"] == "nosniff"
     async with client.stream("GET", f"/ui/{name}", headers={"Accept-Encoding": "gzip"}) as packed:
+        assert packed.status_code == 200
         assert packed.headers["content-encoding"] == "gzip"
         assert gzip.decompress(b"".join([part async for part in packed.aiter_raw()])) == plain.content
     again = await client.get(f"/ui/{name}", headers={"If-None-Match": plain.headers["etag"]})

@@ -3,7 +3,12 @@
 import httpx
 import pytest
 
+from chainzrule.service.api.query import MAX_QUERY_BYTES, read_query, read_row
+from chainzrule.service.errors import MalformedRequest, TooLarge
+from chainzrule.service.serving.question import Question
+from tests.artifacts import CLASSIFIER, MIXED, Toy, categorical, numeric
 from tests.service.api.refusals import MARK, Case, assert_refused
+from tests.service.api.test_exchange import call
 
 pytestmark = pytest.mark.anyio
 
@@ -53,3 +58,51 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 async def test_every_failure_has_its_status_in_the_one_shape(client: httpx.AsyncClient, case: Case) -> None:
     await assert_refused(client, case)
+
+
+async def test_a_query_beyond_the_limit_is_refused(client: httpx.AsyncClient) -> None:
+    app = client.app  # type: ignore[attr-defined]
+    start = (await call(app, path="/sensitivity", query_string=b"x=" + b"1" * 70_000))[0]
+    assert start["status"] == 413
+    start = (await call(app, path="/sensitivity", query_string=b"x=1,\xff"))[0]
+    assert start["status"] == 400
+
+
+def test_exactly_the_limit_is_read() -> None:
+    query = b"x=" + b"1" * (MAX_QUERY_BYTES - 2)
+    assert read_query(query)[1] == "1" * (MAX_QUERY_BYTES - 2)
+    with pytest.raises(TooLarge, match="use POST /sensitivity") as caught:
+        read_query(query + b"1")
+    assert caught.value.place == "query"
+
+
+def test_a_query_says_what_it_says() -> None:
+    assert read_query(b"x=1,2") == (Question(instances=[]), "1,2")
+    question, row = read_query(b"x=%7B%7D&model=a%20b&version=&noise_scale=+2.5&top=3&include=layers,jacobian,")
+    assert row == "{}"
+    assert (question.model, question.version, question.noise_scale, question.top) == ("a b", "", 2.5, 3)
+    assert question.include == {"layers", "jacobian"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1.5,red,-2,north", [1.5, "red", -2.0, "north"]),
+        (" 1 , green , 2 , south ", [1.0, "green", 2.0, "south"]),
+        (",,1,north", [None, None, 1.0, "north"]),
+        ('[1, "red", 2, "north"]', [1, "red", 2, "north"]),
+        (' {"age": 1}', {"age": 1}),
+    ],
+)
+def test_a_row_is_values_in_the_cards_order_or_json(text: str, expected: object) -> None:
+    assert read_row(text, MIXED.card()) == expected
+
+
+def test_a_level_may_look_like_json_or_have_spaces() -> None:
+    card = Toy(features=(categorical("kind", "[a", " b "), numeric("size"))).card()
+    assert read_row("[a,1", card) == ["[a", 1.0]
+    assert read_row(" b ,1", card) == [" b ", 1.0]
+    with pytest.raises(MalformedRequest):
+        read_row("[a,1,2", card)
+    with pytest.raises(MalformedRequest):
+        read_row("[1,2", CLASSIFIER.card())

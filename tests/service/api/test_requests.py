@@ -7,6 +7,9 @@ import httpx
 import orjson
 import pytest
 
+from chainzrule.service.api.requests import PREDICT_MEMBERS, SENSITIVITY_MEMBERS, read_request, read_timeout
+from chainzrule.service.errors import InvalidInput, TooLarge
+from chainzrule.service.serving.question import DEFAULT_DRAWS, MAX_RADIUS, MAX_SEED, Question
 from tests.service.api.refusals import JSON, MARK, Case, assert_refused, invalid, question
 
 pytestmark = pytest.mark.anyio
@@ -153,3 +156,72 @@ async def test_any_document_is_never_a_5xx(client: httpx.AsyncClient, path: str)
         assert MARK not in response.text
         assert "NaN" not in response.text
     assert {200, 422} <= statuses
+
+
+# The question that comes of it.
+
+
+def asked(**members: Any) -> Question:
+    return read_request(question(**members), SENSITIVITY_MEMBERS, max_rows=2)
+
+
+def test_what_is_left_out_is_the_usual() -> None:
+    usual = Question([[1.0, 2.0]])
+    assert read_request(question(), PREDICT_MEMBERS, 1) == usual == asked()
+    said = {"noise_scale": 1.0, "top": None, "include": [], "method": "analytic", "radius": None, "box": None}
+    assert asked(**said, model=None, version=None) == usual
+    assert read_request(question(observe=True, measure=False), PREDICT_MEMBERS, 1) == usual
+    assert asked(method="monte_carlo") == usual._replace(draws=DEFAULT_DRAWS, seed=0)
+
+
+def test_what_is_said_is_asked() -> None:
+    found = read_request(
+        question(model="a", version="2", noise_scale=3, observe=False, measure=True), PREDICT_MEMBERS, 1
+    )
+    assert found == Question([[1.0, 2.0]], "a", "2", 3.0, observe=False, measure=True)
+    found = asked(top=2, include=["layers"], method="monte_carlo", draws=2, seed=MAX_SEED, radius=MAX_RADIUS)
+    assert (found.top, found.include, found.draws, found.seed) == (2, {"layers"}, 2, MAX_SEED)
+    assert (found.radius, found.box) == (MAX_RADIUS, None)
+    assert asked(method="monte_carlo", draws=2**31).draws == 2**31
+    box = {"height": 0, "weight": 0.5, "a": [-1, 1.5], "b": [2, 2]}
+    assert asked(box=box).box == box
+
+
+@pytest.mark.parametrize(
+    ("members", "place", "said"),
+    [
+        *(
+            ({"method": method}, "method", "one of analytic, monte_carlo")
+            for method in ("s3cret", None, 1, ["analytic"])
+        ),
+        *(({"method": "monte_carlo", "draws": draws}, "draws", "from 2 to") for draws in (1, 2**31 + 1, 2.0, True)),
+        *(({"method": "monte_carlo", "seed": seed}, "seed", "from 0 to") for seed in (-1, MAX_SEED + 1, 0.0, None)),
+        ({"draws": 10}, "draws", "goes with"),
+        ({"seed": 1}, "seed", "goes with"),
+        ({"method": "analytic", "seed": 1, "draws": 1}, "draws", "goes with"),
+        *(({"radius": radius}, "radius", "above 0") for radius in (0, -1, 1001, True, "1", [])),
+        ({"radius": 1, "box": {"height": 1}}, "radius", "give one of both"),
+        *(({"box": box}, "box", "object of features") for box in ({}, [], "all", 1)),
+        *(
+            ({"box": {"weight": 1, "height": reach}}, "box.height", "least, largest")
+            for reach in (-1, True, "1", None, 3.5e38, [1], [], [2, 1], [0, 1, 2], [0, "1"], [None, 1], [-3.5e38, 0])
+        ),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_where_it_stands(members: dict[str, Any], place: str, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said) as caught:
+        asked(**members)
+    assert caught.value.place == place
+
+
+def test_as_many_rows_as_may_be_are_taken() -> None:
+    rows = {"instances": [[1.0, 2.0]] * 2}
+    assert len(read_request(rows, PREDICT_MEMBERS, 2).instances) == 2
+    with pytest.raises(TooLarge) as caught:
+        read_request(rows, PREDICT_MEMBERS, 1)
+    assert caught.value.place == "instances"
+
+
+@pytest.mark.parametrize(("text", "seconds"), [(None, None), ("1", 1.0), ("0.25", 0.25), ("1e-9", 1e-9)])
+def test_a_timeout_is_a_number_of_seconds(text: str | None, seconds: float | None) -> None:
+    assert read_timeout(text) == seconds

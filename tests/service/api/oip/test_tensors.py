@@ -1,4 +1,4 @@
-"""The binary tensor extension: every layout of a good request, and every way in which one can be wrong."""
+"""Tensors, in JSON and by the binary extension: every layout of a good one, and every way in which one can be wrong."""
 
 import asyncio
 import gzip
@@ -11,6 +11,9 @@ import numpy as np
 import orjson
 import pytest
 
+from chainzrule.service.api.oip.tensors import check_shape, flattened, written
+from chainzrule.service.errors import InvalidInput, TooLarge
+from chainzrule.service.serving.tensors import TensorSpec
 from tests.artifacts import CLASSIFIER, IMAGE, MIXED, Toy, categorical
 from tests.service.api.oip.messages import (
     LENGTH,
@@ -323,3 +326,79 @@ async def test_rows_are_counted_alike_in_all_inputs(client: httpx.AsyncClient) -
     tensors = inputs(MIXED, MIXED.rows(3), (True,))
     tensors[2] = Tensor("dose", [2, 1], "FP32", floats([1, 2]))
     assert_error(await post(client, "mixed", *message(tensors)), 400, "same number of rows")
+
+
+# What a tensor must look like.
+
+SPEC = TensorSpec("features", "FP32", (-1, 2))
+
+
+@pytest.mark.parametrize("name", ["FP16", "INT64", "fp32", "", None, 7, ["FP32"], {}])
+async def test_a_datatype_that_is_not_in_the_table_is_refused(client: httpx.AsyncClient, name: Any) -> None:
+    tensor = Tensor("features", [1, 2], name, [1, 2])
+    assert_error(await post(client, "toy", *message([tensor])), 400, "must have the datatype FP32", "features")
+
+
+async def test_a_datatype_that_holds_something_else_is_refused(client: httpx.AsyncClient) -> None:
+    tensor = Tensor("features", [1, 2], "BYTES", ["1", "2"])
+    assert_error(await post(client, "toy", *message([tensor])), 400, "must have the datatype FP32", "features")
+
+
+def test_shapes_fit_where_nothing_but_the_rows_varies() -> None:
+    assert check_shape(SPEC, [7, 2], max_rows=7) == (7, 2)
+    assert check_shape(SPEC, [0, 2], max_rows=7) == (0, 2)
+    with pytest.raises(TooLarge, match="at most 7 rows"):
+        check_shape(SPEC, [8, 2], max_rows=7)
+    for wrong in ([7, 3], [7], [7, 2, 1], [], [-1, 2], [7.0, 2], [True, 2], None, "7", {}):
+        with pytest.raises(InvalidInput) as caught:
+            check_shape(SPEC, wrong, max_rows=7)
+        assert caught.value.place == "inputs.features"
+
+
+@pytest.mark.parametrize(
+    ("data", "shape"),
+    [
+        ([1, 2, 3, 4], (2, 2)),
+        ([[1, 2], [3, 4]], (2, 2)),
+        ([[[1], [2]], [[3], [4]]], (2, 2, 1)),
+        ([[1, 2, 3, 4]], (1, 4)),
+        ([[1], [2], [3], [4]], (4, 1)),
+        ([1, 2, 3, 4], (4, 1)),
+    ],
+)
+def test_data_may_be_flat_or_nested(data: Any, shape: tuple[int, ...]) -> None:
+    assert flattened(data, shape, "here") == [1, 2, 3, 4]
+
+
+def test_no_data_are_flat_and_nested() -> None:
+    assert flattened([], (0, 2), "here") == []
+    assert flattened([[1, 2]], (1, 2), "here") == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("data", "place"),
+    [
+        *((data, "here") for data in (None, 1, "1234", {"a": 1})),
+        *((data, "here.data") for data in ([1, 2, 3], [1, 2, 3, 4, 5], [[1, 2], [3]], [[1, 2], 3, 4], [[1, 2], "34"])),
+        *((data, "here.data") for data in ([], [[]], [[1, 2, 3], [4]], [[1], [2], [3], [4]], [[1, 2, 3, 4]])),
+    ],
+)
+def test_data_of_another_shape_are_refused(data: Any, place: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        flattened(data, (2, 2), "here")
+    assert caught.value.place == place
+
+
+def test_outputs_are_written_in_json_or_behind_it() -> None:
+    raw: list[bytes] = [b"before"]
+    values = np.array([[1.0, 2.0], [3.0, 4.0]], dtype=np.float32)
+    found = written(SPEC, values, False, raw)
+    assert (found.pop("data").tolist(), raw) == ([1.0, 2.0, 3.0, 4.0], [b"before"])
+    assert found == {"name": "features", "datatype": "FP32", "shape": [2, 2]}
+    found["parameters"] = {"binary_data_size": 16}
+    assert written(SPEC, values, True, raw) == found
+    assert raw == [b"before", floats(values)]
+    label = TensorSpec("label", "BYTES", (-1, 1))
+    assert written(label, ["a", "bc"], False, raw)["data"] == ["a", "bc"]
+    assert written(label, ["a", "bc"], True, raw)["parameters"] == {"binary_data_size": 11}
+    assert raw[-1] == texts("a", "bc")
