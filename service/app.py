@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterable
-from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
+from chainzrule import __version__
 from chainzrule.service.api.context import Context
 from chainzrule.service.api.exchange import Exchange, HotRoutes
 from chainzrule.service.api.problems import routing_problem
@@ -101,7 +101,7 @@ def create_app(settings: Settings) -> Application:
 
     app = Application(
         title="ChainzRule",
-        version=_version(),
+        version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
         exception_handlers={HTTPException: routing_problem},
@@ -160,10 +160,3 @@ def _readings(catalog: Catalog[ServedModel]) -> Iterable[VersionReading]:
 def _queues(catalog: Catalog[ServedModel]) -> Iterable[tuple[str, int]]:
     for name, entries in catalog.models():
         yield name, sum(entry.served.queue_depth for entry in entries.values() if entry.served)
-
-
-def _version() -> str:
-    try:
-        return version("chainzrule")
-    except PackageNotFoundError:
-        return "0"
