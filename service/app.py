@@ -4,12 +4,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterable
-from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
+from chainzrule import __version__
 from chainzrule.service.api.access import Access, read_token
 from chainzrule.service.api.context import Context
 from chainzrule.service.api.documentation import register
@@ -103,7 +103,7 @@ def create_app(settings: Settings) -> Application:
 
     app = Application(
         title="ChainzRule",
-        version=_version(),
+        version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
         exception_handlers={HTTPException: routing_problem},
@@ -144,10 +144,3 @@ def _readings(catalog: Catalog[ServedModel]) -> Iterable[VersionReading]:
 def _queues(catalog: Catalog[ServedModel]) -> Iterable[tuple[str, int]]:
     for name, entries in catalog.models():
         yield name, sum(entry.served.queue_depth for entry in entries.values() if entry.served)
-
-
-def _version() -> str:
-    try:
-        return version("chainzrule")
-    except PackageNotFoundError:
-        return "0"

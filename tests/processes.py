@@ -1,4 +1,4 @@
-"""Real servers: `python -m service` as a process of its own."""
+"""Real servers: `chainzrule serve` as a process of its own."""
 
 import contextlib
 import os
@@ -26,7 +26,7 @@ def free_port() -> int:
 def service(models: Path, *flags: str, port: int | None = None) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     """A server on loopback: its address, once ready, and its process; stopped on the way out."""
     port = port or free_port()
-    command = [sys.executable, "-m", "chainzrule.service", "--models", str(models), "--port", str(port), *flags]
+    command = [sys.executable, "-m", "chainzrule", "serve", "--models", str(models), "--port", str(port), *flags]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, env=os.environ)
     address = f"http://127.0.0.1:{port}"
     try:

@@ -247,4 +247,4 @@ def make_config(content: object, origin: str) -> Config:
         message = (
             "is no known key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
         )
-        raise ConfigError(f"{origin}: {key}: {message}; `python -m training fit --help` lists the keys") from None
+        raise ConfigError(f"{origin}: {key}: {message}; `chainzrule fit --help` lists the keys") from None

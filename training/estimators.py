@@ -48,7 +48,7 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
     the same as a repetition to the last bit. Up to 2,000 distinct rows are fitted with full-batch L-BFGS in float64,
     more with AdamW in batches (`optimiser="auto"`).
 
-    X is a matrix of numbers, or a DataFrame whose columns are read as `python -m training fit` reads a table's: what is
+    X is a matrix of numbers, or a DataFrame whose columns are read as `chainzrule fit` reads a table's: what is
     no number is a category, gaps in numbers are filled with the median, and gaps in categories are their own level.
 
     A fitted estimator, also when pickled, holds its training rows: `publish` measures the recipe on rows held out.

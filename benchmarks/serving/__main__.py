@@ -46,10 +46,10 @@ class Seen:
     cpu: float
 
 
-def service(repository: Path, module: str = "chainzrule.service") -> tuple[str, ...]:
-    """The command of this service."""
+def service(repository: Path, program: tuple[str, ...] = ("chainzrule", "serve")) -> tuple[str, ...]:
+    """The command of this service, or of another program that takes its flags."""
     flags = ("--port", "{port}", "--threads", "1", "--log-level", "error", "--reload-seconds", "0")
-    return ("python", "-m", module, "--models", str(repository), *flags)
+    return ("python", "-m", *program, "--models", str(repository), *flags)
 
 
 def servers(workload: Workload, answer: Path, plain: Path) -> list[Server]:
@@ -69,7 +69,7 @@ def servers(workload: Workload, answer: Path, plain: Path) -> list[Server]:
             "echo",
             (("ECHO_ANSWER", str(answer)),),
         ),
-        Server("without diagnostics", service(workload.repository, "benchmarks.serving.undiagnosed"), "undiagnosed"),
+        Server("without diagnostics", service(workload.repository, ("benchmarks.serving.undiagnosed",)), "undiagnosed"),
         Server(
             "usual FastAPI",
             ("python", "-m", "uvicorn", "benchmarks.serving.usual:app", *uvicorn),

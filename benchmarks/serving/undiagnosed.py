@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.serving.graphs import without_covariance
-from chainzrule.service import __main__, app
+from chainzrule.cli import main
+from chainzrule.service import app
 from chainzrule.service.artifact.store import StoredVersion, read_artifact
 from chainzrule.service.runtime.graph import Graph
 from chainzrule.service.runtime.model import Model
@@ -73,4 +74,4 @@ class PlainLoader(Loader):
 
 if __name__ == "__main__":
     app.Loader = PlainLoader  # type: ignore[misc]
-    sys.exit(__main__.main(sys.argv[1:]))
+    sys.exit(main(["serve", *sys.argv[1:]]))

@@ -27,7 +27,7 @@ METHODS = {"sklearn": "analytic", "trees": "monte_carlo", "torch": "analytic"}
 async def test_a_walk_ends_at_a_served_model(name: str, tmp_path: Path) -> None:
     script, command = WALKS[name]
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, timeout=300, capture_output=True)
-    arguments = [sys.executable, *shlex.split(command)[1:]]
+    arguments = [sys.executable, "-m", *shlex.split(command)]
     # In the walk's own folder, with the package that is tested.
     environment = {"PYTHONPATH": str(ROOT), "PATH": ""}
     done = subprocess.run(arguments, cwd=tmp_path, env=environment, timeout=300, capture_output=True, text=True)

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from chainzrule.cli import main
 from chainzrule.service.artifact.store import read_artifact
 from chainzrule.service.runtime.graph import Execution
 from chainzrule.service.runtime.model import Model
-from chainzrule.training.commandline import main
 from tests.processes import service
 
 LEVELS = ("none", "mild", "severe", "fatal")

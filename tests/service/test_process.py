@@ -1,4 +1,4 @@
-"""`python -m service` as a process of its own: start, signals, drain, and abuse of its socket."""
+"""`chainzrule serve` as a process of its own: start, signals, drain, and abuse of its socket."""
 
 import contextlib
 import http.client
@@ -33,7 +33,7 @@ class Process:
     def __init__(self, models: Path, *flags: str) -> None:
         begin = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "chainzrule.service", "--models", str(models), "--port", "0", *flags],
+            [sys.executable, "-m", "chainzrule", "serve", "--models", str(models), "--port", "0", *flags],
             cwd=ROOT,
             stderr=subprocess.PIPE,
             text=True,
@@ -105,7 +105,7 @@ def server(models: Path) -> Iterator[Process]:
 
 def test_imports_are_pure_and_the_start_is_quick(models: Path) -> None:
     program = (
-        "import sys, chainzrule.service.app, chainzrule.service.__main__\n"
+        "import sys, chainzrule.service.app, chainzrule.service.server\n"
         "from chainzrule.service.settings import Settings\n"
         f"chainzrule.service.app.create_app(Settings(models={str(models)!r}))\n"
         "tops = {name.partition('.')[0] for name in sys.modules}\n"
@@ -137,7 +137,7 @@ def test_the_log_is_json_and_has_no_inputs(models: Path) -> None:
 
 def failed_start(*flags: str, **environment: str) -> tuple[int, str]:
     found = subprocess.run(
-        [sys.executable, "-m", "chainzrule.service", *flags],
+        [sys.executable, "-m", "chainzrule", "serve", *flags],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -182,8 +182,14 @@ def test_sighup_reads_the_repository_again(tmp_path: Path) -> None:
 
 
 def test_sighup_does_no_harm_at_any_time_of_the_start(models: Path) -> None:
-    command = [sys.executable, "-X", "importtime", "-m", "chainzrule.service", "--models", str(models), "--port", "0"]
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as starting:
+    command = [sys.executable, "-X", "importtime", "-m", "chainzrule", "serve", "--models", str(models), "--port", "0"]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # which a process inherits otherwise
+    ) as starting:
         assert starting.stderr is not None
         try:
             for line in starting.stderr:  # the first of what is slow to import

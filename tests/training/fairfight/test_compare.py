@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chainzrule.training.commandline import main
+from chainzrule.cli import main
 from chainzrule.training.fairfight.plan import tuning
 from chainzrule.training.fairfight.race import Results
 
@@ -30,22 +30,6 @@ def test_a_comparison_writes_its_report_and_takes_up_its_results(
     trial = replace(tuning("breast-cancer", "relu")[0], seed=99)
     results.add(trial, {"figures": None})  # behind a line that was cut off
     assert trial.key in Results(tmp_path / "results").by_key
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [(["--problems", "mars"], "no problem is named 'mars'"), (["--methods", "magic"], "no method is named 'magic'")],
-)
-def test_unknown_names_are_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
-) -> None:
-    assert main(["compare", "--results", str(tmp_path), *arguments]) == 2
-    assert message in capsys.readouterr().err
-
-
-def test_a_named_problem_without_its_files_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["compare", "--results", str(tmp_path), "--problems", "pima", "--data", str(tmp_path)]) == 2
-    assert "pima.csv" in capsys.readouterr().err
 
 
 def test_a_comparison_reports_the_distance_between_levels(text_data: Path, tmp_path: Path) -> None:

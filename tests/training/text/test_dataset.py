@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from chainzrule.cli import main
 from chainzrule.service.artifact.store import read_artifact
-from chainzrule.training.commandline import main
 from chainzrule.training.config import read_config
 from chainzrule.training.nn.network import ChainzRuleNetwork
 from chainzrule.training.nn.ordinal import CumulativeLogits

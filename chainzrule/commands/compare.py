@@ -1,20 +1,26 @@
-"""`python -m training compare`: its arguments, and what it says."""
+"""`chainzrule compare`: the fair fight, its figures and its plots."""
 
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+import torch
+
+from chainzrule.exits import Exit
+from chainzrule.service.errors import ServiceError
+from chainzrule.training.data.errors import DataError
+from chainzrule.training.errors import TrainingError
 from chainzrule.training.fairfight import plan, report
 from chainzrule.training.fairfight.compare import compare
 from chainzrule.training.fairfight.race import Results
 
 EXAMPLES = """\
 examples:
-  python -m training compare --quick
-  python -m training compare --problems waves,breast-cancer --methods chainzrule,relu,gelu
-  python -m training compare --data DIRECTORY
+  chainzrule compare --quick
+  chainzrule compare --problems waves,breast-cancer --methods chainzrule,relu,gelu
+  chainzrule compare --data DIRECTORY
 
 DIRECTORY holds what no package carries, each where it is there: the folders mnist and fashion-mnist with their four
 IDX files, pima.csv, UCI_Credit_Card.csv, the folders yelp5 and sst5 beside word vectors in vectors.txt. Problems whose
@@ -22,22 +28,20 @@ files are missing are left out and named. A finished run is kept by the hash of 
 interrupted comparison goes on where it stopped.
 """
 
-INTERRUPTED = 130
+REFUSALS = (TrainingError, DataError, ServiceError)
 
 QUICK = ("waves", "breast-cancer")
 """The quick form's problems: minutes on two cores, no files needed."""
 
 
-def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
-    """Add the command to the parser."""
-    parser = commands.add_parser(
-        "compare",
-        help="compare ChainzRule with other methods, at equal size, budget and tuning effort",
-        description="Train ChainzRule networks and their rivals on the same rows, with the same budget and tuning,\n"
-        "over sizes and seeds, and write tables, plots and every figure's configuration.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
+    """Adds the arguments, and returns what compares and reports."""
+    parser.description = (
+        "Train ChainzRule networks and their rivals on the same rows, with the same budget and tuning,\n"
+        "over sizes and seeds, and write tables, plots and every figure's configuration."
     )
+    parser.epilog = EXAMPLES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--quick", action="store_true", help="few problems, methods, sizes and seeds: minutes")
     parser.add_argument("--data", type=Path, metavar="DIR", help="the folder of the problems that no package carries")
     parser.add_argument("--problems", metavar="A,B", help=f"from: {', '.join(plan.BUDGETS)}")
@@ -49,25 +53,28 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
         "--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes of one thread (%(default)s)"
     )
     parser.add_argument("--report-only", action="store_true", help="write the report of the runs that are there")
+    return run
 
 
 def run(options: argparse.Namespace) -> int:
-    """Compare and report.
+    """Compares and reports.
 
     Raises:
         DataError: an unknown problem or method, or files that a named problem needs.
     """
+    # One thread a process: the same figures whatever the machine's core count.
+    torch.set_num_threads(1)
     results = Results(options.results / "results")
     try:
         left_out = () if options.report_only else _compare(options, results)
     except KeyboardInterrupt:
         print("\ninterrupted; finished runs are kept, and the same command goes on from them", file=sys.stderr)
-        return INTERRUPTED
+        return Exit.INTERRUPTED
     for reason in left_out:
         print(f"left out: {reason}")
     for path in report.write(results.by_key.values(), options.results):
         print(f"wrote {path}")
-    return 0
+    return Exit.FINE
 
 
 def _compare(options: argparse.Namespace, results: Results) -> tuple[str, ...]:

@@ -1,24 +1,27 @@
-"""The command line: what ends a start, in one line and with status 2. `test_process.py` has the real process."""
+"""What ends a start, in one line and with status 2. `tests/service/test_process.py` has the real process."""
 
 import json
 import logging
-import socket
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from chainzrule.service.__main__ import listen, main
+from chainzrule.cli import main
 from chainzrule.service.runtime.graph import Execution, choose_execution
+from chainzrule.service.server import listen
 from tests.artifacts import CLASSIFIER
 
 
 @pytest.fixture(autouse=True)
-def _logging_as_it_was() -> Iterator[None]:
+def _process_as_it_was() -> Iterator[None]:
     root = logging.getLogger()
     kept = root.handlers, root.level
+    at_hang_up = signal.getsignal(signal.SIGHUP)
     yield
     root.handlers, root.level = kept
+    signal.signal(signal.SIGHUP, at_hang_up)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +49,7 @@ def test_settings_that_cannot_work_end_with_one_line(
     given = [flag.format(models=tmp_path) for flag in flags]
     if "--models" not in given:
         given += ["--models", str(tmp_path)]
-    assert main(given) == 2
+    assert main(["serve", *given]) == 2
     own = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("{")]
     assert len(own) == 1
     assert own[0].startswith(name)
@@ -57,25 +60,16 @@ def test_a_port_in_use_ends_with_one_line(tmp_path: Path, capsys: pytest.Capture
     (listener,) = listen("127.0.0.1", 0)
     with listener:
         port = listener.getsockname()[1]
-        assert main(["--port", str(port), "--models", str(tmp_path)]) == 2
+        assert main(["serve", "--port", str(port), "--models", str(tmp_path)]) == 2
     last = capsys.readouterr().err.splitlines()[-1]
     assert last == f"--host, --port: cannot listen on 127.0.0.1:{port} (Address already in use)"
-
-
-def test_a_name_is_listened_on_at_each_of_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{last}", 0)) for last in (1, 2, 2)]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **options: found)
-    listeners = listen("both", 0)
-    assert [listener.getsockname()[0] for listener in listeners] == ["127.0.0.1", "127.0.0.2"]
-    for listener in listeners:
-        listener.close()
 
 
 def test_misspelt_variables_are_warned_of(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHAINZRULE_MAXROWS", "s3cret")
-    assert main(["--models", str(tmp_path / "absent")]) == 2
+    assert main(["serve", "--models", str(tmp_path / "absent")]) == 2
     found = json.loads(capsys.readouterr().err.splitlines()[0])
     assert found["level"] == "WARNING"
     assert (found["variable"], found["nearest"]) == ("CHAINZRULE_MAXROWS", "CHAINZRULE_MAX_ROWS")
@@ -83,13 +77,13 @@ def test_misspelt_variables_are_warned_of(
 
 
 def test_every_fault_has_its_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--port", "x", "--max-rows", "0"]) == 2
+    assert main(["serve", "--port", "x", "--max-rows", "0"]) == 2
     assert [line.partition(" ")[0] for line in capsys.readouterr().err.splitlines()] == ["--port", "--max-rows"]
 
 
 def test_an_unknown_flag_ends_the_start(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        main(["--max-row", "1"])
+        main(["serve", "--max-row", "1"])
     assert caught.value.code == 2
     assert "--max-row" in capsys.readouterr().err
 
@@ -99,13 +93,13 @@ def test_a_device_that_is_not_there_ends_the_start_with_the_reason(
 ) -> None:
     if choose_execution("auto", 1) == Execution("cuda", 1):
         pytest.skip("CUDA works on this machine")
-    assert main(["--models", str(tmp_path), "--device", "cuda"]) == 2
+    assert main(["serve", "--models", str(tmp_path), "--device", "cuda"]) == 2
     assert "device=cuda cannot be used" in capsys.readouterr().err
 
 
 def test_help_names_the_flags(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        main(["--help"])
+        main(["serve", "--help"])
     assert caught.value.code == 0
     text = capsys.readouterr().out
     for flag in ("--models", "--host", "--port", "--device", "--max-rows", "--token-file"):

@@ -1,16 +1,18 @@
-"""The command line: `python -m training fit ...` and `compare ...`. Nothing else of the package prints."""
+"""`chainzrule fit`: from a configuration or a table to a published model, and what is said about it."""
 
 import argparse
 import math
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
 import torch
 from pydantic import BaseModel
 
+from chainzrule.exits import Exit
 from chainzrule.service.artifact.evidence import NoiseCalibration
 from chainzrule.service.artifact.interface import Task
 from chainzrule.service.errors import ServiceError
@@ -18,19 +20,18 @@ from chainzrule.training.columns import heavy_tails
 from chainzrule.training.config import Config, make_config, read_config
 from chainzrule.training.data.errors import DataError
 from chainzrule.training.errors import ConfigError, TrainingError
-from chainzrule.training.fairfight import command as fairfight
 from chainzrule.training.measure.outputs import GUESSES, QUALITY
 from chainzrule.training.publish.load import load
 from chainzrule.training.publish.run import Run, RunReport
 
-USAGE, INTERRUPTED = 2, 130
+REFUSALS = (TrainingError, DataError, ServiceError)
 
 EXAMPLES = """\
 examples:
-  python -m training fit training/configs/breast-cancer.toml
-  python -m training fit training/configs/digits.toml --mnist DIRECTORY
-  python -m training fit training/configs/yelp-full.toml --reviews DIRECTORY --vectors glove.6B.100d.txt
-  python -m training fit --csv patients.csv --target outcome --name triage --noise "blood pressure=5"
+  chainzrule fit training/configs/breast-cancer.toml
+  chainzrule fit training/configs/digits.toml --mnist DIRECTORY
+  chainzrule fit training/configs/yelp-full.toml --reviews DIRECTORY --vectors glove.6B.100d.txt
+  chainzrule fit --csv patients.csv --target outcome --name triage --noise "blood pressure=5"
 
 Every column's noise is one standard deviation of its measurement error, in the column's own unit. Undeclared, it is a
 tenth of the column's standard deviation (0 for columns of two values). It decides what the service calls stable.
@@ -39,45 +40,16 @@ keys of CONFIG (TOML; a key that is not listed is refused):
 """
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0, 2 for usage or data that cannot be used, 130 when interrupted."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    options = parser().parse_args(arguments)
-    # A number of threads of our own: the same figures whatever the machine's core count.
-    torch.set_num_threads(getattr(options, "threads", 1))
-    try:
-        if options.command == "compare":
-            return fairfight.run(options)
-        return _fit(options, arguments)
-    except (TrainingError, DataError, ServiceError) as error:
-        print(f"error: {'; '.join(str(error).splitlines())}", file=sys.stderr)
-        return USAGE
-    except OSError as error:
-        print(f"error: {error.filename or 'file'}: {error.strerror or error}", file=sys.stderr)
-        return USAGE
-    except KeyboardInterrupt:
-        print("\ninterrupted; there was nothing new to keep", file=sys.stderr)
-        return INTERRUPTED
-
-
-def parser() -> argparse.ArgumentParser:
-    """The arguments of `python -m training`."""
-    top = argparse.ArgumentParser(
-        prog="python -m training",
-        description="Train ChainzRule networks and publish them.",
-        epilog="`python -m training fit --help` has examples.",
+def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
+    """Adds the arguments, and returns what trains and publishes."""
+    parser.description = (
+        "Train a ChainzRule network, measure it on rows it has not seen, and publish it to the model\n"
+        "repository as an artifact that the service has already accepted."
     )
-    commands = top.add_subparsers(dest="command", required=True, metavar="command")
-    fit = commands.add_parser(
-        "fit",
-        help="train a model and publish it as a served artifact",
-        description="Train a ChainzRule network, measure it on rows it has not seen, and publish it to the model\n"
-        "repository as an artifact that the service has already accepted.",
-        epilog=EXAMPLES + "\n".join(_keys(Config)),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    fit.add_argument("config", nargs="?", type=Path, metavar="CONFIG", help="a TOML file, see the keys below")
-    table = fit.add_argument_group("a table instead of CONFIG")
+    parser.epilog = EXAMPLES + "\n".join(_keys(Config))
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("config", nargs="?", type=Path, metavar="CONFIG", help="a TOML file, see the keys below")
+    table = parser.add_argument_group("a table instead of CONFIG")
     table.add_argument("--csv", type=Path, metavar="FILE", help="a .csv or .parquet file with a header")
     table.add_argument("--target", metavar="COLUMN", help="the column to predict")
     table.add_argument("--name", metavar="NAME", help="the model's name")
@@ -91,30 +63,39 @@ def parser() -> argparse.ArgumentParser:
     table.add_argument("--numeric", action="append", default=[], metavar="COLUMN", help="read as numbers all the same")
     table.add_argument("--drop", action="append", default=[], metavar="COLUMN", help="leave a column out")
     table.add_argument("--drop-unlabelled", action="store_true", help="leave out rows without a target")
-    fit.add_argument("--mnist", type=Path, metavar="DIR", help="MNIST's IDX files; downloaded when absent")
-    texts = fit.add_argument_group("texts, for a CONFIG of the source yelp-full")
+    parser.add_argument("--mnist", type=Path, metavar="DIR", help="MNIST's IDX files; downloaded when absent")
+    texts = parser.add_argument_group("texts, for a CONFIG of the source yelp-full")
     texts.add_argument("--reviews", type=Path, metavar="DIR", help="Yelp Review Full's train.csv and test.csv")
     texts.add_argument("--vectors", type=Path, metavar="FILE", help="word vectors in GloVe's text format")
     texts.add_argument("--encoder", type=Path, metavar="DIR", help="a sentence encoder's folder, in place of vectors")
-    fit.add_argument(
+    parser.add_argument(
         "--noise", action="append", default=[], metavar="COLUMN=VALUE", help="a column's measurement noise"
     )
-    fit.add_argument(
+    parser.add_argument(
         "--examples", type=int, default=0, metavar="N", help="real rows to show in the card; none unless asked for"
     )
-    fit.add_argument("--seed", type=int, metavar="N", help="overrides the configuration's")
-    fit.add_argument(
+    parser.add_argument("--seed", type=int, metavar="N", help="overrides the configuration's")
+    parser.add_argument(
         "--models", type=Path, default=Path("models"), metavar="DIR", help="model repository (%(default)s)"
     )
-    fit.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="checkpoints (%(default)s)")
-    fit.add_argument("--resume", action="store_true", help="go on with an interrupted run")
-    fit.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (%(default)s)")
-    commands.add_parser("adopt", help="publish an ONNX model that was trained elsewhere (see `adopt --help`)")
-    fairfight.add_to(commands)
-    return top
+    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="checkpoints (%(default)s)")
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (%(default)s)")
+    return run
 
 
-def _fit(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+def run(options: argparse.Namespace) -> int:
+    """Trains, publishes, and says what it came to."""
+    # A number of threads of our own: the same figures whatever the machine's core count.
+    torch.set_num_threads(options.threads)
+    try:
+        return _fit(options)
+    except KeyboardInterrupt:
+        print("\ninterrupted; there was nothing new to keep", file=sys.stderr)
+        return Exit.INTERRUPTED
+
+
+def _fit(options: argparse.Namespace) -> int:
     config = _config(options)
     dataset, notes = load(config.data, config.seed)
     for note in (*notes, *heavy_tails(dataset.features)):
@@ -126,17 +107,17 @@ def _fit(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         if not run.resumable:
             raise
-        again = [*(part for part in arguments if part != "--resume"), "--resume"]
-        command = shlex.join(["python", "-m", "training", *again])
-        print(f"\ninterrupted; the last checkpoint is kept. Go on from it with:\n  {command}", file=sys.stderr)
-        return INTERRUPTED
+        again = [*(part for part in options.arguments if part != "--resume"), "--resume"]
+        line = shlex.join(["chainzrule", *again])
+        print(f"\ninterrupted; the last checkpoint is kept. Go on from it with:\n  {line}", file=sys.stderr)
+        return Exit.INTERRUPTED
     print("\n".join(summary(report, options.models)))
     run.forget()
-    return 0
+    return Exit.FINE
 
 
 def _config(options: argparse.Namespace) -> Config:
-    """The configuration that the arguments ask for."""
+    """Returns the configuration that the arguments ask for."""
     if options.config and (options.csv or options.target or options.name):
         raise ConfigError("give either CONFIG, or --csv with --target and --name")
     values = _from_file(options.config) if options.config else _from_table(options)
@@ -186,7 +167,7 @@ def _noise(argument: str) -> tuple[str, float]:
 
 
 def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """One line a configuration key, from the fields' own descriptions."""
+    """Yields every configuration key with its field's own description."""
     for name, field in model.model_fields.items():
         section = field.annotation
         if isinstance(section, type) and issubclass(section, BaseModel):
@@ -194,11 +175,13 @@ def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
             continue
         default = None if field.is_required() else field.get_default(call_default_factory=True)
         shown = "" if default in (None, (), {}, False) else f" [{default}]"
-        yield f"  {prefix + name:<22} {field.description}{shown}"
+        yield textwrap.fill(
+            f"{field.description}{shown}", 118, initial_indent=f"  {prefix + name:<22} ", subsequent_indent=" " * 25
+        )
 
 
 def summary(report: RunReport, models: Path) -> Iterator[str]:
-    """What a run came to, line by line."""
+    """Yields the lines that say what a run came to."""
     card, checked = report.card, report.verification
     figures, baseline = card.quality, card.baselines[0]
     how = "out of fold" if card.reference.out_of_fold else "held out"
@@ -217,11 +200,11 @@ def summary(report: RunReport, models: Path) -> Iterator[str]:
         yield from map(_calibrated, card.calibration.noise_scales)
     closeness = f"within {checked.definition:.1g} of float64, {checked.export:.1g} of torch"
     yield f"  graphs checked on {checked.rows} rows: {closeness}"
-    yield f"  published to {report.path}; serve it with:\n    python -m service --models {models}"
+    yield f"  published to {report.path}; serve it with:\n    chainzrule serve --models {models}"
 
 
 def _calibrated(level: NoiseCalibration) -> str:
-    """How true the measures were at one noise scale, over the rows that were run again with drawn noise."""
+    """Says how true the measures were at one noise scale, over the rows that were run again with drawn noise."""
     found = []
     if level.volatility_ratio is not None:
         found.append(f"volatility {level.volatility_ratio[1]:.2f} times the draws' own (median)")
@@ -233,7 +216,7 @@ def _calibrated(level: NoiseCalibration) -> str:
 
 
 def warnings(figures: Mapping[str, float]) -> Iterator[str]:
-    """In what a model of such figures is no better than a guess that looks at no feature."""
+    """Yields in what a model of such figures is no better than a guess that looks at no feature."""
     if figures.get("r2", 0.0) < 0:
         yield "predicting the mean would be better than this model; see the notes above"
     if figures.get("mae", 0.0) > figures.get("median_mae", math.inf):

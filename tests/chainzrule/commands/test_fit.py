@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from chainzrule.cli import main
+from chainzrule.commands.fit import summary
 from chainzrule.service.artifact.store import read_artifact
-from chainzrule.training.commandline import main, summary
 from chainzrule.training.config import Config
 from chainzrule.training.export.verify import Verification
 from chainzrule.training.fitting.loop import Fit, FitReport
@@ -22,7 +23,7 @@ ARGUMENTS = ["--target", "outcome", "--name", "patients"]
 @pytest.fixture
 def report() -> RunReport:
     """What a run that made the shipped model would have reported."""
-    path = Path(__file__).parents[2] / "models" / "diabetes" / "1"
+    path = Path(__file__).parents[3] / "models" / "diabetes" / "1"
     return RunReport(read_artifact(path).card, path, 22, Verification(0.0, 0.0, 0.0, 64))
 
 
@@ -57,7 +58,7 @@ def test_a_csv_becomes_an_artifact(table: Path, capsys: pytest.CaptureFixture[st
     assert "against drawn noise, scale 1: volatility " in printed
     assert ", flip probability off by 0.0" in printed
     assert "WARNING" not in printed
-    for part in ("accuracy", "majority_share 0.", "volatility", "out/patients/1", "python -m service --models out"):
+    for part in ("accuracy", "majority_share 0.", "volatility", "out/patients/1", "chainzrule serve --models out"):
         assert part in printed
     assert not Path("runs/patients").exists()
 
@@ -106,7 +107,7 @@ def test_an_interrupted_run_says_how_to_go_on(
     assert main(["fit", "--csv", str(table), *ARGUMENTS]) == 130
     printed = capsys.readouterr().err
     assert "the last checkpoint is kept" in printed
-    assert f"python -m training fit --csv {table} --target outcome --name patients --resume" in printed
+    assert f"chainzrule fit --csv {table} --target outcome --name patients --resume" in printed
     assert list(Path("runs/patients").glob("*.pt"))
     assert not Path("models/patients").exists()
 
@@ -133,7 +134,7 @@ def test_imports_are_interrupted_quietly(tmp_path: Path) -> None:
     swallowed = "try:\n    os.kill(os.getpid(), signal.SIGINT)\nexcept KeyboardInterrupt:\n    pass\n"
     (tmp_path / "torch.py").write_text(f"import os, signal\n{swallowed}")
     done = subprocess.run(
-        [sys.executable, "-m", "chainzrule.training", "fit"],
+        [sys.executable, "-m", "chainzrule", "fit"],
         capture_output=True,
         check=False,
         env=os.environ | {"PYTHONPATH": str(tmp_path)},
@@ -209,9 +210,7 @@ def test_help_lists_every_key(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_package_is_a_command() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "chainzrule.training", "fit"], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-m", "chainzrule", "fit"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("error: give a CONFIG file")
     assert "Traceback" not in done.stderr

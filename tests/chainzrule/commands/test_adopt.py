@@ -10,14 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from chainzrule.cli import main
+from chainzrule.commands.adopt import METHODS, summary
 from chainzrule.service.artifact.interface import Method
 from chainzrule.training.adopt.adopt import AdoptionReport
-from chainzrule.training.adopt.command import METHODS, main, summary
 from tests.artifacts import CLASSIFIER
 from tests.processes import ROOT
 from tests.training.adopt.graphs import model
 
-ARGUMENTS = ["model.onnx", "--data", "sample.csv", "--target", "outcome", "--name", "waves", "--models", "out"]
+ARGUMENTS = ["adopt", "model.onnx", "--data", "sample.csv", "--target", "outcome", "--name", "waves", "--models", "out"]
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +47,7 @@ def test_a_model_is_published_and_what_came_of_it_is_printed(capsys: pytest.Capt
     assert [line.split()[0] for line in printed[2:5]] == ["rmse", "mae", "r2"]
     assert float(printed[2].split()[1]) == pytest.approx(0.01, rel=1e-3)
     assert printed[5].startswith("  the source library's predictions are met within ")
-    assert printed[6] == "  published to out/waves/1; serve it with:"
+    assert printed[6:] == ["  published to out/waves/1; serve it with:", "    chainzrule serve --models out"]
     card = (Path("out") / "waves" / "1" / "card.json").read_text()
     for part in ('"noise": 0.25', '"noise": 0.0', '"unit": "cm"', '"seed": 7'):
         assert part in card
@@ -99,5 +100,5 @@ def test_nothing_is_said_of_predictions_that_nobody_gave() -> None:
 
 
 def test_adopting_loads_no_torch() -> None:
-    script = "import sys, chainzrule.training.adopt.command; sys.exit('torch' in sys.modules)"
+    script = "import sys, chainzrule.commands.adopt; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0

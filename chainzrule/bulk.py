@@ -1,0 +1,142 @@
+"""A table through a model: predictions and their stability beside its rows, a chunk at a time."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainzrule.cells import values_of
+from chainzrule.loaded import Answer, LoadedModel
+from chainzrule.service.errors import NonFiniteOutput
+from chainzrule.tables.table import Chunk, Kind, Table, TableError, Writer
+
+CHUNK_ROWS = 1024
+NAMED = 20  # bad rows that are named, of however many
+
+
+@dataclass
+class Tally:
+    """Counts what a table came to.
+
+    Attributes:
+        rows: that were predicted.
+        verdicts: how many of them got which.
+        bad: how many rows could not be predicted.
+        reasons: by the row's number, why not; of the first `NAMED` alone.
+    """
+
+    rows: int = 0
+    verdicts: Counter[str] = field(default_factory=Counter)
+    bad: int = 0
+    reasons: dict[int, str] = field(default_factory=dict)
+
+    def enter(self, faults: Mapping[int, str]) -> None:
+        """Counts rows that could not be predicted."""
+        self.bad += len(faults)
+        for line, reason in sorted(faults.items())[: NAMED - len(self.reasons)]:
+            self.reasons[line] = reason
+
+
+def added_columns(model: LoadedModel, table: Table, prefix: str = "") -> dict[str, Kind]:
+    """Returns the columns that are put behind a table's own, as the model's answers name them.
+
+    Raises:
+        TableError: the table lacks a column that the model needs, or has one that would be added.
+    """
+    features = [feature.name for feature in model.card.inputs()]
+    missing = [name for name in features if name not in table.names]
+    if missing:
+        more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
+        raise TableError(
+            f"the table has no column {', '.join(missing[:10])}{more}, which {model.card.name} needs; "
+            f"it has {', '.join(table.names[:20])}"
+        )
+    # Of several answers, because some of their members may be null.
+    examples = [_flat(answer) for answer in model.golden_answers()]
+    added = {prefix + name: _kind([example[name] for example in examples]) for name in examples[0]}
+    if both := [name for name in added if name in table.names]:
+        raise TableError(
+            f"the table has a column '{both[0]}', which the answer's would hide; give a --prefix for those"
+        )
+    return added
+
+
+def predict_table(
+    model: LoadedModel,
+    table: Table,
+    writer: Writer,
+    noise_scale: float = 1.0,
+    skip_bad_rows: bool = False,
+    show: Callable[[float, int], None] = lambda share, rows: None,
+) -> Tally:
+    """Predicts every row and writes it with its answer.
+
+    Rows that cannot be predicted are never written. Unless they are to be skipped, nothing is predicted or written from
+    the first of them on: the rest is only read, so that all of them are counted.
+
+    Args:
+        model: what predicts.
+        table: what it predicts, open.
+        writer: what the rows are written with.
+        noise_scale: multiple of the card's noise at which to measure.
+        skip_bad_rows: go on behind rows that cannot be predicted.
+        show: told how much of the file was read, 0 to 1, and of how many rows.
+    """
+    tally = Tally()
+    seen = 0
+    for chunk in table.chunks(CHUNK_ROWS):
+        matrix, faults = model.encode(_instances(chunk, model))
+        places = [place for place in range(len(chunk.lines)) if place not in faults]
+        tally.enter(chunk.strays | {chunk.lines[place]: reason for place, reason in faults.items()})
+        if not tally.bad or skip_bad_rows:
+            _write(model.answer(matrix, noise_scale), chunk, places, writer, tally)
+        seen += len(chunk.lines)
+        show(table.share, seen)
+    return tally
+
+
+def _write(
+    found: Sequence[Answer | NonFiniteOutput], chunk: Chunk, places: list[int], writer: Writer, tally: Tally
+) -> None:
+    """Writes the rows that have an answer, and counts the others."""
+    refused = {place: one.detail for place, one in zip(places, found, strict=True) if isinstance(one, NonFiniteOutput)}
+    tally.enter({chunk.lines[place]: reason for place, reason in refused.items()})
+    answers = [_flat(one) for one in found if not isinstance(one, NonFiniteOutput)]
+    if not answers:
+        return
+    writer.write(
+        chunk,
+        [place for place in places if place not in refused],
+        {name: [answer[name] for answer in answers] for name in answers[0]},
+    )
+    tally.rows += len(answers)
+    tally.verdicts.update(answer["verdict"] for answer in answers)
+
+
+def _instances(chunk: Chunk, model: LoadedModel) -> Sequence[Any] | NDArray[np.float64]:
+    """Returns the model's columns of a chunk, as the service's encoder takes them."""
+    columns = [values_of(chunk.column(feature.name), feature) for feature in model.card.inputs()]
+    if all(set(map(type, column)) == {float} for column in columns):
+        return np.array(columns, dtype=np.float64).T
+    return list(map(list, zip(*columns, strict=True)))
+
+
+def _flat(answer: Answer) -> dict[str, Any]:
+    """Returns an answer without its nesting: `probabilities.LABEL`, and each member of `stability` by its own name."""
+    return dict(_members(answer))
+
+
+def _members(members: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in members.items():
+        if isinstance(value, dict):
+            yield from _members(value, prefix if name == "stability" else f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _kind(values: Sequence[Any]) -> Kind:
+    kinds = {type(value) for value in values}
+    return "texts" if list in kinds else "text" if str in kinds else "number"

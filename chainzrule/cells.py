@@ -1,0 +1,102 @@
+"""A table's cells as the service takes values: numbers, levels and gaps, read as training reads them."""
+
+import math
+import numbers
+from collections.abc import Sequence
+from typing import Any
+
+from chainzrule.service.artifact.features import CategoricalFeature, Feature
+
+# What pandas takes for a gap in a CSV file, and so what training took for one.
+GAPS = frozenset(
+    {
+        "#N/A",
+        "#N/A N/A",
+        "#NA",
+        "-1.#IND",
+        "-1.#QNAN",
+        "-NaN",
+        "-nan",
+        "1.#IND",
+        "1.#QNAN",
+        "<NA>",
+        "N/A",
+        "NA",
+        "NULL",
+        "NaN",
+        "None",
+        "n/a",
+        "nan",
+        "null",
+    }
+)
+
+
+def values_of(cells: Sequence[Any], feature: Feature) -> list[Any]:
+    """Returns the values of one column; what is no value of the feature stays as it is, for the service to refuse."""
+    if isinstance(feature, CategoricalFeature):
+        levels = frozenset(feature.levels)
+        return [_level(cell, levels) for cell in cells]
+    found = _all_numbers(cells)
+    return [_number(cell) for cell in cells] if found is None else found
+
+
+def level_text(value: Any) -> str:
+    """Returns what training calls a level: booleans as JSON writes them, whole numbers without a decimal point."""
+    if _is_boolean(value):
+        return "true" if value else "false"
+    number = float(value)
+    return str(int(value)) if number.is_integer() else repr(number)
+
+
+def _all_numbers(cells: Sequence[Any]) -> list[Any] | None:
+    """Returns the column where it is nothing but plain numbers, the usual case, in few steps; None for any other."""
+    kinds = set(map(type, cells))
+    if not kinds <= {float, int, str} or (str in kinds and any("_" in cell for cell in cells if type(cell) is str)):
+        return None
+    try:
+        found = list(map(float, cells))
+    except (ValueError, OverflowError):
+        return None
+    return None if any(map(math.isnan, found)) else found
+
+
+def _number(cell: Any) -> Any:
+    if _is_gap(cell):
+        return None
+    if isinstance(cell, str):
+        try:
+            return cell if "_" in cell else float(cell)  # Python's own digits, as in 1_000, are no table's
+        except ValueError:
+            return cell
+    if _is_boolean(cell) or isinstance(cell, numbers.Number):
+        try:
+            return float(cell)
+        except (TypeError, OverflowError):
+            return cell
+    return cell
+
+
+def _level(cell: Any, levels: frozenset[str]) -> Any:
+    if isinstance(cell, str) and cell in levels:
+        return cell
+    if _is_gap(cell):
+        return None
+    if _is_boolean(cell):
+        return level_text(cell)
+    number = _number(cell)
+    meant = level_text(number) if isinstance(number, float) and math.isfinite(number) else cell
+    if isinstance(cell, str):
+        # A file's text where training's table held numbers or booleans.
+        return next((text for text in (meant, cell.lower()) if text in levels), cell)
+    return meant
+
+
+def _is_gap(cell: Any) -> bool:
+    if isinstance(cell, str):
+        return not cell.strip() or cell in GAPS
+    return cell is None or (isinstance(cell, numbers.Number) and cell != cell)  # as NaN is of every kind
+
+
+def _is_boolean(cell: Any) -> bool:
+    return type(cell).__name__ in ("bool", "bool_")  # Python's and numpy's

@@ -1,0 +1,104 @@
+"""`chainzrule serve`: the settings become flags, and a server that runs until it is told to stop."""
+
+import argparse
+import inspect
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from chainzrule.exits import Exit
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+    from chainzrule.service.settings import Settings
+
+EXAMPLES = """\
+examples:
+  chainzrule serve
+  chainzrule serve --models /srv/models --host 0.0.0.0 --port 9000 --token-file token
+  CHAINZRULE_MAX_ROWS=100 chainzrule serve --access-log true
+
+Then: curl http://127.0.0.1:8000/models, and the page at http://127.0.0.1:8000/. SIGTERM drains before it ends; SIGHUP
+has the repository read again, which happens every --reload-seconds anyway.
+"""
+
+REFUSALS = ()
+
+log = logging.getLogger("chainzrule")
+
+
+def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
+    """Makes a flag of every setting, and returns what serves with them."""
+    # Until the server handles it, a request to look at the repository must not end the process: it looks anyway.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    from pydantic import ValidationError
+    from pydantic_settings import CliSettingsSource, SettingsError
+
+    from chainzrule.service.settings import Settings
+
+    parser.description = inspect.cleandoc(Settings.__doc__ or "")
+    parser.epilog = EXAMPLES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.allow_abbrev = False
+    flags = CliSettingsSource[argparse.ArgumentParser](
+        Settings, root_parser=parser, cli_parse_none_str="none", cli_kebab_case=True, cli_hide_none_type=True
+    )
+
+    def run(options: argparse.Namespace) -> int:
+        given = {name: value for name, value in vars(options).items() if name in Settings.model_fields}
+        try:
+            settings = Settings(_cli_settings_source=flags(parsed_args=given))
+        except ValidationError as error:
+            _print_faults(error)
+            return Exit.USAGE
+        except SettingsError as error:
+            print(error, file=sys.stderr)
+            return Exit.USAGE
+        return serve(settings)
+
+    return run
+
+
+def serve(settings: "Settings") -> int:
+    """Serves, and returns the exit code: of a clean stop, a start that failed, or settings that cannot work."""
+    from chainzrule.service.app import create_app
+    from chainzrule.service.errors import ServiceError
+    from chainzrule.service.server import listen
+    from chainzrule.service.server import serve as serve_app
+    from chainzrule.service.settings import unknown_variables
+    from chainzrule.service.telemetry.logs import configure_logs
+
+    configure_logs(settings.log_level)
+    for name, nearest in unknown_variables(os.environ).items():
+        log.warning(
+            "environment variable passed over: there is no such setting", extra={"variable": name, "nearest": nearest}
+        )
+    if not settings.models.is_dir():
+        print(f"--models: {settings.models} is not a directory; make one, or train a model into it", file=sys.stderr)
+        return Exit.USAGE
+    try:
+        app = create_app(settings)
+    except (ServiceError, OSError) as error:
+        print(error, file=sys.stderr)
+        return Exit.USAGE
+    # Before the models are loaded: whether there is an address to serve them on shows at once.
+    try:
+        listeners = listen(settings.host, settings.port)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "no host name"
+        print(f"--host, --port: cannot listen on {settings.host}:{settings.port} ({reason})", file=sys.stderr)
+        return Exit.USAGE
+    log.info("listening", extra={"port": listeners[0].getsockname()[1], "host": settings.host})
+    return Exit.FINE if serve_app(app, listeners) else Exit.FAILED
+
+
+def _print_faults(error: "ValidationError") -> None:
+    """Says of every setting that cannot work what is wrong with it, without its value."""
+    for fault in error.errors(include_input=False, include_url=False):
+        name = str(fault["loc"][0]) if fault["loc"] else ""
+        place = f"--{name.replace('_', '-')} (CHAINZRULE_{name.upper()}): " if name else ""
+        print(place + fault["msg"].removeprefix("Value error, "), file=sys.stderr)

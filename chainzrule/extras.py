@@ -1,0 +1,32 @@
+"""Which of the package's extras brings a module that is not installed."""
+
+EXTRA_OF = {
+    "onnxruntime": "cpu",
+    "beartype": "training",
+    "jaxtyping": "training",
+    "matplotlib": "training",
+    "onnx": "training",
+    "onnxscript": "training",
+    "pandas": "training",
+    "pyarrow": "parquet",
+    "scipy": "training",
+    "sklearn": "training",
+    "torch": "training",
+    "torchdiffeq": "training",
+    "tqdm": "training",
+    "safetensors": "text",
+    "tokenizers": "text",
+}
+
+
+def advice(error: ImportError) -> str | None:
+    """Returns what to install where an import failed for want of an extra; None where it failed for another reason."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ModuleNotFoundError):
+        cause = cause.__cause__
+    module = (cause.name or "").partition(".")[0] if cause is not None else ""
+    extra = EXTRA_OF.get(module)
+    if extra is None:
+        return None
+    other = " (on an NVIDIA GPU 'chainzrule[gpu]' in its place)" if extra == "cpu" else ""
+    return f"{module} is not installed; install it with: pip install 'chainzrule[{extra}]'{other}"

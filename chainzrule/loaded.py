@@ -1,0 +1,139 @@
+"""Published models in Python: the service's own runtime in this process, without a server and without PyTorch."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainzrule.instances import instances_of
+from chainzrule.repository import find
+from chainzrule.service.api.answers import prediction_rows
+from chainzrule.service.artifact.card import ModelCard
+from chainzrule.service.artifact.store import CARD_FILE, StoredVersion, read_artifact
+from chainzrule.service.errors import ArtifactError, InvalidInput, NonFiniteOutput
+from chainzrule.service.runtime.cpu import available_cpus
+from chainzrule.service.runtime.graph import Execution
+from chainzrule.service.runtime.model import Model
+from chainzrule.service.runtime.selfcheck import golden_features
+from chainzrule.service.runtime.selfcheck import load as open_model
+from chainzrule.service.serving.question import MAX_NOISE_SCALE
+from chainzrule.service.serving.runs import Runs, inputs_of
+from chainzrule.service.stability.standard import Standard
+from chainzrule.service.stability.verdict import Thresholds
+
+BATCH_ROWS = 1024  # rows of one run, further rows that a probed model has run included
+
+Answer = dict[str, Any]
+Matrix = NDArray[np.float32]
+
+
+class LoadedModel:
+    """A published model, opened and checked as the service does it.
+
+    Attributes:
+        card: every fact about the model version.
+    """
+
+    def __init__(self, card: ModelCard, model: Model) -> None:
+        self.card = card
+        further = 0 if model.probe is None else model.probe.rows
+        self._batch_rows = max(1, BATCH_ROWS // (1 + further))
+        self._rows = model.rows
+        self._runs = Runs(model, Standard(model.link, model.rows.ranges, card.reference, Thresholds()))
+
+    def predict(self, rows: Any, noise_scale: float = 1.0) -> list[Answer]:
+        """Predicts rows, and says how stable every prediction is.
+
+        Args:
+            rows: lists in the card's order, or dicts by feature name, as `POST /predict` takes them; or a DataFrame, of
+                which the model's columns are read by name; or a matrix, in which NaN is a gap.
+            noise_scale: multiple of the card's noise at which to measure.
+
+        Returns:
+            What `POST /predict` answers under `predictions`, one a row.
+
+        Raises:
+            InvalidInput: a row is none of this model; names the place.
+            NonFiniteOutput: the model's answer to a row is not finite.
+        """
+        if not 0 < noise_scale <= MAX_NOISE_SCALE:
+            raise InvalidInput(f"must be above 0, at most {MAX_NOISE_SCALE:g}", "noise_scale")
+        matrix, faults = self.encode(instances_of(rows, self.card))
+        if faults:
+            place, fault = next(iter(faults.items()))
+            raise InvalidInput(fault, f"rows[{place}]")
+        answers = self.answer(matrix, noise_scale)
+        for place, answer in enumerate(answers):
+            if isinstance(answer, NonFiniteOutput):
+                raise NonFiniteOutput(answer.detail, f"rows[{place}]")
+        return answers  # type: ignore[return-value]  # all of them are answers
+
+    def encode(self, instances: Sequence[Any] | NDArray[np.float64]) -> tuple[Matrix, dict[int, str]]:
+        """Returns the rows that the graph can take, (rows, D), and by its place what is wrong with each other row."""
+        encode = self._rows.encode
+        if len(instances) == 0:
+            return np.zeros((0, self.card.width), np.float32), {}
+        try:
+            return encode(instances), {}
+        except InvalidInput:
+            pass
+        found: list[Matrix] = [np.zeros((0, self.card.width), np.float32)]
+        faults: dict[int, str] = {}
+        for place in range(len(instances)):
+            try:
+                found.append(encode(instances[place : place + 1]))
+            except InvalidInput as error:
+                feature = (error.place or "").removeprefix("instances").removeprefix("[0]").removeprefix(".")
+                faults[place] = f"{feature}: {error.detail}" if feature else error.detail
+        return np.concatenate(found), faults
+
+    def answer(self, matrix: Matrix, noise_scale: float = 1.0) -> list[Answer | NonFiniteOutput]:
+        """Returns the answer to each encoded row, or why there is none."""
+        return [
+            found
+            for start in range(0, len(matrix), self._batch_rows)
+            for found in self._run(matrix[start : start + self._batch_rows], noise_scale)
+        ]
+
+    def golden_answers(self) -> list[Answer]:
+        """Returns the answers to the card's synthetic rows, which are finite: the version was checked with them."""
+        return [answer for answer in self.answer(golden_features(self.card)) if isinstance(answer, dict)]
+
+    def _run(self, matrix: Matrix, noise_scale: float) -> list[Answer | NonFiniteOutput]:
+        predictions = self._runs.predict(inputs_of(matrix, noise_scale, observe=False))
+        answers: list[Answer | NonFiniteOutput] = list(prediction_rows(predictions, self.card.labels))
+        for place in np.flatnonzero(~predictions.finite).tolist():
+            answers[place] = NonFiniteOutput(
+                "the model's answer is not finite; the row may lie far outside the training range"
+            )
+        return answers
+
+
+def load(path: str | os.PathLike[str], name: str | None = None, version: str | int | None = None) -> LoadedModel:
+    """Opens a published model for use in Python, and checks it as the service does before it serves one.
+
+    Args:
+        path: a model repository, or one version's directory in it.
+        name: the model in the repository; may be left out where there is only one.
+        version: the newest, unless named.
+
+    Raises:
+        UnknownModel, UnknownVersion: the repository has none of that name or number.
+        ArtifactError: the version is damaged, or answers otherwise than its card says.
+    """
+    return open_version(find(Path(path), name, None if version is None else str(version)))
+
+
+def open_version(stored: StoredVersion) -> LoadedModel:
+    """Opens one version and checks it as the service does; raises `ArtifactError`."""
+    try:
+        artifact = read_artifact(stored.path)
+        card = artifact.card
+        if (card.name, card.version) != (stored.name, stored.version):
+            raise ArtifactError("its name and version are not those of its directory", CARD_FILE)
+        return LoadedModel(card, open_model(artifact, Execution("cpu", available_cpus())))
+    except ArtifactError as error:
+        raise ArtifactError(f"{stored.name} version {stored.version} would not load: {error}") from None

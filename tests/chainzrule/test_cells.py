@@ -1,0 +1,102 @@
+"""A table's cells become what training would have made of them."""
+
+import io
+import math
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from pandas._libs.parsers import STR_NA_VALUES  # type: ignore[attr-defined]
+
+from chainzrule.cells import GAPS, level_text, values_of
+from chainzrule.service.artifact.features import CategoricalFeature
+from chainzrule.training.data.columns import CategoricalColumn, read_column
+from tests.artifacts import numeric
+
+NUMBER = numeric("age")
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ("1.5", 1.5),
+        (" 7", 7.0),
+        ("-1e-3", -0.001),
+        (3, 3.0),
+        (np.int64(3), 3.0),
+        (np.float32(0.5), 0.5),
+        (Decimal("2.5"), 2.5),
+        (True, 1.0),
+        (np.bool_(False), 0.0),
+        *((gap, None) for gap in ("", "  ", "NA", "null", "NaN", None, math.nan, np.float32("nan"))),
+    ],
+)
+def test_numbers_and_gaps(cell: Any, value: float | None) -> None:
+    # Alone, and beside a cell that keeps the column from being plain numbers.
+    for found in (values_of([cell], NUMBER)[0], values_of([cell, "x"], NUMBER)[0]):
+        assert found == value
+        assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    "cell", ["abc", "1_000", "1,5", "12 %", "0x1A", [1.0], 10**400], ids=lambda cell: str(cell)[:8]
+)
+def test_what_is_no_number_is_left_for_the_service_to_refuse(cell: Any) -> None:
+    assert values_of([cell], NUMBER) == [cell]
+    assert values_of(["1", cell], NUMBER) == [1.0, cell]
+
+
+def test_a_column_of_plain_numbers_is_all_floats() -> None:
+    assert values_of(["1", 2, 3.5], NUMBER) == [1.0, 2.0, 3.5]
+    assert set(map(type, values_of(["1", 2, 3.5], NUMBER))) == {float}
+
+
+@pytest.mark.parametrize(
+    ("levels", "cell", "value"),
+    [
+        (("red", "blue"), "red", "red"),
+        (("red", "blue"), "green", "green"),
+        (("red", "blue"), "NA", None),
+        (("NA", "blue"), "NA", "NA"),  # a level of that name, as a DataFrame can have
+        (("red", "blue"), None, None),
+        (("true", "false"), "True", "true"),
+        (("true", "false"), False, "false"),
+        (("true", "false"), np.bool_(True), "true"),
+        (("1", "2"), "1.0", "1"),
+        (("1", "2"), 2, "2"),
+        (("1", "2"), 2.0, "2"),
+        (("1", "2"), np.int64(1), "1"),
+        (("0.5", "2"), 0.5, "0.5"),
+        (("01", "02"), "01", "01"),
+        (("1", "2"), "inf", "inf"),
+        (("1", "2"), 3, "3"),
+        (("1", "2"), "3.0", "3.0"),
+        (("1", "2"), [1], [1]),
+        (("1", "2"), math.nan, None),
+    ],
+)
+def test_levels(levels: tuple[str, ...], cell: Any, value: str | None) -> None:
+    assert values_of([cell], CategoricalFeature(name="kind", levels=levels)) == [value]
+
+
+def test_the_marks_of_gaps_are_those_of_pandas() -> None:
+    assert GAPS | {""} == set(STR_NA_VALUES)
+
+
+@pytest.mark.parametrize(
+    "text", ["kind\nTrue\nFalse\n", "kind\n1\n2\n", "kind\n1\n\n2\n", "kind\n1.5\n2\n", "kind\na\nb\n"]
+)
+def test_a_file_that_a_model_was_trained_on_has_its_levels(text: str) -> None:
+    column = read_column(pd.read_csv(io.StringIO(text), skip_blank_lines=False)["kind"], "categorical")
+    assert isinstance(column, CategoricalColumn)
+    found = values_of(text.splitlines()[1:], CategoricalFeature(name="kind", levels=column.levels))
+    assert found == [None if code < 0 else column.levels[code] for code in column.codes]
+
+
+@pytest.mark.parametrize("value", [True, False, 1, 2.0, 0.1, -3, 1e20, np.int8(4), np.float32(0.5)])
+def test_levels_are_written_as_training_writes_them(value: Any) -> None:
+    column = read_column(pd.Series([value, value], name="kind", dtype=object), "categorical")
+    assert isinstance(column, CategoricalColumn)
+    assert (level_text(value),) == column.levels
