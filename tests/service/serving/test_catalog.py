@@ -95,6 +95,7 @@ async def test_a_new_version_takes_over_only_once_it_is_ready(repository: Reposi
     while len(repository.loaded) < 2:
         await asyncio.sleep(0.001)
     assert states(catalog) == {"a": {"2": "LOADING", "1": "READY"}}
+    assert list(catalog.entries("a")) == ["2", "1"]
     assert catalog.resolve("a", None) == "a/1 ok"
     assert catalog.ready()
     with pytest.raises(NotReady, match="LOADING"):
@@ -339,6 +340,44 @@ async def test_unknown_names_are_refused(repository: Repository) -> None:
         with pytest.raises(UnknownVersion) as caught:
             catalog.resolve("a", version)
         assert "s3cret" not in str(caught.value)
+
+
+async def test_a_model_is_unloaded_until_it_is_loaded_again(repository: Repository) -> None:
+    repository.put("a", "1")
+    repository.put("b", "1")
+    catalog = repository.catalog()
+    await catalog.refresh()
+    for _ in range(2):  # once more changes nothing
+        await catalog.unload("a")
+        await catalog.refresh()
+        assert states(catalog) == {"b": {"1": "READY"}}
+        assert catalog.unloaded() == ["a"]
+        with pytest.raises(NotReady, match="unloaded"):
+            catalog.resolve("a", None)
+    assert catalog.default() is None  # another does not answer in its place
+    await catalog.load("a")
+    assert catalog.resolve("a", None) == "a/1 ok"
+    assert catalog.unloaded() == []
+    assert repository.loaded == ["a/1", "b/1", "a/1"]
+    with pytest.raises(UnknownModel):
+        await catalog.unload("c")
+    assert catalog.unloaded() == []
+
+
+async def test_loading_tries_failed_versions_again_and_says_why_none_can_be(repository: Repository) -> None:
+    repository.put("a", "1", "damaged")
+    repository.put("b", "1", "damaged")
+    repository.put("b", "2")
+    catalog = repository.catalog()
+    await catalog.refresh()
+    with pytest.raises(InvalidInput, match=r"model: could not be loaded: model\.onnx: is damaged"):
+        await catalog.load("a")
+    assert repository.loaded.count("a/1") == 2
+    await catalog.load("b")  # one of its versions is READY
+    assert repository.loaded.count("b/1") == 2
+    assert repository.loaded.count("b/2") == 1
+    with pytest.raises(UnknownModel):
+        await catalog.load("c")
 
 
 async def test_states_have_their_names() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from chainzrule.service.errors import DeadlineExceeded, QueueFull
-from chainzrule.service.serving.engine import Cost, Engine, Limits, Share, measure_cost
+from chainzrule.service.serving.engine import GATHERING_TURNS, Cost, Engine, Limits, Share, measure_cost
 
 pytestmark = pytest.mark.anyio
 Numbers = list[int]
@@ -103,6 +103,28 @@ async def test_requests_of_different_turns_do_not_wait_for_each_other() -> None:
     for n in range(3):
         assert await place.ask(n) == [2 * n]
     assert place.batches == [[0], [1], [2]]
+
+
+async def test_a_lone_request_is_run_once_no_other_has_come() -> None:
+    place = Workplace()
+    asked = asyncio.create_task(place.ask(1))
+    turns = 0
+    while not place.batches:
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns == 3  # it is asked, nothing comes in the next turn, and it runs
+    assert await asked == [2]
+
+
+async def test_a_stream_of_requests_is_not_gathered_for_ever() -> None:
+    place = Workplace()
+    asked = []
+    for n in range(20):  # one in every turn of the loop
+        asked.append(asyncio.create_task(place.ask(n)))
+        await asyncio.sleep(0)
+    await asyncio.gather(*asked)
+    assert [len(batch) for batch in place.batches[:2]] == [GATHERING_TURNS + 1] * 2
+    assert GATHERING_TURNS == 4
 
 
 async def test_cheap_work_runs_on_the_loop_and_dear_work_on_one_worker(worker: Workplace) -> None:
@@ -337,14 +359,34 @@ async def test_many_requests_at_once_each_get_their_own() -> None:
         assert place.engine.depth == 0
 
 
-def test_costs_are_measured_by_the_row() -> None:
-    cost = measure_cost(lambda rows: time.sleep(0.001 + 0.0005 * rows), rows=20, repeats=3)
-    assert cost.row == pytest.approx(0.0005, rel=0.5)
-    assert cost(1) == pytest.approx(0.0015, rel=1.0)
-    assert cost(100) > cost(10) > 0
+class Clock:
+    """A clock that only runs of so many seconds move."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: Callable[[int], float]) -> None:
+        self.now = 0.0
+        self.seconds = seconds
+        self.calls: list[int] = []
+        monkeypatch.setattr("chainzrule.service.serving.engine.time.perf_counter", lambda: self.now)
+
+    def run(self, rows: int) -> None:
+        self.calls.append(rows)
+        # The first call of each, and then every other one, is held up.
+        self.now += self.seconds(rows) + (1.0 if self.calls.count(rows) % 2 else 0.0)
 
 
-def test_costs_are_never_negative() -> None:
-    cost = measure_cost(lambda rows: time.sleep(0.002 if rows == 1 else 0.0), rows=8, repeats=2)
-    assert cost.row == 0.0
-    assert cost.base > 0
+def test_the_fastest_of_several_runs_gives_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch, lambda rows: 0.25 + 0.125 * rows)
+    cost = measure_cost(clock.run, rows=9)
+    assert (cost.base, cost.row) == (0.25, 0.125)
+    assert (cost(1), cost(100)) == (0.375, 12.75)
+    assert clock.calls == [1] * 6 + [9] * 6
+    clock.calls.clear()
+    measure_cost(clock.run, repeats=2)
+    assert clock.calls == [1] * 3 + [64] * 3
+
+
+def test_costs_are_never_negative(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = measure_cost(Clock(monkeypatch, lambda rows: 0.5 if rows == 1 else 0.0).run)
+    assert (many.base, many.row) == (0.5, 0.0)
+    steep = measure_cost(Clock(monkeypatch, lambda rows: 0.0 if rows == 1 else 6.3).run)
+    assert (steep.base, steep.row) == (0.0, pytest.approx(0.1))
