@@ -12,7 +12,8 @@ import torch
 from chainzrule.service.artifact.card import CategoricalFeature, Feature, NumericFeature, Role, Task
 from chainzrule.training.columns import Columns
 from chainzrule.training.export.onnx import export_graphs
-from chainzrule.training.nn.fitted import FittedModel, TargetScale, last_layer
+from chainzrule.training.nn.fitted import FittedModel
+from chainzrule.training.nn.link import TargetScale, link_of
 from chainzrule.training.nn.network import ChainzRuleNetwork
 
 MakeModel = Callable[..., FittedModel]
@@ -46,7 +47,7 @@ def make_model() -> MakeModel:
     ) -> FittedModel:
         columns = Columns.of(FEATURES, None)
         generator = torch.Generator().manual_seed(seed)
-        network = ChainzRuleNetwork(columns.width, hidden, scores, degree, generator, last_layer(task))
+        network = ChainzRuleNetwork(columns.width, hidden, scores, degree, generator, link_of(task).last_layer)
         with torch.no_grad():
             for parameter in network.parameters():
                 parameter += 0.1 * torch.randn(parameter.shape, generator=generator)

@@ -39,8 +39,9 @@ from chainzrule.training.adopt.sample import Sample, read_sample
 from chainzrule.training.adopt.source import Source, read_source
 from chainzrule.training.adopt.steps import ROWS, Step, choose_step, disagreement, half_jumps
 from chainzrule.training.errors import AdoptionError
-from chainzrule.training.measure.calibration import DRAWS, NOISE_SCALES, compared, sample, simulate
-from chainzrule.training.measure.quality import of_labels, of_regression
+from chainzrule.training.measure.calibration import compared
+from chainzrule.training.measure.quality import of_answers
+from chainzrule.training.measure.simulation import DRAWS, NOISE_SCALES, choose_rows, simulate
 from chainzrule.training.publish.reserve import reserved
 
 TOLERANCE = 1e-5  # of a probability, or of a value relative to the largest
@@ -356,12 +357,8 @@ def _describe(
     outside = np.asarray(model.rows.ranges.outside(found.x).any(axis=1))
     reference = make_reference(model.link, join([part for _, part in parts]), outside, out_of_fold=False)
     scores = np.concatenate([outputs.scores for outputs, _ in parts])
-    quality = (
-        of_labels(y.astype(np.int64), scores.astype(np.float64))
-        if labels
-        else of_regression(y.astype(np.float64), scores[:, 0].astype(np.float64))
-    )
-    chosen = found.x[sample(rows, D, CALIBRATED_ROWS, order.seed)]
+    quality = of_answers(model.link, y, scores)
+    chosen = found.x[choose_rows(rows, D, CALIBRATED_ROWS, order.seed)]
     # The verdicts' own draws are not those that they are held against.
     truth = simulate(model.link, model.score, chosen, model.rows.noise, order.seed + 1)
     stated = [join([part for _, part in _measured(model, chosen, scale)]) for scale in NOISE_SCALES]

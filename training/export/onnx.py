@@ -11,8 +11,9 @@ from torch import nn
 
 from chainzrule.service.artifact.card import Role
 from chainzrule.training.bounds.graph import bounds_graph
-from chainzrule.training.export.graphs import JacobianGraph, LayersGraph, PredictionGraph, fold
+from chainzrule.training.export.graphs import JacobianGraph, LayersGraph, PredictionGraph
 from chainzrule.training.nn.fitted import FittedModel
+from chainzrule.training.nn.folded import fold
 
 OPSET = 20
 BOUNDED_WIDTH = 256
