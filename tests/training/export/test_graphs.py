@@ -55,8 +55,9 @@ def test_folded_graphs_follow_the_definition(make_model: MakeModel, shape: dict[
     found = outputs(model, x)
     assert close(found["scores"], model.scores(x))
     assert close(found["probabilities"], model.probabilities(x))
-    assert close(found["jacobian"], model.jacobian(x))
-    assert close(found["covariance"], model.covariance(x))
+    # float32 loses up to 2e-4 of a steep network's slopes (two layers of degree 5), and the covariance is their square.
+    assert close(found["jacobian"], model.jacobian(x), 1e-3)
+    assert close(found["covariance"], model.covariance(x), 1e-3)
 
 
 def test_a_regression_answers_in_the_targets_unit(make_model: MakeModel) -> None:

@@ -5,8 +5,10 @@ import pytest
 from chainzrule.training.fairfight import classical
 from chainzrule.training.fairfight.methods import METHODS
 from chainzrule.training.fairfight.plan import choose, final, other_strengths, quickened, tuning
+from chainzrule.training.fairfight.race import Results
 from chainzrule.training.fairfight.settings import Settings
-from chainzrule.training.fairfight.trial import run
+from chainzrule.training.fairfight.trial import REVISED, run
+from tests.processes import ROOT
 
 
 @pytest.mark.parametrize("method", [*METHODS, *classical.METHODS])
@@ -35,6 +37,20 @@ def test_the_same_trial_gives_the_same_figures() -> None:
     trial = replace(tuning("waves", "chainzrule")[0], epochs=1)
     assert run(trial, None)["figures"] == run(trial, None)["figures"]
     assert trial.key != replace(trial, seed=1).key
+
+
+def test_a_trial_that_is_trained_otherwise_than_at_first_is_run_again() -> None:
+    """Since the Fisher penalty over two labels is computed and not drawn; its earlier results are kept apart."""
+    folder = ROOT / "benchmarks" / "fairfight" / "results"
+    now, then = Results(folder).by_key, Results(folder / "superseded").by_key
+    assert {(entry["trial"]["problem"], entry["trial"]["method"]) for entry in then.values()} == set(REVISED)
+    assert not now.keys() & then.keys()
+    tuned = {trial.key for problem, method in REVISED for trial in tuning(problem, method)}
+    assert tuned <= now.keys()
+    assert not tuned & then.keys()
+    other = {trial.key for problem in ("breast-cancer", "mnist", "diabetes") for trial in tuning(problem, "relu")}
+    assert other <= now.keys()
+    assert {trial.key for trial in tuning("mnist", "chainzrule")} <= now.keys()
 
 
 def test_the_steadiest_of_the_good_settings_is_chosen() -> None:
