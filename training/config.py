@@ -11,6 +11,7 @@ from chainzrule.service.artifact.card import ModelName
 from chainzrule.service.artifact.interface import Task
 from chainzrule.training.errors import ConfigError
 from chainzrule.training.nn.layers import MAX_DEGREE
+from chainzrule.training.nn.link import link_of
 from chainzrule.training.penalties.dreg import Schedule, ScheduleForm
 from chainzrule.training.penalties.penalty import Derivative, Penalty
 
@@ -135,7 +136,8 @@ class DregConfig(_Section):
     def as_penalty(self, task: Task, seed: int) -> Penalty | None:
         """The penalty, its draws seeded; None where it is switched off."""
         # Of a regression it is the squared slope itself: on a smooth function without much noise that costs accuracy.
-        fisher = self.fisher if self.fisher is not None else 0.0 if task == "regression" else FISHER
+        usual = FISHER if link_of(task).has_labels else 0.0
+        fisher = usual if self.fisher is None else self.fisher
         if not self.strength and not self.final and not fisher:
             return None
         return Penalty(

@@ -1,251 +1,28 @@
-"""ChainzRule networks with scikit-learn's interface, from `fit` to a model that the service serves."""
+"""ChainzRule networks with scikit-learn's interface: a classifier, a regressor, and an estimator of ordered levels."""
 
 import warnings
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from chainzrule.service.artifact.features import Feature
 from chainzrule.service.artifact.interface import Task
-from chainzrule.training.columns import Columns, with_noise
-from chainzrule.training.config import Config, make_config
-from chainzrule.training.data.columns import CategoricalColumn, Column
-from chainzrule.training.data.dataset import Dataset, Rows
-from chainzrule.training.data.errors import DataError
-from chainzrule.training.data.features import describe
-from chainzrule.training.data.fingerprint import fingerprint_arrays
-from chainzrule.training.data.inputs import encode_columns, matrix_columns, rows_of, table_columns
-from chainzrule.training.data.noise import check_float32_spacing
-from chainzrule.training.data.target import check_labels, check_quantity
-from chainzrule.training.data.weights import merge
-from chainzrule.training.fitting.recipe import Recipe
-from chainzrule.training.nn.fitted import FittedModel
-from chainzrule.training.nn.ordinal import level_probabilities, level_widths
-from chainzrule.training.publish.run import Run
+from chainzrule.training.estimator import ChainzRuleEstimator
 
-CHUNK = 2**15  # rows predicted at a time, so that memory does not grow with them
+__all__ = ["ChainzRuleClassifier", "ChainzRuleEstimator", "ChainzRuleOrdinal", "ChainzRuleRegressor"]
 
-FIT = ("optimiser", "epochs", "batch", "learning_rate", "weight_decay", "patience")
-
-Matrix = NDArray[np.float64]
-
-
-class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
-    """What the three estimators share; use one of them.
-
-    Rows that are equal, target included, are merged and their weights added before anything else, so that a weight is
-    the same as a repetition to the last bit. Up to 2,000 distinct rows are fitted with full-batch L-BFGS in float64,
-    more with AdamW in batches (`optimiser="auto"`).
-
-    X is a matrix of numbers, or a DataFrame whose columns are read as `chainzrule fit` reads a table's: what is
-    no number is a category, gaps in numbers are filled with the median, and gaps in categories are their own level.
-
-    A fitted estimator, also when pickled, holds its training rows: `publish` measures the recipe on rows held out.
-
-    Args:
-        hidden: widths of the hidden layers.
-        degree: of every neuron's polynomial, 1 to 5.
-        strength: lambda, the factor of the penalty on the layers' derivatives (DREG); 0 switches it off.
-        fisher: the factor of the penalty on how fast the predicted distribution changes with X; None is 0.1 for labels
-            and 0, which switches it off, for a regression.
-        optimiser: "auto", "lbfgs" or "adamw".
-        epochs: passes over the rows, at most; with L-BFGS each has five steps.
-        batch: AdamW's rows a step.
-        learning_rate: AdamW's peak.
-        weight_decay: AdamW's, or for L-BFGS the factor of half the squared weights.
-        early_stopping: watch `validation`, a share of the rows, and keep the best epoch's weights.
-        validation: that share.
-        patience: epochs without a better validation loss before stopping.
-        categorical: names of columns to read as categories although they hold numbers.
-        numeric: names of columns to read as numbers although they look like an id or hold booleans.
-        noise: by column, one standard deviation of its measurement noise in its own unit, for the stability that the
-            service answers; a tenth of the column's standard deviation where it is not given.
-        random_state: decides initialisation, shuffling and the validation rows.
-
-    Attributes:
-        model_: the fitted network with its units.
-        features_: the columns as the card describes them.
-        n_iter_: epochs that the fitted weights have seen.
-        losses_: the objective after every epoch.
-    """
-
-    _task: Task
-    model_: FittedModel
-    features_: tuple[Feature, ...]
-
-    def __init__(
-        self,
-        hidden: Sequence[int] = (32, 32),
-        degree: int = 3,
-        strength: float = 0.3,
-        fisher: float | None = None,
-        optimiser: str = "auto",
-        epochs: int = 60,
-        batch: int = 64,
-        learning_rate: float = 3e-3,
-        weight_decay: float = 1e-2,
-        early_stopping: bool = True,
-        validation: float = 0.15,
-        patience: int = 15,
-        categorical: Collection[str] = (),
-        numeric: Collection[str] = (),
-        noise: Mapping[str, float] | None = None,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.hidden = hidden
-        self.degree = degree
-        self.strength = strength
-        self.fisher = fisher
-        self.optimiser = optimiser
-        self.epochs = epochs
-        self.batch = batch
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.early_stopping = early_stopping
-        self.validation = validation
-        self.patience = patience
-        self.categorical = categorical
-        self.numeric = numeric
-        self.noise = noise
-        self.random_state = random_state
-
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Fit to rows X and their targets y, a row of weight w counting w times.
-
-        Raises:
-            ValueError: the data or the parameters cannot be used; says why and what to do.
-            DivergenceError: the loss became infinite or NaN.
-        """
-        name = str(y.name) if isinstance(y, pd.Series) and y.name is not None else "target"
-        labels, target = self._target(y)
-        columns = self._read(X)
-        check_consistent_length(X, target)
-        weights = np.asarray(_check_sample_weight(sample_weight, target, dtype=np.float64, ensure_non_negative=True))
-        if not weights.any():
-            raise ValueError("sample_weight is zero for every row; there is nothing to learn from")
-        counted = np.flatnonzero(weights)
-        target, weights = target[counted], weights[counted]
-        if labels and len(np.unique(target)) < 2:
-            raise ValueError("y has one class only; there is nothing to tell apart")
-        columns = [_take(column, counted) for column in columns]
-        first, merged = merge(np.column_stack([*map(_values, columns), target]).astype(np.float64), weights)
-
-        described = [describe(column, first, weights=merged) for column in columns]
-        features = with_noise(described, dict(self.noise or {}))
-        check_float32_spacing(features)
-        rows = Rows(encode_columns(columns, features), target, None if (weights == 1).all() else weights)
-        distinct = Rows(rows.x[first], target[first], None if (merged == 1).all() else merged)
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self._config = self._configure(seed, len(first))
-        self._dataset = Dataset(self._task, name, None, features, None, labels, rows, None, fingerprint="")
-        columns_ = Columns.of(features, None)
-        recipe = Recipe(self._config, self._dataset, columns_)
-        self.model_, report = recipe.fit(recipe.chainzrule, "fit", distinct, columns_)
-        self.features_ = features
-        self.n_iter_ = report.best_epoch
-        self.losses_ = report.losses
-        return self
-
-    def publish(self, models_dir: str | Path, name: str) -> Path:
-        """Write the fitted model to a repository as an artifact that the service has accepted.
-
-        Its card's quality, stability reference and ReLU baseline come from further fits by the same recipe, each judged
-        on rows it has not seen: every row out of five folds, or from 2,000 rows on a fifth of them.
-
-        Args:
-            models_dir: the repository; made if it does not exist.
-            name: the model's name.
-
-        Returns:
-            The new version's directory.
-
-        Raises:
-            DataError: too few rows, or classes of too few rows, to measure the model on.
-            TrainingError, ServiceError: the model cannot be exported as it is; says why.
-        """
-        check_is_fitted(self)
-        rows = self._dataset.train
-        if self._task == "regression":
-            check_quantity(self._dataset.target, rows.y.astype(np.float64))
-        else:
-            check_labels(self._dataset.target, self._task, self._dataset.labels, rows.y.astype(np.int64))
-        content: dict[str, NDArray[Any]] = {"x": rows.x, "y": rows.y}
-        if rows.weights is not None:
-            content["weights"] = rows.weights
-        dataset = replace(self._dataset, fingerprint=fingerprint_arrays(content))
-        config = make_config(self._config.model_dump(exclude_unset=True) | {"name": name}, "publish")
-        return Run(config, dataset).publish(Path(models_dir), (self.model_, self.n_iter_)).path
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.target_tags.required = True
-        return tags
-
-    def _read(self, X: Any) -> list[Column]:
-        """The columns to fit to; sets `n_features_in_` and `feature_names_in_`."""
-        if isinstance(X, pd.DataFrame):
-            columns = table_columns(X, self.categorical, self.numeric)
-            validate_data(self, X, skip_check_array=True)
-            return columns
-        if self.categorical or self.numeric:
-            raise ValueError("categorical and numeric name a DataFrame's columns, and X is none")
-        matrix = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
-        names = getattr(self, "feature_names_in_", [f"x{place}" for place in range(matrix.shape[1])])
-        if empty := [name for name, gaps in zip(names, np.isnan(matrix).all(axis=0), strict=True) if gaps]:
-            raise DataError(f"column '{empty[0]}' holds no value at all; drop it")
-        return matrix_columns(matrix, names)
-
-    def _encoded(self, X: Any) -> NDArray[np.float32]:
-        """(rows, D) rows to predict, as the graphs take them."""
-        check_is_fitted(self)
-        if isinstance(X, pd.DataFrame):
-            validate_data(self, X, reset=False, skip_check_array=True)
-            return rows_of(X, self.features_)
-        matrix = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan")
-        return encode_columns(matrix_columns(matrix, [feature.name for feature in self.features_]), self.features_)
-
-    def _scores(self, X: Any) -> torch.Tensor:
-        """(rows, S) in float64, so that a row's scores do not depend on the rows beside it but for rounding there."""
-        x = torch.from_numpy(self._encoded(X))
-        return torch.cat([self.model_.scores(chunk) for chunk in torch.split(x, CHUNK)])
-
-    def _target(self, y: Any) -> tuple[tuple[str, ...], NDArray[Any]]:
-        """The labels, and (rows,) what the network is fitted to."""
-        raise NotImplementedError
-
-    def _configure(self, seed: int, rows: int) -> Config:
-        """The parameters as a configuration, with the optimiser chosen."""
-        parameters = {name: _plain(value) for name, value in self.get_params(deep=False).items()}
-        hidden = parameters["hidden"]
-        settings = {name: parameters[name] for name in FIT}
-        settings["validation"] = parameters["validation"] if self.early_stopping else 0.0
-        content = {
-            "name": "estimator",
-            "seed": seed,
-            "data": {"source": "arrays"},
-            "network": {"hidden": [hidden] if isinstance(hidden, int) else hidden, "degree": parameters["degree"]},
-            "dreg": {"strength": parameters["strength"], "fisher": parameters["fisher"]},
-            "fit": settings,
-            "noise": dict(self.noise or {}),
-        }
-        config = make_config(content, "parameters")
-        return config.model_copy(update={"fit": config.fit.for_rows(rows)})
+Floats = NDArray[np.float64]
 
 
 class ChainzRuleClassifier(ClassifierMixin, ChainzRuleEstimator):  # type: ignore[misc]
-    """Tells classes apart; the arguments are `ChainzRuleEstimator`'s.
+    """Tells classes apart. The arguments are `ChainzRuleEstimator`'s.
 
     Attributes:
         classes_: the labels, sorted.
@@ -254,13 +31,12 @@ class ChainzRuleClassifier(ClassifierMixin, ChainzRuleEstimator):  # type: ignor
     _task: Task = "classification"
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """(rows,) the most probable label."""
-        scores = self._scores(X)
-        return np.asarray(self.classes_[scores.argmax(dim=1).numpy()])
+        """Returns (rows,) the most probable label."""
+        return np.asarray(self.classes_[self._link.label(self._scores(X)).numpy()])
 
-    def predict_proba(self, X: Any) -> Matrix:
-        """(rows, classes) in the order of `classes_`."""
-        return self._scores(X).softmax(dim=1).numpy()
+    def predict_proba(self, X: Any) -> Floats:
+        """Returns (rows, classes) probabilities in the order of `classes_`."""
+        return self._probabilities(X)
 
     def _target(self, y: Any) -> tuple[tuple[str, ...], NDArray[Any]]:
         y = _checked_labels(self, y)
@@ -281,7 +57,7 @@ class ChainzRuleOrdinal(ChainzRuleEstimator):
 
     Attributes:
         classes_: the levels, lowest first.
-        thresholds_: where, on the network's one output, each level ends.
+        thresholds_: the places on the network's one output where each level ends.
     """
 
     _task: Task = "ordinal"
@@ -307,49 +83,47 @@ class ChainzRuleOrdinal(ChainzRuleEstimator):
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         super().__init__(
-            hidden,
-            degree,
-            strength,
-            fisher,
-            optimiser,
-            epochs,
-            batch,
-            learning_rate,
-            weight_decay,
-            early_stopping,
-            validation,
-            patience,
-            categorical,
-            numeric,
-            noise,
-            random_state,
+            hidden=hidden,
+            degree=degree,
+            strength=strength,
+            fisher=fisher,
+            optimiser=optimiser,
+            epochs=epochs,
+            batch=batch,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            early_stopping=early_stopping,
+            validation=validation,
+            patience=patience,
+            categorical=categorical,
+            numeric=numeric,
+            noise=noise,
+            random_state=random_state,
         )
         self.levels = levels
 
     @property
-    def thresholds_(self) -> Matrix:
-        """(levels - 1,) ascending."""
+    def thresholds_(self) -> Floats:
+        """The (levels - 1,) thresholds, ascending."""
         check_is_fitted(self)
         thresholds: torch.Tensor = self.model_.network.output.thresholds  # type: ignore[assignment]
         return thresholds.detach().double().numpy()
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """(rows,) the level: how many thresholds the row's output exceeds."""
-        scores = self._scores(X)
-        return np.asarray(self.classes_[(scores > 0).sum(dim=1).numpy()])
+        """Returns (rows,) the level: how many thresholds the row's output exceeds."""
+        return np.asarray(self.classes_[self._link.label(self._scores(X)).numpy()])
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """The share of rows that get their own level."""
+        """Returns the share of rows that get their own level."""
         return float(accuracy_score(y, self.predict(X), sample_weight=sample_weight))
 
-    def predict_proba(self, X: Any) -> Matrix:
-        """(rows, levels) from low to high."""
-        scores = self._scores(X)
-        return level_probabilities(scores, level_widths(torch.from_numpy(self.thresholds_))).numpy()
+    def predict_proba(self, X: Any) -> Floats:
+        """Returns (rows, levels) probabilities from low to high."""
+        return self._probabilities(X)
 
-    def predict_value(self, X: Any) -> Matrix:
-        """(rows,) the expected number of levels exceeded: what the service calls `value`."""
-        return self._scores(X).sigmoid().sum(dim=1).numpy()
+    def predict_value(self, X: Any) -> Floats:
+        """Returns (rows,) the expected number of levels exceeded, which the service calls `value`."""
+        return self._link.output(self._scores(X)).numpy()
 
     def _target(self, y: Any) -> tuple[tuple[str, ...], NDArray[Any]]:
         own = None
@@ -377,13 +151,13 @@ class ChainzRuleOrdinal(ChainzRuleEstimator):
 
 
 class ChainzRuleRegressor(RegressorMixin, ChainzRuleEstimator):  # type: ignore[misc]
-    """Predicts a number; the arguments are `ChainzRuleEstimator`'s."""
+    """Predicts a number. The arguments are `ChainzRuleEstimator`'s."""
 
     _task: Task = "regression"
 
-    def predict(self, X: Any) -> Matrix:
-        """(rows,) in the target's unit."""
-        return self._scores(X)[:, 0].numpy()
+    def predict(self, X: Any) -> Floats:
+        """Returns (rows,) numbers in the target's unit."""
+        return self._link.output(self._scores(X)).numpy()
 
     def _target(self, y: Any) -> tuple[tuple[str, ...], NDArray[Any]]:
         y = validate_data(self, X="no_validation", y=y, y_numeric=True)
@@ -391,7 +165,7 @@ class ChainzRuleRegressor(RegressorMixin, ChainzRuleEstimator):  # type: ignore[
 
 
 def _checked_labels(estimator: ChainzRuleEstimator, y: Any) -> NDArray[Any]:
-    """(rows,) labels, as they are."""
+    """Returns (rows,) labels as they are, once they are known to be some."""
     y = validate_data(estimator, X="no_validation", y=y)
     check_classification_targets(y)
     return np.asarray(y)
@@ -399,20 +173,3 @@ def _checked_labels(estimator: ChainzRuleEstimator, y: Any) -> NDArray[Any]:
 
 def _texts(labels: NDArray[Any]) -> tuple[str, ...]:
     return tuple(map(str, labels.tolist()))
-
-
-def _plain(value: Any) -> Any:
-    """A parameter without numpy: searches over grids bring its numbers along."""
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _take(column: Column, index: NDArray[np.int64]) -> Column:
-    if isinstance(column, CategoricalColumn):
-        return replace(column, codes=column.codes[index])
-    return replace(column, values=column.values[index])
-
-
-def _values(column: Column) -> NDArray[Any]:
-    return column.codes if isinstance(column, CategoricalColumn) else column.values

@@ -14,7 +14,8 @@ from benchmarks.calibration import laws
 from benchmarks.calibration.report import plot, table
 from benchmarks.calibration.subjects import Subject, fitted, shipped
 from chainzrule.training.config import read_config
-from chainzrule.training.measure.calibration import DRAWS, MAX_ROWS, calibration
+from chainzrule.training.measure.calibration import calibration
+from chainzrule.training.measure.simulation import DRAWS, MAX_ROWS
 from chainzrule.training.publish.load import load
 
 CONFIGS = Path("training/configs")
@@ -50,7 +51,7 @@ def main() -> int:
     arguments = parser.parse_args()
     found = []
     for subject in subjects(arguments):
-        truth = calibration(subject.link, [subject.trial], arguments.seed, arguments.draws)
+        truth = calibration(subject.link, [subject.simulation], arguments.seed, arguments.draws)
         found.append({"model": subject.model, "network": subject.network, "calibration": truth.model_dump()})
         print(f"{subject.model}: {subject.network}", file=sys.stderr)
     results = {"rows": arguments.rows, "draws": arguments.draws, "seed": arguments.seed, "subjects": found}

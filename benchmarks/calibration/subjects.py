@@ -18,9 +18,8 @@ from chainzrule.training.config import Config
 from chainzrule.training.data.bundled import bundled_dataset
 from chainzrule.training.data.dataset import Dataset, Rows
 from chainzrule.training.fitting.recipe import Recipe
-from chainzrule.training.measure.calibration import Trial, sample, simulate
-from chainzrule.training.measure.outputs import predict
-from chainzrule.training.measure.trials import network_scores
+from chainzrule.training.measure.outputs import network_scores, predict
+from chainzrule.training.measure.simulation import Simulation, choose_rows, simulate
 from chainzrule.training.nn.fitted import FittedModel
 from chainzrule.training.publish.run import FOLDS, folds
 
@@ -35,13 +34,13 @@ class Subject:
         model: the shipped model's or the configuration's name.
         network: which network, and how it is measured.
         link: what its scores mean.
-        trial: its rows, and what noise did to them.
+        simulation: its rows, and what noise did to them.
     """
 
     model: str
     network: str
     link: Link
-    trial: Trial
+    simulation: Simulation
 
 
 def shipped(model: str, rows: int, draws: int, seed: int) -> Iterator[Subject]:
@@ -52,15 +51,15 @@ def shipped(model: str, rows: int, draws: int, seed: int) -> Iterator[Subject]:
     )
     artifact = read_artifact(newest.path)
     served, x = Model(artifact.card, artifact.graphs, Execution("cpu", threads=1)), _rows(model)
-    x = x[sample(len(x), x.shape[1], rows, seed)]
+    x = x[choose_rows(len(x), x.shape[1], rows, seed)]
 
     def scores(features: NDArray[np.float32]) -> NDArray[np.floating]:
         return served.graphs["model"].run(features)["scores"]
 
     flips, spread = simulate(served.link, scores, x, served.rows.noise, seed, draws)
-    found = served.graphs["model"].run(x)
-    trial = Trial(found["scores"], found["covariance"], found.get("mean_shift"), flips, spread)
-    yield from _orders(model, f"shipped, version {newest.version}", served.link, trial)
+    said = served.graphs["model"].run(x)
+    found = Simulation(said["scores"], said["covariance"], said.get("mean_shift"), flips, spread)
+    yield from _orders(model, f"shipped, version {newest.version}", served.link, found)
 
 
 def fitted(config: Config, dataset: Dataset, rows: int, draws: int, seed: int) -> Iterator[Subject]:
@@ -71,25 +70,25 @@ def fitted(config: Config, dataset: Dataset, rows: int, draws: int, seed: int) -
         held = folds(train.y, FOLDS, config.seed, stratified=dataset.task != "regression")[0]
         train, test = train.take(np.setdiff1d(np.arange(len(train)), held)), train.take(held)
         columns = columns.of_rows(train.x)
-    test = test.take(sample(len(test), columns.width, rows, seed))
+    test = test.take(choose_rows(len(test), columns.width, rows, seed))
     recipe = Recipe(config, replace(dataset, train=train, test=test), columns)
     smooth, _ = recipe.fit(recipe.chainzrule, "chainzrule", train, columns)
     outputs = predict(smooth, test)
     assert outputs.covariance is not None
-    trial = Trial(outputs.scores, outputs.covariance, outputs.mean_shift, *_simulated(smooth, test, draws, seed))
+    found = Simulation(outputs.scores, outputs.covariance, outputs.mean_shift, *_simulated(smooth, test, draws, seed))
     link = link_of(dataset.task, outputs.scores.shape[1])
-    yield from _orders(config.name, "ChainzRule", link, trial)
+    yield from _orders(config.name, "ChainzRule", link, found)
     piecewise, _ = recipe.fit(recipe.relu, "relu", train, columns)
     x = torch.from_numpy(test.x)
     covariance = np.concatenate([piecewise.covariance(part).numpy() for part in torch.split(x, 256)])
-    trial = Trial(piecewise.scores(x).numpy(), covariance, None, *_simulated(piecewise, test, draws, seed))
-    yield Subject(config.name, "ReLU, first order", link, trial)
+    found = Simulation(piecewise.scores(x).numpy(), covariance, None, *_simulated(piecewise, test, draws, seed))
+    yield Subject(config.name, "ReLU, first order", link, found)
 
 
-def _orders(model: str, network: str, link: Link, trial: Trial) -> Iterator[Subject]:
-    yield Subject(model, f"{network}, first order", link, replace(trial, mean_shift=None))
-    if trial.mean_shift is not None:
-        yield Subject(model, f"{network}, second order", link, trial)
+def _orders(model: str, network: str, link: Link, simulation: Simulation) -> Iterator[Subject]:
+    yield Subject(model, f"{network}, first order", link, replace(simulation, mean_shift=None))
+    if simulation.mean_shift is not None:
+        yield Subject(model, f"{network}, second order", link, simulation)
 
 
 def _simulated(

@@ -23,8 +23,8 @@ from benchmarks.certify.subjects import Subject, subjects
 from chainzrule.service.runtime.bounds import Boxes, bound
 from chainzrule.service.runtime.graph import Execution, Graph
 from chainzrule.training.bounds.graph import bounds_graph
-from chainzrule.training.export.graphs import fold
 from chainzrule.training.export.onnx import OPSET
+from chainzrule.training.nn.folded import fold
 
 TIMED = 20
 

@@ -16,7 +16,7 @@ from chainzrule.training.fairfight.problems import Problem
 from chainzrule.training.fairfight.settings import Settings
 from chainzrule.training.fairfight.trial import Trial, fitted
 from chainzrule.training.fitting.losses import task_loss
-from chainzrule.training.measure.outputs import agreement
+from chainzrule.training.measure.quality import agreement
 from chainzrule.training.text.encoded import TextFile, encoded
 from chainzrule.training.text.encoding import Encoding
 from chainzrule.training.text.pooled import PooledVectors
@@ -112,8 +112,8 @@ def run(job: Job, sources: Sources) -> dict[str, Any]:
         with torch.no_grad():
             return result | {"loss": float(task_loss(here.task)(network(x), y))}
     x, y = here.test
-    answers, levels = labels(network, x, here.task).numpy(), y.numpy()
+    answers, levels = labels(network, x, here.link).numpy(), y.numpy()
     rows = {"balanced": balanced(levels), "natural": np.arange(len(levels))}
     figures: dict[str, Any] = {name: agreement(levels[part], answers[part]) for name, part in rows.items()}
-    g, _ = gradient_norms(network, x[:GLANCED_ROWS], here.task)
+    g, _ = gradient_norms(network, x[:GLANCED_ROWS], here.link)
     return result | {"figures": figures | {"peak_p99": float(np.percentile(g, 99)), "peak_max": float(g.max())}}

@@ -24,7 +24,8 @@ from chainzrule.service.memory import keep_freed_memory
 from chainzrule.service.runtime.graph import Execution, Graph
 from chainzrule.training.columns import Columns
 from chainzrule.training.export.onnx import export_graphs
-from chainzrule.training.nn.fitted import FittedModel, TargetScale
+from chainzrule.training.nn.fitted import FittedModel
+from chainzrule.training.nn.link import TargetScale
 from chainzrule.training.nn.network import ChainzRuleNetwork
 
 SHAPES = {"digits, 784-96-96-10": (784, (96, 96), 10), "breast cancer, 30-16-16-2": (30, (16, 16), 2)}

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from chainzrule.training.config import FitConfig
 from chainzrule.training.fairfight.penalties import input_gradient_penalty
 from chainzrule.training.fitting.loop import Fit
-from chainzrule.training.fitting.losses import classification
+from chainzrule.training.fitting.losses import task_loss
 from chainzrule.training.fitting.objective import derivative_controlled, plain
 from chainzrule.training.nn.network import ChainzRuleNetwork
 from chainzrule.training.penalties.dreg import Schedule
@@ -18,6 +18,7 @@ from chainzrule.training.penalties.penalty import Penalty
 STRENGTH = Schedule(0.1, 0.1)
 NONE = Schedule(0.0, 0.0)
 GRADIENT_STRENGTH = 0.01
+CROSS_ENTROPY = task_loss("classification")
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,13 @@ def steps(shape: Shape, device: torch.device) -> dict[str, Step]:
         ),
     }
     relu = _relu(shape).to(device)
-    made = {"ReLU": _fit(relu, plain(relu, classification))}
+    made = {"ReLU": _fit(relu, plain(relu, CROSS_ENTROPY))}
     for name, penalised in (("ReLU", _relu(shape).to(device)), ("ChainzRule", _chainzrule(shape).to(device))):
-        objective = input_gradient_penalty(penalised, classification, GRADIENT_STRENGTH)
+        objective = input_gradient_penalty(penalised, CROSS_ENTROPY, GRADIENT_STRENGTH)
         made[f"{name}, input-gradient penalty"] = _fit(penalised, objective)
     for name, penalty in penalties.items():
         network = _chainzrule(shape).to(device)
-        made[name] = _fit(network, derivative_controlled(network, classification, penalty))
+        made[name] = _fit(network, derivative_controlled(network, CROSS_ENTROPY, penalty))
     return made
 
 
@@ -77,5 +78,5 @@ def _relu(shape: Shape) -> nn.Sequential:
 
 
 def _fit(network: nn.Module, objective: Callable[..., Tensor]) -> Step:
-    state = Fit(network, classification, FitConfig(), objective, seed=0)
+    state = Fit(network, CROSS_ENTROPY, FitConfig(), objective, seed=0)
     return lambda x, y: state.step(0.5, x, y)

@@ -20,7 +20,7 @@ from chainzrule.training.columns import heavy_tails
 from chainzrule.training.config import Config, make_config, read_config
 from chainzrule.training.data.errors import DataError
 from chainzrule.training.errors import ConfigError, TrainingError
-from chainzrule.training.measure.outputs import GUESSES, QUALITY
+from chainzrule.training.measure.quality import GUESSES, QUALITY
 from chainzrule.training.publish.load import load
 from chainzrule.training.publish.run import Run, RunReport
 

@@ -14,7 +14,8 @@ from chainzrule.service.artifact.features import CategoricalFeature, Feature, Nu
 from chainzrule.service.artifact.interface import Task
 from chainzrule.training.columns import Columns
 from chainzrule.training.export.onnx import export_graphs
-from chainzrule.training.nn.fitted import FittedModel, TargetScale, last_layer
+from chainzrule.training.nn.fitted import FittedModel
+from chainzrule.training.nn.link import TargetScale, link_of
 from chainzrule.training.nn.network import ChainzRuleNetwork
 from tests import tables
 
@@ -49,7 +50,7 @@ def make_model() -> MakeModel:
     ) -> FittedModel:
         columns = Columns.of(FEATURES, None)
         generator = torch.Generator().manual_seed(seed)
-        network = ChainzRuleNetwork(columns.width, hidden, scores, degree, generator, last_layer(task))
+        network = ChainzRuleNetwork(columns.width, hidden, scores, degree, generator, link_of(task).last_layer)
         with torch.no_grad():
             for parameter in network.parameters():
                 parameter += 0.1 * torch.randn(parameter.shape, generator=generator)

@@ -9,8 +9,9 @@ from chainzrule.service.runtime.model import Model
 from chainzrule.service.runtime.tensors import to_tensor
 from chainzrule.service.stability.measures import Diagnosis, join
 from chainzrule.service.stability.reference import make_reference
-from chainzrule.training.measure.calibration import DRAWS, NOISE_SCALES, compared, sample, simulate
-from chainzrule.training.measure.quality import of_labels, of_regression
+from chainzrule.training.measure.calibration import compared
+from chainzrule.training.measure.quality import of_answers
+from chainzrule.training.measure.simulation import DRAWS, NOISE_SCALES, choose_rows, simulate
 
 CALIBRATED_ROWS = 200
 GOLDEN_ROWS = 4
@@ -34,11 +35,7 @@ def gather_evidence(
     """
     scores = model.score(x).astype(np.float64)
     outside = np.asarray(model.rows.ranges.outside(x).any(axis=1))
-    quality = (
-        of_labels(y.astype(np.int64), scores)
-        if model.link.has_labels
-        else of_regression(y.astype(np.float64), scores[:, 0])
-    )
+    quality = of_answers(model.link, y, scores)
     return Evidence(
         reference=make_reference(model.link, _measured(model, x), outside, out_of_fold=False),
         quality=quality,
@@ -56,7 +53,7 @@ def _measured(model: Model, x: Matrix, noise_scale: float = 1.0) -> Diagnosis:
 
 
 def _calibration(model: Model, x: Matrix, seed: int) -> Calibration:
-    chosen = x[sample(len(x), x.shape[1], CALIBRATED_ROWS, seed)]
+    chosen = x[choose_rows(len(x), x.shape[1], CALIBRATED_ROWS, seed)]
     # The verdicts' own draws are not those that they are held against.
     truth = simulate(model.link, model.score, chosen, model.rows.noise, seed + 1)
     stated = [_measured(model, chosen, scale) for scale in NOISE_SCALES]

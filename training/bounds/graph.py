@@ -16,7 +16,8 @@ from chainzrule.service.artifact.interface import Task
 from chainzrule.training.bounds.box import LARGEST, Box, Layer, Span, column_norms, enter, span
 from chainzrule.training.bounds.parabolas import Line, through_parabolas
 from chainzrule.training.bounds.relaxation import DOUBLE, chord, magnitude, stray, taylor
-from chainzrule.training.export.graphs import Folded
+from chainzrule.training.nn.folded import Folded
+from chainzrule.training.nn.link import link_of
 from chainzrule.training.onnxwriter import GraphWriter, Value, total
 
 SQUARINGS = 2  # of every matrix whose eigenvalues are bounded
@@ -51,14 +52,14 @@ def bounds_graph(folded: Folded, task: Task, opset: int) -> bytes:
         lines.append(_cross(layer, box, lines))
     error = output.rounding() * output.sums(lines[-1].size if lines else box.size)
     rows = output.weight.at(0)
-    if task == "classification":
+    if link_of(task).has_margins:
         found = _range(rows, output.bias, box, lines)
         least, most = found.least, found.most
     else:  # the scores of an ordinal model are one, less thresholds
         least, most = _tight_range(rows, None, box, lines)
         least, most = least + output.bias, most + output.bias
     outputs = [("lower", least - error, (scores,)), ("upper", most + error, (scores,))]
-    if task == "classification":
+    if link_of(task).has_margins:
         label = writer.input("label", "int64")
         rivals = output.weight.rows(label).at(1) - output.weight
         least, most = _tight_range(rivals, output.bias.rows(label).at(1) - output.bias, box, lines)

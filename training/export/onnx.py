@@ -14,10 +14,10 @@ from torch import Tensor
 from chainzrule.service.artifact.card import Role
 from chainzrule.service.artifact.interface import Task
 from chainzrule.training.bounds.graph import bounds_graph
-from chainzrule.training.export.graphs import Folded, fold
 from chainzrule.training.nn.fitted import FittedModel
+from chainzrule.training.nn.folded import Folded, fold
+from chainzrule.training.nn.link import Ordinal
 from chainzrule.training.nn.meanshift import half_curvature_coefficients
-from chainzrule.training.nn.ordinal import level_widths
 from chainzrule.training.onnxwriter import GraphWriter, Value
 
 OPSET = 20
@@ -188,7 +188,7 @@ class _Network:
         """Writes an ordinal model's (batch, K) probabilities; see `nn.ordinal.level_probabilities`."""
         above = self.writer.node("Sigmoid", scores)
         below = self.writer.node("Sigmoid", -scores)
-        widths = self.constant(level_widths(-self._folded.output_bias))
+        widths = self.constant(Ordinal().level_widths(self._folded.output_bias))
         last = self.S - 1
         between = self._columns(above, 0, last) * self._columns(below, 1, self.S) * widths
         first, end = self._columns(below, 0, 1), self._columns(above, last, self.S)

@@ -12,8 +12,9 @@ from chainzrule.service.artifact.card import Role
 from chainzrule.service.runtime.bounds import Boxes, bound
 from chainzrule.service.runtime.graph import Execution, Graph
 from chainzrule.training.errors import VerificationError
-from chainzrule.training.export.graphs import JacobianGraph, LayersGraph, PredictionGraph, fold
+from chainzrule.training.export.graphs import JacobianGraph, LayersGraph, PredictionGraph
 from chainzrule.training.nn.fitted import FittedModel
+from chainzrule.training.nn.folded import fold
 
 AUTOGRAD_TOLERANCE = 1e-8  # closed form against autograd, both in float64
 DEFINITION_TOLERANCE = 1e-4  # ONNX Runtime in float32 against the definition in float64
@@ -49,10 +50,14 @@ def verify(model: FittedModel, graphs: Mapping[Role, bytes], features: NDArray[n
         if role != "bounds":
             found |= Graph(content, f"{role}.onnx", Execution("cpu", threads=1)).run(features)
     scores, jacobian = model.scores(x), model.jacobian(x)
-    definition = {"scores": scores, "covariance": model.covariance(x), "jacobian": jacobian}
-    shift = model.mean_shift(x)
-    if shift is not None:
-        definition |= {"probabilities": model.probabilities(x), "mean_shift": shift}
+    known = {
+        "scores": scores,
+        "covariance": model.covariance(x),
+        "jacobian": jacobian,
+        "probabilities": model.probabilities(x),
+        "mean_shift": model.mean_shift(x),
+    }
+    definition = {name: expected for name, expected in known.items() if expected is not None}
 
     autograd = _check("jacobian", "autograd", jacobian.numpy(), autograd_jacobian(model, x), AUTOGRAD_TOLERANCE)
     against_definition = [
@@ -80,7 +85,7 @@ def verify(model: FittedModel, graphs: Mapping[Role, bytes], features: NDArray[n
 def _check_bounds(model: FittedModel, graph: Graph, features: NDArray[np.float32]) -> None:
     """Hold the bounds against the definition at corners of boxes of one noise sigma, and inside them."""
     middle, noise = features.astype(np.float64), model.columns.noise
-    label = model.scores(torch.from_numpy(features)).argmax(dim=1).numpy()
+    label = model.link.label(model.scores(torch.from_numpy(features))).numpy()
     found = bound(graph, Boxes(middle - noise, middle + noise, label))
     random = np.random.default_rng(0)
     for number in range(POINTS):
@@ -88,7 +93,7 @@ def _check_bounds(model: FittedModel, graph: Graph, features: NDArray[np.float32
         inside = middle + noise * (np.sign(steps) if number % 2 else steps)
         scores = model.scores(torch.from_numpy(inside)).numpy()
         escaped = (scores < found.lower) | (scores > found.upper)
-        if model.task == "classification":
+        if model.link.has_margins:
             margins = np.take_along_axis(scores, label[:, None], axis=1) - scores
             escaped |= (margins < found.margin_lower) | (margins > found.margin_upper)
         if escaped.any():

@@ -33,7 +33,7 @@ def fit(method: str, settings: Settings, problem: Problem, rows: Batch, seed: in
 
 def _linear(x: Any, y: Any, strength: float, problem: Problem) -> tuple[nn.Linear, int]:
     linear = nn.Linear(problem.inputs, problem.scores)
-    if problem.task == "regression":
+    if not problem.link.has_labels:
         model = Ridge(alpha=strength * len(x)).fit(x, y)
         weight, bias = model.coef_[None], np.atleast_1d(model.intercept_)
     else:
@@ -49,7 +49,7 @@ def _linear(x: Any, y: Any, strength: float, problem: Problem) -> tuple[nn.Linea
 
 def _trees(x: Any, y: Any, settings: Settings, problem: Problem, seed: int) -> tuple[Network, int]:
     leaves = round(settings.strength)
-    if problem.task == "regression":
+    if not problem.link.has_labels:
         model = HistGradientBoostingRegressor(
             learning_rate=settings.learning_rate, max_leaf_nodes=leaves, random_state=seed, early_stopping=True
         ).fit(x, y)

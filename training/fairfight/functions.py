@@ -48,8 +48,8 @@ FUNCTIONS: Mapping[str, SmoothFunction] = {
 }
 
 
-def sample(name: str, rows: int, seed: int) -> tuple[Floats, Floats]:
-    """`rows` points drawn evenly from the cube, and the function's values there, without noise."""
+def draw(name: str, rows: int, seed: int) -> tuple[Floats, Floats]:
+    """Returns `rows` points drawn evenly from the cube, and the function's values there, without noise."""
     function = FUNCTIONS[name]
     x = np.random.default_rng(seed).uniform(-1, 1, (rows, function.inputs))
     return x, function.value(x)

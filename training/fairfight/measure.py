@@ -1,17 +1,17 @@
-"""What is measured of a fitted network on rows it has not seen; the same for every method, by automatic derivatives."""
+"""What is measured of a fitted network on rows it has not seen: the same for every method, by automatic derivatives."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from chainzrule.service.artifact.interface import Task
 from chainzrule.training.fairfight.problems import Problem
 from chainzrule.training.fitting.loop import Batch
 from chainzrule.training.fitting.losses import task_loss
-from chainzrule.training.measure.outputs import agreement, through_link
+from chainzrule.training.measure.quality import agreement
+from chainzrule.training.nn.link import Link
 
 Network = Callable[[Tensor], Tensor]
 
@@ -22,12 +22,8 @@ ATTACK = 0.1  # largest change of a feature, in its standard deviations (on MNIS
 ATTACK_STEPS = 10
 NOISE = 0.5  # standard deviation of Gaussian noise, in the features' standard deviations
 
-METRICS: Mapping[Task, str] = {"classification": "accuracy", "regression": "rmse", "ordinal": "accuracy"}
-"""What `score` is, by task: an accuracy from 0 to 1, or the root mean squared error in the target's deviations."""
-
-
 FIGURES = {
-    "score": "accuracy, or root mean squared error (`METRICS`)",
+    "score": "accuracy from 0 to 1, or root mean squared error in the target's standard deviations",
     "peak_p99": "99th percentile of g, the norm of d probabilities (or output) / d standardised features",
     "peak_max": "its largest value",
     "tail_ratio": "99th percentile over mean of the norm of d scores / d standardised features",
@@ -41,52 +37,51 @@ FIGURES = {
 
 
 def glance(network: Network, problem: Problem, differentiable: bool) -> dict[str, float]:
-    """Score and peak on validation rows, which settings are chosen by; of trees the score alone."""
+    """Returns score and peak on validation rows, by which settings are chosen; of trees the score alone."""
     x, y = problem.validation
-    figures = {"score": score(network, (x, y), problem.task)}
+    figures = {"score": score(network, (x, y), problem.link)}
     if differentiable:
-        g, _ = gradient_norms(network, x[:GLANCED_ROWS], problem.task)
+        g, _ = gradient_norms(network, x[:GLANCED_ROWS], problem.link)
         figures |= {"peak_p99": float(np.percentile(g, 99)), "peak_max": float(g.max())}
     return figures
 
 
 def measure(network: Network, problem: Problem, differentiable: bool) -> dict[str, float]:
-    """The figures on the problem's test rows; of trees those that need no derivative."""
+    """Returns the figures on the problem's test rows; of trees those that need no derivative."""
     x, y = problem.test
     noise = torch.Generator().manual_seed(0)
     noisy = x + NOISE * torch.randn(x.shape, generator=noise)
     figures = {
-        "score": score(network, (x, y), problem.task),
-        "noisy": score(network, (noisy, y), problem.task),
-        "corrupted": float(np.mean([score(network, (bad, y), problem.task) for bad in corruptions(problem, x)])),
+        "score": score(network, (x, y), problem.link),
+        "noisy": score(network, (noisy, y), problem.link),
+        "corrupted": float(np.mean([score(network, (bad, y), problem.link) for bad in corruptions(problem, x)])),
     }
     if problem.levels:
-        found = agreement(y.numpy(), labels(network, x, problem.task).numpy())
+        found = agreement(y.numpy(), labels(network, x, problem.link).numpy())
         figures |= {"mae": found["mae"], "kappa": found["quadratic_kappa"]}
     if not differentiable:
         return figures
-    g, of_scores = gradient_norms(network, x, problem.task)
+    g, of_scores = gradient_norms(network, x, problem.link)
     attacked = x[:ATTACKED_ROWS], y[:ATTACKED_ROWS]
     return figures | {
         "peak_p99": float(np.percentile(g, 99)),
         "peak_max": float(g.max()),
         "tail_ratio": float(np.percentile(of_scores, 99) / max(of_scores.mean(), 1e-12)),
-        "attacked": score(network, (attack(network, attacked, problem.task), attacked[1]), problem.task),
+        "attacked": score(network, (attack(network, attacked, problem.link), attacked[1]), problem.link),
     }
 
 
-def score(network: Network, batch: Batch, task: Task) -> float:
-    """Accuracy, or root mean squared error."""
+def score(network: Network, batch: Batch, link: Link) -> float:
+    """Returns the accuracy, or the root mean squared error."""
     x, y = batch
-    if task == "regression":
-        return float((_scores(network, x).squeeze(1) - y).square().mean().sqrt())
-    return float((labels(network, x, task) == y).double().mean())
+    if link.has_labels:
+        return float((labels(network, x, link) == y).double().mean())
+    return float((link.output(_scores(network, x)) - y).square().mean().sqrt())
 
 
-def labels(network: Network, x: Tensor, task: Task) -> Tensor:
-    """(rows,) indices of the answered labels."""
-    scores = _scores(network, x)
-    return scores.argmax(dim=1) if task == "classification" else (scores > 0).sum(dim=1)
+def labels(network: Network, x: Tensor, link: Link) -> Tensor:
+    """Returns (rows,) indices of the answered labels."""
+    return link.label(_scores(network, x))
 
 
 def _scores(network: Network, x: Tensor) -> Tensor:
@@ -94,24 +89,27 @@ def _scores(network: Network, x: Tensor) -> Tensor:
         return torch.cat([network(chunk) for chunk in torch.split(x, 10 * CHUNK)])
 
 
-def gradient_norms(network: Network, x: Tensor, task: Task) -> tuple[np.ndarray, np.ndarray]:
-    """(rows,) norms of d probabilities / d x (regression: d output / d x), and of d scores / d x."""
+def gradient_norms(network: Network, x: Tensor, link: Link) -> tuple[np.ndarray, np.ndarray]:
+    """Returns (rows,) norms of d probabilities / d x (regression: d output / d x), and of d scores / d x."""
     norms, of_scores = [], []
     for chunk in torch.split(x, CHUNK):
         chunk = chunk.detach().requires_grad_()
         scores = network(chunk)
-        columns = 1 if task == "ordinal" else scores.shape[1]  # cumulative logits share one derivative
+        columns = link.derivatives(scores.shape[1])
         rows = [torch.autograd.grad(scores[:, k].sum(), chunk, retain_graph=k + 1 < columns)[0] for k in range(columns)]
         jacobian = torch.stack(rows, dim=1)
         of_scores.append(jacobian.flatten(1).double().norm(dim=1))
-        norms.append(through_link(task, scores.detach(), jacobian).flatten(1).double().norm(dim=1))
+        norms.append(link.through(scores.detach(), jacobian).flatten(1).double().norm(dim=1))
     return torch.cat(norms).numpy(), torch.cat(of_scores).numpy()
 
 
-def attack(network: Network, batch: Batch, task: Task) -> Tensor:
-    """Features moved by at most ATTACK each so that the loss grows: projected gradient ascent (Madry et al. 2018)."""
+def attack(network: Network, batch: Batch, link: Link) -> Tensor:
+    """Returns features moved by at most ATTACK each so that the loss grows.
+
+    They are found by projected gradient ascent (Madry et al. 2018).
+    """
     x, y = batch
-    loss, moved = task_loss(task), x.clone()
+    loss, moved = task_loss(link.task), x.clone()
     for _ in range(ATTACK_STEPS):
         moved = moved.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(loss(network(moved), y), moved)
@@ -121,15 +119,13 @@ def attack(network: Network, batch: Batch, task: Task) -> Tensor:
 
 
 def corruptions(problem: Problem, x: Tensor) -> list[Tensor]:
-    """The test features under each of the corruptions that the kind of problem meets in use."""
+    """Returns the test features under each of the corruptions that the kind of problem meets in use."""
     generator = torch.Generator().manual_seed(1)
     if problem.kind != "image":
+        # A tenth of the values is missing, or every sensor has drifted by its own amount.
         lost = torch.rand(x.shape, generator=generator) < 0.1
         drift = x + 0.5 * torch.randn(x.shape[1], generator=generator)
-        return [
-            x.masked_fill(lost, 0.0),
-            drift,
-        ]  # a tenth of the values missing; every sensor drifted by its own amount
+        return [x.masked_fill(lost, 0.0), drift]
     side = problem.side
     images = x.view(-1, 1, side, side)
     blurred = F.avg_pool2d(images, 3, stride=1, padding=1, count_include_pad=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from chainzrule.training.fairfight.penalties import input_gradient_penalty, jacobian_penalty
 from chainzrule.training.fairfight.problems import Kind, Problem
@@ -17,14 +17,12 @@ from chainzrule.training.fairfight.settings import Settings
 from chainzrule.training.fitting.baseline import count, matching_widths, relu_network
 from chainzrule.training.fitting.losses import task_loss
 from chainzrule.training.fitting.objective import Objective, derivative_controlled, plain
-from chainzrule.training.nn.fitted import last_layer
-from chainzrule.training.nn.jacobian import hidden_weights
 from chainzrule.training.nn.network import ChainzRuleNetwork, Network, ReluNetwork
-from chainzrule.training.penalties.dreg import Schedule, dreg
-from chainzrule.training.penalties.fisher import fisher_penalty
+from chainzrule.training.penalties.dreg import Schedule
+from chainzrule.training.penalties.penalty import Penalty
 
 Build = Callable[[Problem, Sequence[int], Settings, int], nn.Module]
-MakeObjective = Callable[[nn.Module, Problem, Settings], Objective]
+MakeObjective = Callable[[nn.Module, Problem, Settings, int], Objective]
 
 
 @dataclass(frozen=True)
@@ -34,10 +32,11 @@ class Method:
     Attributes:
         title: as the report calls it.
         build: makes the network of about as many parameters as a ChainzRule network of the given widths, from a seed.
-        objective: what its training lowers.
+        objective: makes what its training lowers; the last argument seeds whatever a penalty draws.
         grids: nine settings for every kind of problem.
         slow: trained on fewer rows and seeds where the problem is large.
         curve: whether it is measured at every size, or at two.
+        fisher: whether its penalty is on the Fisher information.
     """
 
     title: str
@@ -46,18 +45,19 @@ class Method:
     grids: Mapping[Kind, Sequence[Settings]]
     slow: bool = False
     curve: bool = False
+    fisher: bool = False
 
 
 def chainzrule(problem: Problem, hidden: Sequence[int], settings: Settings, seed: int) -> ChainzRuleNetwork:
     """The paper's network."""
     generator = torch.Generator().manual_seed(seed)
-    output = last_layer(problem.task)
+    output = problem.link.last_layer
     return ChainzRuleNetwork(problem.inputs, hidden, problem.scores, settings.degree, generator, output)
 
 
 def size(problem: Problem, hidden: Sequence[int], degree: int = 3) -> int:
     """Parameters of a ChainzRule network of these widths: what every rival of that size is matched to."""
-    linear = count(problem.inputs, hidden, problem.scores, last_layer(problem.task))
+    linear = count(problem.inputs, hidden, problem.scores, problem.link.last_layer)
     return linear + (degree + 1) * sum(hidden)
 
 
@@ -65,14 +65,14 @@ def _perceptron(
     activation: Callable[[], nn.Module], problem: Problem, hidden: Sequence[int], settings: Settings, seed: int
 ) -> nn.Sequential:
     torch.manual_seed(seed)
-    output = last_layer(problem.task)
+    output = problem.link.last_layer
     widths = matching_widths(problem.inputs, hidden, problem.scores, size(problem, hidden), output)
     return perceptron(problem.inputs, widths, problem.scores, activation, output)
 
 
 def _relu_chain(problem: Problem, hidden: Sequence[int], settings: Settings, seed: int) -> ReluNetwork:
     """ReLU layers that know their slopes, as the penalties in closed form need them."""
-    output = last_layer(problem.task)
+    output = problem.link.last_layer
     return relu_network(problem.inputs, hidden, problem.scores, size(problem, hidden), seed, output)
 
 
@@ -83,55 +83,49 @@ def _spectral(problem: Problem, hidden: Sequence[int], settings: Settings, seed:
 def _splines(problem: Problem, hidden: Sequence[int], settings: Settings, seed: int) -> nn.Module:
     """One hidden layer of splines: an edge has nine parameters, so the layers are narrow."""
     torch.manual_seed(seed)
-    wanted, outputs = size(problem, hidden), 1 if problem.task == "ordinal" else problem.scores
+    wanted, outputs = size(problem, hidden), problem.link.derivatives(problem.scores)
     width = max(1, round(wanted / (9 * (problem.inputs + outputs) + 1)))
-    return kolmogorov_arnold(problem.inputs, [width], problem.scores, last_layer(problem.task))
+    return kolmogorov_arnold(problem.inputs, [width], problem.scores, problem.link.last_layer)
 
 
 def _ode(problem: Problem, hidden: Sequence[int], settings: Settings, seed: int) -> nn.Module:
     torch.manual_seed(seed)
-    state, output = hidden[0], last_layer(problem.task)
+    state, output = hidden[0], problem.link.last_layer
     # Encoder and decoder, and the biases of the field's second layer.
     fixed = count(problem.inputs, [state], problem.scores, output) + state
     width = max(4, round((size(problem, hidden) - fixed) / (2 * state + 1)))
     return NeuralOde(problem.inputs, state, width, problem.scores, output)
 
 
-def _plain(network: nn.Module, problem: Problem, _: Settings) -> Objective:
+def _plain(network: nn.Module, problem: Problem, settings: Settings, seed: int) -> Objective:
     return plain(network, task_loss(problem.task))
 
 
-def _layers(network: nn.Module, problem: Problem, settings: Settings) -> Objective:
+def _layers(network: nn.Module, problem: Problem, settings: Settings, seed: int) -> Objective:
     assert isinstance(network, Network)
     strength = settings.strength
     schedule = Schedule(strength, strength) if strength else None
     return derivative_controlled(network, task_loss(problem.task), schedule)
 
 
-def _fisher(network: nn.Module, problem: Problem, settings: Settings) -> Objective:
-    """DREG on the accumulated Jacobian; the same closed form serves polynomial and ReLU layers.
+def _fisher(network: nn.Module, problem: Problem, settings: Settings, seed: int) -> Objective:
+    """DREG on the Fisher information, as `chainzrule fit` has it; it serves polynomial and ReLU layers alike.
 
     Where a prediction is certain, the Fisher information vanishes whatever the scores do. With images every row is near
     another label somewhere; on small tables most rows are not, and the layers' own terms (`settings.layers`) keep the
     scores tame there.
     """
     assert isinstance(network, Network)
-    task, strength, layers = problem.task, settings.strength, settings.layers
-    weights, loss = hidden_weights(network), task_loss(task)
-
-    def objective(x: Tensor, y: Tensor, _: float) -> Tensor:
-        scores, slopes = network.propagate(x)
-        value = loss(scores, y) + strength * fisher_penalty(task, scores, network.output.weight, weights, slopes)
-        return value + layers * dreg(weights, slopes) if layers else value
-
-    return objective
+    schedule = Schedule(settings.layers, settings.layers)
+    penalty = Penalty(schedule, fisher=settings.strength, task=problem.task, seed=seed)
+    return derivative_controlled(network, task_loss(problem.task), penalty)
 
 
-def _input_gradient(network: nn.Module, problem: Problem, settings: Settings) -> Objective:
+def _input_gradient(network: nn.Module, problem: Problem, settings: Settings, seed: int) -> Objective:
     return input_gradient_penalty(network, task_loss(problem.task), settings.strength)
 
 
-def _jacobian(network: nn.Module, problem: Problem, settings: Settings) -> Objective:
+def _jacobian(network: nn.Module, problem: Problem, settings: Settings, seed: int) -> Objective:
     return jacobian_penalty(network, task_loss(problem.task), settings.strength)
 
 
@@ -196,6 +190,7 @@ METHODS: Mapping[str, Method] = {
         _fisher,
         _strengths(0.1, _FISHER, degrees=(3, 5, 5), table_layers=0.1),
         curve=True,
+        fisher=True,
     ),
     "chainzrule-layers": Method(
         "ChainzRule, DREG per layer", chainzrule, _layers, _strengths(0.1, _LAYERS, degrees=(3, 5, 5)), curve=True
@@ -207,7 +202,11 @@ METHODS: Mapping[str, Method] = {
     "gelu": Method("GELU", partial(_perceptron, nn.GELU), _plain, _decays(0.0, 0.01, 0.3), curve=True),
     "silu": Method("SiLU", partial(_perceptron, nn.SiLU), _plain, _decays(0.0, 0.01, 0.3)),
     "relu-fisher": Method(
-        "ReLU, the same accumulated penalty", _relu_chain, _fisher, _strengths(0.1, _FISHER, table_layers=0.1)
+        "ReLU, the same accumulated penalty",
+        _relu_chain,
+        _fisher,
+        _strengths(0.1, _FISHER, table_layers=0.1),
+        fisher=True,
     ),
     "relu-layers": Method("ReLU, DREG per layer", _relu_chain, _layers, _strengths(0.1, _LAYERS)),
     "spectral": Method("ReLU, spectral normalisation", _spectral, _plain, _decays(0.0, 0.01, 0.3)),

@@ -21,7 +21,7 @@ def portrait(network: nn.Module, problem: Problem) -> dict[str, Any]:
 
     Layers are known of a chain of them; of other networks the list is empty.
     """
-    g, _ = gradient_norms(network, problem.test[0], problem.task)
+    g, _ = gradient_norms(network, problem.test[0], problem.link)
     quantiles = np.quantile(g, np.linspace(0, 1, QUANTILES))
     layers = layer_norms(network, problem.test[0][:LAYER_ROWS])
     return {"gradient_quantiles": quantiles.tolist(), "layer_norms": layers}

@@ -17,8 +17,9 @@ from chainzrule.training.data.errors import DataError
 from chainzrule.training.data.mnist import fetch_mnist, load_idx
 from chainzrule.training.data.table import table_dataset
 from chainzrule.training.data.tablefile import read_table
-from chainzrule.training.fairfight.functions import FUNCTIONS, sample
+from chainzrule.training.fairfight.functions import FUNCTIONS, draw
 from chainzrule.training.fitting.loop import Batch
+from chainzrule.training.nn.link import Link, link_of
 from chainzrule.training.text.encoded import TextFile, encoded
 from chainzrule.training.text.pooled import PooledVectors
 from chainzrule.training.text.reviews import LEVELS, Read, read_sst, read_yelp_sample
@@ -56,6 +57,11 @@ class Problem:
     side: int = 0
     unit: float = 1.0
     levels: int = 0
+
+    @property
+    def link(self) -> Link:
+        """What a network's scores mean."""
+        return link_of(self.task)
 
     @property
     def inputs(self) -> int:
@@ -97,7 +103,7 @@ def load(name: str, data: Path | None, seed: int) -> Problem:
 
 
 def _function(name: str, _data: Path | None, seed: int) -> Problem:
-    drawn = [sample(name, rows, 1000 * seed + part) for part, rows in enumerate(FUNCTION_ROWS)]
+    drawn = [draw(name, rows, 1000 * seed + part) for part, rows in enumerate(FUNCTION_ROWS)]
     mean, std = float(drawn[0][1].mean()), float(drawn[0][1].std())
     # Evenly spread over [-1, 1], whose standard deviation is 3^-1/2.
     train, validation, test = (_tensors(x * 3**0.5, (y - mean) / std) for x, y in drawn)
@@ -211,6 +217,9 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("mnist", "fashion-mnist"), "image"),
 }
 """What each problem's rows are."""
+
+BINARY = ("breast-cancer", "pima", "credit-default")
+"""Problems of two labels."""
 
 GIVEN_SPLIT = frozenset(("mnist", "fashion-mnist", *TEXTS))
 """Problems whose test rows are their source's own; the others are split anew with every seed."""

@@ -17,13 +17,15 @@ from chainzrule.training.fairfight import classical
 from chainzrule.training.fairfight.measure import Network, glance, measure
 from chainzrule.training.fairfight.methods import METHODS
 from chainzrule.training.fairfight.portrait import portrait
-from chainzrule.training.fairfight.problems import GIVEN_SPLIT, Problem, load
+from chainzrule.training.fairfight.problems import BINARY, GIVEN_SPLIT, Problem, load
 from chainzrule.training.fairfight.settings import Settings
 from chainzrule.training.fitting.loop import Batch, fit
 from chainzrule.training.fitting.losses import task_loss
 from chainzrule.training.nn.ordinal import CumulativeLogits
 
 REVISION = 1  # of the procedure: what is cached under another is measured anew
+REVISED = {(problem, method): 2 for problem in BINARY for method in METHODS if METHODS[method].fisher}
+"""Later revisions. Since the second, the Fisher penalty over up to four answers is an expectation, not drawn."""
 
 Stage = Literal["tune", "test", "portrait", "strength"]
 
@@ -58,13 +60,14 @@ class Trial:
 
     @property
     def key(self) -> str:
-        """Hash of all of it and of the procedure's revision."""
-        content = json.dumps([REVISION, asdict(self)], sort_keys=True)
+        """The hash of all of it and of the procedure's revision."""
+        revision = REVISED.get((self.problem, self.method), REVISION)
+        content = json.dumps([revision, asdict(self)], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:20]
 
 
 def run(trial: Trial, data: Path | None) -> dict[str, Any]:
-    """Train and measure; the figures as JSON has them.
+    """Trains and measures; returns the figures as JSON has them.
 
     Returns:
         `parameters`, `seconds` of one core's time for the training, and `figures`: `FIGURES`, for the stage `tune` only
@@ -95,7 +98,7 @@ def run(trial: Trial, data: Path | None) -> dict[str, Any]:
 
 
 def fitted(trial: Trial, problem: Problem, rows: Batch) -> tuple[Network | None, int]:
-    """The fitted network and its parameters; None where it diverged."""
+    """Returns the fitted network, or None where it diverged, and its parameters."""
     if trial.method in classical.METHODS:
         return classical.fit(trial.method, trial.settings, problem, rows, trial.seed)
     method = METHODS[trial.method]
@@ -111,8 +114,8 @@ def fitted(trial: Trial, problem: Problem, rows: Batch) -> tuple[Network | None,
         weight_decay=trial.settings.weight_decay,
         validation=0,
     )
-    objective = method.objective(network, problem, trial.settings)
-    torch.manual_seed(trial.seed)  # of penalties that draw directions
+    objective = method.objective(network, problem, trial.settings, trial.seed)
+    torch.manual_seed(trial.seed)  # of the rivals' penalties that draw directions
     try:
         fit(network, task_loss(problem.task), rows, None, config, objective, trial.seed)
     except DivergenceError:
@@ -121,7 +124,7 @@ def fitted(trial: Trial, problem: Problem, rows: Batch) -> tuple[Network | None,
 
 
 def cost(trial: Trial) -> float:
-    """About how long a trial takes, in arbitrary units, for the estimate of the time left."""
+    """Returns about how long a trial takes, in arbitrary units, for the estimate of the time left."""
     size = {"credit-default": (24_000, 30), "yelp5": (15_000, 400), "sst5": (10_000, 400)}
     size |= dict.fromkeys(("mnist", "fashion-mnist"), (60_000, 784))
     rows, inputs = size.get(trial.problem, (8_000, 30))

@@ -18,7 +18,8 @@ from chainzrule.training.fitting.checkpoint import Checkpoint
 from chainzrule.training.fitting.loop import FitReport, fit
 from chainzrule.training.fitting.losses import task_loss
 from chainzrule.training.fitting.objective import derivative_controlled
-from chainzrule.training.nn.fitted import FittedModel, TargetScale, last_layer
+from chainzrule.training.nn.fitted import FittedModel
+from chainzrule.training.nn.link import TargetScale, link_of
 from chainzrule.training.nn.network import ChainzRuleNetwork, Network
 from chainzrule.training.nn.ordinal import CumulativeLogits
 from chainzrule.training.penalties.penalty import Penalty
@@ -54,6 +55,7 @@ class Recipe:
         self._config = config
         self._settings = config.fit.for_rows(len(dataset.train))
         self._dataset = dataset
+        self._link = link_of(dataset.task)
         self._columns = columns
         self._checkpoints = checkpoints
         self._resume = resume
@@ -62,12 +64,12 @@ class Recipe:
     def chainzrule(self, seed: int) -> ChainzRuleNetwork:
         """A network as configured."""
         network, generator = self._config.network, torch.Generator().manual_seed(seed)
-        width, output = self._columns.width, last_layer(self._dataset.task)
-        return ChainzRuleNetwork(width, network.hidden, self._dataset.scores, network.degree, generator, output)
+        width, scores, output = self._columns.width, self._dataset.scores, self._link.last_layer
+        return ChainzRuleNetwork(width, network.hidden, scores, network.degree, generator, output)
 
     def relu(self, seed: int) -> Network:
         """A ReLU network of the same size."""
-        hidden, output = self._config.network.hidden, last_layer(self._dataset.task)
+        hidden, output = self._config.network.hidden, self._link.last_layer
         parameters = self.chainzrule(seed).parameter_count
         return relu_network(self._columns.width, hidden, self._dataset.scores, parameters, seed, output)
 
@@ -135,7 +137,7 @@ class Recipe:
         return order[watched:], order[:watched]
 
     def _target_scale(self, rows: Rows) -> TargetScale:
-        if self._dataset.task != "regression":
+        if self._link.has_labels:
             return TargetScale()
         mean, std = moments(rows.y.astype(np.float64), rows.weights)
         return TargetScale(float(mean), float(std) or 1.0)
@@ -149,7 +151,7 @@ class Recipe:
             part = slice(start, start + CHUNK)
             x[part] = torch.from_numpy(columns.standardise(rows.x[index[part]]))
         y = torch.from_numpy(rows.y[index])
-        if self._dataset.task == "regression":
+        if not self._link.has_labels:
             y = ((y.double() - target.mean) / target.std).to(dtype)
         if rows.weights is None:
             return x, y

@@ -1,14 +1,68 @@
-"""Figures of answers on rows that are known, whatever model gave them. Needs no torch."""
+"""How good answers are on rows whose truth is known, whatever model gave them. Needs no torch."""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainzrule.service.stability.link import Link, link_of
+from chainzrule.service.stability.reference import tail_ratio
+
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
+QUALITY = {
+    "accuracy": "share of rows that get their own label (classification, ordinal)",
+    "quadratic_kappa": "agreement with the true levels beyond chance, misses weighted by their squared distance: 1 is "
+    "perfect, 0 is chance (ordinal)",
+    "log_loss": "mean negative log probability of the true label, in nats (classification, ordinal)",
+    "majority_share": "share of those rows that the commonest label has, the accuracy of always answering it "
+    "(classification, ordinal)",
+    "frequency_log_loss": "mean negative log probability of the true label, in nats, where every answer is the labels' "
+    "shares of those rows (classification, ordinal)",
+    "rmse": "root mean squared error, in the target's unit (regression)",
+    "mae": "mean absolute error, in the target's unit (regression) or in levels (ordinal)",
+    "median_mae": "mean absolute error of always answering those rows' median level (ordinal)",
+    "r2": "share of the target's variance that is explained (regression)",
+    "input_gradient_norm_mean": "mean over the rows of g, the Frobenius norm of d probabilities / d standardised "
+    "features (regression: of d output / d standardised features, in the target's unit)",
+    "input_gradient_norm_p99": "99th percentile of g over the rows",
+    "input_gradient_norm_max": "largest g over the rows",
+    "input_gradient_norm_tail_ratio": "99th percentile of g over its mean",
+}
+"""Every key that a card's `quality` and its baselines' may hold, and what it means."""
+
+GUESSES = {"accuracy": "majority_share", "log_loss": "frequency_log_loss", "mae": "median_mae"}
+"""Figures, and what a guess that looks at no feature would reach in their place."""
+
+
+def quality(
+    link: Link, y: NDArray[np.generic], scores: NDArray[np.floating], input_gradient: Floats
+) -> dict[str, float]:
+    """Returns the figures of `QUALITY` that a task has.
+
+    Args:
+        link: what the scores mean.
+        y: (rows,) the true labels' indices, or the true numbers.
+        scores: (rows, S).
+        input_gradient: (rows,) g, the input-gradient norm.
+    """
+    return of_answers(link, y, scores) | {
+        "input_gradient_norm_mean": float(np.mean(input_gradient)),
+        "input_gradient_norm_p99": float(np.percentile(input_gradient, 99)),
+        "input_gradient_norm_max": float(np.max(input_gradient)),
+        "input_gradient_norm_tail_ratio": tail_ratio(input_gradient),
+    }
+
+
+def of_answers(link: Link, y: NDArray[np.generic], scores: NDArray[np.floating]) -> dict[str, float]:
+    """Returns the figures of (rows, S) scores against (rows,) true labels' indices or numbers."""
+    s = scores.astype(np.float64)
+    if not link.has_labels:
+        return of_regression(y.astype(np.float64), link.output(s, link.label(s)))
+    return of_levels(y.astype(np.int64), s) if link.has_value else of_labels(y.astype(np.int64), s)
+
 
 def of_regression(y: Floats, output: Floats) -> dict[str, float]:
-    """Of (rows,) answers, in the target's unit."""
+    """Returns the figures of (rows,) answered numbers against the true ones, in the target's unit."""
     error = output - y
     spread = float(np.sum((y - y.mean()) ** 2))
     return {
@@ -19,16 +73,41 @@ def of_regression(y: Floats, output: Floats) -> dict[str, float]:
 
 
 def of_labels(y: Indices, scores: Floats) -> dict[str, float]:
-    """Of (rows, K) scores, against (rows,) true labels."""
-    own = scores[np.arange(len(y)), y]
+    """Returns the figures of (rows, K) logits against (rows,) true labels."""
+    link = link_of("classification", scores.shape[1])
     return {
-        "accuracy": float(np.mean(scores.argmax(axis=1) == y)),
-        "log_loss": float(np.mean(np.logaddexp.reduce(scores, axis=1) - own)),
+        "accuracy": float(np.mean(link.label(scores) == y)),
+        "log_loss": -float(np.mean(link.log_likelihood(scores, y))),
         **guesses(y),
     }
 
 
+def of_levels(y: Indices, scores: Floats) -> dict[str, float]:
+    """Returns the figures of (rows, K - 1) cumulative logits against (rows,) true levels."""
+    link = link_of("ordinal", scores.shape[1])
+    return {
+        **agreement(y, link.label(scores)),
+        "log_loss": -float(np.mean(link.log_likelihood(scores, y))),
+        "median_mae": float(np.mean(np.abs(y - np.floor(np.median(y))))),
+        **guesses(y),
+    }
+
+
+def agreement(y: Indices, level: Indices) -> dict[str, float]:
+    """Returns accuracy, mean absolute error in levels and quadratic kappa of (rows,) answered levels."""
+    miss = level - y
+    # Chance: levels answered as often, but to rows drawn at random.
+    by_chance = float(
+        np.mean(np.square(level[:, None] - np.unique(y)) @ (np.unique(y, return_counts=True)[1] / len(y)))
+    )
+    return {
+        "accuracy": float(np.mean(miss == 0)),
+        "mae": float(np.mean(np.abs(miss))),
+        "quadratic_kappa": 1 - float(np.mean(miss**2)) / by_chance if by_chance > 0 else 0.0,
+    }
+
+
 def guesses(y: Indices) -> dict[str, float]:
-    """What answers that look at no feature reach."""
+    """Returns what answers that look at no feature reach."""
     shares = np.unique(y, return_counts=True)[1] / len(y)
     return {"majority_share": float(shares.max()), "frequency_log_loss": float(-np.sum(shares * np.log(shares)))}

@@ -16,11 +16,11 @@ given. With a regression's unit normal likelihood, v is 1 and the trace is ||J||
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from chainzrule.service.artifact.interface import Task
+from chainzrule.training.nn.link import Link, link_of
 
 
 def fisher_penalty(
@@ -33,7 +33,7 @@ def fisher_penalty(
     exact_answers: int = 0,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """The batch mean of tr I(x); to be multiplied by the schedule's factor.
+    """Returns the batch mean of tr I(x), to be multiplied by the schedule's factor.
 
     Args:
         task: decides the likelihood.
@@ -45,7 +45,7 @@ def fisher_penalty(
         exact_answers: up to so many possible answers the expectation is computed instead of drawn.
         generator: draws the answers.
     """
-    shares, directions = answers(task, scores, exact_answers, generator)
+    shares, directions = answers(link_of(task), scores, exact_answers, generator)
     if len(output) < directions.shape[2]:
         directions = directions.sum(dim=2, keepdim=True)
     derivative = directions @ output
@@ -57,49 +57,27 @@ def fisher_penalty(
 
 
 def answers(
-    task: Task, scores: Float[Tensor, "batch scores"], exact: int, generator: torch.Generator | None = None
+    link: Link, scores: Float[Tensor, "batch scores"], exact: int, generator: torch.Generator | None = None
 ) -> tuple[Float[Tensor, "batch answers"], Float[Tensor, "batch answers scores"]]:
-    """The answers that the expectation runs over: their shares in it, and the log likelihood's gradient at each.
+    """Returns the shares of the answers in the expectation, and the log likelihood's gradient at each.
 
-    All that are possible where those are at most `exact`; else one a row, drawn from the likelihood itself.
+    The answers are all the possible ones where these are at most `exact`, and else one a row, drawn by its likelihood.
     """
-    if task == "regression":
-        return torch.ones_like(scores), torch.ones_like(scores).unsqueeze(2)
-    p = scores.softmax(dim=1) if task == "classification" else _levels(scores)
-    if p.shape[1] <= exact:
+    p = link.probabilities(scores)
+    if p is None:  # of a regression's unit normal law one answer says all: the gradient's mean square is 1
+        labels = torch.zeros_like(scores, dtype=torch.int64)
+        shares = torch.ones_like(scores)
+    elif p.shape[1] <= exact:
         labels = torch.arange(p.shape[1], device=p.device).expand(len(p), -1)
         shares = p
     else:
         labels = torch.multinomial(p.detach(), 1, generator=generator)
         shares = torch.ones_like(p[:, :1])
-    if task == "classification":
-        return shares, F.one_hot(labels, p.shape[1]).to(p.dtype) - p.unsqueeze(1)
-    return shares, _ordinal_gradients(scores, p, labels)
-
-
-def _levels(scores: Float[Tensor, "batch scores"]) -> Float[Tensor, "batch levels"]:
-    """A level's probability as the difference of its two neighbouring P(level > k) = sigmoid(s_k)."""
-    above = _above(scores)
-    return (above[:, :-1] - above[:, 1:]).clamp_min(1e-12)
-
-
-def _above(scores: Tensor) -> Tensor:
-    return F.pad(F.pad(scores.sigmoid(), (1, 0), value=1.0), (0, 1))
-
-
-def _ordinal_gradients(
-    scores: Float[Tensor, "batch scores"], p: Float[Tensor, "batch levels"], labels: Int[Tensor, "batch answers"]
-) -> Float[Tensor, "batch answers scores"]:
-    """D log(sigmoid(s_k) - sigmoid(s_k+1)) / d scores, at level k of every answer."""
-    above = _above(scores)
-    slope = above * (1 - above)  # 0 beyond both ends of the scale
-    lower, upper = (slope.gather(1, labels + side) / p.gather(1, labels) for side in (0, 1))
-    place, level = torch.arange(scores.shape[1], device=scores.device), labels.unsqueeze(2)
-    return (place == level - 1) * lower.unsqueeze(2) - (place == level) * upper.unsqueeze(2)
+    return shares, link.likelihood_gradient(scores, p, labels)
 
 
 def squared_norms(rows: Float[Tensor, "batch width"], weight: Float[Tensor, "width inputs"]) -> Float[Tensor, " batch"]:
-    """||row W||^2 of every row, by whichever product is smaller."""
+    """Returns ||row W||^2 of every row, by whichever product is smaller."""
     if weight.shape[0] < len(rows):
         return (rows @ (weight @ weight.T) * rows).sum(dim=1)
     return (rows @ weight).square().sum(dim=1)

@@ -26,9 +26,10 @@ from chainzrule.training.errors import ConfigError
 from chainzrule.training.export.onnx import OPSET, export_graphs
 from chainzrule.training.export.verify import Verification, verify
 from chainzrule.training.fitting.recipe import Make, Recipe
-from chainzrule.training.measure.calibration import MAX_ROWS, Trial, calibration
-from chainzrule.training.measure.outputs import Outputs, join, predict, predict_baseline, quality, reference
-from chainzrule.training.measure.trials import try_model
+from chainzrule.training.measure.calibration import calibration
+from chainzrule.training.measure.outputs import Outputs, join, predict, predict_baseline, reference, simulation
+from chainzrule.training.measure.quality import quality
+from chainzrule.training.measure.simulation import MAX_ROWS, Simulation
 from chainzrule.training.nn.fitted import FittedModel
 from chainzrule.training.publish.examples import examples
 from chainzrule.training.publish.golden import golden, has_bounds
@@ -65,7 +66,7 @@ class Evaluation:
     quality: dict[str, float]
     outputs: Outputs
     parameters: int
-    trials: tuple[Trial, ...] = ()
+    simulations: tuple[Simulation, ...] = ()
 
 
 class Run:
@@ -97,7 +98,8 @@ class Run:
         noisy = with_noise(dataset.features, config.noise)
         if config.constraints and dataset.layout is not None:
             raise ConfigError("constraints are of a table's columns; an image has none")
-        labels = len(dataset.labels) if dataset.task == "classification" else 0
+        self._link = link_of(dataset.task, dataset.scores)
+        labels = 0 if self._link.has_value else len(dataset.labels)
         self.features: tuple[Feature, ...] = with_constraints(noisy, config.constraints, labels)
         check_float32_spacing(self.features)
         self.config = config
@@ -148,8 +150,8 @@ class Run:
         """The model to publish, its epochs, and its figures on held-out rows."""
         if self.dataset.test is not None:
             model, report = self._recipe.fit(self._recipe.chainzrule, "fit", self.dataset.train, self.columns)
-            trial = try_model(model, self.dataset.test, MAX_ROWS, self.config.seed)
-            return model, report.best_epoch, replace(self._held_out(model, predict), trials=(trial,))
+            moved = simulation(model, self.dataset.test, MAX_ROWS, self.config.seed)
+            return model, report.best_epoch, replace(self._held_out(model, predict), simulations=(moved,))
         evaluation, epochs = self._out_of_fold(self._recipe.chainzrule, "fold", predict)
         if fitted is not None:
             return *fitted, evaluation
@@ -168,8 +170,8 @@ class Run:
 
         Every row is judged where rows are few; a fifth of them, by one model, where there are enough for a test.
         """
-        rows, parts, trials, epochs = self.dataset.train, [], [], []
-        held = folds(rows.y, FOLDS, self.config.seed, stratified=self.dataset.task != "regression")
+        rows, parts, simulations, epochs = self.dataset.train, [], [], []
+        held = folds(rows.y, FOLDS, self.config.seed, stratified=self._link.has_labels)
         if len(rows) >= FEWEST_ROWS and self.dataset.layout is None:
             held = held[:1]
         for number, index in enumerate(held, start=1):
@@ -180,18 +182,19 @@ class Run:
             )
             parts.append(predict(model, rows.take(index)))
             if make == self._recipe.chainzrule:
-                trials.append(try_model(model, rows.take(index), MAX_ROWS // len(held), self.config.seed + number))
+                limit, seed = MAX_ROWS // len(held), self.config.seed + number
+                simulations.append(simulation(model, rows.take(index), limit, seed))
             epochs.append(report.best_epoch)
         judged = np.concatenate(held)
         outputs = join(parts, judged)
-        figures = quality(self.dataset.task, rows.y[np.sort(judged)], outputs)
-        evaluation = Evaluation(figures, outputs, model.network.parameter_count, tuple(trials))
+        figures = quality(self._link, rows.y[np.sort(judged)], outputs.scores, outputs.input_gradient)
+        evaluation = Evaluation(figures, outputs, model.network.parameter_count, tuple(simulations))
         return evaluation, int(np.median(epochs))
 
     def _held_out(self, model: FittedModel, predict: Predict) -> Evaluation:
         assert self.dataset.test is not None
         outputs = predict(model, self.dataset.test)
-        figures = quality(self.dataset.task, self.dataset.test.y, outputs)
+        figures = quality(self._link, self.dataset.test.y, outputs.scores, outputs.input_gradient)
         return Evaluation(figures, outputs, model.network.parameter_count)
 
     def _describe(
@@ -200,8 +203,8 @@ class Run:
         """The card as a function of the version number."""
         config, dataset = self.config, self.dataset
         files: dict[Role, GraphFile] = {role: describe_graph(content, OPSET) for role, content in graphs.items()}
-        stability: Reference = reference(dataset.task, held_out.outputs, out_of_fold=dataset.test is None)
-        truth = calibration(link_of(dataset.task, held_out.outputs.scores.shape[1]), held_out.trials, config.seed)
+        stability: Reference = reference(self._link, held_out.outputs, out_of_fold=dataset.test is None)
+        truth = calibration(self._link, held_out.simulations, config.seed)
         expected = golden(model, config.seed, graphs.get("bounds"))
         shown = examples(dataset, self._examples, config.seed) or None
         provenance = Provenance(

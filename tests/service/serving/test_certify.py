@@ -13,7 +13,7 @@ from chainzrule.service.api.schemas.sensitivities import SensitivityAnswer
 from chainzrule.service.runtime.bounds import golden_bounds
 from chainzrule.service.runtime.graph import Execution, Graph
 from chainzrule.training.bounds.graph import bounds_graph
-from chainzrule.training.export.graphs import Folded
+from chainzrule.training.nn.folded import Folded
 from tests.artifacts import BINARY, CLASSIFIER, CUBIC, IMAGE, MIXED, ORDINAL, REGRESSION, SILENT, Toy, tensor
 from tests.service.conftest import serve
 

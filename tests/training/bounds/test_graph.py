@@ -13,9 +13,9 @@ from chainzrule.service.artifact.interface import Task
 from chainzrule.service.runtime.bounds import Bounds, Boxes, bound
 from chainzrule.service.runtime.graph import Execution, Graph
 from chainzrule.training.bounds.graph import bounds_graph
-from chainzrule.training.export.graphs import fold
 from chainzrule.training.export.onnx import OPSET, export_graphs
 from chainzrule.training.nn.fitted import FittedModel
+from chainzrule.training.nn.folded import fold
 from chainzrule.training.publish.golden import synthetic_rows
 from tests.training.bounds.graphs import wave
 from tests.training.conftest import MakeModel

@@ -1,3 +1,5 @@
+"""The exported graphs as torch modules, against the definition in float64."""
+
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -8,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chainzrule.training.export.graphs import JacobianGraph, LayersGraph, PredictionGraph, fold, noise_factor
+from chainzrule.training.export.graphs import JacobianGraph, LayersGraph, PredictionGraph
 from chainzrule.training.nn.fitted import FittedModel
-from chainzrule.training.nn.network import ReluNetwork
+from chainzrule.training.nn.folded import fold
 from chainzrule.training.publish.golden import synthetic_rows
 
 MakeModel = Callable[..., FittedModel]
@@ -53,8 +55,9 @@ def test_folded_graphs_follow_the_definition(make_model: MakeModel, shape: dict[
     found = outputs(model, x)
     assert close(found["scores"], model.scores(x))
     assert close(found["probabilities"], model.probabilities(x))
-    assert close(found["jacobian"], model.jacobian(x))
-    assert close(found["covariance"], model.covariance(x))
+    # float32 loses up to 2e-4 of a steep network's slopes (two layers of degree 5), and the covariance is their square.
+    assert close(found["jacobian"], model.jacobian(x), 1e-3)
+    assert close(found["covariance"], model.covariance(x), 1e-3)
 
 
 def test_a_regression_answers_in_the_targets_unit(make_model: MakeModel) -> None:
@@ -143,25 +146,3 @@ def test_without_any_noise_nothing_moves(make_model: MakeModel) -> None:
     assert not found["covariance"].any()
     assert not found["layer_norms"].any()
     assert found["jacobian"].any()
-
-
-def test_more_neurons_than_noisy_columns() -> None:
-    weight = torch.randn(9, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    noise = torch.tensor([0.5, 0.0, 2.0, 0.0], dtype=torch.float64)
-    factor = noise_factor(weight, noise)
-    assert factor.shape == (9, 2)
-    torch.testing.assert_close(factor @ factor.T, (weight * noise) @ (weight * noise).T)
-
-
-def test_an_images_mean_is_one_number(make_model: MakeModel) -> None:
-    model = make_model()
-    alike = replace(model, columns=replace(model.columns, mean=np.full(7, 33.3)))
-    assert fold(alike).offset.shape == (1,)
-    assert fold(model).offset.shape == (7,)
-
-
-def test_a_relu_network_has_no_such_graph(make_model: MakeModel) -> None:
-    model = make_model()
-    relu = replace(model, network=ReluNetwork(7, [4], 3, torch.Generator().manual_seed(0)))
-    with pytest.raises(TypeError, match="polynomial"):
-        fold(relu)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chainzrule.service.artifact.card import Role
-from chainzrule.training.export.graphs import JacobianGraph, LayersGraph, PredictionGraph, fold
+from chainzrule.training.export.graphs import JacobianGraph, LayersGraph, PredictionGraph
 from chainzrule.training.export.onnx import (
     BOUNDED_WIDTH,
     OPSET,
@@ -23,6 +23,7 @@ from chainzrule.training.export.onnx import (
 )
 from chainzrule.training.export.verify import EXPORT_TOLERANCE, difference, verify
 from chainzrule.training.nn.fitted import FittedModel
+from chainzrule.training.nn.folded import fold
 from chainzrule.training.publish.golden import synthetic_rows
 
 MakeModel = Callable[..., FittedModel]

@@ -8,10 +8,10 @@ from onnx import numpy_helper
 from chainzrule.service.artifact.card import Role
 from chainzrule.training.bounds.graph import bounds_graph
 from chainzrule.training.errors import VerificationError
-from chainzrule.training.export.graphs import fold
 from chainzrule.training.export.onnx import OPSET
 from chainzrule.training.export.verify import difference, verify
 from chainzrule.training.nn.fitted import FittedModel
+from chainzrule.training.nn.folded import fold
 from chainzrule.training.publish.golden import synthetic_rows
 from tests.training.conftest import MakeModel
 

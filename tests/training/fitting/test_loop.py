@@ -9,12 +9,13 @@ from chainzrule.training.config import FitConfig
 from chainzrule.training.errors import DivergenceError
 from chainzrule.training.fitting.checkpoint import Checkpoint
 from chainzrule.training.fitting.loop import Batch, Fit, FitReport, fit, one_cycle
-from chainzrule.training.fitting.losses import classification, regression
+from chainzrule.training.fitting.losses import task_loss
 from chainzrule.training.fitting.objective import derivative_controlled, plain
 from chainzrule.training.nn.network import ChainzRuleNetwork
 from chainzrule.training.penalties.dreg import Schedule
 
 CONFIG = FitConfig(epochs=6, batch=16)
+CROSS_ENTROPY, SQUARED_ERROR = task_loss("classification"), task_loss("regression")
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +37,8 @@ def fit_with(
     penalty: Schedule | None, train: Batch, validation: Batch | None, config: FitConfig, seed: int, **options: Any
 ) -> FitReport:
     started = network()
-    objective = derivative_controlled(started, classification, penalty)
-    return fit(started, classification, train, validation, config, objective, seed, **options)
+    objective = derivative_controlled(started, CROSS_ENTROPY, penalty)
+    return fit(started, CROSS_ENTROPY, train, validation, config, objective, seed, **options)
 
 
 def same(a: FitReport, b: FitReport) -> bool:
@@ -86,7 +87,7 @@ def test_early_stopping_keeps_the_best_epochs_weights(rows: tuple[Batch, Batch])
     report = run(rows, config)
     assert len(report.losses) == report.best_epoch + 3 < 200
     with torch.no_grad():
-        loss = float(classification(report.network(rows[1][0]), rows[1][1]))
+        loss = float(CROSS_ENTROPY(report.network(rows[1][0]), rows[1][1]))
     assert loss == min(report.validation_losses) == report.validation_losses[report.best_epoch - 1]
 
 
@@ -121,7 +122,7 @@ def test_a_loss_that_is_not_finite_says_what_to_do(rows: tuple[Batch, Batch]) ->
 
 def test_only_matrices_decay() -> None:
     started = network()
-    optimiser = Fit(started, classification, CONFIG, plain(started, classification), 0)._optimiser
+    optimiser = Fit(started, CROSS_ENTROPY, CONFIG, plain(started, CROSS_ENTROPY), 0)._optimiser
     decayed, kept = optimiser.param_groups
     assert all(parameter.ndim == 2 and len(parameter) != 4 for parameter in decayed["params"])
     assert len(decayed["params"]) == 3
@@ -141,7 +142,7 @@ def test_lbfgs_stops_where_nothing_moves_any_more() -> None:
     y = (x[:, 0] + 0.3 * x[:, 1] ** 2).double()
     network = ChainzRuleNetwork(2, [4], 1, 3, torch.Generator().manual_seed(1)).double()
     config = FitConfig(epochs=2000, optimiser="lbfgs", weight_decay=0.01)
-    report = fit(network, regression, (x, y), None, config, plain(network, regression), seed=0)
+    report = fit(network, SQUARED_ERROR, (x, y), None, config, plain(network, SQUARED_ERROR), seed=0)
     assert len(report.losses) < 1000
     assert report.losses[-1] < 0.1
     assert all(later <= earlier for earlier, later in itertools.pairwise(report.losses))

@@ -4,11 +4,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from chainzrule.training.fitting.losses import classification
+from chainzrule.training.fitting.losses import task_loss
 from chainzrule.training.fitting.objective import derivative_controlled, plain
 from chainzrule.training.nn.network import ChainzRuleNetwork, Propagation
 from chainzrule.training.penalties.dreg import Schedule
 from chainzrule.training.penalties.penalty import Penalty
+
+LOSS = task_loss("classification")
 
 X = torch.randn(9, 4, generator=torch.Generator().manual_seed(1))
 Y = torch.arange(9) % 3
@@ -23,10 +25,10 @@ def network() -> ChainzRuleNetwork:
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
 def test_without_a_penalty_it_is_the_loss(network: ChainzRuleNetwork, weights: Tensor | None) -> None:
-    expected = classification(network(X), Y, weights)
+    expected = LOSS(network(X), Y, weights)
     given = () if weights is None else (weights,)
-    torch.testing.assert_close(plain(network, classification)(X, Y, 0.5, *given), expected)
-    torch.testing.assert_close(derivative_controlled(network, classification, None)(X, Y, 0.5, *given), expected)
+    torch.testing.assert_close(plain(network, LOSS)(X, Y, 0.5, *given), expected)
+    torch.testing.assert_close(derivative_controlled(network, LOSS, None)(X, Y, 0.5, *given), expected)
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
@@ -41,7 +43,7 @@ def test_loss_and_penalty_come_from_one_forward_pass(
     monkeypatch.setattr(network, "propagate", lambda x: passes.append(propagate(x)) or passes[-1])
     given = () if weights is None else (weights,)
     for progress in (0.0, 0.25, 1.0):
-        expected = classification(passed.scores, Y, weights) + whole(network, passed, progress, weights)
-        found = derivative_controlled(network, classification, penalty)(X, Y, progress, *given)
+        expected = LOSS(passed.scores, Y, weights) + whole(network, passed, progress, weights)
+        found = derivative_controlled(network, LOSS, penalty)(X, Y, progress, *given)
         torch.testing.assert_close(found, expected)
     assert len(passes) == 3

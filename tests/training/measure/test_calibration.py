@@ -5,8 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
-from scipy import stats
 
 from chainzrule.service.artifact.card import ModelCard
 from chainzrule.service.artifact.evidence import NoiseCalibration
@@ -14,16 +12,9 @@ from chainzrule.service.artifact.interface import Task
 from chainzrule.service.stability.link import link_of
 from chainzrule.service.stability.measures import diagnose
 from chainzrule.training.data.dataset import Rows
-from chainzrule.training.measure.calibration import (
-    FLIPPING,
-    NOISE_SCALES,
-    Trial,
-    calibration,
-    compared,
-    sample,
-    simulate,
-)
-from chainzrule.training.measure.trials import network_scores, try_model
+from chainzrule.training.measure.calibration import FLIPPING, calibration, compared
+from chainzrule.training.measure.outputs import simulation
+from chainzrule.training.measure.simulation import NOISE_SCALES, Simulation
 from chainzrule.training.nn.fitted import FittedModel
 from chainzrule.training.publish.golden import synthetic_rows
 
@@ -31,29 +22,7 @@ MakeModel = Callable[..., FittedModel]
 TWO_LABELS = link_of("classification", 2)
 
 
-@pytest.fixture(scope="module")
-def linear() -> Trial:
-    """A model of two labels and one feature that is linear: its flips are normal tails."""
-    x = np.random.default_rng(0).normal(size=(300, 1)).astype(np.float32)
-
-    def scores(rows: np.ndarray) -> np.ndarray:
-        return np.concatenate([rows, -rows], axis=1)
-
-    flips, spread = simulate(TWO_LABELS, scores, x, np.array([0.1]), seed=1, draws=400)
-    slope = np.array([[1.0], [-1.0]])
-    return Trial(scores(x), np.tile(0.01 * slope @ slope.T, (300, 1, 1)), None, flips, spread)
-
-
-def test_draws_flip_labels_as_often_as_theory_says(linear: Trial) -> None:
-    margin = np.abs(linear.scores[:, 0] - linear.scores[:, 1])
-    for flips, scale in zip(linear.flips, NOISE_SCALES, strict=True):
-        expected = stats.norm.sf(margin / (0.2 * scale))
-        z = (flips - expected) / np.sqrt(np.maximum(expected * (1 - expected), 1e-4) / 400)
-        assert np.abs(z).max() < 5
-        assert 0.6 < np.sqrt((z[expected > 0.01] ** 2).mean()) < 1.5
-
-
-def test_a_true_diagnosis_is_found_calibrated(linear: Trial) -> None:
+def test_a_true_diagnosis_is_found_calibrated(linear: Simulation) -> None:
     found = calibration(TWO_LABELS, [linear], seed=1, draws=400)
     assert (found.rows, found.draws, found.seed) == (300, 400, 1)
     assert [level.noise_scale for level in found.noise_scales] == list(NOISE_SCALES)
@@ -74,7 +43,7 @@ def test_a_true_diagnosis_is_found_calibrated(linear: Trial) -> None:
         assert level.auroc_draws <= level.auroc_draws_best + 1e-9
 
 
-def test_a_false_diagnosis_is_found_out(linear: Trial) -> None:
+def test_a_false_diagnosis_is_found_out(linear: Simulation) -> None:
     doubled = replace(linear, covariance=4.0 * linear.covariance)
     for right, wrong in zip(
         calibration(TWO_LABELS, [linear], seed=1, draws=400).noise_scales,
@@ -88,9 +57,9 @@ def test_a_false_diagnosis_is_found_out(linear: Trial) -> None:
         assert wrong.volatility_ratio[1] > 1.2
 
 
-def test_trials_of_parts_count_like_one_of_all(linear: Trial) -> None:
+def test_simulations_of_parts_count_like_one_of_all(linear: Simulation) -> None:
     parts = [
-        Trial(linear.scores[part], linear.covariance[part], None, linear.flips[:, part], linear.spread[:, part])
+        Simulation(linear.scores[part], linear.covariance[part], None, linear.flips[:, part], linear.spread[:, part])
         for part in (slice(0, 100), slice(100, 300))
     ]
     assert calibration(TWO_LABELS, parts, seed=1) == calibration(TWO_LABELS, [linear], seed=1)
@@ -98,31 +67,15 @@ def test_trials_of_parts_count_like_one_of_all(linear: Trial) -> None:
 
 @pytest.mark.parametrize("task", ["classification", "ordinal", "regression"])
 def test_a_models_own_noise_is_what_the_measures_speak_of(make_model: MakeModel, task: str) -> None:
-    model = make_model(task, hidden=(6, 5), scores=1 if task == "regression" else 3)
+    scores = 1 if task == "regression" else 3
+    model = make_model(task, hidden=(6, 5), scores=scores)
     x = synthetic_rows(model.columns, 60, seed=4)
     y = np.zeros(60, np.float32 if task == "regression" else np.int64)
-    trial = try_model(model, Rows(x, y), most=40, seed=2)
-    assert trial.flips.shape == trial.spread.shape == (len(NOISE_SCALES), 40)
-    found = calibration(link_of(model.task, trial.scores.shape[1]), [trial], seed=2)
+    found = calibration(link_of(model.task, scores), [simulation(model, Rows(x, y), limit=40, seed=2)], seed=2)
     level = found.noise_scales[1]
     assert level.volatility_ratio is not None
     assert level.volatility_ratio[1] == pytest.approx(1.0, abs=0.05)
     assert (level.calibration_error is None) == (task == "regression")
-    again = try_model(model, Rows(x, y), most=40, seed=2)
-    np.testing.assert_array_equal(trial.flips, again.flips)
-    scores = network_scores(model)(x)
-    expected = model.scores(torch.from_numpy(x)).numpy()
-    if task == "classification":
-        scores = scores - scores.mean(axis=1, keepdims=True)
-    np.testing.assert_allclose(scores, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
-
-
-def test_wide_and_many_rows_are_bounded() -> None:
-    assert sample(100, 5, 2000, 1).tolist() == list(range(100))
-    assert len(sample(10_000, 784, 2000, 1)) == 2000
-    assert len(sample(10_000, 150_528, 2000, 1)) == 50
-    assert np.array_equal(sample(10_000, 784, 2000, 1), sample(10_000, 784, 2000, 1))
-    assert not np.array_equal(sample(10_000, 784, 2000, 1), sample(10_000, 784, 2000, 2))
 
 
 def test_it_is_optional_in_the_card() -> None:

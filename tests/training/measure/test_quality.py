@@ -2,11 +2,91 @@
 
 import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
 from sklearn import metrics
+from sklearn.dummy import DummyClassifier
 
-from chainzrule.training.measure.quality import guesses, of_labels, of_regression
+from chainzrule.service.artifact.interface import Task
+from chainzrule.service.stability.link import link_of
+from chainzrule.training.data.dataset import Rows
+from chainzrule.training.measure.outputs import Outputs, predict
+from chainzrule.training.measure.quality import (
+    GUESSES,
+    QUALITY,
+    guesses,
+    of_answers,
+    of_labels,
+    of_levels,
+    of_regression,
+    quality,
+)
+from tests.training.conftest import Exported
+from tests.training.measure.conftest import Predicted, rows
 
 RANDOM = np.random.default_rng(4)
+
+
+def figures(task: Task, y: NDArray[np.generic], outputs: Outputs) -> dict[str, float]:
+    return quality(link_of(task, outputs.scores.shape[1]), y, outputs.scores, outputs.input_gradient)
+
+
+def test_classification_quality_is_scikit_learns(classified: Predicted) -> None:
+    _, given, outputs = classified
+    found = figures("classification", given.y, outputs)
+    p = torch.from_numpy(outputs.scores).double().softmax(dim=1).numpy()
+    assert found["accuracy"] == pytest.approx(metrics.accuracy_score(given.y, p.argmax(axis=1)))
+    assert found["log_loss"] == pytest.approx(metrics.log_loss(given.y, p))
+
+
+def test_the_guesses_are_scikit_learns_dummies(classified: Predicted) -> None:
+    _, given, outputs = classified
+    found = figures("classification", given.y, outputs)
+    dummy = DummyClassifier(strategy="prior").fit(given.x, given.y)
+    assert found["majority_share"] == pytest.approx(dummy.score(given.x, given.y))
+    assert found["frequency_log_loss"] == pytest.approx(metrics.log_loss(given.y, dummy.predict_proba(given.x)))
+
+
+def test_regression_quality_is_scikit_learns(regressor: Exported) -> None:
+    model = regressor[0]
+    given = rows(model)
+    outputs = predict(model, given)
+    found = figures("regression", given.y, outputs)
+    assert found["rmse"] == pytest.approx(metrics.root_mean_squared_error(given.y, outputs.scores[:, 0]))
+    assert found["mae"] == pytest.approx(metrics.mean_absolute_error(given.y, outputs.scores[:, 0]))
+    assert found["r2"] == pytest.approx(metrics.r2_score(given.y, outputs.scores[:, 0]))
+    assert set(found) <= set(QUALITY)
+
+
+def test_ordinal_quality_is_scikit_learns(grader: Exported) -> None:
+    model = grader[0]
+    given = rows(model)
+    outputs = predict(model, given)
+    found = figures("ordinal", given.y, outputs)
+    p = model.probabilities(torch.from_numpy(given.x)).numpy()
+    levels = (outputs.scores > 0).sum(axis=1)
+    assert len(np.unique(levels)) > 1
+    assert found["accuracy"] == pytest.approx(metrics.accuracy_score(given.y, levels))
+    assert found["mae"] == pytest.approx(metrics.mean_absolute_error(given.y, levels))
+    assert found["quadratic_kappa"] == pytest.approx(metrics.cohen_kappa_score(given.y, levels, weights="quadratic"))
+    assert found["log_loss"] == pytest.approx(metrics.log_loss(given.y, p, labels=range(5)), rel=1e-5)
+    assert found["median_mae"] == pytest.approx(metrics.mean_absolute_error(given.y, np.full(300, np.median(given.y))))
+    assert set(found) <= set(QUALITY)
+
+
+def test_a_target_that_does_not_vary_leaves_nothing_to_explain(regressor: Exported) -> None:
+    given = rows(regressor[0])
+    still = Rows(given.x, np.full(len(given), -200, dtype=np.float32))
+    assert figures("regression", still.y, predict(regressor[0], still))["r2"] == 0
+
+
+def test_every_figure_has_a_meaning(classified: Predicted) -> None:
+    _, given, outputs = classified
+    found = figures("classification", given.y, outputs)
+    assert set(found) <= set(QUALITY)
+    g = outputs.input_gradient
+    assert found["input_gradient_norm_p99"] == pytest.approx(np.percentile(g, 99))
+    assert found["input_gradient_norm_max"] == g.max()
 
 
 def test_of_a_regression() -> None:
@@ -43,3 +123,16 @@ def test_scores_that_would_overflow_have_a_loss() -> None:
 
 def test_one_label_alone_is_guessed_surely() -> None:
     assert guesses(np.zeros(4, np.int64)) == {"majority_share": 1.0, "frequency_log_loss": 0.0}
+
+
+def test_answers_are_judged_by_what_the_scores_mean() -> None:
+    scores, y = RANDOM.normal(size=(30, 2)), RANDOM.integers(0, 2, 30)
+    assert of_answers(link_of("classification", 2), y, scores) == of_labels(y, scores)
+    ordered = -np.sort(-scores, axis=1)
+    assert of_answers(link_of("ordinal", 2), y, ordered.astype(np.float32)) == pytest.approx(of_levels(y, ordered))
+    target = RANDOM.normal(size=30)
+    assert of_answers(link_of("regression", 1), target, scores[:, :1]) == of_regression(target, scores[:, 0])
+
+
+def test_every_guess_stands_beside_a_figure() -> None:
+    assert {*GUESSES, *GUESSES.values()} <= set(QUALITY)

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from chainzrule.service.artifact.interface import Task
-from chainzrule.training.nn.fitted import FittedModel, TargetScale, last_layer
+from chainzrule.training.nn.fitted import FittedModel
+from chainzrule.training.nn.link import TargetScale, link_of
 from chainzrule.training.nn.network import ReluNetwork
 from chainzrule.training.nn.ordinal import CumulativeLogits
 from chainzrule.training.publish.golden import synthetic_rows
@@ -89,8 +90,8 @@ def test_the_network_is_left_as_it_is(make_model: MakeModel) -> None:
 
 @pytest.mark.parametrize(("task", "layer"), [("ordinal", CumulativeLogits), ("regression", nn.Linear)])
 def test_each_task_has_its_last_layer(task: Task, layer: type[nn.Module]) -> None:
-    assert last_layer(task) is layer
-    assert last_layer("classification") is nn.Linear
+    assert link_of(task).last_layer is layer
+    assert link_of("classification").last_layer is nn.Linear
 
 
 def test_an_unscaled_target_is_as_it_is() -> None:

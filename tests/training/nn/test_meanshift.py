@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from chainzrule.training.export.graphs import PredictionGraph, fold
+from chainzrule.training.export.graphs import PredictionGraph
 from chainzrule.training.export.verify import difference
 from chainzrule.training.nn.fitted import FittedModel
+from chainzrule.training.nn.folded import fold
 from chainzrule.training.nn.meanshift import half_curvature_coefficients, leading_directions
 from chainzrule.training.publish.golden import synthetic_rows
 

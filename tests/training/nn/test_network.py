@@ -4,10 +4,12 @@ from sklearn.datasets import load_digits
 
 from chainzrule.training.config import FitConfig
 from chainzrule.training.fitting.loop import fit
-from chainzrule.training.fitting.losses import classification
+from chainzrule.training.fitting.losses import task_loss
 from chainzrule.training.fitting.objective import derivative_controlled
 from chainzrule.training.nn.network import DEEP_SPREAD, ChainzRuleNetwork, ReluNetwork
 from chainzrule.training.penalties.dreg import Schedule
+
+CROSS_ENTROPY = task_loss("classification")
 
 
 def network(hidden: tuple[int, ...], degree: int = 3, seed: int = 0) -> ChainzRuleNetwork:
@@ -43,8 +45,8 @@ def test_every_degree_trains_at_every_depth_with_and_without_the_penalty(degree:
     config = FitConfig(epochs=6, batch=64, validation=0)
     for penalty in (None, Schedule(0.1, 0.1)):
         start = ChainzRuleNetwork(64, [32] * depth, 10, degree, torch.Generator().manual_seed(0))
-        objective = derivative_controlled(start, classification, penalty)
-        report = fit(start, classification, (x[:1400], y[:1400]), None, config, objective, seed=0)
+        objective = derivative_controlled(start, CROSS_ENTROPY, penalty)
+        report = fit(start, CROSS_ENTROPY, (x[:1400], y[:1400]), None, config, objective, seed=0)
         assert max(report.losses[1:]) < report.losses[0]
         assert report.losses[-1] < 0.5 * report.losses[0]
         with torch.no_grad():

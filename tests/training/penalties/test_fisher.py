@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from chainzrule.training.nn.jacobian import hidden_weights, input_jacobian
+from chainzrule.training.nn.link import link_of
 from chainzrule.training.nn.network import ChainzRuleNetwork
-from chainzrule.training.nn.ordinal import CumulativeLogits, level_probabilities, level_widths, log_likelihood
+from chainzrule.training.nn.ordinal import CumulativeLogits
 from chainzrule.training.penalties.fisher import answers, fisher_penalty, squared_norms
 
 ROWS = 20_000
@@ -28,8 +29,8 @@ def test_of_ordered_levels_it_is_the_same_trace() -> None:
     x = torch.randn(1, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
     def probabilities(row: torch.Tensor) -> torch.Tensor:
-        thresholds = network.output.thresholds  # type: ignore[union-attr]
-        return level_probabilities(network(row[None]), level_widths(thresholds))[0]
+        exceeded = network(row[None])[0].sigmoid()
+        return -torch.cat([torch.ones(1), exceeded, torch.zeros(1)]).diff()
 
     p, slope = probabilities(x[0]).detach(), torch.func.jacrev(probabilities)(x[0]).detach()
     exact = float((slope.square().sum(1) / p).sum())
@@ -53,11 +54,11 @@ def test_of_a_regression_it_is_the_squared_gradient() -> None:
 def test_ordinal_directions_are_gradients_of_the_log_likelihood() -> None:
     output = CumulativeLogits(3, 4)
     scores = output(torch.randn(500, 3)).detach().double().requires_grad_()
-    drawn = answers("ordinal", scores.detach(), exact=0)[1][:, 0]
+    drawn = answers(link_of("ordinal"), scores.detach(), exact=0)[1][:, 0]
     candidates = []
     for level in range(5):
         labels = torch.full((500,), level)
-        candidates.append(torch.autograd.grad(log_likelihood(scores, labels).sum(), scores)[0])
+        candidates.append(torch.autograd.grad(link_of("ordinal").log_likelihood(scores, labels).sum(), scores)[0])
     distance = (torch.stack(candidates) - drawn).norm(dim=2)
     assert float(distance.min(dim=0).values.max()) < 1e-8
     assert len(distance.argmin(dim=0).unique()) > 1
@@ -71,3 +72,14 @@ def test_both_ways_of_taking_norms_agree() -> None:
         rtol=1e-4,
         atol=1e-4,
     )
+
+
+def test_levels_that_are_all_but_impossible_leave_the_trace_and_its_slope_finite() -> None:
+    """In float32, where the difference of two sigmoids would be 0."""
+    scores = torch.tensor([[90.0, 89.9, 89.8], [-90.0, -90.1, -90.2]], requires_grad=True)
+    shares, directions = answers(link_of("ordinal"), scores, exact=4)
+    trace = (shares * directions.sum(dim=2).square()).sum()
+    trace.backward()
+    assert bool(directions.isfinite().all())
+    assert scores.grad is not None
+    assert bool(scores.grad.isfinite().all())

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from chainzrule.training.fitting.losses import classification
+from chainzrule.training.fitting.losses import task_loss
 from chainzrule.training.fitting.objective import derivative_controlled
 from chainzrule.training.nn.jacobian import hidden_weights, input_jacobian
 from chainzrule.training.nn.network import ChainzRuleNetwork, Network, Propagation
@@ -12,6 +12,7 @@ from chainzrule.training.penalties.dreg import Schedule, dreg
 from chainzrule.training.penalties.penalty import Derivative, Penalty
 
 CONSTANT = Schedule(0.5, 0.5)
+CROSS_ENTROPY = task_loss("classification")
 
 
 def build(hidden: tuple[int, ...] = (6, 5, 7), output: type = torch.nn.Linear) -> tuple[Network, torch.Tensor]:
@@ -50,8 +51,8 @@ def test_a_schedule_means_the_per_layer_form() -> None:
     expected = 0.5 * dreg(hidden_weights(network), passed.slopes)
     torch.testing.assert_close(Penalty(CONSTANT)(network, passed, 0.0), expected)
     y = torch.zeros(len(x), dtype=torch.int64)
-    objective = derivative_controlled(network, classification, CONSTANT)
-    torch.testing.assert_close(objective(x, y, 0.0), classification(network(x), y) + expected)
+    objective = derivative_controlled(network, CROSS_ENTROPY, CONSTANT)
+    torch.testing.assert_close(objective(x, y, 0.0), CROSS_ENTROPY(network(x), y) + expected)
 
 
 def test_accumulated_terms_are_the_products_norms() -> None:

@@ -1,0 +1,101 @@
+"""A fitted model's constants, folded in float64: what the exported graphs and the bounds are made of.
+
+What could be done once is done here: the inputs' standard deviation goes into the first weights, every polynomial's
+constant into the next bias, the softmax's common direction and the target's unit into the output layer, and the noise
+into a factor R of at most width x width. The inputs' mean stays a subtraction, because folded into a bias it would
+cancel badly where a column's mean is large against its spread.
+"""
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from chainzrule.training.nn.fitted import FittedModel
+from chainzrule.training.nn.jacobian import hidden_weights
+from chainzrule.training.nn.layers import PolynomialLayer
+from chainzrule.training.nn.meanshift import leading_directions
+
+
+@dataclass(frozen=True)
+class Folded:
+    """The constants of a fitted model's graphs, float64.
+
+    Attributes:
+        offset: (D,) float32 means, or (1,) where all are equal.
+        weights: hidden layers' (width, inputs) weights; the first per raw unit.
+        biases: hidden layers' (width,) biases.
+        coefficients: hidden layers' (degree, width) polynomial coefficients c_1 to c_n.
+        output_weight: (S, width); ordinal: (1, width), of f alone.
+        output_bias: (S,); ordinal: the thresholds' negatives.
+        factor: (first width, rank) R^T with R the QR factor of (W_1 N)^T, so that W_1 N^2 W_1^T = R^T R.
+        leading: (directions, first width) that covariance's leading directions.
+        rest: (first width,) the variance that they leave; None where they are all there are.
+    """
+
+    offset: Tensor
+    weights: tuple[Tensor, ...]
+    biases: tuple[Tensor, ...]
+    coefficients: tuple[Tensor, ...]
+    output_weight: Tensor
+    output_bias: Tensor
+    factor: Tensor
+    leading: Tensor
+    rest: Tensor | None
+
+
+def fold(model: FittedModel) -> Folded:
+    """Returns the constants of a fitted polynomial model.
+
+    Raises:
+        TypeError: a hidden layer is not polynomial.
+    """
+    columns, network = model.columns, model.network
+    mean, std, noise = (torch.from_numpy(values) for values in (columns.mean, columns.std, columns.noise))
+    offset = mean.float()
+    weights = [weight.detach().double() for weight in hidden_weights(network)]
+    weights[0] = weights[0] / std
+    biases, coefficients = [], []
+    # float32 cannot hold every mean: what it misses goes into the first bias.
+    constant = offset.double() - mean
+    for layer, weight in zip(network.layers, weights, strict=True):
+        if not isinstance(layer, PolynomialLayer):
+            raise TypeError("only polynomial layers have the closed form that the graphs are made of")
+        biases.append(layer.linear.bias.detach().double() + weight @ constant)
+        constant, *others = layer.coefficients.detach().double()
+        coefficients.append(torch.stack(others))
+    output = copy.deepcopy(network.output).double().requires_grad_(False)
+    output_weight = model.link.slope_in_units(output.weight, model.target, dim=0)
+    output_bias = model.link.in_units(output.bias + output.weight @ constant, model.target, dim=0)
+    factor = noise_factor(weights[0], noise)
+    leading, rest = leading_directions(factor)
+    return Folded(
+        offset=offset[:1] if bool((offset == offset[0]).all()) else offset,
+        weights=tuple(weights),
+        biases=tuple(biases),
+        coefficients=tuple(coefficients),
+        output_weight=output_weight,
+        output_bias=output_bias,
+        factor=factor,
+        leading=leading,
+        rest=rest,
+    )
+
+
+def noise_factor(weight: Tensor, noise: Tensor) -> Tensor:
+    """Returns R^T, (width, rank), with (weight diag(noise))^T = Q R: what the scores' covariance needs of the inputs.
+
+    Args:
+        weight: (width, D) float64, per raw unit.
+        noise: (D,) in raw units; columns without noise are left out.
+    """
+    noisy = (weight * noise)[:, noise > 0]
+    if noisy.shape[1] == 0:
+        return weight.new_zeros(len(weight), 1)
+    # numpy's LAPACK, with the signs of R's diagonal made positive: the same weights give the same file.
+    factor: NDArray[np.float64] = np.asarray(np.linalg.qr(noisy.numpy().T, mode="r"))
+    signs = np.where(np.diagonal(factor) < 0, -1.0, 1.0)
+    return torch.from_numpy(np.ascontiguousarray((factor * signs[:, None]).T))
