@@ -70,7 +70,7 @@ def _stability(
         values = stability.measures[measure.name]
         if measure.kind == "label":
             values = [labels[value] for value in values]
-        elif math.inf in values:  # JSON has no infinity
+        elif measure.kind == "distance":  # JSON has no infinity
             values = [None if value == math.inf else value for value in values]
         found[measure.name] = values
         if measure.rank is not None:

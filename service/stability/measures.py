@@ -48,7 +48,8 @@ class Measure:
     Attributes:
         name: the field of `Diagnosis`, the member of an answer, the open inference protocol's output.
         description: one sentence for the API's documentation.
-        kind: a `number`, a `probability`, or the index of a `label`, which is answered by its name.
+        kind: a `number`, a `distance`, which may be infinite and is then answered by null, a `probability`, or the
+            index of a `label`, which is answered by its name.
         needs_labels: whether it exists only where there are labels.
         tensor: whether it is an output of the open inference protocol, usual or only where asked for by name.
         rank: the member that says where the row lies among the card's held-out rows, and its description.
@@ -58,7 +59,7 @@ class Measure:
 
     name: str
     description: str
-    kind: Literal["number", "probability", "label"] = "number"
+    kind: Literal["number", "distance", "probability", "label"] = "number"
     needs_labels: bool = False
     tensor: Literal["usual", "by name"] | None = None
     rank: tuple[str, str] | None = None
@@ -86,6 +87,7 @@ MEASURES = (
     Measure(
         "flip_distance",
         "noise sigmas to the nearest decision boundary; null: none is near",
+        kind="distance",
         needs_labels=True,
     ),
     Measure(

@@ -1,30 +1,60 @@
-"""Predictions, each with its stability."""
+"""Predictions, each with its stability, whose members are those that the measures declare."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, create_model
 
 from chainzrule.service.api.schemas.schema import Schema
 from chainzrule.service.artifact.interface import Method
+from chainzrule.service.stability.measures import MEASURES
+from chainzrule.service.stability.verdict import REASONS, VERDICTS
 
 
-class Stability(Schema):
-    """How stable one prediction is under the declared input noise."""
+class Judged(Schema):
+    """A verdict and its reasons."""
 
-    verdict: Literal["stable", "elevated", "unstable"]
-    reasons: list[Literal["flip_probability", "volatility", "out_of_range"]]
-    volatility: float = Field(description="standard deviation of the reported output, in its unit")
-    percentile: float | None = Field(description="of the volatility among held-out rows; null unless noise_scale is 1")
-    gradient_norm: float = Field(description="sensitivity of the scores per noise sigma")
-    out_of_range: list[str] = Field(description="features outside the range seen in training")
+    verdict: Literal[VERDICTS]  # type: ignore[valid-type]
+    reasons: list[Literal[REASONS]]  # type: ignore[valid-type]
 
 
-class LabelStability(Stability):
-    """Stability of a predicted label."""
+def members(of_labels: bool) -> dict[str, Any]:
+    """Returns the members that the measures declare: those of labels, or those of every task."""
+    found: dict[str, Any] = {}
+    for measure in MEASURES:
+        if measure.needs_labels == of_labels:
+            kind, limits = KINDS[measure.kind]
+            found[measure.name] = (kind, Field(description=measure.description, **limits))
+            if measure.rank is not None:
+                found[measure.rank[0]] = (float | None, Field(description=measure.rank[1]))
+    return found
 
-    flip_distance: float | None = Field(description="noise sigmas to the nearest decision boundary; null: none is near")
-    flip_probability: float = Field(ge=0, le=1, description="chance that the noise changes the label")
-    runner_up: str = Field(description="the label that the noise makes most likely instead")
+
+KINDS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "number": (float, {}),
+    "distance": (float | None, {}),
+    "probability": (float, {"ge": 0, "le": 1}),
+    "label": (str, {}),
+}
+
+if TYPE_CHECKING:
+
+    class Stability(Judged):
+        """How stable one prediction is; a type checker sees no more of it."""
+
+    class LabelStability(Stability):
+        """Stability of a predicted label."""
+
+else:
+    Stability = create_model(
+        "Stability",
+        __base__=Judged,
+        __doc__="How stable one prediction is under the declared input noise.",
+        **members(of_labels=False),
+        out_of_range=(list[str], Field(description="features outside the range seen in training")),
+    )
+    LabelStability = create_model(
+        "LabelStability", __base__=Stability, __doc__="Stability of a predicted label.", **members(of_labels=True)
+    )
 
 
 class NotComputed(Schema):
