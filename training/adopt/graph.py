@@ -47,7 +47,7 @@ def serialise(model: onnx.ModelProto) -> bytes:
 
 def opset(model: onnx.ModelProto) -> int:
     """Returns the version of the standard operators."""
-    return int(max(item.version for item in model.opset_import if item.domain in ("", "ai.onnx")))
+    return next(int(item.version) for item in model.opset_import if item.domain in ("", "ai.onnx"))
 
 
 def parameter_count(model: onnx.ModelProto) -> int:

@@ -96,3 +96,22 @@ def test_an_images_pixels_are_its_inputs_row_by_row() -> None:
     assert [feature.name for feature in inputs] == [f"pixel_{row}_{column}" for row in range(2) for column in range(3)]
     assert {feature.kind for feature in inputs} == {"numeric"}
     assert list(MIXED.card().inputs()) == list(MIXED.features)
+
+
+@pytest.mark.parametrize("parts", [
+    {"count": 62}, {"count": 65}, {"count": 2**16 + 2}, {"seed": -1}, {"seed": 2**32},
+])  # fmt: skip
+def test_draws_are_pairs_and_so_many(parts: dict[str, int]) -> None:
+    with pytest.raises(ValidationError):
+        Draws(**{"count": 64, "seed": 0, **parts})
+    assert Draws(count=64, seed=2**32 - 1).count == 64
+    assert Draws(count=2**16, seed=0).count == 2**16
+
+
+@pytest.mark.parametrize(("step", "accepted"), [(0.0, False), (1e-6, True), (1.0, True), (1.001, False)])
+def test_a_step_is_at_most_one_standard_deviation(step: float, accepted: bool) -> None:
+    if accepted:
+        assert Differences(step=step).step == step
+    else:
+        with pytest.raises(ValidationError):
+            Differences(step=step)

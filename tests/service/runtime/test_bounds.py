@@ -52,3 +52,11 @@ def test_golden_bounds_are_reproduced_within_a_tolerance(toy: Toy, off: float, a
 def test_a_graph_of_another_interface_is_refused(toy: Toy, interface: Toy) -> None:
     with pytest.raises(ArtifactError, match="of the card's shapes"):
         opened(toy, interface, golden=False).open()
+
+
+def test_bounds_that_are_all_nought_are_reproduced() -> None:
+    flat = replace(CLASSIFIER, weights=np.zeros((3, 2)), bias=np.zeros(3))
+    features = flat.rows(4, seed=flat.seed + 100).astype(np.float32)
+    found = golden_bounds(opened(bounded(flat), golden=False).open(), features, flat.columns[2])
+    assert (found.astype(np.float32) == 0).all()
+    opened(bounded(flat)).open()

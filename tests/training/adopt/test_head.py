@@ -15,7 +15,7 @@ from chainzrule.training.errors import AdoptionError
 from tests.training.adopt.graphs import model
 
 X = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
-W2, W1 = (np.random.default_rng(1).normal(size=(3, columns)).astype(np.float32) for columns in (2, 1))
+W3, W2, W1 = (np.random.default_rng(1).normal(size=(3, columns)).astype(np.float32) for columns in (3, 2, 1))
 
 
 def source(tmp_path: Path, graph: onnx.ModelProto) -> Source:
@@ -78,6 +78,13 @@ HEADS: dict[str, tuple[str, str, Meaning, int, np.ndarray, str]] = {
     "scores": ("y = MatMul (x, W2)", TWO, "scores", 2, centred(X @ W2), OUTPUT),
     "one score": ("y = MatMul (x, W1)", ONE, "scores", 1, PAIR, OUTPUT),
     "a softmax": ("h = MatMul (x, W2) y = Softmax (h)", TWO, "probabilities", 2, centred(X @ W2), SOFTMAX_INPUT),
+    "a softmax of three": (
+        "h = MatMul (x, W3) y = Softmax (h)", "float[batch,3] y", "probabilities", 3, centred(X @ W3), SOFTMAX_INPUT,
+    ),
+    "a softmax of one": (
+        "h = MatMul (x, W1) y = Softmax (h)", ONE, "probabilities", 1,
+        np.tile([[0.5, -0.5]], (5, 1)) * np.log(LEAST), LOGARITHMS,
+    ),
     "a softmax that is normalised once more": (
         "h = MatMul (x, W2) s = Softmax (h) c = Identity (s) y = ai.onnx.ml.Normalizer <norm = \"L1\"> (c)",
         TWO, "probabilities", 2, centred(X @ W2), SOFTMAX_INPUT,
@@ -112,11 +119,13 @@ HEADS: dict[str, tuple[str, str, Meaning, int, np.ndarray, str]] = {
 @pytest.mark.parametrize("name", HEADS)
 def test_scores_come_from_where_probabilities_were_made(tmp_path: Path, name: str) -> None:
     body, output, kind, columns, expected, how = HEADS[name]
-    constants = {"W1": W1, "W2": W2, "unit": np.ones(1, np.float32), "axis": np.array([1])}
+    constants = {"W1": W1, "W2": W2, "W3": W3, "unit": np.ones(1, np.float32), "axis": np.array([1])}
     used = {name: value for name, value in constants.items() if f"{name})" in body or f"{name}," in body}
     head = add_head(source(tmp_path, model(body, "float[batch,3] x", output, used)), kind, columns)
     found = opened(head.graph).run(X)
     assert head.how == how
+    labels = [value.type.tensor_type.shape.dim[1].dim_value for value in head.outputs]
+    assert labels == [max(columns, 2)] * 2
     assert [value.name for value in head.outputs] == list(found) == ["scores", "probabilities"]
     np.testing.assert_allclose(found["scores"], expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(found["probabilities"], softmax(expected), rtol=1e-4, atol=1e-6)

@@ -13,6 +13,7 @@ from chainzrule.training.adopt.head import add_head
 from chainzrule.training.adopt.method import Choice, choose_method
 from chainzrule.training.adopt.rules import RULES
 from chainzrule.training.adopt.source import Source, read_source
+from chainzrule.training.adopt.steps import ROWS
 from chainzrule.training.errors import AdoptionError
 from tests.training.adopt.graphs import model
 
@@ -190,3 +191,22 @@ def test_too_many_columns_are_refused_where_further_rows_are_needed(choose: Choo
     assert len(differences) == (operator == "Floor")
     assert all(note.startswith("differences do not hold") for note in differences)
     assert many == "and 4097 columns are too many for differences or draws (at most 4096)"
+
+
+def test_some_rows_of_a_large_sample_are_tried(tmp_path: Path) -> None:
+    path, asked = tmp_path / "model.onnx", []
+    path.write_bytes(value("s = Sin (x) y = MatMul (s, W)").SerializeToString())
+    source = read_source(path)
+    head = add_head(source, "value", 1)
+    graph = opened(head.graph)
+
+    def scores(x: np.ndarray) -> np.ndarray:
+        asked.append(x)
+        return graph.run(x)["scores"]
+
+    x = np.random.default_rng(0).normal(size=(500, 3)).astype(np.float32)
+    choose_method(head, source.operators, scores, x, np.ones(3), 0.1 * np.ones(3), 0)
+    assert min(map(len, asked)) == ROWS
+    assert {len(rows) for rows in asked} == {ROWS, 6 * ROWS}  # as they are, and moved both ways in each column
+    own = next(rows for rows in asked if len(rows) == ROWS and (rows[:, None] == x).all(axis=2).any(axis=1).all())
+    assert not np.array_equal(own, x[:ROWS])  # drawn from all of them

@@ -39,6 +39,7 @@ def test_an_image_becomes_columns(path: Path) -> None:
     assert (source.width, source.shape, source.labels, source.producer) == (6, (1, 2, 3), (), "somebody 1.5")
     assert source.original == ("pixels", "logits")
     assert source.operators == {"Reshape", "MaxPool", "Flatten", "Cast"}
+    assert [(item.domain, item.version) for item in source.graph.opset_import] == [("", 18), ("ai.onnx.ml", 3)]
     assert len(source.sha256) == 64
     image = X.reshape(-1, 2, 3)
     expected = np.maximum(image[..., :-1], image[..., 1:]).reshape(4, -1)
@@ -92,6 +93,7 @@ def test_a_model_without_standard_operators_gets_them(path: Path) -> None:
     del graph.opset_import[:]
     graph.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
     source = read(graph, path)
+    assert {(item.domain, item.version) for item in source.graph.opset_import} == {("ai.onnx.ml", 3), ("", 13)}
     found = opened(source.graph).run(X[:, :3])["answer"]
     np.testing.assert_allclose(np.abs(found).sum(axis=1), 1, rtol=1e-6)
 
@@ -117,6 +119,13 @@ REFUSED: dict[str, tuple[onnx.ModelProto, str]] = {
     "two inputs": (
         model("y = Add (x, z)", f"{BATCH}, float[batch,3] z", "float[batch,3] y"),
         "the model has 2 inputs (x, z); export it with one float input that holds all columns (skl2onnx: "
+        "initial_types=[('input', FloatTensorType([None, D]))])",
+    ),
+    "many inputs": (
+        model(
+            "y = Sum (a, b, c, d, e, f)", ", ".join(f"float[batch,3] {name}" for name in "abcdef"), "float[batch,3] y"
+        ),
+        "the model has 6 inputs (a, b, c, d, e); export it with one float input that holds all columns (skl2onnx: "
         "initial_types=[('input', FloatTensorType([None, D]))])",
     ),
     "whole numbers": (

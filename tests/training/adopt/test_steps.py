@@ -37,6 +37,13 @@ def test_a_linear_function_is_explained_in_full_and_wants_a_wide_step() -> None:
     assert found.unexplained < 1e-4
 
 
+@pytest.mark.parametrize(("waves", "step"), [(0.01, 0.1), (0.1, 0.03), (1.0, 0.01), (100.0, 0.003)])
+def test_the_finer_a_function_the_shorter_its_step(waves: float, step: float) -> None:
+    found = choose_step(lambda x: bend(waves * x.astype(np.float64)), X, STD, 1e-3 * STD, seed=0)
+    assert found.step == step
+    assert found.smooth
+
+
 def test_steps_are_in_standard_deviations() -> None:
     scale = np.array([1e-3, 1.0, 1e4])
 
