@@ -69,6 +69,19 @@ def test_probabilities_are_those_of_the_scores(make_model: MakeModel) -> None:
     torch.testing.assert_close(p.sum(dim=1), torch.ones(7, dtype=torch.float64))
 
 
+@pytest.mark.parametrize("task", ["classification", "ordinal"])
+def test_the_mean_shift_is_half_the_trace_of_the_second_derivative(make_model: MakeModel, task: str) -> None:
+    model = make_model(task, hidden=(6, 5, 4), scores=3)
+    x = torch.from_numpy(synthetic_rows(model.columns, 5, seed=4))
+    model.scores(x)
+    hessian = torch.func.vmap(torch.func.jacrev(torch.func.jacrev(lambda row: model.scores(row[None])[0])))(x.double())
+    expected = 0.5 * torch.einsum("nsdd,d->ns", hessian, torch.from_numpy(model.columns.noise).square())
+    found = model.mean_shift(x)
+    assert found is not None
+    assert found.shape == expected.shape == (5, 3)
+    torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-12)
+
+
 def test_a_regressions_mean_does_not_shift(make_model: MakeModel) -> None:
     model, x = made(make_model, "regression", 1)
     assert model.mean_shift(x) is None

@@ -58,6 +58,18 @@ def test_a_wide_layer_keeps_leading_directions_and_the_rest_as_a_diagonal() -> N
     torch.testing.assert_close(leading.T @ leading, (u[:, :2] * s[:2] ** 2) @ u[:, :2].T)
 
 
+def test_a_directions_largest_entry_is_positive() -> None:
+    """So that the same weights give the same file, whatever sign a library's decomposition takes."""
+    random = np.random.default_rng(1)
+    for seed in range(6):
+        factor = torch.from_numpy(random.normal(size=(5 + seed, 4)))
+        leading, _ = leading_directions(factor)
+        for direction in leading:
+            assert float(direction[direction.abs().argmax()]) > 0
+        negated, _ = leading_directions(-factor)
+        torch.testing.assert_close(negated, leading)
+
+
 def test_it_explains_what_draws_through_the_network_do_to_the_mean(make_model: MakeModel) -> None:
     model = make_model("classification", hidden=(9, 8), scores=3)
     noise = torch.from_numpy(model.columns.noise)

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from chainzrule.training.config import DregConfig
 from chainzrule.training.fitting.losses import task_loss
 from chainzrule.training.fitting.objective import derivative_controlled
 from chainzrule.training.nn.jacobian import hidden_weights, input_jacobian
@@ -170,3 +171,9 @@ def test_the_fisher_information_counts_beside_the_layers() -> None:
     torch.autograd.backward(alone)
     assert network.output.weight.grad is not None
     assert network.output.weight.grad.abs().sum().item() > 0
+
+
+@pytest.mark.parametrize("derivative", ["layer", "accumulated"])
+def test_what_is_not_said_is_as_in_a_configuration(derivative: Derivative) -> None:
+    configured = DregConfig(strength=0.5, derivative=derivative, fisher=0.0).as_penalty("classification", seed=0)
+    assert configured == Penalty(CONSTANT, derivative)
