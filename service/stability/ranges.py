@@ -45,7 +45,7 @@ class Ranges:
         return [self.names[feature] for feature in np.flatnonzero(outside).tolist()]
 
     def counted(self, outside: NDArray[np.bool_]) -> dict[str, int]:
-        """Returns in how many rows of `outside`, (rows, features), each feature is out of range; omits those with none."""
+        """Returns in how many rows of `outside`, (rows, features), each feature is out of range; omits the zeros."""
         if self.pooled:
             return {}
         counts = outside.sum(axis=0).tolist()
