@@ -65,7 +65,7 @@ class Probe:
             return Probed(noisy @ noisy.transpose(0, 2, 1))
 
     def differentiate(self, features: Matrix) -> Matrix:
-        """Returns the (rows, S, D) slopes of the scores per raw unit; with draws, the scores are smoothed by the noise."""
+        """Returns the (rows, S, D) slopes of the scores per raw unit; draws give those smoothed by the noise."""
         if self._draws is not None:
             return self._drawn(self._draws, features, np.ones(len(features))).jacobian
         return central_differences(self._scores, features, self._columns, self._steps)
