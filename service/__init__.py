@@ -1,1 +1,1 @@
-"""The ChainzRule server: answers predictions and how stable they are. Never imports torch, onnx or training."""
+"""Serves predictions and how stable they are. This package never imports torch, onnx or training."""

@@ -1,4 +1,4 @@
-"""`python -m chainzrule.service`: the same as `chainzrule serve`."""
+"""Runs `chainzrule serve` as `python -m chainzrule.service`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The application: the only place where objects are wired."""
+"""Builds the application. This is the only place where its objects are wired together."""
 
 import asyncio
 import contextlib
@@ -36,7 +36,7 @@ noise changes the label, `flip_distance` the number of noise sigmas to the neare
 
 
 class Application(FastAPI):
-    """FastAPI, with the hot routes dispatched ahead of it; both ways run through the same exchange."""
+    """Extends FastAPI with hot routes, which are dispatched ahead of it; both ways run through the same exchange."""
 
     context: Context
     exchange: Exchange
@@ -54,10 +54,10 @@ class Application(FastAPI):
 
 
 def create_app(settings: Settings) -> Application:
-    """Wires an application, whose models load when its lifespan starts.
+    """Returns an application, whose models load when its lifespan starts.
 
     Raises:
-        DeviceError: `device=cuda` does not work here.
+        DeviceError: `device` is `cuda`, which does not work here.
         ServiceError: the token file cannot be read, or is empty.
     """
     execution = choose_execution(settings.device, settings.threads or available_cpus())
@@ -127,7 +127,7 @@ async def _follow(catalog: Catalog[ServedModel], seconds: float) -> None:
 
 
 async def refresh(catalog: Catalog[ServedModel]) -> None:
-    """Look at the repository; where it cannot be read, go on with what is loaded."""
+    """Reads the repository again; where it cannot be read, the models that are loaded stay in service."""
     try:
         await catalog.refresh()
     except OSError as error:

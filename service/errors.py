@@ -1,4 +1,4 @@
-"""Everything the service refuses to do, as one tree that knows no HTTP (`api.problems` gives each a status).
+"""Defines the service's errors as one tree that knows no HTTP (`api.problems` gives each a status).
 
     ServiceError
     ├── MalformedRequest        the body is not what its content type says
@@ -22,7 +22,7 @@ Messages are written for the caller: they name a place and what to do, and never
 
 
 class ServiceError(Exception):
-    """Base of the tree; `detail` is fit to be shown to the caller, `place` says where in the request it lies."""
+    """Is the base of the tree; `detail` may be shown to the caller, `place` says where in the request the fault is."""
 
     def __init__(self, detail: str, place: str | None = None) -> None:
         super().__init__(detail if place is None else f"{place}: {detail}")

@@ -1,22 +1,22 @@
-"""What the C library does with memory that the process no longer uses."""
+"""Controls what the C library does with memory that the process has freed."""
 
 import contextlib
 import ctypes
 import os
 from typing import Any
 
-# mallopt's parameters, from glibc's malloc.h.
+# These are mallopt's parameters, from glibc's malloc.h.
 _TRIM_THRESHOLD = -1
 _MMAP_THRESHOLD = -3
-KEPT_BYTES = 2**25  # also the most that glibc takes as the second threshold
+KEPT_BYTES = 2**25  # glibc accepts no larger value as the mmap threshold
 
 
 def keep_freed_memory() -> None:
-    """Have freed arrays' memory used again instead of given back to the kernel, up to `KEPT_BYTES`.
+    """Keeps the memory of freed arrays for reuse, up to `KEPT_BYTES`, instead of returning it to the kernel.
 
-    By itself glibc maps every larger array anew and unmaps it again: each page is then cleared by the kernel on its
-    first use, which was a sixth of the processor time of a request with 64 images. Where the environment says how
-    memory is to be allocated, or the C library is another, all stays as it is.
+    By default glibc maps memory for every larger array and unmaps it afterwards. The kernel then clears each page on
+    its first use, which was a sixth of the processor time of a request with 64 images. Nothing is changed where the
+    environment configures malloc itself, or where the C library is not glibc.
     """
     if any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ):
         return
@@ -26,7 +26,7 @@ def keep_freed_memory() -> None:
 
 
 def give_back_freed_memory() -> None:
-    """Give back what lies free once, for example what only the start needed."""
+    """Returns the memory that is free now to the kernel, for example what only the start-up needed."""
     with contextlib.suppress(AttributeError):
         _libc().malloc_trim(0)
 

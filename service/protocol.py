@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol, with bounds on what a client may hold without asking anything, and whole answers at once."""
+"""Extends uvicorn's HTTP protocol with bounds on slow or idle clients, and with bodies and answers in one piece."""
 
 import asyncio
 import logging
@@ -13,35 +13,36 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 log = logging.getLogger(__name__)
 
-HEADER_SECONDS = 10.0  # for a request's header to be whole, from its first byte or the connection's start
-WRITE_SECONDS = 30.0  # for a client to take what is waiting to be sent
+HEADER_SECONDS = 10.0  # the longest that a header may take, from its first byte or the connection's start
+WRITE_SECONDS = 30.0  # the longest that a client may not read what is waiting to be sent
 HEADER_BYTES = 2**16
 HEADERS = 128
 SWEEP_SECONDS = 1.0
-# ASGI extensions of a request: its `take_whole` and its `answer_whole`.
+# These ASGI extensions of a request give its `take_whole` and its `answer_whole`.
 WHOLE_BODY = "chainzrule.whole_body"
 WHOLE_ANSWER = "chainzrule.whole_answer"
-# And who wants to know when its client is gone; one request of a connection is answered at a time.
+# This one takes the function to call when the client disconnects. A connection has at most one, because its requests
+# are answered one at a time.
 ON_DISCONNECT = "chainzrule.on_disconnect"
 
 Headers = Sequence[tuple[bytes, bytes]]
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection."""
+    """Serves one connection."""
 
-    # What is left of the process's file descriptors once models, logs and the rest have theirs.
+    # The process's limit of file descriptors, less some for models, logs and all else.
     max_connections = max(16, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 64)
     _header_since: float | None = None
     _stalled_since: float | None = None
-    _in_header = False  # or behind the last chunk, where what are called trailers stand
+    _in_header = False  # also true in the trailers, which follow the last chunk
     _header_bytes = 0
     _header_alone = True
     _idle_since: float | None = None
     _lost: Callable[[], None] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Count the time to the first header; refuse connections beyond the bound."""
+        """Starts the time limit of the first header; refuses the connection where there are too many."""
         super().connection_made(transport)
         self._expect_header()
         if len(self.connections) > self.max_connections:
@@ -49,14 +50,17 @@ class BoundedProtocol(HttpToolsProtocol):
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell whoever answers that nobody waits for it."""
+        """Tells the request that is being answered that its client is gone."""
         super().connection_lost(exc)
         if self._lost is not None:
             self._lost()
             self._lost = None
 
     def data_received(self, data: bytes) -> None:
-        """Take in bytes; a header may have so many, not counting those that came along with another message."""
+        """Parses received bytes; refuses headers longer than `HEADER_BYTES`.
+
+        Bytes of a header that arrived together with those of another message are not counted.
+        """
         self._header_alone = True
         try:
             self._parse(data)
@@ -71,13 +75,13 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._refuse()
 
     def on_message_begin(self) -> None:
-        """A header begins."""
+        """Starts the time limit of the header that begins."""
         super().on_message_begin()
         self._idle_since = None
         self._expect_header()
 
     def on_headers_complete(self) -> None:
-        """The header is whole."""
+        """Ends the header's time limit and starts the request; raises `ValueError` where it has too many headers."""
         if len(self.headers) > HEADERS:
             raise ValueError("too many headers")  # the parser turns it into a 400
         if self._upgrades():
@@ -85,8 +89,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._header_since = None
         self._in_header = False
         super().on_headers_complete()
-        self.headers = []  # trailers are not what the header says, and nobody reads them
-        # As ASGI has servers offer more than it knows; the application has not begun to run.
+        self.headers = []  # trailers would be appended to the list, which is the request's own by now
+        # ASGI lets servers offer extensions in the scope. The application has not started yet, so it will see them.
         extensions: dict[str, Any] = {
             WHOLE_BODY: partial(take_whole, self.cycle),
             WHOLE_ANSWER: partial(answer_whole, self.cycle),
@@ -95,24 +99,24 @@ class BoundedProtocol(HttpToolsProtocol):
         self.scope["extensions"] = extensions
 
     def on_chunk_header(self) -> None:
-        """A chunk begins, or trailers, which may be as long as a header."""
+        """Starts counting bytes, because trailers may begin here, which may be as long as a header."""
         self._in_header = True
         self._header_bytes = 0
 
     def on_body(self, body: bytes) -> None:
-        """Take in a part of the body."""
+        """Passes a part of the body on."""
         self._in_header = self._header_alone = False
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The request is whole."""
+        """Passes the end of the request on."""
         if self._upgrades():
             return
         self._in_header = self._header_alone = False
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """The next pipelined request's turn; without one the connection idles, which the sweep ends."""
+        """Starts the next pipelined request; without one the connection becomes idle, which has a time limit."""
         self._lost = None
         self.server_state.total_requests += 1
         if self.transport.is_closing():
@@ -120,21 +124,21 @@ class BoundedProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-        elif self._header_since is None:  # else the next request has begun
+        elif self._header_since is None:  # otherwise the next request's header has begun
             self._idle_since = self.loop.time()
 
     def pause_writing(self) -> None:
-        """The client does not take what is sent."""
+        """Starts the time limit of a client that does not read what is sent."""
         self._stalled_since = self.loop.time()
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """The client goes on reading."""
+        """Ends the time limit of a client that has read on."""
         self._stalled_since = None
         super().resume_writing()
 
     def overdue(self, now: float) -> bool:
-        """Whether the client has kept the connection waiting too long."""
+        """Returns whether the client has exceeded one of the connection's time limits."""
         bounds = (
             (self._header_since, HEADER_SECONDS),
             (self._stalled_since, WRITE_SECONDS),
@@ -157,10 +161,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self.send_400_response("The request's header is too large.")
 
     def _parse(self, data: bytes) -> None:
-        """Have bytes parsed, passing over upgrades, as of every cleartext request of Java's client.
+        """Parses bytes, ignoring protocol upgrades, for which Java's client asks in every cleartext request.
 
-        The parser takes what follows an upgrade's header for the other protocol: another one reads it as a request
-        that asks for none, and goes on with its body.
+        The parser stops after the header of an upgrade, because the other protocol would follow. A new parser reads
+        the header again without the upgrade, and goes on with the body.
         """
         rest = memoryview(data)
         while True:
@@ -179,12 +183,12 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.parser.feed_data(b"".join((*parts, b"\r\n")))
 
     def _upgrades(self) -> bool:
-        """Whether this header is to be read once more, by `_parse`; CONNECT has no other meaning."""
+        """Returns whether `_parse` will read this header again, without the upgrade; never for CONNECT."""
         return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
 
 
 def take_whole(cycle: RequestResponseCycle) -> bytes | None:
-    """The request's body, where all of it is there; None where it must be received message by message."""
+    """Returns the request's body, where all of it has arrived; None where it must be received message by message."""
     if cycle.more_body or cycle.disconnected or cycle.response_complete:
         return None
     body = bytes(cycle.body)
@@ -194,9 +198,9 @@ def take_whole(cycle: RequestResponseCycle) -> bytes | None:
 
 
 def answer_whole(cycle: RequestResponseCycle, status: int, headers: Headers, body: bytes) -> bool:
-    """Write an answer in one piece, headers unchecked; False where it must go the usual way, message by message.
+    """Writes an answer in one piece; returns False where it must be sent the usual way, message by message.
 
-    `headers` include the content's length, and nothing that came from outside unchecked.
+    `headers` are written unchecked: they must include the content's length, and nothing unchecked from outside.
     """
     if cycle.disconnected or cycle.flow.write_paused or not cycle.keep_alive or cycle.scope["method"] == "HEAD":
         return False
@@ -212,7 +216,7 @@ def answer_whole(cycle: RequestResponseCycle, status: int, headers: Headers, bod
 
 
 async def sweep(connections: "set[Any]") -> None:
-    """Close overdue connections, until cancelled."""
+    """Closes overdue connections every `SWEEP_SECONDS`, until it is cancelled."""
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
         now = asyncio.get_running_loop().time()

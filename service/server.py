@@ -1,4 +1,4 @@
-"""The server: an application on sockets, from the first connection to the last answer."""
+"""Serves an application on sockets, from the first connection to the last answer."""
 
 import asyncio
 import contextlib
@@ -19,11 +19,11 @@ from chainzrule.service.protocol import BoundedProtocol, sweep
 log = logging.getLogger("chainzrule")
 
 SWITCH_INTERVAL = 0.0005  # seconds
-# New objects until the garbage collector looks for cycles: some hundred requests' worth instead of a few's.
+# The number of new objects after which the garbage collector runs: that of some hundred requests, instead of a few.
 COLLECT_AFTER = 20_000
 
-# Seconds that a connection accepted just before the listener closed gets to send its first request: uvicorn closes
-# those that have not, and a client whose request is on its way would find it cut off.
+# Seconds that a connection accepted just before the listener closed has to send its first request. uvicorn closes
+# connections that have sent none, which would cut off a client whose request is on its way.
 LAST_REQUESTS = 0.25
 
 
@@ -47,7 +47,7 @@ class Server(uvicorn.Server):
                 server_header=False,
                 http=BoundedProtocol,
                 ws="none",
-                proxy_headers=False,  # nothing here depends on who asks
+                proxy_headers=False,  # nothing here depends on the client's address
                 lifespan="on",
                 timeout_graceful_shutdown=settings.shutdown_timeout,
             )
@@ -56,7 +56,7 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Owns the signals while serving."""
+        """Handles the signals while serving."""
         loop = asyncio.get_running_loop()
         tasks = {loop.create_task(sweep(self.server_state.connections))}
 
@@ -77,7 +77,7 @@ class Server(uvicorn.Server):
                 task.cancel()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Starts; the garbage collector never looks again at what is there then."""
+        """Starts, and exempts the objects that exist by then from garbage collection, because they all stay."""
         await super().startup(sockets)
         gc.collect()
         gc.freeze()
@@ -85,7 +85,7 @@ class Server(uvicorn.Server):
         give_back_freed_memory()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stops accepting, answers what the latest connections still ask, then closes the rest and finishes."""
+        """Stops accepting, answers what the latest connections still ask, then closes the others and finishes."""
         for server in self.servers:
             listeners = [socket.socket(fileno=os.dup(listener.fileno())) for listener in server.sockets]
             server.close()
@@ -118,7 +118,7 @@ class Server(uvicorn.Server):
 
 
 def _accept_waiting(listener: socket.socket) -> list[socket.socket]:
-    """Closes a listener, but for the connections that the kernel has established already: closing would reset them."""
+    """Closes a listener; returns the connections that the kernel has already established, which closing would reset."""
     waiting = []
     listener.setblocking(False)
     with listener, contextlib.suppress(OSError):
@@ -128,14 +128,14 @@ def _accept_waiting(listener: socket.socket) -> list[socket.socket]:
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
-    """Listens on every address that a host name stands for; raises `OSError` where one cannot be had."""
+    """Listens on every address that a host name stands for; raises `OSError` where one is not available."""
     listeners = []
     with contextlib.ExitStack() as opened:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, kind, protocol, _, address in dict.fromkeys(found):
             listener = opened.enter_context(socket.socket(family, kind, protocol))
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:  # IPv4 has a socket of its own
+            if family == socket.AF_INET6:  # IPv4 gets a socket of its own
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             listener.bind(address)
             listener.listen()
@@ -147,7 +147,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
 def serve(app: Application, listeners: list[socket.socket]) -> bool:
     """Serves until told to stop; returns whether the application started at all."""
     server = Server(app)
-    # A worker that is back from a run asks for the interpreter; a busy event loop would keep it for 5 ms each time.
+    # A worker thread waits for the interpreter lock after a run; a busy event loop would keep it for 5 ms each time.
     sys.setswitchinterval(SWITCH_INTERVAL)
     keep_freed_memory()
     server.run(listeners)

@@ -1,4 +1,4 @@
-"""Every setting of the service. Each is an environment variable `CHAINZRULE_<NAME>` and a flag."""
+"""Defines every setting of the service. Each is an environment variable `CHAINZRULE_<NAME>` and a flag."""
 
 from collections.abc import Iterable
 from dataclasses import fields
@@ -15,13 +15,13 @@ from chainzrule.service.serving.question import Allowance
 from chainzrule.service.stability.verdict import Thresholds
 
 PREFIX = "CHAINZRULE_"
-DAY = 86_400  # seconds; event loops set no timer for very much longer
+DAY = 86_400  # seconds; event loops cannot set timers for very much longer
 ROWS = 10_000_000
 THRESHOLDS = Thresholds()
 
 
 class Names(tuple[str, ...]):
-    """Names, given separated by commas."""
+    """Holds names, which are given separated by commas."""
 
     def __str__(self) -> str:
         return ",".join(self) or "none"
@@ -174,22 +174,22 @@ class Settings(BaseSettings):
 
     @property
     def limits(self) -> Limits:
-        """The engines' bounds."""
+        """Returns the engines' bounds."""
         return Limits(self.inline_milliseconds / 1000.0, self.max_batch_rows, self.max_queue_rows)
 
     @property
     def allowance(self) -> Allowance:
-        """What one question may take."""
+        """Returns what one question may take."""
         return Allowance(self.max_draws, self.measured_share, self.max_certificates, self.max_batch_rows)
 
     @property
     def thresholds(self) -> Thresholds:
-        """Where verdicts begin."""
+        """Returns the thresholds at which verdicts begin."""
         return Thresholds(**{field.name: getattr(self, field.name) for field in fields(Thresholds)})
 
 
 def unknown_variables(names: Iterable[str]) -> dict[str, str | None]:
-    """The names of environment variables that look like settings and are none, each with the nearest setting's."""
+    """Returns the environment variables that look like settings but are none, each with the most similar setting."""
     known = [name.upper() for name in Settings.model_fields]
     found: dict[str, str | None] = {}
     for name in names:

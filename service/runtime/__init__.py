@@ -1,1 +1,1 @@
-"""Running models: graphs in ONNX Runtime, rows into matrices, batches, and the catalog of loaded versions."""
+"""Runs models: opens graphs in ONNX Runtime, encodes rows as matrices, and checks versions before they answer."""

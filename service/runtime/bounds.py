@@ -1,4 +1,4 @@
-"""The bounds graph: what a model's scores can come to while its inputs stay in a box. Knows no HTTP and no clock."""
+"""Bounds a model's scores while its inputs stay in a box, with the version's bounds graph."""
 
 import threading
 from typing import NamedTuple
@@ -15,16 +15,16 @@ from chainzrule.service.runtime.tensors import to_array
 
 Floats = NDArray[np.float64]
 
-TOLERANCE = 1e-3  # from the golden rows' bounds, relative to the largest
+TOLERANCE = 1e-3  # the largest difference from the golden rows' bounds, relative to the largest bound
 
 
 class Boxes(NamedTuple):
-    """Boxes of inputs.
+    """Holds boxes of inputs.
 
     Attributes:
-        low: (rows, D) least values, in raw units.
-        high: (rows, D) largest values.
-        label: (rows,) the label whose margins are asked for; for a classification only.
+        low: (rows, D) minima, in raw units.
+        high: (rows, D) maxima, in raw units.
+        label: (rows,) the label whose margins are to be bounded; used for a classification only.
     """
 
     low: Floats
@@ -33,13 +33,13 @@ class Boxes(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """What is guaranteed of the scores that the model graph gives anywhere in the boxes, each (rows, S).
+    """Holds guaranteed bounds of the scores that the model graph gives anywhere in the boxes, each (rows, S).
 
     Attributes:
-        lower: the scores' least values.
-        upper: their largest.
-        margin_lower: least values of the label's score minus each score; empty unless it is a classification.
-        margin_upper: their largest.
+        lower: lower bounds of the scores.
+        upper: upper bounds of the scores.
+        margin_lower: lower bounds of the label's score minus each score; empty unless it is a classification.
+        margin_upper: upper bounds of the label's score minus each score; empty unless it is a classification.
     """
 
     lower: Floats
@@ -49,21 +49,21 @@ class Bounds(NamedTuple):
 
 
 class BoundsGraph:
-    """A model version's bounds graph, opened when it is first needed: most versions are never asked for a certificate.
+    """Runs a model version's bounds graph, opened on first use: most versions are never asked for a certificate.
 
-    It runs on the CPU, whatever the model runs on: it is in float64.
+    The graph computes in float64, so it runs on the CPU whatever device the model runs on.
     """
 
     def __init__(
         self, interface: Interface, noise: Floats, content: bytes, threads: int, golden: Golden | None = None
     ) -> None:
-        """Keeps the graph's bytes until they are needed.
+        """Keeps the graph's bytes until the graph is opened.
 
         Args:
-            interface: the model's.
+            interface: the model's inputs and outputs.
             noise: (D,) one noise sigma of every column.
             content: the graph's verified bytes.
-            threads: threads that one run may use.
+            threads: the number of threads that one run may use.
             golden: rows whose bounds the graph must reproduce when it is opened; None where there are none yet.
         """
         self._interface = interface
@@ -75,7 +75,7 @@ class BoundsGraph:
         self._opening = threading.Lock()
 
     def open(self) -> Graph:
-        """Returns the graph, opened and checked once.
+        """Returns the graph, which is opened and checked on the first call.
 
         Raises:
             ArtifactError: it cannot be loaded, has other inputs or outputs than a bounds graph, or does not reproduce
@@ -90,7 +90,7 @@ class BoundsGraph:
             return self._graph
 
     def run(self, boxes: Boxes) -> Bounds:
-        """Bounds the scores over boxes; raises `ArtifactError` as `open` does."""
+        """Returns bounds of the scores over boxes; raises `ArtifactError` as `open` does."""
         return bound(self.open(), boxes)
 
     def _check_signature(self, graph: Graph) -> None:
@@ -110,13 +110,13 @@ class BoundsGraph:
             return
         features, expected = to_array(self._golden.features), to_array(self._golden.bounds)
         gap = np.abs(golden_bounds(graph, features, self._noise) - expected)
-        # `not <=` also catches NaN.
+        # `not <=` is also true for NaN.
         if not (gap <= TOLERANCE * np.abs(expected).max() + np.finfo(np.float32).tiny).all():
             raise ArtifactError("does not reproduce the golden rows' bounds", graph.name)
 
 
 def bound(graph: Graph, boxes: Boxes) -> Bounds:
-    """Runs a bounds graph."""
+    """Returns the bounds that a bounds graph gives for boxes."""
     inputs: dict[str, NDArray[np.generic]] = {"low": boxes.low, "high": boxes.high}
     if "label" in graph.inputs:
         inputs["label"] = boxes.label
@@ -126,7 +126,7 @@ def bound(graph: Graph, boxes: Boxes) -> Bounds:
 
 
 def golden_bounds(graph: Graph, features: NDArray[np.float32], noise: Floats) -> Floats:
-    """Returns (rows, 2, S) the scores' bounds within a tenth of a noise sigma of golden rows, (rows, D)."""
+    """Returns the (rows, 2, S) bounds of the scores within a tenth of a noise sigma around golden rows, (rows, D)."""
     middle, radius = features.astype(np.float64), 0.1 * noise
     found = bound(graph, Boxes(middle - radius, middle + radius, np.zeros(len(middle), np.int64)))
     return np.stack([found.lower, found.upper], axis=1)

@@ -1,4 +1,4 @@
-"""How many processor cores this process may really use: the container's quota, not the host's count."""
+"""Finds how many processor cores this process may use, by the container's quota instead of the host's count."""
 
 import math
 import os
@@ -8,7 +8,7 @@ CGROUPS = Path("/sys/fs/cgroup")
 
 
 def available_cpus(cgroups: Path = CGROUPS) -> int:
-    """Cores by scheduler affinity and by cgroup quota (v2 or v1), rounded up; at least 1."""
+    """Returns the number of cores by scheduler affinity and cgroup quota (v2 or v1), rounded up; at least 1."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _quota(cgroups)
     return affinity if quota is None else max(1, min(affinity, math.ceil(quota)))

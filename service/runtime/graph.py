@@ -1,4 +1,4 @@
-"""ONNX graphs in ONNX Runtime. The only file that imports it."""
+"""Runs ONNX graphs in ONNX Runtime. No other file imports it."""
 
 import ctypes
 import os
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from chainzrule.service.errors import ArtifactError, DeviceError
 
-# ONNX Runtime 1.29 and later report their use to their maker unless told not to before they are imported.
+# ONNX Runtime 1.29 and later send telemetry to their vendor unless this is set before the import.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 try:
@@ -28,14 +28,14 @@ Device = Literal["cpu", "cuda", "auto"]
 Shape = tuple[int | str | None, ...]
 Floats = NDArray[np.float32]
 
-# Batch sizes that have bound buffers: a device sees few shapes, all of them while it warms up.
+# The batch sizes that have bound buffers. They are few, so that a device meets every shape while it warms up.
 BOUND_ROWS = (1, 8, 64, 256, 1024)
 _CUDA_RUNTIMES = ("libcudart.so.13", "libcudart.so.12", "libcudart.so")
 
 _CPU = "CPUExecutionProvider"
 _CUDA = "CUDAExecutionProvider"
 
-# A graph `y = Identity(x)`, to see whether CUDA really runs: ONNX Runtime falls back to the CPU without an error.
+# The graph `y = Identity(x)` shows whether CUDA really runs, because ONNX Runtime falls back to the CPU silently.
 _PROBE = bytes.fromhex(
     "08083a370a100a017812017922084964656e746974791201675a0f0a0178120a0a08080112040a020801"
     "620f0a0179120a0a08080112040a02080142040a001011"
@@ -44,12 +44,12 @@ _PROBE = bytes.fromhex(
 
 @dataclass(frozen=True)
 class Execution:
-    """Where and with how many threads graphs run.
+    """Says on which device and with how many threads graphs run.
 
     Attributes:
-        device: `cpu` or `cuda`, as really used.
-        threads: threads that one run may use on the CPU.
-        note: why the device is not the one that could be hoped for; empty otherwise.
+        device: the device that is really used, `cpu` or `cuda`.
+        threads: the number of threads that one run may use on the CPU.
+        note: why a `device` of `auto` came to be the CPU; empty otherwise.
     """
 
     device: Literal["cpu", "cuda"]
@@ -58,15 +58,15 @@ class Execution:
 
     @property
     def provider(self) -> str:
-        """ONNX Runtime's name of the device."""
+        """Returns ONNX Runtime's name of the device."""
         return _CUDA if self.device == "cuda" else _CPU
 
 
 def choose_execution(device: Device, threads: int) -> Execution:
-    """Settle where graphs run, by trying.
+    """Returns where graphs run, after trying whether CUDA works.
 
     Raises:
-        DeviceError: `cuda` was asked for and does not work here; says why.
+        DeviceError: `cuda` was asked for and does not work here; the error says why.
     """
     if device == "cpu":
         return Execution("cpu", threads)
@@ -79,18 +79,18 @@ def choose_execution(device: Device, threads: int) -> Execution:
 
 
 class Graph:
-    """One ONNX graph, loaded. Safe to run from several threads at once."""
+    """Runs one loaded ONNX graph. It is safe to use from several threads at once."""
 
     def __init__(self, content: bytes, name: str, execution: Execution, arena: bool = True) -> None:
-        """Load a graph from its bytes; without an `arena` a run's memory is given back when it is over.
+        """Loads a graph from its bytes; without an `arena`, a run's memory is freed at the end of the run.
 
         Raises:
-            ArtifactError: not a graph ONNX Runtime can load, or one that refers to data outside its own file.
-            DeviceError: the execution's device turned out not to be used.
+            ArtifactError: ONNX Runtime cannot load the graph, or the graph refers to data outside its own file.
+            DeviceError: ONNX Runtime did not load the graph on the execution's device.
         """
         try:
             self._session = _session(content, execution, arena)
-        except Exception as error:  # ONNX Runtime's errors share no other base
+        except Exception as error:  # ONNX Runtime's errors have no other common base class
             raise ArtifactError(f"ONNX Runtime cannot load it ({type(error).__name__})", name) from error
         if self._session.get_providers()[0] != execution.provider:
             raise DeviceError(f"{name} was to run on {execution.device}, but ONNX Runtime loaded it elsewhere")
@@ -102,26 +102,26 @@ class Graph:
             self.bind("cuda")
 
     def bind(self, device: str) -> None:
-        """Run from now on with buffers bound on a device, `cuda` or `cpu`; see `BoundRuns`."""
+        """Makes later runs use buffers bound on a device, `cuda` or `cpu`; see `BoundRuns`."""
         self._bound = BoundRuns(self._session, self.outputs, device)
 
     def run(self, features: Floats) -> dict[str, Floats]:
-        """All outputs by name, for `features` (rows, D)."""
+        """Returns all outputs by name, for `features`, (rows, D)."""
         if self._bound is not None and len(features) <= BOUND_ROWS[-1]:
             return self._bound.run(features)
         return dict(zip(self.outputs, self._session.run(None, {"features": features}), strict=True))
 
     def compute(self, **inputs: NDArray[np.generic]) -> dict[str, NDArray[np.float64]]:
-        """All outputs by name, of a graph that computes in float64."""
+        """Returns all outputs by name, of a graph that computes in float64."""
         return dict(zip(self.outputs, self._session.run(None, inputs), strict=True))
 
 
 class BoundRuns:
-    """Runs of one session with its input bound on the device and its outputs bound to page-locked memory of the host.
+    """Runs one session with its input bound on the device and its outputs bound to page-locked memory of the host.
 
-    Without it every run on a GPU allocates there, and copies from and to memory that must be locked first. The buffers
-    of a batch size are made when it first comes up, and used again. Safe to use from several threads: one runs at a
-    time.
+    Without it, every run on a GPU allocates device memory, and its copies go through memory that must be locked first.
+    The buffers of a batch size are allocated when it first occurs, and reused. It is safe to use from several threads,
+    which run one after the other.
     """
 
     def __init__(self, session: Any, outputs: Mapping[str, tuple[str, Shape]], device: str) -> None:
@@ -132,7 +132,7 @@ class BoundRuns:
         self._lock = threading.Lock()
 
     def run(self, features: Floats) -> dict[str, Floats]:
-        """All outputs by name, for at most `BOUND_ROWS[-1]` rows; they are filled up with zeros to a size of its."""
+        """Returns all outputs by name for at most `BOUND_ROWS[-1]` rows, padded with zeros to the next batch size."""
         rows, width = features.shape
         size = BOUND_ROWS[bisect_left(BOUND_ROWS, rows)]
         with self._lock:
@@ -144,12 +144,12 @@ class BoundRuns:
             buffers.input.update_inplace(buffers.host)
             self._session.run_with_iobinding(buffers.binding)
             buffers.binding.synchronize_outputs()
-            # Copied out: the next run writes where this one did.
+            # The outputs are copied, because the next run overwrites the buffers.
             return {name: found[:rows].copy() for name, found in buffers.outputs.items()}
 
 
 class _Buffers:
-    """What one batch size is bound to."""
+    """Holds the buffers that one batch size is bound to."""
 
     def __init__(
         self, session: Any, outputs: Mapping[str, tuple[str, Shape]], device: str, shape: tuple[int, int]
@@ -166,7 +166,7 @@ class _Buffers:
 
 
 def _page_locked(array: Floats, device: str) -> Floats:
-    """The array, its memory locked for direct transfer where CUDA's runtime is there to do it; slower otherwise."""
+    """Returns the array, with its memory page-locked for direct transfer where CUDA's runtime is available to do it."""
     for name in _CUDA_RUNTIMES if device == "cuda" else ():
         try:
             runtime = ctypes.CDLL(name)
@@ -180,7 +180,7 @@ def _page_locked(array: Floats, device: str) -> Floats:
 
 
 def runtime_version() -> str:
-    """ONNX Runtime's version."""
+    """Returns ONNX Runtime's version."""
     return str(ort.__version__)
 
 
@@ -189,9 +189,9 @@ def _session(content: bytes, execution: Execution, arena: bool = True) -> Any:
     options.enable_cpu_mem_arena = arena
     options.intra_op_num_threads = execution.threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # failures come as exceptions
+    options.log_severity_level = 4  # failures are raised as exceptions, so they need no log
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # An artifact is its own files: weights kept elsewhere are refused, because no such directory exists.
+    # Weights outside the graph's file are refused, because this directory does not exist.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", "/nonexistent/refused")
     return ort.InferenceSession(content, options, providers=_providers(execution))
 
@@ -199,7 +199,7 @@ def _session(content: bytes, execution: Execution, arena: bool = True) -> Any:
 def _providers(execution: Execution) -> list[Any]:
     if execution.device == "cpu":
         return [_CPU]
-    # TensorFloat-32 keeps 10 bits of the mantissa: too few for a covariance.
+    # TensorFloat-32 keeps only 10 bits of the mantissa, which are too few for a covariance.
     return [(_CUDA, {"use_tf32": "0"}), _CPU]
 
 
@@ -212,7 +212,7 @@ def _cuda_fault(threads: int) -> str | None:
         return "this ONNX Runtime has no CUDA; install chainzrule[gpu] instead of chainzrule[cpu]"
     try:
         session = _session(_PROBE, Execution("cuda", threads))
-    except Exception as error:  # ONNX Runtime's errors share no other base
+    except Exception as error:  # ONNX Runtime's errors have no other common base class
         return f"ONNX Runtime failed to start CUDA ({type(error).__name__}); check the NVIDIA driver and CUDA libraries"
     if session.get_providers()[0] != _CUDA:
         return (

@@ -1,4 +1,4 @@
-"""A loaded model version: rows in, scores with their covariance and derivatives out. It makes no answers."""
+"""Holds a loaded model version, which computes scores with their covariance and derivatives for rows."""
 
 from collections.abc import Mapping
 
@@ -19,23 +19,23 @@ Matrix = NDArray[np.float32]
 
 
 class Model:
-    """A model version's graphs, opened. Safe to use from several threads.
+    """Runs the open graphs of a model version. It is safe to use from several threads.
 
     Attributes:
-        interface: what goes in and comes out.
+        interface: the model's inputs and outputs.
         link: what its scores mean.
         rows: encodes rows as the graphs take them.
-        graphs: the graphs by role, but for the one that certifies.
-        execution: where they run.
-        probe: measures by further rows, where the graphs have no derivatives; else None.
+        graphs: the graphs by role, except the bounds graph.
+        execution: where the graphs run.
+        probe: measures by running further rows, where the graphs have no derivatives; else None.
     """
 
     def __init__(self, interface: Interface, graphs: Mapping[Role, bytes], execution: Execution) -> None:
-        """Opens the graphs; `selfcheck.load` also makes sure that they are what a card says.
+        """Opens the graphs; `selfcheck.load` also checks them against a card.
 
         Raises:
             ArtifactError: a graph cannot be loaded.
-            DeviceError: the execution's device turned out not to be used.
+            DeviceError: ONNX Runtime did not load a graph on the execution's device.
         """
         self.interface = interface
         self.link = link_of(interface.task, interface.scores)
@@ -49,7 +49,7 @@ class Model:
             self.probe = Probe(interface, self.rows, self.graphs["model"])
 
     def predict(self, features: Matrix, noise_scale: NDArray[np.float64]) -> Outputs:
-        """Returns the outputs for rows, (rows, D), with all that measuring them at `noise_scale`, (rows,), needs."""
+        """Returns the outputs for rows, (rows, D), with what is needed to measure them at `noise_scale`, (rows,)."""
         outputs = self.graphs["model"].run(features)
         if self.probe is None:
             return Outputs(
@@ -65,7 +65,7 @@ class Model:
         )
 
     def answer(self, features: Matrix) -> Outputs:
-        """Returns scores and probabilities alone; for models that would have to be probed for the rest."""
+        """Returns only scores and probabilities, which needs no further rows where the model has to be probed."""
         outputs = self.graphs["model"].run(features)
         return Outputs(outputs["scores"], outputs.get("probabilities"))
 
@@ -78,7 +78,7 @@ class Model:
         return outputs, diagnose(self.link, outputs.scores, outputs.covariance, noise_scale, outputs.mean_shift)
 
     def score(self, features: Matrix) -> Matrix:
-        """Returns the (rows, S) scores alone."""
+        """Returns only the (rows, S) scores."""
         return self.graphs["model"].run(features)["scores"]
 
     def differentiate(self, features: Matrix) -> Matrix:

@@ -1,4 +1,4 @@
-"""Whether a device computes what the CPU does: at every batch size that has bound buffers, which also warms them up."""
+"""Checks that a device computes what the CPU does, at every batch size with bound buffers, which also warms it up."""
 
 import logging
 
@@ -10,15 +10,15 @@ from chainzrule.service.runtime.graph import BOUND_ROWS, Graph
 
 log = logging.getLogger(__name__)
 
-# Largest difference from the CPU, relative to the largest magnitude. Orders of float32 sums differ by about 1e-6;
-# kernels with less than float32's precision by 1e-3 and more.
+# The largest difference from the CPU, relative to the largest magnitude. Another order of float32 sums makes a
+# difference of about 1e-6, kernels with less than float32's precision one of 1e-3 or more.
 PARITY_TOLERANCE = 2e-4
 
 
 def differences(graph: Graph, reference: Graph, rows: NDArray[np.float32]) -> dict[str, float]:
-    """Each output's largest difference from the reference's, relative to the reference's largest magnitude.
+    """Returns each output's largest difference from the reference's, relative to the reference's largest magnitude.
 
-    `rows` are (any number, D), and repeated to fill a batch of every size. NaN counts as infinitely far.
+    `rows`, (any number, D), are repeated to fill a batch of every size. NaN counts as an infinite difference.
     """
     found = dict.fromkeys(graph.outputs, 0.0)
     for size in BOUND_ROWS:
@@ -32,7 +32,7 @@ def differences(graph: Graph, reference: Graph, rows: NDArray[np.float32]) -> di
 
 
 def require_parity(graph: Graph, reference: Graph, rows: NDArray[np.float32]) -> None:
-    """Report how far a graph's outputs are from the reference's; raises `ArtifactError` where that is too far."""
+    """Logs how far a graph's outputs are from the reference's; raises `ArtifactError` where that is too far."""
     found = differences(graph, reference, rows)
     log.info("parity with the CPU", extra={"graph": graph.name, "largest_relative_difference": found})
     name, most = max(found.items(), key=lambda item: item[1])

@@ -1,4 +1,4 @@
-"""Finds the stability of models whose graph has no derivatives, by running further rows."""
+"""Measures the stability of models whose graph has no derivatives, by running further rows."""
 
 from typing import NamedTuple
 
@@ -19,12 +19,12 @@ Matrix = NDArray[np.float32]
 
 
 class Probed(NamedTuple):
-    """What further rows say of a batch.
+    """Holds what the further rows gave for a batch.
 
     Attributes:
-        covariance: (rows, S, S) of the scores at one noise sigma.
-        diagnosis: the measures, where they were counted; None where they follow from the covariance.
-        slope: (rows, D) of the reported output per raw unit, where draws gave it.
+        covariance: (rows, S, S) covariance of the scores at one noise sigma.
+        diagnosis: the measures, where draws gave them; None where they follow from the covariance.
+        slope: (rows, D) slope of the reported output per raw unit, where draws gave it; else None.
     """
 
     covariance: Matrix
@@ -33,10 +33,10 @@ class Probed(NamedTuple):
 
 
 class Probe:
-    """Measures by the interface's method: differences or draws.
+    """Measures by the interface's method, central differences or noise draws.
 
     Attributes:
-        rows: further rows that one row takes.
+        rows: the number of further rows that one row takes.
     """
 
     def __init__(self, interface: Interface, encoder: RowEncoder, graph: Graph) -> None:
@@ -56,7 +56,7 @@ class Probe:
             raise ValueError(f"an interface of method {interface.method} has nothing to probe with")
 
     def measure(self, features: Matrix, noise_scale: Floats) -> Probed:
-        """Measure rows, (rows, D), at multiples of the noise, (rows,)."""
+        """Measures rows, (rows, D), at multiples of the noise, (rows,)."""
         if self._draws is not None:
             drawn = self._drawn(self._draws, features, noise_scale)
             return Probed(drawn.covariance, drawn.diagnosis, drawn.slope)
@@ -65,7 +65,7 @@ class Probe:
             return Probed(noisy @ noisy.transpose(0, 2, 1))
 
     def differentiate(self, features: Matrix) -> Matrix:
-        """(rows, S, D) slopes of the scores per raw unit; by draws, those of the scores smoothed by the noise."""
+        """Returns the (rows, S, D) slopes of the scores per raw unit; draws give those smoothed by the noise."""
         if self._draws is not None:
             return self._drawn(self._draws, features, np.ones(len(features))).jacobian
         return central_differences(self._scores, features, self._columns, self._steps)

@@ -1,4 +1,4 @@
-"""Turns rows as callers send them into one float32 matrix as the graph takes it; every refusal names its place."""
+"""Encodes rows as callers send them into the float32 matrix that the graph takes; every error names its place."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,11 +20,11 @@ class RowEncoder:
     """Encodes rows for one model.
 
     Attributes:
-        names: the features in the order in which list rows give them.
-        width: columns of the encoded matrix, D.
-        start: each feature's first column.
-        column_names: (D,) name of each column; for a categorical feature, `feature=level`.
-        ranges: what training saw of the numeric features.
+        names: the features' names, in the order in which a row that is a list gives their values.
+        width: the number of columns of the encoded matrix, D.
+        start: the first column of each feature, by name.
+        column_names: (D,) the name of each column; for a categorical feature, `feature=level`.
+        ranges: the ranges that training saw of the numeric features.
         noise: (D,) one noise sigma of each column; 0 in one-hot blocks.
     """
 
@@ -61,13 +61,13 @@ class RowEncoder:
         self.noise[self.ranges.columns] = [feature.noise for feature in numeric]
 
     def encode(self, instances: Sequence[Any] | NDArray[np.float64]) -> Matrix:
-        """Encode rows, each a list in the order of `names` or an object by feature name, or all of them as a matrix.
+        """Encodes rows, each a list in the order of `names` or an object by feature name, or all of them as a matrix.
 
         Returns:
-            (rows, D) float32, finite.
+            The (rows, D) float32 matrix, which is finite.
 
         Raises:
-            InvalidInput: anything that is not exactly a row of this model.
+            InvalidInput: a row is not a valid input of this model.
         """
         if isinstance(instances, np.ndarray):
             if self._numeric and instances.shape[1] == self.width and _fits_float32(instances):
@@ -86,20 +86,24 @@ class RowEncoder:
         return matrix
 
     def require_finite(self, matrix: Matrix, place: str = "instances") -> None:
-        """Refuse a matrix, (rows, D), with NaN or infinity in it; `place` is what the request calls its rows."""
+        """Refuses a matrix, (rows, D), that holds NaN or infinity; `place` is what the request calls its rows.
+
+        Raises:
+            InvalidInput: a value is not finite; the error names the row and the feature.
+        """
         if not np.isfinite(matrix).all():
             row, column = np.argwhere(~np.isfinite(matrix))[0].tolist()
             raise InvalidInput("is not finite as a 32-bit float", f"{place}[{row}].{self._feature_at(column)}")
 
     def levels(self, name: str) -> tuple[str, ...]:
-        """The levels of a categorical feature."""
+        """Returns the levels of a categorical feature; raises `TypeError` for a numeric one."""
         feature = self._by_name[name]
         if not isinstance(feature, CategoricalFeature):
             raise TypeError(f"{name} is not categorical")
         return feature.levels
 
     def level(self, name: str, row: Matrix) -> str:
-        """The level of a categorical feature in an encoded row, (D,)."""
+        """Returns the level of a categorical feature in an encoded row, (D,)."""
         levels, start = self.levels(name), self.start[name]
         return levels[int(row[start : start + len(levels)].argmax())]
 
@@ -158,7 +162,7 @@ class RowEncoder:
 
 
 def _fits_float32(matrix: NDArray[np.float64]) -> bool:
-    # One call where the sum of squares tells already; numpy's reductions cost a lone row several microseconds.
+    # The sum of squares nearly always decides, in one cheap call; numpy's reductions take microseconds for one row.
     return bool(np.vdot(matrix, matrix) <= _FLOAT32_MAX**2 or np.abs(matrix).max() <= _FLOAT32_MAX)
 
 

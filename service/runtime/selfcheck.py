@@ -1,4 +1,4 @@
-"""What a model version must pass before it may answer: its graphs' signature, and its golden rows reproduced."""
+"""Checks a model version before it may answer: its graphs' signatures, and that it reproduces its golden rows."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +12,11 @@ from chainzrule.service.runtime.model import Model
 from chainzrule.service.runtime.parity import require_parity
 from chainzrule.service.runtime.tensors import to_array
 
-# Largest difference from the golden rows, relative to the largest magnitude among all rows. Processors and
-# ONNX Runtime versions differ in the order of float32 sums, by about 1e-6; a wrong weight by far more.
+# The largest difference from the golden rows, relative to the largest magnitude among all rows. Processors and
+# ONNX Runtime versions differ in the order of float32 sums, by about 1e-6; a wrong weight makes far more.
 GOLDEN_TOLERANCE = 1e-3
 
-# Differences of float32 scores over a small step are rounded by more.
+# Differences of float32 scores, divided by a small step, have a larger rounding error.
 DIFFERENCES_TOLERANCE = 2e-2
 
 _FLOAT = "tensor(float)"
@@ -27,8 +27,8 @@ def load(artifact: Artifact, execution: Execution) -> Model:
 
     Raises:
         ArtifactError: a graph cannot be loaded, has other inputs, outputs or shapes than the card says, or does not
-            reproduce the golden rows; or on another device than the CPU differs from it.
-        DeviceError: the execution's device turned out not to be used.
+            reproduce the golden rows; or another device does not compute what the CPU does.
+        DeviceError: ONNX Runtime did not load a graph on the execution's device.
     """
     card = artifact.card
     model = Model(card, artifact.graphs, execution)
@@ -44,7 +44,7 @@ def load(artifact: Artifact, execution: Execution) -> Model:
 
 
 def open_bounds(artifact: Artifact, model: Model) -> BoundsGraph | None:
-    """Returns what certifies a model version, still unopened; None where it has no bounds graph."""
+    """Returns a version's bounds graph, which is not opened yet; None where the version has none."""
     if "bounds" not in artifact.graphs:
         return None
     card, content = artifact.card, artifact.graphs["bounds"]
@@ -52,20 +52,24 @@ def open_bounds(artifact: Artifact, model: Model) -> BoundsGraph | None:
 
 
 def accept(artifact: Artifact) -> None:
-    """Checks an artifact as the service would, on the CPU with one thread, and its bounds graph; for publishers."""
+    """Checks an artifact and its bounds graph as the service would, on the CPU with one thread; for publishers.
+
+    Raises:
+        ArtifactError: the service would not serve the artifact.
+    """
     model = load(artifact, Execution("cpu", threads=1))
     bounds = open_bounds(artifact, model)
-    if bounds is not None:  # which the service opens when it is first needed
+    if bounds is not None:  # the service itself opens it on first use
         bounds.open()
 
 
 def golden_features(card: ModelCard) -> NDArray[np.float32]:
-    """(rows, D) the card's synthetic rows; also what a model is warmed up with."""
+    """Returns the (rows, D) synthetic rows of the card, which also serve to warm a model up."""
     return to_array(card.golden.features)
 
 
 def parity_rows(model: Model, card: ModelCard) -> NDArray[np.float32]:
-    """Returns the golden rows again and again, (64, D), with the card's noise on them."""
+    """Returns the golden rows, repeated to (64, D), with the card's noise added to them."""
     golden = golden_features(card)
     rows = np.resize(golden, (64, golden.shape[1]))
     noise = np.random.default_rng(0).normal(size=rows.shape) * model.rows.noise
@@ -73,7 +77,7 @@ def parity_rows(model: Model, card: ModelCard) -> NDArray[np.float32]:
 
 
 def _expected_outputs(card: ModelCard) -> dict[Role, dict[str, tuple[int, ...]]]:
-    """Outputs by graph, with their shapes behind the batch dimension; layer_norms any where the card has none."""
+    """Returns each graph's outputs with their shapes after the batch dimension; -1 stands for any size."""
     S, D = card.scores, card.width
     outputs: dict[str, tuple[int, ...]] = {"scores": (S,)}
     if card.labels:
@@ -127,7 +131,7 @@ def _check_golden(model: Model, card: ModelCard) -> None:
         tolerance = DIFFERENCES_TOLERANCE if rounded else GOLDEN_TOLERANCE
         expected = to_array(getattr(golden, name))
         scale = np.abs(expected).max()
-        # `not <=` also catches NaN.
+        # `not <=` is also true for NaN.
         if not (np.abs(values - expected) <= tolerance * scale + np.finfo(np.float32).tiny).all():
             raise ArtifactError(f"does not reproduce the golden rows' {name}", graph.name)
     shares = model.link.probabilities(outputs.scores.astype(np.float64))

@@ -1,1 +1,1 @@
-"""What answers a question without knowing HTTP: versions, engines, loading, predictions, explanations, certificates."""
+"""Answers questions without knowing HTTP: versions, engines, loading, predictions, explanations, certificates."""

@@ -1,4 +1,4 @@
-"""Which model versions there are and in which state; follows the repository on disk while requests go on."""
+"""Keeps the model versions and their states up to date with the repository on disk, while requests are served."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ Served = TypeVar("Served")
 
 
 class State(StrEnum):
-    """Where a model version stands. Only READY versions answer."""
+    """Names the state of a model version. Only READY versions answer."""
 
     LOADING = "LOADING"
     READY = "READY"
@@ -27,14 +27,14 @@ class State(StrEnum):
 
 @dataclass
 class Entry(Generic[Served]):
-    """A model version that was looked at.
+    """Holds a model version that was found in the repository.
 
     Attributes:
-        stored: where it lies.
-        signature: its files as they were when they were last looked at.
-        state: where it stands.
-        reason: why it failed or, once READY, why its changed files are not what is served; empty otherwise.
-        served: what answers for it once READY.
+        stored: its directory.
+        signature: the signature of its files when they were last examined.
+        state: its state.
+        reason: why it failed or, once READY, why its changed files are not served; empty otherwise.
+        served: the object that answers for it once it is READY; else None.
     """
 
     stored: StoredVersion
@@ -45,7 +45,7 @@ class Entry(Generic[Served]):
 
 
 class Catalog(Generic[Served]):
-    """The model versions in service. Read and changed on the event loop alone."""
+    """Holds the model versions in service. It is read and changed on the event loop alone."""
 
     def __init__(
         self,
@@ -56,15 +56,15 @@ class Catalog(Generic[Served]):
         required_models: Sequence[str] = (),
         retire: Callable[[Served], None] = lambda served: None,
     ) -> None:
-        """An empty catalog; `refresh` fills it.
+        """Makes an empty catalog, which `refresh` fills.
 
         Args:
             root: the model repository.
-            load: brings one version to readiness, or raises `ArtifactError`.
-            keep_versions: newest READY versions of a model that stay.
-            default_model: answers requests that name no model.
-            required_models: the models that `ready` asks for; empty means all.
-            retire: told of what answered for a version that is no longer served.
+            load: loads one version until it is ready, or raises `ArtifactError`.
+            keep_versions: the number of newest READY versions of a model that stay in service.
+            default_model: the model that answers requests which name none.
+            required_models: the models that `ready` depends on; empty means all.
+            retire: called with the object that answered for a version which is no longer served.
         """
         self._root = root
         self._load = load
@@ -77,10 +77,10 @@ class Catalog(Generic[Served]):
         self._refreshing = asyncio.Lock()
 
     async def refresh(self) -> None:
-        """Look at the repository: load what is new, forget what is gone or superseded.
+        """Reads the repository again: loads new versions and forgets those that are gone or superseded.
 
-        A version is loaded again when its files have changed. New versions and new files replace what serves only once
-        they are READY.
+        A version is loaded again when its files have changed. New versions and new files replace what is served only
+        when they are READY.
 
         Raises:
             OSError: the repository itself cannot be listed; the catalog stays as it was.
@@ -96,9 +96,9 @@ class Catalog(Generic[Served]):
                 await self._follow(name, versions)
 
     async def unload(self, name: str) -> None:
-        """Take a model out of service until `load` is called for it; raises `UnknownModel`.
+        """Takes a model out of service until `load` is called for it; raises `UnknownModel`.
 
-        Requests under way are answered.
+        Requests that have begun are still answered.
         """
         async with self._refreshing:
             if name not in self._unloaded:
@@ -108,11 +108,11 @@ class Catalog(Generic[Served]):
                 self._drop(name, self._models.pop(name))
 
     async def load(self, name: str) -> None:
-        """Bring a model into service, its failed versions once more.
+        """Brings a model into service, and tries its failed versions again.
 
         Raises:
-            UnknownModel: the repository has none of that name.
-            InvalidInput: none of its versions could be loaded; says why.
+            UnknownModel: the repository has no model of that name.
+            InvalidInput: none of its versions could be loaded; the error says why.
             OSError: the repository itself cannot be listed.
         """
         async with self._refreshing:
@@ -127,12 +127,12 @@ class Catalog(Generic[Served]):
             raise InvalidInput(f"could not be loaded: {reason}", "model")
 
     def resolve(self, name: str | None, version: str | None) -> Served:
-        """What answers for a model; the default model and its newest READY version unless named.
+        """Returns what answers for a model: the default model and its newest READY version unless others are named.
 
         Raises:
-            InvalidInput: no model is named and none is the default.
-            UnknownModel, UnknownVersion: there is none of that name.
-            NotReady: it is there, but cannot answer.
+            InvalidInput: no model is named and there is no default model.
+            UnknownModel, UnknownVersion: there is no model or version of that name.
+            NotReady: the model or version exists, but cannot answer.
         """
         entries = self.entries(self._default_name() if name is None else name)
         if version is not None:
@@ -148,7 +148,7 @@ class Catalog(Generic[Served]):
         raise NotReady("no version of this model is ready; see /readyz", "model")
 
     def entries(self, name: str) -> dict[str, Entry[Served]]:
-        """A model's versions, newest first; raises `UnknownModel`, or `NotReady` for one that was unloaded."""
+        """Returns a model's versions, newest first; raises `UnknownModel`, or `NotReady` for one that was unloaded."""
         try:
             return self._models[name]
         except KeyError:
@@ -157,23 +157,23 @@ class Catalog(Generic[Served]):
             raise UnknownModel("there is no such model; GET /models lists them", "model") from None
 
     def models(self) -> Iterator[tuple[str, dict[str, Entry[Served]]]]:
-        """All models with their versions, newest first."""
+        """Yields all models with their versions, newest first."""
         return iter(self._models.items())
 
     def unloaded(self) -> list[str]:
-        """The models that were taken out of service."""
+        """Returns the models that were taken out of service."""
         return sorted(self._unloaded)
 
     def default(self) -> str | None:
-        """The model that answers requests that name none; None where there is no such model."""
+        """Returns the model that answers requests which name none; None where there is no such model."""
         if self._default is not None:
             return self._default
-        # One that was unloaded still counts: another must not answer in its place.
+        # Unloaded models count too, so that no other model answers in place of one.
         names = self._models.keys() | self._unloaded
         return next(iter(names)) if len(names) == 1 else None
 
     def unready(self) -> list[str]:
-        """The models that should be ready and are not."""
+        """Returns the models that should be ready and are not."""
         wanted = self._required or list(self._models)
         return [
             name
@@ -182,7 +182,7 @@ class Catalog(Generic[Served]):
         ]
 
     def ready(self) -> bool:
-        """Whether there is a model to serve, and all that should be ready are."""
+        """Returns whether there is a model to serve, and all models that should be ready are."""
         return bool(self._models) and not self.unready()
 
     def _default_name(self) -> str:
@@ -221,7 +221,7 @@ class Catalog(Generic[Served]):
                 self._retire(entry.served)
 
     async def _renew(self, entry: Entry[Served], signature: Signature) -> None:
-        """Load a READY version's changed files; what was loaded serves on until they are READY, if ever."""
+        """Loads a READY version's changed files; the version loaded before stays in service until they are READY."""
         about = {"model": entry.stored.name, "version": entry.stored.version}
         log.warning("model version changed on disk, as none should; loading what is there now", extra=about)
         changed = Entry[Served](entry.stored, signature)
@@ -239,7 +239,7 @@ class Catalog(Generic[Served]):
         except ArtifactError as error:
             entry.state, entry.reason = State.FAILED, str(error)
             log.error("model version refused: %s", error, extra=about)
-        except Exception as error:  # one version's trouble must not end the others' service
+        except Exception as error:  # a failing version must not affect the others
             entry.state, entry.reason = State.FAILED, f"unexpected {type(error).__name__}; see the log"
             log.exception("model version failed to load", extra=about)
         else:

@@ -1,4 +1,4 @@
-"""Certificates: what is guaranteed of rows while their inputs stay near, and how far near may go."""
+"""Certifies rows: what is guaranteed while the inputs stay in a box, and how large the box may be."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -20,13 +20,13 @@ BISECTIONS = 12
 
 
 class Certificates(NamedTuple):
-    """What is guaranteed of rows, with the rows first.
+    """Holds what is guaranteed of rows, with the rows first.
 
     Attributes:
-        bounds: of the scores.
-        conclusions: what follows from them.
-        largest: how large a box may be until the label may change, in the question's unit; None for a row whose box
-            is the row alone, and for all of a model without labels.
+        bounds: the bounds of the scores.
+        conclusions: what follows from the bounds.
+        largest: the largest proved size of each box in which the label cannot change, in the question's unit; None for
+            a row whose box is a single point. The whole list is None for a model without labels.
     """
 
     bounds: Bounds
@@ -35,17 +35,17 @@ class Certificates(NamedTuple):
 
 
 def check_certificates(served: ServedModel, wanted: Question, most: int) -> None:
-    """Refuses more rows than `most`, and versions that have no bounds graph."""
+    """Raises `TooLarge` for more rows than `most`, and `NoBounds` for versions that have no bounds graph."""
     if len(wanted.instances) > most:
         raise TooLarge(f"must be at most {most} rows where radius or box is given; send several requests", "instances")
     served.require_bounds()
 
 
 def reach(wanted: Question, rows: RowEncoder, features: NDArray[np.float32]) -> tuple[Floats, Floats]:
-    """(rows, D) how far the box reaches below and above every row, in raw units; both at least 0.
+    """Returns how far the box reaches below and above every row, each (rows, D), in raw units and at least 0.
 
     Raises:
-        InvalidInput: the box names a feature that the model has not, or one of levels; or a row lies outside of it.
+        InvalidInput: the box names a feature that is unknown or categorical, or a row lies outside the box.
     """
     if wanted.radius is not None:
         distance = np.broadcast_to(wanted.radius * wanted.noise_scale * rows.noise, features.shape)
@@ -65,7 +65,7 @@ def _box_reach(box: Mapping[str, float | list[float]], rows: RowEncoder, feature
         if not isinstance(ends, list):
             below[:, column] = above[:, column] = ends
             continue
-        # As rows are cast, so are the ends: a row at an end is not outside for its rounding.
+        # The ends are cast to float32 as the rows are, so that rounding puts no row at an end outside.
         least, largest = np.array(ends, dtype=np.float32).astype(np.float64)
         outside = (features[:, column] < least) | (features[:, column] > largest)
         if outside.any():
@@ -89,14 +89,14 @@ async def certify(
     """Returns what is guaranteed of each row.
 
     Args:
-        served: the model.
-        features: (rows, D) encoded.
+        served: the model version.
+        features: (rows, D) the encoded rows.
         label: (rows,) the labels as answered.
-        below: (rows, D) how far the box reaches below the row; in raw units.
-        above: (rows, D) the same above it.
-        first_order: (rows,) the factor by which the box may be stretched until the label changes, to first order.
-        unit: what the factor 1 is called in the answer.
-        deadline: by the event loop's clock.
+        below: (rows, D) how far the box reaches below the row, in raw units.
+        above: (rows, D) how far the box reaches above the row, in raw units.
+        first_order: (rows,) the factor by which the box can be scaled until the label changes, to first order.
+        unit: the size in the answer that stands for the factor 1.
+        deadline: when the request's time runs out, by the event loop's clock.
     """
     link = served.model.link
     bounds: list[Bounds] = []
@@ -114,7 +114,7 @@ async def certify(
 
 
 class _Chunk:
-    """Rows whose boxes are bounded together."""
+    """Bounds the boxes of some rows together."""
 
     def __init__(
         self, served: ServedModel, middle: Floats, label: Labels, below: Floats, above: Floats, deadline: float
@@ -127,14 +127,15 @@ class _Chunk:
         self._deadline = deadline
 
     async def bounds(self, factor: Floats) -> Bounds:
-        """Bounds over the boxes, stretched about their rows by (rows,) factors."""
+        """Returns the bounds over the boxes, scaled around their rows by (rows,) factors."""
         low, high = self.middle - factor[:, None] * self._below, self.middle + factor[:, None] * self._above
         return await self._served.bound(Boxes(low, high, self._label), self._deadline)
 
     async def largest(self, most: Floats) -> list[float | None]:
-        """The largest factor, up to `most`, by which each box may be stretched and the label provably stays.
+        """Returns the largest factor, up to `most`, by which each box can be scaled such that the label provably stays.
 
-        Bisected: what is returned has itself been proved. None where a box is its row alone.
+        The factor is found by bisection, and the one returned has itself been proved. It is None where the box is a
+        single point.
         """
         least, open_ = np.zeros(len(most)), most
         for _ in range(BISECTIONS):

@@ -1,4 +1,4 @@
-"""What a model's runs take on this machine, measured while it warms up."""
+"""Measures how long a model's runs take on this machine, while the model warms up."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,18 +9,18 @@ from chainzrule.service.serving.runs import Runs, inputs_of
 
 
 class Costs:
-    """The costs of each kind of run.
+    """Holds the cost of each kind of run.
 
     Attributes:
-        score: of scores alone.
-        answer: of predictions that are not measured where measuring takes further runs.
-        predict: of predictions with their stability.
-        differentiate: of derivatives.
-        layer_norms: of the derivatives' norms after each layer; None where they are not known.
+        score: the cost of scores alone.
+        answer: the cost of predictions, measured only where that takes no further runs.
+        predict: the cost of predictions with their stability.
+        differentiate: the cost of derivatives.
+        layer_norms: the cost of the derivatives' norms after each layer; None where the model has none.
     """
 
     def __init__(self, model: Model, runs: Runs, golden: NDArray[np.float32]) -> None:
-        """Measures them on the card's golden rows, (rows, D)."""
+        """Measures the costs on the card's golden rows, (rows, D)."""
 
         def rows(count: int) -> NDArray[np.float32]:
             return np.resize(golden, (count, golden.shape[1]))
@@ -33,7 +33,7 @@ class Costs:
 
         self.score: Cost = measure_cost(lambda count: model.score(rows(count)))
         self.layer_norms: Cost | None = None
-        if model.probe is not None:  # some runs of one row and of two tell enough, where each is many
+        if model.probe is not None:  # every run is many rows here, so a few runs of one row and of two are enough
             self.answer: Cost = measure_cost(answer)
             self.predict: Cost = measure_cost(predict, rows=2, repeats=2)
             self.differentiate: Cost = self.predict

@@ -10,19 +10,19 @@ from chainzrule.service.errors import NonFiniteOutput, TooLarge
 from chainzrule.service.serving.version import ServedModel
 from chainzrule.service.stability.montecarlo import Estimate, Tally
 
-BATCH_VALUES = 2**18  # noisy values drawn at a time: some milliseconds, after which others have their turn
+BATCH_VALUES = 2**18  # the number of values drawn at a time: it takes milliseconds, after which other requests may run
 BATCH_ROWS = 256
 
 
 class Counted(NamedTuple):
-    """The measures of one row, counted; `flip_probability` is None where there are no labels."""
+    """Holds the Monte-Carlo estimates for one row; `flip_probability` is None where there are no labels."""
 
     volatility: Estimate
     flip_probability: Estimate | None
 
 
 def check_draws(served: ServedModel, rows: int, draws: int, most: int, seconds: float) -> None:
-    """Refuses more than `most` draws in all, or more than can be run in the seconds that are left."""
+    """Raises `TooLarge` for more than `most` draws in all, or more than can be run in the seconds that are left."""
     if rows * draws > most:
         raise TooLarge(f"would be over {most} draws in all; ask for fewer draws or rows", "draws")
     if served.costs.score(rows * draws) > seconds:
@@ -38,18 +38,18 @@ async def sample(
     seed: int,
     deadline: float,
 ) -> list[Counted]:
-    """Returns what the draws say of each row.
+    """Returns the Monte-Carlo estimates for each row.
 
-    Every row meets the same draws, whichever rows it comes with: the same request has the same answer.
+    Every row gets the same draws, whichever rows it comes with, so that the same request has the same answer.
 
     Args:
-        served: the model.
-        features: (rows, D) encoded.
-        scores: (rows, S) without noise.
-        noise_scale: multiple of the card's noise.
-        draws: how many a row.
-        seed: of the draws.
-        deadline: by the event loop's clock.
+        served: the model version.
+        features: (rows, D) the encoded rows.
+        scores: (rows, S) the scores without noise.
+        noise_scale: the multiple of the card's noise that is drawn.
+        draws: the number of draws for each row.
+        seed: the seed of the draws.
+        deadline: when the request's time runs out, by the event loop's clock.
     """
     link, noise = served.model.link, (served.model.rows.noise * noise_scale).astype(np.float32)
     size = max(1, min(BATCH_ROWS, BATCH_VALUES // served.card.width))

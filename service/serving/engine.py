@@ -1,9 +1,9 @@
-"""When and in which batch a run happens.
+"""Decides when and in which batch work is run.
 
 Work that takes well under a millisecond runs on the event loop itself, because handing it to a thread costs more than
-the run; requests that arrive in the same turns of the loop are answered by one run. Larger work goes to the one
-worker thread, which takes whatever has queued while it was busy as its next batch: without a timer, so that nothing
-waits when the engine is idle, and by itself, so that an event loop busy with refusals does not keep it waiting.
+the run; requests that arrive in the same turns of the loop are joined in one run. Larger work goes to the one worker
+thread, whose next batch is whatever was queued while it was busy. No timer gathers batches, so nothing waits while the
+engine is idle; and the worker takes its batches itself, so that an event loop busy with refusals does not delay it.
 """
 
 import asyncio
@@ -22,30 +22,30 @@ Work = TypeVar("Work")
 Result = TypeVar("Result")
 
 
-# Turns of the event loop in which requests are gathered for one run, as long as each brings more of them.
+# The most turns of the event loop in which requests are gathered for one run; it ends at a turn that brings none.
 GATHERING_TURNS = 4
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds that a run of so many rows takes, as measured."""
+    """Estimates the seconds that a run takes, as a fixed part and one for each row."""
 
     base: float
     row: float
 
     def __call__(self, rows: int) -> float:
-        """The estimate for a batch."""
+        """Returns the estimate for a batch of so many rows."""
         return self.base + self.row * rows
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of an engine.
+    """Holds the limits of an engine.
 
     Attributes:
-        inline_seconds: runs expected to take at most this long run on the event loop; 0 sends all to the worker.
-        max_batch_rows: rows that requests are joined up to; a single request may be larger.
-        max_queue_rows: rows that may wait; beyond, requests are refused.
+        inline_seconds: the longest expected time of a run on the event loop; 0 sends every run to the worker.
+        max_batch_rows: the number of rows up to which requests are joined; a single request may be larger.
+        max_queue_rows: the number of rows that may wait; further requests are refused.
     """
 
     inline_seconds: float = 0.001
@@ -55,7 +55,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Share(Generic[Result]):
-    """One request's part of a batch's result: rows `start` to `stop`; the run took so many `seconds`."""
+    """Holds one request's part of a batch's result, rows `start` to `stop`, and the `seconds` that the run took."""
 
     result: Result
     start: int
@@ -64,7 +64,7 @@ class Share(Generic[Result]):
 
 
 def measure_cost(run: Callable[[int], object], rows: int = 64, repeats: int = 5) -> Cost:
-    """Time `run(rows)` for one and for many rows, after a first call of each; the fastest of several counts."""
+    """Returns the cost of `run(rows)`: the shortest of several times for one and for many rows, after a first call."""
     fastest = {}
     for count in (1, rows):
         run(count)
@@ -88,9 +88,9 @@ class _Request(Generic[Work, Result]):
 
 
 class Engine(Generic[Work, Result]):
-    """Runs one kind of work for one model version. All methods belong to the event loop's thread.
+    """Runs one kind of work for one model version. Its methods must be called on the event loop's thread.
 
-    There is nothing to close: requests under way hold their engine, and its thread ends when the last of them is done.
+    It needs no closing: requests in progress refer to their engine, and its thread ends when the last of them is done.
     """
 
     def __init__(
@@ -101,21 +101,21 @@ class Engine(Generic[Work, Result]):
         limits: Limits,
         done: Callable[[Result, int, float], None],
     ) -> None:
-        """Set up an idle engine.
+        """Makes an idle engine.
 
         Args:
             run: does the work of one batch; called on the event loop or on the worker thread, never concurrently.
-            join: makes one batch of several requests' work.
-            cost: what a run is expected to take.
-            limits: the bounds.
-            done: told on the event loop of every batch, once its requests have gone on: its result, rows and seconds.
+            join: joins the work of several requests in one batch.
+            cost: estimates how long a run takes.
+            limits: the engine's limits.
+            done: called on the event loop with each batch's result, rows and seconds, after its requests have resumed.
         """
         self._run = run
         self._join = join
         self._cost = cost
         self._limits = limits
         self._done = done
-        # The queue, its rows and whether the worker is at it are both threads'; all else is the event loop's.
+        # The lock guards what both threads use: the queue, the number of its rows and whether the worker is busy.
         self._lock = threading.Lock()
         self._queue: deque[_Request[Work, Result]] = deque()
         self._queued_rows = 0
@@ -125,20 +125,20 @@ class Engine(Generic[Work, Result]):
 
     @property
     def depth(self) -> int:
-        """Requests that wait."""
+        """Returns the number of requests that wait."""
         return len(self._queue)
 
     def require_room(self, rows: int) -> None:
-        """Refuse so many rows where they may not wait: `QueueFull`. Also to be asked before work that makes them."""
+        """Raises `QueueFull` where so many rows may not wait; callers may ask before they prepare the work."""
         if self._queue and self._queued_rows + rows > self._limits.max_queue_rows:
             raise QueueFull("too much work is waiting for this model; try again later")
 
     async def submit(self, work: Work, rows: int, deadline: float) -> Share[Result]:
-        """Have `rows` rows of work done; `deadline` is by the event loop's clock.
+        """Runs `rows` rows of work; returns its share of the batch's result. `deadline` is by the event loop's clock.
 
         Raises:
             QueueFull: too many rows wait already.
-            DeadlineExceeded: the deadline passed first. Work not yet started is dropped.
+            DeadlineExceeded: the deadline passed first; work that has not started is dropped.
         """
         self.require_room(rows)
         loop = asyncio.get_running_loop()
@@ -157,16 +157,16 @@ class Engine(Generic[Work, Result]):
             self._drop(request)
             raise
         finally:
-            del request  # an error's traceback holds this frame, and the request's future the error
+            del request  # breaks the cycle of an error, whose traceback refers to this frame, and the request's future
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
-        # call_soon runs after everything that is ready in this turn: all of that joins the batch.
+        # call_soon runs after all callbacks that are ready in this turn, whose requests join the batch.
         if not self._scheduled:
             self._scheduled = True
             loop.call_soon(self._gather, loop, 0, GATHERING_TURNS)
 
     def _gather(self, loop: asyncio.AbstractEventLoop, seen: int, turns: int) -> None:
-        # Once more while more comes: what the loop has read from its sockets meanwhile comes along too.
+        # While requests arrive, wait one more turn, so that those which the loop reads from its sockets join too.
         if len(self._queue) > seen and turns > 0:
             loop.call_soon(self._gather, loop, len(self._queue), turns - 1)
         else:
@@ -196,21 +196,21 @@ class Engine(Generic[Work, Result]):
             self._worker.submit(self._work, loop, batch)
 
     def _work(self, loop: asyncio.AbstractEventLoop, batch: list[_Request[Work, Result]]) -> None:
-        """On the worker thread: this batch, and whatever has queued by then, until nothing has."""
+        """Runs this batch on the worker thread, and then what has been queued meanwhile, until the queue is empty."""
         while batch:
             outcome = self._execute(batch)
             done = batch
             with self._lock:
                 batch, late = self._take(loop.time())
                 self._busy = bool(batch)
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            with contextlib.suppress(RuntimeError):  # the loop may be closed, and then nobody waits any more
                 loop.call_soon_threadsafe(self._finish, loop, done, outcome)
                 for request in late:
                     loop.call_soon_threadsafe(self._expire, request)
-            del outcome, done, late  # what was asked and answered goes as soon as nobody reads it
+            del outcome, done, late  # frees requests and answers while the next batch runs
 
     def _take(self, now: float) -> tuple[list[_Request[Work, Result]], list[_Request[Work, Result]]]:
-        """The next batch, and requests whose time ran out before it. Under the lock."""
+        """Returns the next batch, and the requests whose time ran out before it; the caller holds the lock."""
         batch: list[_Request[Work, Result]] = []
         late: list[_Request[Work, Result]] = []
         rows = 0
@@ -252,7 +252,7 @@ class Engine(Generic[Work, Result]):
                     request.future.set_result(Share(outcome[0], start, start + request.rows, outcome[1]))
             start += request.rows
         if not isinstance(outcome, Exception):
-            # Behind those who have waited, so that their answers are on their way before the batch is counted.
+            # The waiting requests resume first, so that their answers are sent before the batch is counted.
             loop.call_soon(self._done, outcome[0], start, outcome[1])
 
     def _expire(self, request: _Request[Work, Result]) -> None:
@@ -261,7 +261,7 @@ class Engine(Generic[Work, Result]):
             self._drop(request)
 
     def _drop(self, request: _Request[Work, Result]) -> None:
-        """Take a request that nobody waits for any more out of the queue, if it has not started."""
+        """Removes a request that nobody waits for any more from the queue, if it has not started."""
         if request.timer is not None:
             request.timer.cancel()
         with self._lock:

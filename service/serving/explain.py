@@ -1,4 +1,4 @@
-"""Answers a question for explanations: which inputs each prediction hangs on, and what else was asked about it."""
+"""Answers a question for explanations: which inputs each prediction depends on, and what else was asked about it."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ from chainzrule.service.stability.sensitivity import Sensitivity, sensitivity
 Matrix = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
-# What one question may ask for: about 10 MB of answer, and some seconds of runs at most.
+# These limit one question to about 10 MB of answer and some seconds of runs.
 MAX_ENTRIES = 2**16
 MAX_JACOBIAN = 2**20
 MAX_SWITCHES = 2**15
@@ -36,18 +36,18 @@ MAX_SWITCHES = 2**15
 
 @dataclass(frozen=True)
 class Explanation:
-    """Everything about the rows of one question; row r of the question is row r of each array.
+    """Holds everything about the rows of one question; row r of the question is row r of each array.
 
     Attributes:
         share: the predictions.
-        features: (rows, D) the rows, encoded.
+        features: (rows, D) the encoded rows.
         jacobian: (rows, S, D) derivatives of the scores in raw units.
-        layer_norms: (rows, L) norms of the derivative after each layer; L is 0 where nobody asked.
-        sensitivity: what each column does to the reported output.
+        layer_norms: (rows, L) norms of the derivative after each layer; L is 0 where they were not asked for.
+        sensitivity: how much each column affects the reported output.
         switches: by categorical feature, (rows, levels) change of the reported output at each level.
-        violations: each row's broken constraints; None where the card declares none.
-        counted: each row's measures by drawn noise; None where nobody asked.
-        certificates: what is guaranteed of the rows; None where nobody asked.
+        violations: each row's violated constraints; None where the card declares none.
+        counted: each row's Monte-Carlo estimates; None where they were not asked for.
+        certificates: what is guaranteed of the rows; None where it was not asked for.
     """
 
     share: Share[Measured]
@@ -61,7 +61,7 @@ class Explanation:
     certificates: Certificates | None
 
     def order(self, encoder: RowEncoder, most: int | None) -> list[list[int]]:
-        """Returns each row's strongest features by |effect|, or by a category's largest switch, at most so many."""
+        """Returns each row's features, at most `most`, sorted by |effect| or by the largest switch of a category."""
         weight = np.abs(self.sensitivity.effect)[:, [encoder.start[name] for name in encoder.names]]
         for position, name in enumerate(encoder.names):
             if name in self.switches:
@@ -74,8 +74,8 @@ async def explain(served: ServedModel, question: Question, allowance: Allowance,
     """Returns the explanations of a question's rows; `deadline` is by the event loop's clock.
 
     Raises:
-        InvalidInput: a row is none of this model's, or the question does not fit the model.
-        TooLarge: it would take long or fill memory; found before any work.
+        InvalidInput: a row is not a valid input of this model, or the question does not fit the model.
+        TooLarge: the answer would take too long or too much memory; this is checked before any work.
         NonFiniteOutput: the model's answer or its derivatives are not finite.
         NoBounds: certificates are asked for, and the version has no bounds graph.
     """
@@ -91,7 +91,7 @@ async def explain(served: ServedModel, question: Question, allowance: Allowance,
     require_finite(share)
     jacobian = await served.differentiate(features, deadline)
     require_finite_derivatives(jacobian)
-    # Without the layers, nothing: they cost more than all the rest.
+    # Layer norms are computed only on request, because they cost more than all the rest.
     layer_norms = jacobian[:, :0, 0]
     if "layers" in question.include:
         layer_norms = await served.layer_norms(features, deadline)
@@ -126,7 +126,7 @@ def _sensitivity(
     noise, scales = served.model.rows.noise, np.full(len(jacobian), noise_scale)
     if batch.slope is None:
         return sensitivity(batch.diagnosis.gradient[part], jacobian, noise, scales)
-    # Draws give the reported output's own slopes: no link to be followed by its tangent.
+    # Draws give the slopes of the reported output itself, so no gradient of the link is needed.
     slope = batch.slope[part]
     return sensitivity(np.ones((len(slope), 1)), slope[:, None], noise, scales)
 
@@ -149,7 +149,7 @@ async def _certify(
 
 
 def _check_size(served: ServedModel, question: Question) -> None:
-    """Refuses what would take long or fill memory, before any work."""
+    """Raises `TooLarge` for what would take too long or too much memory, before any work."""
     rows, names = len(question.instances), len(served.model.rows.names)
     if rows * min(names, question.top or names) > MAX_ENTRIES:
         raise TooLarge(f"would be over {MAX_ENTRIES} sensitivities; ask for fewer rows, or a smaller top", "instances")
@@ -168,7 +168,7 @@ async def _switch(
     size: int,
     deadline: float,
 ) -> Floats:
-    """Returns the (rows, levels) changes of the reported output, had every row each of the feature's levels."""
+    """Returns the (rows, levels) changes of the reported output if every row had each of the feature's levels."""
     count, start = len(feature.levels), served.model.rows.start[feature.name]
     switched = np.repeat(features, count, axis=0)
     switched[:, start : start + count] = np.tile(np.eye(count, dtype=np.float32), (len(features), 1))

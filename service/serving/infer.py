@@ -1,4 +1,4 @@
-"""Answers an inference request of the open inference protocol, whichever door it came through."""
+"""Answers an inference request of the open inference protocol, whichever API it came through."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +13,7 @@ from chainzrule.service.serving.version import ServedModel
 
 
 def require_outputs(tensors: Tensors, names: Sequence[str]) -> None:
-    """Refuses names that are no outputs of the model."""
+    """Raises `InvalidInput` for names that are not outputs of the model."""
     if any(name not in tensors.outputs for name in names):
         known = ", ".join(tensors.outputs)
         raise InvalidInput(f"asks for an output the model does not have; it has {known}", "outputs")
@@ -33,19 +33,19 @@ async def infer(
 
     Args:
         served: the model version.
-        values: each input's data, with all dimensions.
+        values: each input's data by name, with all dimensions.
         outputs: the outputs that are asked for.
         noise_scale: multiple of the card's noise at which to measure.
         observe: whether the rows enter metrics and window.
         allowance: what the request may take.
-        max_jacobian_rows: rows up to which the Jacobian may be asked for.
-        deadline: by the event loop's clock.
+        max_jacobian_rows: the number of rows up to which the Jacobian may be asked for.
+        deadline: when the request's time runs out, by the event loop's clock.
     """
     features = to_matrix(values, served.model.rows)
     derived = JACOBIAN in outputs
     if derived and len(features) > max_jacobian_rows:
         raise TooLarge(f"must be at most {max_jacobian_rows} rows with the jacobian; send several requests", "inputs")
-    # A request that asks for no measure needs none; the usual outputs hold several.
+    # Rows are measured only if a measure is asked for, as it is among the usual outputs.
     measured = any(name not in UNMEASURED for name in outputs)
     if measured:
         check_measuring(served, len(features), allowance, deadline, "inputs")

@@ -1,4 +1,4 @@
-"""Brings one stored version to readiness: read, checked, warmed up, and ready to answer."""
+"""Loads one stored version: reads it, checks it, warms it up, and makes it ready to answer."""
 
 import asyncio
 from dataclasses import dataclass
@@ -23,15 +23,15 @@ from chainzrule.service.telemetry.version import VersionMetrics
 
 @dataclass(frozen=True)
 class Loader:
-    """Loads versions in one way.
+    """Loads versions, all with the same settings.
 
     Attributes:
         execution: where graphs run.
-        limits: bounds of the engines.
-        thresholds: where verdicts begin.
-        window_rows: rows in a rolling window.
-        window_minimum_rows: rows that a window must hold before ratios are computed from it.
-        metrics: the application's.
+        limits: the limits of the engines.
+        thresholds: the thresholds at which verdicts begin.
+        window_rows: the number of rows in a rolling window.
+        window_minimum_rows: the number of rows that a window must hold before ratios are computed from it.
+        metrics: the application's metrics.
     """
 
     execution: Execution
@@ -72,7 +72,7 @@ class Loader:
 
 @dataclass(frozen=True)
 class Opened:
-    """What is made of a version off the event loop."""
+    """Holds what was made of a version off the event loop."""
 
     card: ModelCard
     model: Model

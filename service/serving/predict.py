@@ -13,7 +13,7 @@ from chainzrule.service.serving.runs import inputs_of
 from chainzrule.service.serving.version import ServedModel
 from chainzrule.service.stability.predictions import Measured, Predictions, Unmeasured
 
-LARGE_QUESTION = 2**14  # values that take milliseconds to read one by one
+LARGE_QUESTION = 2**14  # reading this many values one by one takes milliseconds
 
 _random = random.Random()
 
@@ -23,23 +23,24 @@ async def predict(
 ) -> Share[Measured] | Share[Unmeasured]:
     """Returns the predictions for a question's rows.
 
-    They are measured always where that costs nothing, else on request and for a share of all other questions.
+    Their stability is always measured where that takes no further runs, else on request and for a random share of the
+    other questions.
 
     Args:
         served: the model version.
-        question: the rows.
-        allowance: what it may take.
-        deadline: by the event loop's clock.
+        question: the rows and how to measure them.
+        allowance: what the question may take.
+        deadline: when the request's time runs out, by the event loop's clock.
 
     Raises:
-        InvalidInput: a row is none of this model's.
-        TooLarge: the measures were asked for and would take too much.
+        InvalidInput: a row is not a valid input of this model.
+        TooLarge: the measures were asked for and would take too many further rows or too long.
         NonFiniteOutput: the model's answer to a row is not finite.
     """
     rows = len(question.instances)
     measured = _is_measured(served, rows, question.measure, allowance, deadline)
     served.require_room(rows, measured)
-    # Rows as objects or with categories are read one value at a time.
+    # Rows that are objects or have categories are read one value at a time.
     large = rows * len(served.model.rows.names) > LARGE_QUESTION
     encode = served.model.rows.encode
     if large and isinstance(question.instances, list):
@@ -55,14 +56,14 @@ async def predict(
 def check_measuring(
     served: ServedModel, rows: int, allowance: Allowance, deadline: float, place: str = "instances"
 ) -> None:
-    """Refuses to measure what would take more further rows than the allowance has, or than the time allows."""
+    """Raises `TooLarge` where measuring would take more further rows than the allowance has or the deadline permits."""
     fault = _fault(served, rows, allowance, deadline)
     if fault is not None:
         raise TooLarge(fault, place)
 
 
 def require_finite(share: Share[Measured] | Share[Unmeasured], place: str = "instances") -> None:
-    """Refuses a question for which the model's answer is not finite; the others of its run stand.
+    """Raises `NonFiniteOutput` where the model's answer to a question is not finite; others in its run are unaffected.
 
     `place` is what the question calls its rows.
     """
@@ -78,7 +79,7 @@ def require_finite(share: Share[Measured] | Share[Unmeasured], place: str = "ins
 
 
 def require_finite_derivatives(derivatives: NDArray[np.float32], place: str = "instances") -> None:
-    """Refuses a question for which the model's derivatives are not finite."""
+    """Raises `NonFiniteOutput` where the model's derivatives for a question are not finite."""
     if not np.isfinite(derivatives).all():
         raise NonFiniteOutput("the derivatives are not finite; a row may lie far outside the training range", place)
 

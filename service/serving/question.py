@@ -1,4 +1,4 @@
-"""A question to a model, without HTTP: every door fills one in."""
+"""Defines a question to a model without HTTP; every API fills one in."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ MAX_RADIUS = 1000.0
 
 
 class Question(NamedTuple):
-    """Rows for a model.
+    """Holds rows for a model and what is asked about them.
 
     Attributes:
         instances: rows as sent, not yet encoded; a matrix where all are lists of numbers.
-        model: the model's name; None for the default.
-        version: its version; None for the newest that is ready.
+        model: the model's name; None for the default model.
+        version: the model's version; None for the newest that is ready.
         noise_scale: multiple of the card's noise at which to measure.
         observe: whether the rows enter metrics and window.
         measure: whether stability is asked for even where it takes further runs.
         top: how many sensitivities to list; None for all.
-        include: what else to answer, of `INCLUDES`.
-        draws: of the noise for every row, by Monte-Carlo; 0 for the closed form alone.
-        seed: of the draws.
+        include: what else to answer, a selection of `INCLUDES`.
+        draws: the number of Monte-Carlo noise draws for each row; 0 for none.
+        seed: the seed of the draws.
         radius: half the width, in noise sigmas, of the box to certify; None for no such box.
-        box: by feature, how far the box to certify reaches to both sides, or its ends; None for no such box.
+        box: by feature, how far the box to certify reaches on both sides, or its two ends; None for no such box.
     """
 
     instances: list[Any] | NDArray[np.float64]
@@ -49,13 +49,13 @@ class Question(NamedTuple):
 
 @dataclass(frozen=True)
 class Allowance:
-    """What one question may take.
+    """Holds the limits of one question.
 
     Attributes:
-        draws: further rows that it may have run: noise draws, differences.
+        draws: the number of further rows that it may run, for noise draws or differences.
         measured_share: the share of predictions that are measured unasked where that takes further rows.
-        certificates: rows that it may have certified.
-        batch_rows: rows that are run at a time where it takes many runs.
+        certificates: the number of rows that it may have certified.
+        batch_rows: the number of rows in a run, where it takes many runs.
     """
 
     draws: int

@@ -1,4 +1,4 @@
-"""What is entered of every run: in the version's statistics, its rolling window and its metrics."""
+"""Records every run in the version's statistics, its rolling window and its metrics."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from chainzrule.service.telemetry.version import VersionMetrics
 
 
 class Record:
-    """Enters the runs of one model version."""
+    """Records the runs of one model version."""
 
     def __init__(self, statistics: Statistics, window: Window, metrics: VersionMetrics) -> None:
         self._statistics = statistics
@@ -17,7 +17,7 @@ class Record:
         self._metrics = metrics
 
     def __call__(self, predictions: Predictions, rows: int, seconds: float) -> None:
-        """Enters one run of so many rows, which took so many seconds."""
+        """Records one run of so many rows, which took so many seconds."""
         self._statistics.ran(rows, seconds)
         nonfinite = 0 if predictions.all_finite else rows - int(np.count_nonzero(predictions.finite))
         self._metrics.count_run(rows, seconds, nonfinite)

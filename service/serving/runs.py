@@ -1,4 +1,4 @@
-"""One run of a model with what is concluded from it: the work that an engine does for a batch of requests."""
+"""Runs a model and measures its outputs, which is the work that an engine does for a batch of requests."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -14,7 +14,7 @@ from chainzrule.service.stability.standard import Standard
 
 
 class Runs:
-    """The runs of one model version. Safe to use from several threads."""
+    """Runs one model version. It is safe to use from several threads."""
 
     def __init__(self, model: Model, standard: Standard) -> None:
         self._model = model
@@ -30,7 +30,7 @@ class Runs:
 
 
 def inputs_of(features: NDArray[np.float32], noise_scale: float, observe: bool) -> Inputs:
-    """Returns rows that share one noise scale, as a request's do; at another scale than 1 they are never observed."""
+    """Returns the inputs of a request, whose rows share one noise scale; unless it is 1, they are never observed."""
     return Inputs(features, *_conditions(len(features), noise_scale, observe and noise_scale == 1.0))
 
 

@@ -1,4 +1,4 @@
-"""A served model as the open inference protocol sees it: named tensors of numbers or texts, in and out."""
+"""Describes a served model to the open inference protocol, as named tensors of numbers or texts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from chainzrule.service.stability.predictions import Measured, Predictions
 from chainzrule.service.stability.verdict import VERDICTS
 
 FEATURES = "features"
-UNMEASURED = frozenset(("label", "value", "probabilities", "scores"))  # the outputs that need no stability
+UNMEASURED = frozenset(("label", "value", "probabilities", "scores"))  # the outputs that need no measures
 JACOBIAN = "jacobian"
 
 Values = NDArray[np.float32] | list[str]
 
 
 class TensorSpec(NamedTuple):
-    """A tensor's name, datatype (`FP32` or `BYTES`) and shape; -1 is a dimension that varies."""
+    """Specifies a tensor's name, datatype (`FP32` or `BYTES`) and shape, where -1 is a dimension of any size."""
 
     name: str
     datatype: str
@@ -37,10 +37,10 @@ class TensorSpec(NamedTuple):
 
 @dataclass(frozen=True)
 class Tensors:
-    """The tensors of one model.
+    """Holds the tensors of one model.
 
     Attributes:
-        inputs: those that a request gives.
+        inputs: the inputs that a request gives.
         usual: the outputs that answer a request which names none.
         outputs: all outputs by name.
     """
@@ -58,7 +58,7 @@ def tensors_of(card: ModelCard) -> Tensors:
 
 
 def _inputs(card: ModelCard) -> tuple[TensorSpec, ...]:
-    """Returns one matrix for an all-numeric card, and one column tensor a feature where there are categories."""
+    """Returns one matrix for a card of numeric features, or one column for each feature where there are categories."""
     if all(isinstance(feature, NumericFeature) for feature in card.features):
         return (TensorSpec(FEATURES, "FP32", (-1, card.width)),)
     return tuple(
@@ -110,7 +110,7 @@ def to_matrix(values: Mapping[str, Values], rows: RowEncoder) -> NDArray[np.floa
 
 
 def to_tensor(name: str, card: ModelCard, predictions: Predictions, part: slice) -> Values:
-    """Returns one output of the rows `part` of a run; what needs stability is there only where that was measured."""
+    """Returns one output for the rows `part` of a run, which must be measured unless the output is in `UNMEASURED`."""
     if name == "label":
         return [card.labels[label] for label in predictions.label[part].tolist()]
     if name == "value":

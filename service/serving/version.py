@@ -1,4 +1,4 @@
-"""A model version in service: its model, the engines that batch its runs, its window and its metrics."""
+"""Serves a model version: holds its model, the engines that batch its runs, its window and its metrics."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -27,20 +27,20 @@ from chainzrule.service.telemetry.version import VersionMetrics
 Matrix = NDArray[np.float32]
 Answered = TypeVar("Answered", bound=Predictions)
 
-BOX_VALUES = 2**12  # of boxes that are bounded in one run, whose memory is some thousand times as large
+BOX_VALUES = 2**12  # the most input values in one run of the bounds graph, which takes a thousand times their memory
 
 
 class ServedModel:
-    """Answers for one model version. Made and used on the event loop.
+    """Answers for one model version. It is made and used on the event loop.
 
     Attributes:
-        card: what is known of the version.
-        model: its graphs.
-        costs: what its runs take.
+        card: the version's model card.
+        model: its open graphs.
+        costs: how long its runs take.
         window: its latest observed rows.
         constraints: the effects that its card declares.
-        statistics: what it has done so far.
-        loaded_at: Unix time at which it became ready.
+        statistics: the sums of its requests and runs so far.
+        loaded_at: the Unix time at which it became ready.
     """
 
     def __init__(
@@ -58,15 +58,15 @@ class ServedModel:
         """Sets up the engines.
 
         Args:
-            card: what is known of the version.
-            model: its graphs.
-            runs: one run with what is concluded from it.
-            bounds: what certifies; None where the version has no such graph.
-            costs: what its runs take.
-            limits: bounds of its engines.
-            window: takes in its observed rows.
-            metrics: count its rows.
-            unstable_share: the share of its card's held-out rows that are unstable, where that is known.
+            card: the version's model card.
+            model: its open graphs.
+            runs: runs and measures rows.
+            bounds: runs its bounds graph; None where it has none.
+            costs: how long its runs take.
+            limits: the limits of its engines.
+            window: keeps its latest observed rows.
+            metrics: counts its rows.
+            unstable_share: the share of the card's held-out rows that are unstable; None where it is unknown.
         """
         self.card = card
         self.model = model
@@ -78,37 +78,37 @@ class ServedModel:
         self._metrics = metrics
         self._unstable_share = unstable_share
         metrics.count_violations(dict.fromkeys((declared.feature for declared in self.constraints.declared), 0))
-        # The engine does not know this object: without a cycle it goes as soon as the last request has let go of it.
+        # The engine has no reference to this object, so that without a cycle it is freed after its last request.
         record = Record(self.statistics, window, metrics)
         self._answers: Engine[Inputs, Unmeasured] | None = None
         batches = limits
         if model.probe is not None:
             self._answers = Engine(runs.answer, join, costs.answer, limits, record)
-            # A batch is bounded by what is really run.
+            # The limit of a batch is for all rows that are run, including the further ones.
             batches = replace(limits, max_batch_rows=max(1, limits.max_batch_rows // (1 + model.probe.rows)))
         self._predictions: Engine[Inputs, Measured] = Engine(runs.predict, join, costs.predict, batches, record)
         self._derivatives = _matrices(model.differentiate, costs.differentiate, batches)
         self._layers: Engine[Matrix, Matrix] | None = None
         if costs.layer_norms is not None:
             self._layers = _matrices(model.layer_norms, costs.layer_norms, batches)
-        # Never on the event loop, however small the batch: there are many of them, and others wait.
+        # Draws never run on the event loop, however small the batch: their many batches would delay other requests.
         self._samples = _matrices(model.score, costs.score, replace(batches, inline_seconds=0.0))
         self._bounds: Engine[Boxes, Bounds] | None = None
         if bounds is not None:
             self._bounds = Engine(
                 bounds.run,
                 _join_boxes,
-                Cost(1.0, 0.0),  # unknown until it is opened, and never on the event loop
+                Cost(1.0, 0.0),  # unknown until the graph is opened, and not needed, because it never runs on the event loop
                 replace(batches, inline_seconds=0.0, max_batch_rows=max(1, BOX_VALUES // card.width)),
                 _enter_nothing,
             )
 
     def retire(self) -> None:
-        """Leaves the exposition. Requests under way are answered, and hold what they need until then."""
+        """Removes the version's metrics. Requests in progress are still answered, and keep what they need."""
         self._metrics.remove()
 
     def require_room(self, rows: int, measured: bool) -> None:
-        """Refuses so many rows where no more may wait, before anything is made of them; raises `QueueFull`."""
+        """Raises `QueueFull` where so many rows may not wait, before they are encoded."""
         try:
             self._engine(measured).require_room(rows)
         except QueueFull:
@@ -116,11 +116,11 @@ class ServedModel:
             raise
 
     async def predict(self, inputs: Inputs, deadline: float) -> Share[Measured]:
-        """Predicts and measures rows; `deadline` is by the event loop's clock."""
+        """Returns measured predictions of rows; `deadline` is by the event loop's clock."""
         return await self._submit(self._predictions, inputs, deadline)
 
     async def answer(self, inputs: Inputs, deadline: float) -> Share[Unmeasured] | Share[Measured]:
-        """Predicts rows, and measures them only where that takes no further runs."""
+        """Returns predictions of rows, measured only where that takes no further runs."""
         if self._answers is None:
             return await self.predict(inputs, deadline)
         return await self._submit(self._answers, inputs, deadline)
@@ -136,16 +136,16 @@ class ServedModel:
         return await _rows(self._layers, features, deadline)
 
     async def sample(self, features: Matrix, deadline: float) -> Matrix:
-        """Returns the (rows, S) scores of drawn rows, which are measured, judged and entered nowhere."""
+        """Returns the (rows, S) scores of drawn rows, which are neither measured nor recorded."""
         return await _rows(self._samples, features, deadline)
 
     async def bound(self, boxes: Boxes, deadline: float) -> Bounds:
-        """Returns what the scores can come to in boxes; raises as `require_bounds` does."""
+        """Returns bounds of the scores in boxes; raises `NoBounds` where the version has no bounds graph."""
         share = await self.require_bounds().submit(boxes, len(boxes.low), deadline)
         return Bounds(*(part[share.start : share.stop] for part in share.result))
 
     def require_bounds(self) -> Engine[Boxes, Bounds]:
-        """Returns what runs the bounds graph; raises `NoBounds` where the version has none."""
+        """Returns the engine that runs the bounds graph; raises `NoBounds` where the version has none."""
         if self._bounds is None:
             raise NoBounds(
                 "this model version has no bounds graph: it is an older export, or too steep a network; fit it again"
@@ -153,7 +153,7 @@ class ServedModel:
         return self._bounds
 
     def violations(self, jacobian: Matrix) -> list[list[Declared]]:
-        """Returns each row's broken constraints by its derivatives, (rows, S, D), and counts them."""
+        """Returns each row's violated constraints, given the derivatives, (rows, S, D), and counts them."""
         declared = self.constraints.declared
         violated = self.constraints.violated(jacobian)
         self._metrics.count_violations(
@@ -163,7 +163,7 @@ class ServedModel:
 
     @property
     def queue_depth(self) -> int:
-        """How many requests wait for this version."""
+        """Returns how many requests wait for this version."""
         engines = (self._predictions, self._answers, self._derivatives, self._layers, self._samples, self._bounds)
         return sum(engine.depth for engine in engines if engine is not None)
 
@@ -211,4 +211,4 @@ def _join_boxes(parts: Sequence[Boxes]) -> Boxes:
 
 
 def _enter_nothing(result: object, rows: int, seconds: float) -> None:
-    """Enters nothing: only predictions count as traffic."""
+    """Records nothing, because only predictions count as traffic."""

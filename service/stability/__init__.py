@@ -1,1 +1,1 @@
-"""How stable a prediction is: measures, verdicts and their rolling window. Pure numpy."""
+"""Computes how stable a prediction is: measures, verdicts and their rolling window, in pure numpy."""

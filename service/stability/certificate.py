@@ -1,6 +1,6 @@
-"""What bounds on the scores guarantee: of the label, of the probabilities, of the value. Pure numpy.
+"""Derives from bounds on the scores what is guaranteed of the label, the probabilities and the value.
 
-Where no bound was found, arrays hold infinities or NaN; nothing is ever concluded from those.
+Where no bound was found, the arrays hold infinities or NaN, and nothing is ever concluded from those.
 """
 
 from typing import NamedTuple
@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 from chainzrule.service.stability.link import Classification, Link, Ordinal, sigmoid
 
 Floats = NDArray[np.float64]
-Ends = tuple[Floats, Floats]  # the least and the largest values
+Ends = tuple[Floats, Floats]  # the minimum and the maximum of each value
 
-# What float32's softmax, sigmoids and sums of at most 64 of them are off by at most (docs/certificates.md).
+# The largest error of a softmax or sigmoid in float32, and of a sum of at most 64 of them (docs/certificates.md).
 ROUNDING = 1e-5
 
 
 class Conclusions(NamedTuple):
-    """What follows from bounds on the scores; None where the task has no such thing.
+    """Holds what follows from bounds on the scores; a field is None where the task has no such output.
 
     Attributes:
         certain: (rows,) whether the label provably cannot change.
-        probabilities: (rows, K) least and largest probabilities.
-        value: (rows,) least and largest reported numbers.
+        probabilities: (rows, K) minimum and maximum of each probability.
+        value: (rows,) minimum and maximum of the reported output.
         levels: (rows,) lowest and highest level that can be reached.
     """
 
@@ -36,7 +36,7 @@ class Conclusions(NamedTuple):
 def conclude(
     link: Link, label: NDArray[np.int64], lower: Floats, upper: Floats, margin_lower: Floats, margin_upper: Floats
 ) -> Conclusions:
-    """Returns what follows from the scores' bounds, (rows, S), and the label's margins' for a classification."""
+    """Returns what follows from the bounds of the scores and, for a classification, of the margins, all (rows, S)."""
     if not link.has_labels:
         return Conclusions(value=(lower[:, 0], upper[:, 0]))
     certain = label_is_certain(link, label, lower, upper, margin_lower)
@@ -53,7 +53,10 @@ def conclude(
 def label_is_certain(
     link: Link, label: NDArray[np.int64], lower: Floats, upper: Floats, margin_lower: Floats
 ) -> NDArray[np.bool_]:
-    """(rows,) whether no score within its bounds changes the label; for a classification, by the margins' (rows, S)."""
+    """Returns (rows,) whether no score within its bounds changes the label.
+
+    A classification is judged by the lower bounds of the label's margins, (rows, S), any other task by the scores'.
+    """
     scores = np.arange(lower.shape[1])
     if isinstance(link, Classification):
         return np.asarray(((margin_lower > 0) | (scores == label[:, None])).all(axis=1))
@@ -63,14 +66,14 @@ def label_is_certain(
 def flip_factor(
     link: Link, scores: NDArray[np.float32], jacobian: NDArray[np.float32], label: NDArray[np.int64], radius: Floats
 ) -> Floats:
-    """(rows,) how many times a box may be as large until the label changes, to first order; infinite if never.
+    """Returns the (rows,) factor by which each box can grow until the label changes, to first order; infinite if never.
 
     Args:
         link: what the scores mean.
-        scores: (rows, S).
-        jacobian: (rows, S, D) their derivative, in raw units.
-        label: (rows,).
-        radius: (rows, D) half the box's width.
+        scores: (rows, S) the scores.
+        jacobian: (rows, S, D) the derivative of the scores, in raw units.
+        label: (rows,) the labels.
+        radius: (rows, D) half the width of each box, in raw units.
     """
     if not link.has_labels:
         return np.full(len(scores), np.inf)
@@ -86,15 +89,15 @@ def flip_factor(
 
 
 def reachable_levels(lower: Floats, upper: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(rows,) the lowest and the highest level that an ordinal model may answer."""
+    """Returns the (rows,) lowest and the (rows,) highest level that an ordinal model can answer."""
     return (lower > 0).sum(axis=1), (~(upper <= 0)).sum(axis=1)
 
 
 def probability_bounds(label: NDArray[np.int64], margin_lower: Floats, margin_upper: Floats) -> tuple[Floats, Floats]:
-    """(rows, K) bounds of a classification's probabilities, from those of the label's margins.
+    """Returns the (rows, K) bounds of a classification's probabilities, from the bounds of the label's margins.
 
-    The probability of k is 1 / sum_j exp(s_j - s_k) with s_j - s_k = margin_k - margin_j: it is least where margin_k is
-    largest and all the others are least. The label's own margin is 0.
+    The probability of k is 1 / sum_j exp(s_j - s_k) with s_j - s_k = margin_k - margin_j: it is smallest where margin_k
+    is largest and all the others are smallest. The label's own margin is 0.
     """
     own = np.arange(margin_lower.shape[1]) == label[:, None]
     low, high = np.where(own, 0.0, margin_lower), np.where(own, 0.0, margin_upper)
@@ -102,10 +105,10 @@ def probability_bounds(label: NDArray[np.int64], margin_lower: Floats, margin_up
 
 
 def level_probability_bounds(lower: Floats, upper: Floats) -> tuple[Floats, Floats]:
-    """(rows, K) bounds of an ordinal model's probabilities, whose scores f - b_k all move with f.
+    """Returns the (rows, K) bounds of an ordinal model's probabilities, whose scores f - b_k all move with f.
 
-    Between two thresholds the probability rises to its peak, where f is in their middle, and falls again: it is least
-    at an end of f's range, and largest at the point nearest the peak.
+    A level's probability has its peak where f is halfway between the level's two thresholds, and falls on both sides.
+    So its minimum is at an end of f's range, and its maximum at the point of the range that is nearest to the peak.
     """
     link = Ordinal()
     ends = link.probabilities(lower), link.probabilities(upper)
@@ -118,12 +121,12 @@ def level_probability_bounds(lower: Floats, upper: Floats) -> tuple[Floats, Floa
 
 
 def expected_level_bounds(lower: Floats, upper: Floats) -> tuple[Floats, Floats]:
-    """(rows,) bounds of an ordinal model's value, the expected number of levels exceeded, which rises with f."""
+    """Returns the (rows,) bounds of an ordinal model's value, the expected level, which rises with f."""
     return sigmoid(lower).sum(axis=1) - ROUNDING, sigmoid(upper).sum(axis=1) + ROUNDING
 
 
 def _share(own: Floats, others: Floats) -> Floats:
-    """(rows, K) 1 / (1 + sum over j != k of exp(own_k - others_j))."""
+    """Returns the (rows, K) values 1 / (1 + sum over j != k of exp(own_k - others_j))."""
     with np.errstate(over="ignore", invalid="ignore"):
         odds = np.exp(own[:, :, None] - others[:, None, :])
     diagonal = np.arange(own.shape[1])

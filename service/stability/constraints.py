@@ -1,4 +1,4 @@
-"""Declared constraints: effects that a feature is known to have, held against the model's derivative at each row."""
+"""Checks the effects that features are declared to have against the model's derivative at each row."""
 
 from typing import NamedTuple
 
@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 from chainzrule.service.artifact.card import ModelCard
 from chainzrule.service.artifact.features import NumericFeature
 
-ROUNDING = 1e-6  # of the row's steepest effect: below, the sign of a float32 derivative says nothing
+# Relative to the row's steepest effect: the sign of a smaller float32 derivative may be due to rounding.
+ROUNDING = 1e-6
 
 
 class Declared(NamedTuple):
-    """One feature's declared effect."""
+    """Holds the declared effect of one feature, and the column of that feature."""
 
     feature: str
     direction: str
@@ -20,9 +21,9 @@ class Declared(NamedTuple):
 
 
 class Constraints:
-    """A card's declared effects.
+    """Checks the effects that a card declares.
 
-    The effect is on the value (regression, ordinal), or on the probability of the second of two labels.
+    Each is an effect on the value (regression, ordinal), or on the probability of the second of two labels.
     """
 
     def __init__(self, card: ModelCard) -> None:
@@ -41,7 +42,7 @@ class Constraints:
         self._against_first = card.task == "classification"
 
     def violated(self, jacobian: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """(rows, declared) whether each declared effect has the wrong sign, by d scores / d columns (rows, S, D)."""
+        """Returns (rows, declared) whether each effect has the wrong sign, given d scores / d columns, (rows, S, D)."""
         if not self.declared:
             return np.zeros((len(jacobian), 0), np.bool_)
         slope = jacobian[:, 0].astype(np.float64)

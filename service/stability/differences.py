@@ -1,4 +1,4 @@
-"""Derivatives by central differences: for graphs that are smooth and have no derivative of their own."""
+"""Computes derivatives by central differences, for models that are smooth but whose graphs give no derivative."""
 
 from collections.abc import Callable
 
@@ -8,20 +8,20 @@ from numpy.typing import NDArray
 Matrix = NDArray[np.float32]
 Scores = Callable[[Matrix], Matrix]
 
-CHUNK = 2**22  # input values of one run
+CHUNK = 2**22  # the largest number of input values in one run
 
 
 def central_differences(scores: Scores, features: Matrix, columns: NDArray[np.int64], steps: Matrix) -> Matrix:
-    """(rows, S, D) d scores / d features in raw units; 0 in columns that are not named.
+    """Returns the (rows, S, D) derivatives of the scores in raw units; 0 in columns that are not named.
 
-    Every row costs two rows a column, all of them in one run unless that would be over `CHUNK` values. The error is of
-    the second order in the step, and of the scores' rounding over the step.
+    Every row takes two further rows for each column, all in one run unless they have more than `CHUNK` values. The
+    error is the sum of the truncation, of second order in the step, and of the scores' rounding divided by the step.
 
     Args:
-        scores: (rows, S) scores of rows.
-        features: (rows, D).
-        columns: those to differentiate.
-        steps: (columns,) how far to go each way, in raw units.
+        scores: computes the (rows, S) scores of (rows, D) features.
+        features: (rows, D) the rows.
+        columns: the columns to differentiate by.
+        steps: (columns,) the step in each direction, in raw units.
     """
     width, count = features.shape[1], len(columns)
     each = np.arange(count)
@@ -31,7 +31,7 @@ def central_differences(scores: Scores, features: Matrix, columns: NDArray[np.in
         moved = np.repeat(part[:, None, None], 2 * count, axis=1).reshape(len(part), 2, count, width)
         moved[:, 0, each, columns] += steps
         moved[:, 1, each, columns] -= steps
-        # The distance as float32 has it, not as it was meant.
+        # The slopes are divided by the distance after rounding to float32, not by the intended one.
         apart = moved[:, 0, each, columns].astype(np.float64) - moved[:, 1, each, columns]
         found = scores(moved.reshape(-1, width)).astype(np.float64).reshape(len(part), 2, count, -1)
         jacobian = np.zeros((len(part), found.shape[3], width), np.float32)

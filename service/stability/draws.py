@@ -1,8 +1,8 @@
-"""Stability measures by a fixed set of noise draws: for models without derivatives, such as trees.
+"""Measures stability with a fixed set of noise draws, for models without derivatives, such as trees.
 
 The draws are the same for every row and every request, so that answers are repeatable. They come in pairs of opposite
-sign. Slopes are those of the plane that fits the draws best: the derivative of the model smoothed by the noise,
-whatever the model itself does in between.
+sign. Slopes are those of the least-squares plane through the draws, which estimate the derivative of the model
+smoothed by the noise.
 """
 
 from collections.abc import Callable
@@ -18,24 +18,24 @@ Floats = NDArray[np.float64]
 Matrix = NDArray[np.float32]
 Run = Callable[[Matrix], "Moved"]
 
-CHUNK = 2**22  # input values of one run
+CHUNK = 2**22  # the largest number of input values in one run
 
 
 class Moved(NamedTuple):
-    """What a run gives: (rows, S) scores, and (rows, K) probabilities or None."""
+    """Holds the outputs of one run: (rows, S) scores, and (rows, K) probabilities or None."""
 
     scores: Matrix
     probabilities: Matrix | None
 
 
 class Drawn(NamedTuple):
-    """What the draws say of a batch.
+    """Holds what was estimated for a batch from the draws.
 
     Attributes:
-        diagnosis: the measures, counted; `flip_distance` is infinite, for there is no distance in a count, `gradient`
-            is that of the link, and `gradient_norm` the root of the scores' variance over the noise scale.
-        covariance: (rows, S, S) of the scores over the draws, per sigma squared.
-        slope: (rows, D) of the reported output, per raw unit.
+        diagnosis: the measures. `flip_distance` is infinite because draws give no distance, `gradient` is that of the
+            link, and `gradient_norm` is the scores' total standard deviation divided by the noise scale.
+        covariance: (rows, S, S) covariance of the scores over the draws, per sigma squared.
+        slope: (rows, D) slope of the reported output, per raw unit.
         jacobian: (rows, S, D) slopes of the scores, per raw unit.
     """
 
@@ -46,19 +46,19 @@ class Drawn(NamedTuple):
 
 
 class NoiseDraws:
-    """A seeded set of draws, common to all rows."""
+    """Measures rows with a seeded set of noise draws, which is the same for all rows."""
 
     def __init__(self, noise: Floats, count: int, seed: int) -> None:
-        """Draw `count` times the noise of (D,) columns; columns without noise stay as they are."""
+        """Draws the noise `count` times, given each column's standard deviation, (D,); columns with 0 never move."""
         self.columns = np.flatnonzero(noise)
         self.noise = noise
-        # The legacy generator: its stream is the one that NumPy promises never to change.
+        # Only the legacy generator's stream is one that NumPy promises never to change.
         half = np.random.RandomState(seed).standard_normal((count // 2, len(self.columns)))
         self.standard = np.concatenate([half, -half])
         self._fit = np.linalg.pinv(self.standard)
 
     def measure(self, link: Link, run: Run, features: Matrix, noise_scale: Floats) -> Drawn:
-        """Count what the draws do to rows, (rows, D), at multiples of the noise, (rows,)."""
+        """Returns what the draws do to rows, (rows, D), at multiples of the noise, (rows,)."""
         size = max(1, CHUNK // (len(self.standard) * features.shape[1]))
         parts = [
             self._measure(link, run, features[start : start + size], noise_scale[start : start + size])
@@ -80,7 +80,7 @@ class NoiseDraws:
             label, value, gradient = link.read(s)
             outputs, flips, runner_up = scores[:, :, 0], np.full(rows, np.nan), np.full(rows, -1)
         else:
-            # By the graph's own probabilities, which need not be the scores' softmax to the last digit.
+            # The graph's own probabilities are what is answered; they may differ from the softmax in the last digit.
             label, p = link.label(s), own.probabilities.astype(np.float64)
             value, gradient = p[each, label], softmax_gradient(p, label)
             outputs = noisy.probabilities.astype(np.float64).reshape(scores.shape)[each, :, label]
@@ -112,7 +112,10 @@ class NoiseDraws:
 
 
 def _nearest(s: Floats, scores: Floats, label: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(rows,) the rival fewest standard deviations of its margin away; where no margin moves, the next highest."""
+    """Returns the (rows,) rival label that is the fewest standard deviations of its margin away.
+
+    Where no margin moves, it is the label with the next highest score.
+    """
     each = np.arange(len(s))
     with np.errstate(invalid="ignore", over="ignore"):
         margin = s[each, label][:, None] - s

@@ -1,4 +1,4 @@
-"""How far the nearest decision boundary is, and how likely noise carries a row across it."""
+"""Computes the distance to the nearest decision boundary, and how likely the noise is to carry a row across it."""
 
 from typing import NamedTuple
 
@@ -11,24 +11,26 @@ from chainzrule.service.stability.normal import any_negative, tail
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-# A margin's variance is a difference of float32 covariances: below this share of them it is rounding, not noise.
+# A margin's variance is a difference of float32 covariances: below this fraction of them it is rounding, not noise.
 ROUNDING = 5e-7
 
-# Rivals this many sigmas away flip a label with a chance under 1e-15: where even the nearest is, the rest do not count.
+# A rival at least this many sigmas away flips the label with a chance under 1e-15. Where the nearest rival is that far
+# away, the others are ignored.
 OUT_OF_REACH = 8.0
 
-# Rivals whose squared distance exceeds the nearest's by this much are overtaken 1e-5 as often: not in the joint law.
+# A rival whose squared distance exceeds the nearest's by this much overtakes the label 1e-5 times as often as the
+# nearest does, so it is left out of the joint law.
 NEGLIGIBLE = 23.0
 
-FEW = 24  # rows times rivals, up to which plain floats are quicker than numpy's calls
+FEW = 24  # up to this many rows times rivals, plain floats are quicker than numpy's calls
 
 
 class Flips(NamedTuple):
-    """What noise does to the label.
+    """Holds what the noise does to the label.
 
     Attributes:
         distance: (rows,) noise sigmas to the nearest boundary, to first order; infinite where nothing moves the label.
-        probability: (rows,) chance that the noise changes the label; NaN where there are no labels.
+        probability: (rows,) probability that the noise changes the label; NaN where there are no labels.
         runner_up: (rows,) index of the label that becomes most likely instead; -1 where there are no labels.
     """
 
@@ -38,17 +40,17 @@ class Flips(NamedTuple):
 
 
 def none(rows: int) -> Flips:
-    """Returns what holds where there are no labels."""
+    """Returns the flips of rows that have no label, which nothing can change."""
     return Flips(np.full(rows, np.inf), np.full(rows, np.nan), np.full(rows, -1))
 
 
 def of_two_labels(margin: Floats, displaced: Floats, sd: Floats, label: Indices) -> Flips:
-    """Returns the flips between two labels, whose one margin is exactly normal to first order.
+    """Returns the flips between two labels, whose one margin is normal to first order.
 
     Args:
-        margin: (rows,) the label's lead.
-        displaced: (rows,) the lead's mean under the noise.
-        sd: (rows,) its standard deviation.
+        margin: (rows,) the label's lead over the other label, without noise.
+        displaced: (rows,) the mean of that lead under the noise.
+        sd: (rows,) the standard deviation of that lead under the noise.
         label: (rows,) the labels.
     """
     distance, reach = np.full((2, len(margin)), np.inf)
@@ -62,7 +64,7 @@ def of_many_labels(margin: Floats, displaced: Floats, C: Floats, label: Indices)
 
     Args:
         margin: (rows, S) the label's lead over each score; infinite over itself.
-        displaced: (rows, S) those leads' means under the noise.
+        displaced: (rows, S) the means of those leads under the noise.
         C: (rows, S, S) covariance of the scores.
         label: (rows,) the labels.
     """
@@ -87,13 +89,13 @@ def of_many_labels(margin: Floats, displaced: Floats, C: Floats, label: Indices)
 def of_levels(
     below: Floats, above: Floats, moved_below: Floats, moved_above: Floats, sd: Floats, label: Indices
 ) -> Flips:
-    """Returns the flips between ordered levels, whose thresholds stay while noise moves f, and so all scores, together.
+    """Returns the flips between ordered levels, where the thresholds are fixed and the noise moves all scores with f.
 
     Args:
         below: (rows,) how far f lies above the level's lower threshold; infinite at the lowest level.
-        above: (rows,) how far it lies under the upper one; infinite at the highest.
+        above: (rows,) how far f lies under the level's upper threshold; infinite at the highest level.
         moved_below: (rows,) the mean of `below` under the noise.
-        moved_above: (rows,) the mean of `above`.
+        moved_above: (rows,) the mean of `above` under the noise.
         sd: (rows,) standard deviation of f.
         label: (rows,) the levels.
     """
@@ -109,9 +111,9 @@ def of_levels(
 
 
 def _any_rival(margin: Floats, C: Floats, label: Indices, distance: Floats) -> Floats:
-    """Returns the (rows,) chance that any rival overtakes the label, by the margins' joint normal law."""
+    """Returns the (rows,) probability that any rival overtakes the label, by the margins' joint normal law."""
     near = np.partition(distance, 1, axis=1)[:, :2]
-    chance = tail(near[:, 0])  # the nearest rival alone: exact for two labels, and where the next is out of reach
+    chance = tail(near[:, 0])  # the nearest rival alone is enough where the next is out of reach
     limit = np.sqrt(np.square(np.clip(near[:, 0], 0.0, OUT_OF_REACH)) + NEGLIGIBLE)
     several = np.flatnonzero((near[:, 1] < limit) & (near[:, 0] < OUT_OF_REACH))
     if len(several) == 0:
@@ -121,7 +123,7 @@ def _any_rival(margin: Floats, C: Floats, label: Indices, distance: Floats) -> F
     mean, joint = _joint_law(margin[several], C[several], label[several], rivals[:, : counts.max()])
     if len(several) * counts.max() > FEW:
         beyond = np.arange(mean.shape[1]) >= counts[:, None]
-        joint[beyond[:, :, None] | beyond[:, None, :]] = 0.0  # which counts as certain
+        joint[beyond[:, :, None] | beyond[:, None, :]] = 0.0  # a margin without variance never becomes negative
         chance[several] = any_negative(mean, joint)
     else:
         chance[several] = [

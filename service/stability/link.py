@@ -1,8 +1,8 @@
-"""What a task's scores mean: the label, the reported output, its gradient, the probabilities, the names of the scores.
+"""Defines what a task's scores mean: the label, the reported output and its gradient, the probabilities, the names.
 
-There is one object a task (and one for two labels, where everything hangs on a single margin). Nothing else in the
-service says how scores become answers; `training.nn.link` is the counterpart in torch, and `lone.link` the one for a
-single row in plain floats. Arrays are float64 with the rows first, (rows, S) for scores.
+There is one class for each task, and one for two labels, where everything depends on a single margin. Nothing else in
+the service says how scores become answers; `training.nn.link` is the counterpart in torch, and `lone.link` the one for
+a single row in plain floats. Arrays are float64 with the rows first, (rows, S) for scores.
 """
 
 from abc import ABC, abstractmethod
@@ -17,11 +17,11 @@ from chainzrule.service.artifact.interface import Task
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-EXP_LIMIT = 700.0  # just under where exp overflows
+EXP_LIMIT = 700.0  # exp overflows in float64 a little above this
 
 
 class Reading(NamedTuple):
-    """What scores say.
+    """Holds what was read from scores.
 
     Attributes:
         label: (rows,) index of the label; 0 where there are no labels.
@@ -35,10 +35,10 @@ class Reading(NamedTuple):
 
 
 class Link(ABC):
-    """What the scores of one task mean.
+    """Defines what the scores of one task mean.
 
     Attributes:
-        task: the task.
+        task: the task whose scores it reads.
         has_labels: whether answers carry a label and probabilities.
         has_value: whether answers carry a number of their own beside (or instead of) the label.
     """
@@ -49,7 +49,7 @@ class Link(ABC):
 
     @abstractmethod
     def names(self, labels: Sequence[str], target: str) -> list[str]:
-        """Returns what each score stands for."""
+        """Returns the name of each score, which says what it stands for."""
 
     @abstractmethod
     def label(self, s: Floats) -> Indices:
@@ -67,8 +67,7 @@ class Link(ABC):
     def deviation(self, s: Floats, label: Indices) -> Floats:
         """Returns the (rows,) reported output up to a constant and a sign.
 
-        It keeps its relative precision where the output is all but constant: of a label's probability it is what is
-        missing to 1.
+        It keeps its relative precision where the output is nearly constant: for a label's probability p it is 1 - p.
         """
 
     @abstractmethod
@@ -81,7 +80,7 @@ class Link(ABC):
 
 
 class Regression(Link):
-    """One score, which is the predicted number itself."""
+    """Reads one score, which is the predicted number itself."""
 
     task = "regression"
     has_labels = False
@@ -92,31 +91,31 @@ class Regression(Link):
         return [target]
 
     def label(self, s: Floats) -> Indices:
-        """Returns zeros: there is no label."""
+        """Returns zeros, because there is no label."""
         return np.zeros(len(s), np.int64)
 
     def read(self, s: Floats) -> Reading:
-        """Returns the number itself, whose gradient is 1."""
+        """Returns the predicted number, whose gradient is 1."""
         return Reading(self.label(s), s[:, 0], np.ones_like(s))
 
     def output(self, s: Floats, label: Indices) -> Floats:
-        """Returns the number."""
+        """Returns the predicted number."""
         return s[:, 0]
 
     def deviation(self, s: Floats, label: Indices) -> Floats:
-        """Returns the number."""
+        """Returns the predicted number."""
         return s[:, 0]
 
     def probabilities(self, s: Floats) -> None:
-        """Returns None."""
+        """Returns None, because there are no labels."""
 
     def log_likelihood(self, s: Floats, y: NDArray[np.generic]) -> Floats:
-        """Raises `TypeError`."""
+        """Raises `TypeError`, because there are no probabilities."""
         raise TypeError("a regression has no probabilities")
 
 
 class Classification(Link):
-    """K logits: the label has the largest, the lower index where two tie, and the softmax gives the probabilities."""
+    """Reads K logits: the label is the largest one's, or the first at a tie; the softmax gives the probabilities."""
 
     task = "classification"
 
@@ -132,7 +131,7 @@ class Classification(Link):
         """Returns the label, its probability and that probability's gradient, exact where the softmax is saturated."""
         each = np.arange(len(s))
         label = s.argmax(axis=1)
-        # 1 - p is the sum of the other odds, which keeps its digits where p is all but 1.
+        # The sum of the other labels' odds keeps its digits where p is so near 1 that 1 - p would lose them.
         odds = np.exp(-margins(s, label))
         others = odds.sum(axis=1)
         value = 1.0 / (1.0 + others)
@@ -145,7 +144,7 @@ class Classification(Link):
         return 1.0 - self.deviation(s, label)
 
     def deviation(self, s: Floats, label: Indices) -> Floats:
-        """Returns the other labels' share of the probability."""
+        """Returns the probability of all labels other than the given one."""
         return other_share(margins(s, label), axis=1)
 
     def probabilities(self, s: Floats) -> Floats:
@@ -159,14 +158,14 @@ class Classification(Link):
 
 
 class Binary(Classification):
-    """Two logits, of which only the difference matters."""
+    """Reads two logits, of which only the difference matters."""
 
     def label(self, s: Floats) -> Indices:
-        """Returns 1 where the second score is larger."""
+        """Returns 1 where the second score is larger, else 0."""
         return (s[:, 0] < s[:, 1]).astype(np.int64)
 
     def read(self, s: Floats) -> Reading:
-        """Returns the label, its probability and that probability's gradient, by the one margin."""
+        """Returns the label, its probability and that probability's gradient, from the one margin."""
         difference = s[:, 0] - s[:, 1]
         label = (difference < 0).astype(np.int64)
         other = other_share(np.abs(difference))
@@ -178,7 +177,7 @@ class Binary(Classification):
 
 
 class Ordinal(Link):
-    """K - 1 scores s_k = f - b_k over ordered thresholds: P(level > k) = sigmoid(s_k), and the label is the median."""
+    """Reads K - 1 scores s_k = f - b_k, b_k ordered: P(level > k) = sigmoid(s_k), and the label is the median."""
 
     task = "ordinal"
     has_value = True
@@ -188,7 +187,7 @@ class Ordinal(Link):
         return [f"> {label}" for label in labels[:-1]]
 
     def label(self, s: Floats) -> Indices:
-        """Returns how many scores are above 0."""
+        """Returns the number of scores above 0."""
         return np.asarray((s > 0).sum(axis=1))
 
     def read(self, s: Floats) -> Reading:
@@ -205,12 +204,12 @@ class Ordinal(Link):
         return self.output(s, label)
 
     def probabilities(self, s: Floats) -> Floats:
-        """Returns the differences between the chances of exceeding neighbouring levels."""
+        """Returns the differences between the probabilities of exceeding neighbouring levels."""
         certain = np.ones((len(s), 1))
         return -np.diff(np.concatenate([certain, sigmoid(s), 0.0 * certain], axis=1), axis=1)
 
     def log_likelihood(self, s: Floats, y: NDArray[np.generic]) -> Floats:
-        """Returns the true level's log probability, finite however unlikely the level is.
+        """Returns the true level's log probability, which is finite however unlikely the level is.
 
         The probability is sigmoid(a) sigmoid(-b) (1 - exp(b - a)) between the scores a and b on both sides of it.
         """
@@ -241,11 +240,11 @@ def margins(s: Floats, label: Indices) -> Floats:
 
 
 def other_share(margin: Floats, axis: int | None = None) -> Floats:
-    """Returns the probability of all labels but one, from its lead over each; it keeps its digits where it is tiny.
+    """Returns the probability of all labels but one, given that label's leads; it stays precise where it is tiny.
 
     Args:
-        margin: the leads; infinite over the label itself.
-        axis: the axis of the other labels; None where there is only one other.
+        margin: the label's lead over each label; infinite over itself.
+        axis: the axis of the other labels; None where there is only one other label.
     """
     odds = np.exp(np.minimum(-margin, EXP_LIMIT))
     if axis is not None:

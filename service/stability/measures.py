@@ -1,13 +1,13 @@
-"""The stability measures of a batch of predictions, from the scores and their covariance under the declared noise.
+"""Computes the stability measures of a batch, from the scores and their covariance under the declared noise.
 
 With s the scores of a row and C = J N^2 J^T their first-order covariance under one noise sigma (N: the card's noise of
-every feature), all measures follow without touching the network again. `noise_scale` multiplies the noise, so C by its
-square. Where the artifact also says how the noise shifts the scores' mean, to second order, flip probability and
-volatility are taken around the shifted mean; the shift grows with the noise's square as well. All arrays are float64
-with the rows first.
+every feature), all measures follow without running the network again. `noise_scale` multiplies the noise, and so C by
+its square. Where the artifact also gives the second-order shift of the scores' mean under the noise, flip probability
+and volatility are computed around the shifted mean; the shift grows with the noise's square as well. All arrays are
+float64 with the rows first.
 
 `MEASURES` declares each measure once: the answers' members, the open inference protocol's outputs, the metrics and the
-documentation follow from it. Another measure needs its declaration, a field of `Diagnosis` and its form here, and the
+documentation follow from it. A new measure needs its declaration, a field of `Diagnosis` and its formula here, and the
 same field in `lone.measures`.
 """
 
@@ -24,17 +24,17 @@ from chainzrule.service.stability.link import Binary, Link, Ordinal, Reading, Re
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-# 1e-6 to 1e3, three a decade: volatility is in the output's own unit, whatever that is.
+# Three bounds a decade from 1e-6 to 1e3, because volatility is in the output's own unit, which may be anything.
 _VOLATILITY_BUCKETS = (*(float(f"{mantissa}e{power}") for power in range(-6, 3) for mantissa in (1, 2, 5)), 1e3)
-# A hundredth of the card's mean to a hundred times.
+# These are multiples of the card's mean.
 _RELATIVE_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
-# Around the verdicts' thresholds of 0.01 and 0.05; 0.5 is a tie.
+# These are closest around the verdicts' thresholds of 0.01 and 0.05; 0.5 is a tie.
 _PROBABILITY_BUCKETS = (1e-6, 1e-5, 1e-4, 1e-3, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """A histogram of observed rows in the service's metrics: its name, its help text and its buckets."""
+    """Declares a histogram of observed rows in the service's metrics: its name, its help text and its buckets."""
 
     name: str
     help: str
@@ -43,16 +43,16 @@ class Distribution:
 
 @dataclass(frozen=True)
 class Measure:
-    """The declaration of one measure.
+    """Declares one measure.
 
     Attributes:
-        name: the field of `Diagnosis`, the member of an answer, the open inference protocol's output.
+        name: its name as a field of `Diagnosis`, a member of an answer and an output of the open inference protocol.
         description: one sentence for the API's documentation.
         kind: a `number`, a `distance`, which may be infinite and is then answered by null, a `probability`, or the
             index of a `label`, which is answered by its name.
         needs_labels: whether it exists only where there are labels.
         tensor: whether it is an output of the open inference protocol, usual or only where asked for by name.
-        rank: the member that says where the row lies among the card's held-out rows, and its description.
+        rank: the member that gives the row's percentile among the card's held-out rows, and its description.
         histogram: its distribution in the metrics.
         relative_histogram: the distribution of its ratio to the mean over the card's held-out rows.
     """
@@ -127,7 +127,7 @@ def measures_of(link: Link) -> tuple[Measure, ...]:
 
 
 class Diagnosis(NamedTuple):
-    """What one batch of rows is predicted to be, and how stable that is.
+    """Holds the predictions of a batch and their stability measures.
 
     Attributes:
         label: (rows,) index of the label; 0 for regression.
@@ -136,9 +136,9 @@ class Diagnosis(NamedTuple):
         volatility: (rows,) standard deviation of `value` under the noise, in its unit.
         flip_distance: (rows,) noise sigmas to the nearest decision boundary, to first order; infinite where no noise
             moves the label.
-        flip_probability: (rows,) chance that the noise changes the label; NaN for regression.
+        flip_probability: (rows,) probability that the noise changes the label; NaN for regression.
         runner_up: (rows,) index of the label that the noise makes most likely instead; -1 for regression.
-        gradient_norm: (rows,) root of the trace of C: sensitivity of the scores per noise sigma, whatever noise_scale.
+        gradient_norm: (rows,) square root of the trace of C at one noise sigma, whatever `noise_scale` is.
         gradient: (rows, S) derivative of `value` with respect to the scores.
     """
 
@@ -169,14 +169,14 @@ def diagnose(
     noise_scale: Floats,
     mean_shift: NDArray[np.floating] | None = None,
 ) -> Diagnosis:
-    """Measures a batch.
+    """Returns the measures of a batch.
 
     Args:
         link: what the scores mean.
-        scores: (rows, S).
-        covariance: (rows, S, S) at one noise sigma.
+        scores: (rows, S) the scores.
+        covariance: (rows, S, S) their covariance at one noise sigma.
         noise_scale: (rows,) multiples of the card's noise.
-        mean_shift: (rows, S) what one noise sigma adds to the scores' mean, to second order; None counts as nothing.
+        mean_shift: (rows, S) what one noise sigma adds to the scores' mean, to second order; None stands for 0.
     """
     s = scores.astype(np.float64)
     square = noise_scale * noise_scale

@@ -1,6 +1,6 @@
-"""The normal law: its distribution function, and the chance that any of several correlated normals is negative.
+"""Computes the normal law's tail, and the probability that any of several correlated normals is negative.
 
-`normal_row` is the same for one row, in plain floats.
+`lone.normal` does the same for one row, in plain floats.
 """
 
 import math
@@ -11,43 +11,46 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-# Gauss-Legendre rule on [0, 1], for Owen's T: within 3e-12 of it, and within 3e-6 of the tail up to 6 sigmas.
+# The Gauss-Legendre rule on [0, 1] for Owen's T: its error is under 3e-12, and under 3e-6 of the tail up to 6 sigmas.
 _POINTS, _SHARES = np.polynomial.legendre.leggauss(8)
 SQUARES = 0.25 * (1.0 + _POINTS) ** 2
 SHARES = _SHARES / (4.0 * math.pi)
 
-SURE = 1e-15  # what a chance must at least lie away from 1
+SURE = 1e-15  # probabilities are kept at least this far below 1, so that logs and hazards stay finite
 RARE = 1e-300
 TINY = 1e-100
 DIGITS = 6
-POSITIVE = 0.02  # a rival that moves alike is a better guide than one that moves against, correlations being equal
+POSITIVE = 0.02  # the bonus of a positive correlation, which predicts better than a negative one of the same size
 
 _SQRT2 = math.sqrt(2.0)
 _DENSITY = 1.0 / math.sqrt(2.0 * math.pi)
-_NOWHERE = 40.0  # sigmas at which the density is 0 in a float64; the square of much larger ones would overflow
+_NOWHERE = 40.0  # sigmas at which the density is 0 in float64; squares of much larger values would overflow
 _erfc = np.frompyfunc(math.erfc, 1, 1)
 _inverse = np.frompyfunc(NormalDist().inv_cdf, 1, 1)
 
 
 def tail(z: Floats) -> Floats:
-    """P(N(0, 1) > z), elementwise, to full relative precision for large z too."""
+    """Returns P(N(0, 1) > z), elementwise, with full relative precision for large z too."""
     return 0.5 * np.asarray(_erfc(z / _SQRT2), dtype=np.float64)
 
 
 def density(z: Floats) -> Floats:
-    """The standard normal density, elementwise."""
+    """Returns the standard normal density, elementwise."""
     z = np.minimum(np.abs(z), _NOWHERE)
     return _DENSITY * np.exp(-0.5 * z * z)
 
 
 def both_above(h: Floats, k: Floats, correlation: Floats) -> Floats:
-    """P(X > h and Y > k) for standard normal X, Y, elementwise, by Owen's T (Ann. Math. Stat. 27, 1956, 1075-1090)."""
+    """Returns P(X > h and Y > k) for standard normal X, Y with this correlation, elementwise.
+
+    The method is Owen's T function (Ann. Math. Stat. 27, 1956, 1075-1090).
+    """
     across = np.sqrt(np.maximum((1.0 - correlation) * (1.0 + correlation), 1e-16))
     along = np.array([h, k])
-    along = np.where(np.abs(along) < TINY, TINY, along)  # the limit, where the angle has no value of its own
+    along = np.where(np.abs(along) < TINY, TINY, along)  # at 0 the angle is undefined, so its limit is taken
     aside = (along[::-1] - correlation * along) / across
     own, beside = tail(np.array([along, np.minimum(np.abs(aside), _NOWHERE)]))
-    # T(h, aside / h); past the diagonal by what remains of a quadrant.
+    # `area` is T(h, aside / h); where |aside| > |h|, it is computed from what remains of the quadrant.
     below, above = along < 0, aside < 0
     size, far = np.minimum(np.abs(along), _NOWHERE), np.minimum(np.abs(aside), _NOWHERE)
     long, short = np.maximum(size, far), np.minimum(size, far)
@@ -62,18 +65,19 @@ def both_above(h: Floats, k: Floats, correlation: Floats) -> Floats:
 
 
 def any_negative(mean: Floats, covariance: Floats) -> Floats:
-    """Chance that at least one of several jointly normal quantities is negative.
+    """Returns the probability that at least one of several jointly normal quantities is negative.
 
-    The orthant probability is taken one quantity after the other: each is conditioned on being positive, and the rest
-    get the mean and covariance of that truncated law (Mendell and Elston, Biometrics 30, 1974, 41-57). That treats a
-    truncated law as normal, which errs where quantities are nearly one: so each step is corrected by what the same
-    treatment makes of the quantity and the one before it that it is most correlated with, whose joint chance is known
-    exactly; and the truncation that later steps see is the one that has the corrected chance. Exact for two.
+    The orthant probability is computed one quantity after the other: each is conditioned on being positive, and the
+    remaining ones get the mean and covariance of that truncated law (Mendell and Elston, Biometrics 30, 1974, 41-57).
+    The method treats a truncated law as normal, which is inaccurate where quantities are almost perfectly correlated.
+    So each step is corrected by the error that the method makes for a pair: the quantity, and the earlier one with
+    which it is most correlated, whose joint probability is known exactly. Later steps use the corrected truncation.
+    The result is exact for two quantities.
 
     Args:
-        mean: (rows, R), in the order in which to condition: most doubtful first.
-        covariance: (rows, R, R), symmetric and positive semi-definite, also rank-deficient. A quantity without
-            variance counts as certain.
+        mean: (rows, R) the means, in the order of conditioning, from the most to the least likely to be negative.
+        covariance: (rows, R, R) the covariance, symmetric and positive semi-definite, possibly rank-deficient. A
+            quantity without variance counts as certain to be positive.
 
     Returns:
         (rows,) probabilities in [0, 1], precise for tiny values.
@@ -83,7 +87,7 @@ def any_negative(mean: Floats, covariance: Floats) -> Floats:
     variance = np.einsum("nrr->nr", covariance)
     moves = variance > 0.0
     spread = np.sqrt(np.where(moves, variance, 1.0))
-    # In units of each one's spread; what does not move is far away, and correlated with nothing.
+    # Each mean is in units of its standard deviation; a quantity without variance is put far away from 0.
     t = np.where(moves, mean / spread, _NOWHERE)
     correlation = covariance / (spread[:, :, None] * spread[:, None, :])
     mean, covariance = t.copy(), correlation.copy()
@@ -93,7 +97,7 @@ def any_negative(mean: Floats, covariance: Floats) -> Floats:
         log_positive = _log_positive(mean[:, j] / sd)
         if j > 0:
             alike = correlation[:, :j, j]
-            # Rounded: of equally good guides the first.
+            # Correlations are rounded, so that the first of equally correlated quantities is taken.
             near = (np.round(np.abs(alike), DIGITS) + POSITIVE * (alike > 0.0)).argmax(axis=1)
             r = np.clip(alike[each, near], -1.0, 1.0)
             correction = _pair_correction(t[each, near], t[:, j], r)
@@ -116,7 +120,7 @@ def _log_positive(t: Floats) -> Floats:
 
 
 def _pair_correction(first: Floats, second: Floats, r: Floats) -> Floats:
-    """Log of the exact chance that the second is positive given that the first is, over what a normal law makes it."""
+    """Returns the log of the exact P(second > 0 | first > 0) over that of the normal approximation."""
     negative = np.minimum(tail(first), 1.0 - SURE)
     overtaken = np.maximum(tail(second) - both_above(first, second, r), 0.0) / (1.0 - negative)
     hazard = density(first) / (1.0 - negative)

@@ -1,4 +1,4 @@
-"""What goes into a run of a model and what comes out of it, before anything is concluded from it."""
+"""Holds what goes into a run of a model and what comes out of it, before anything is measured."""
 
 from typing import NamedTuple
 
@@ -11,10 +11,10 @@ Matrix = NDArray[np.float32]
 
 
 class Inputs(NamedTuple):
-    """Rows to be predicted.
+    """Holds rows to be predicted.
 
     Attributes:
-        features: (rows, D) float32.
+        features: (rows, D) float32, the encoded rows.
         noise_scale: (rows,) multiples of the card's noise at which to measure.
         observe: (rows,) whether a row enters metrics and window.
     """
@@ -25,15 +25,15 @@ class Inputs(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """What the model says of rows.
+    """Holds the outputs of the model for rows.
 
     Attributes:
         scores: (rows, S) float32.
         probabilities: (rows, K) float32; None where there are no labels.
-        covariance: (rows, S, S) float32 of the scores at one noise sigma; None where it was not asked for.
+        covariance: (rows, S, S) float32, of the scores at one noise sigma; None where it was not asked for.
         mean_shift: (rows, S) float32, what one noise sigma adds to the scores' mean; None where it is not known.
-        counted: the measures, where they were counted over draws of the noise; None where they follow from the rest.
-        slope: (rows, D) of the reported output per raw unit, where noise draws gave it; else None.
+        counted: the measures, where they were estimated from noise draws; None where they follow from the covariance.
+        slope: (rows, D) slope of the reported output per raw unit, where noise draws gave it; else None.
     """
 
     scores: Matrix

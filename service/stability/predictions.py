@@ -1,6 +1,6 @@
-"""The predictions of one run with what was measured of them: a batch, a batch that was not measured.
+"""Holds the predictions of one run with their measures: a measured batch, or one that was not measured.
 
-A row that is run by itself is a `lone.prediction.LonePrediction`, with the same interface. Arrays have the rows first.
+A single row is a `lone.prediction.LonePrediction`, with the same interface. Arrays have the rows first.
 """
 
 from abc import ABC, abstractmethod
@@ -22,13 +22,13 @@ Mask = NDArray[np.bool_]
 
 
 class ListedStability(NamedTuple):
-    """The stability of every row, as lists over the rows.
+    """Holds the stability of every row, as lists over the rows.
 
     Attributes:
         level: index into `verdict.VERDICTS`.
         reasons: the reasons for the verdict.
-        measures: by measure, its values.
-        rank: by measure, where the row lies among the card's held-out rows; None at another noise scale than 1.
+        measures: the values of each measure, by its name.
+        rank: the percentiles of each measure among the card's held-out rows; None at another noise scale than 1.
     """
 
     level: list[int]
@@ -38,7 +38,7 @@ class ListedStability(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """Every row in plain Python, as lists over the rows.
+    """Holds every row in plain Python, as lists over the rows.
 
     Attributes:
         label: index of the label.
@@ -56,16 +56,16 @@ class Listed(NamedTuple):
 
 
 class Observed(NamedTuple):
-    """The rows of a run that count as traffic; fields are arrays over those rows, or plain numbers for a lone row.
+    """Holds the rows of a run that count as traffic, in arrays over those rows, or in plain numbers for a single row.
 
     Attributes:
         rows: how many there are.
         diagnosis: their measures.
         level: index into `verdict.VERDICTS`.
         outside: whether any feature lies outside its training range.
-        outside_rows: how many rows that is true of.
+        outside_rows: how many rows have such a feature.
         verdicts: how many rows have each verdict.
-        out_of_range: how many rows lie outside the range of each feature; features without any are left out.
+        out_of_range: how many rows lie outside the range of each feature; features without any such row are left out.
     """
 
     rows: int
@@ -78,16 +78,16 @@ class Observed(NamedTuple):
 
 
 class Predictions(ABC):
-    """The predictions of one run.
+    """Holds the predictions of one run.
 
     Attributes:
         link: what the scores mean.
         inputs: the rows.
         scores: (rows, S) float32.
         probabilities: (rows, K) float32; None where there are no labels.
-        finite: (rows,) whether all of the row's outputs are finite; nothing else of other rows means anything.
-        all_finite: whether all outputs are.
-        written: the rows as a door writes them, kept here so that requests of one run share it.
+        finite: (rows,) whether all of the row's outputs are finite; where they are not, its other values are undefined.
+        all_finite: whether all outputs of all rows are finite.
+        written: the rows as an API has written them, kept here so that the requests of one run share them.
     """
 
     finite: Mask
@@ -107,12 +107,12 @@ class Predictions(ABC):
     @property
     @abstractmethod
     def label(self) -> NDArray[np.int64]:
-        """(rows,) index of the label."""
+        """Returns the (rows,) index of the label."""
 
     @property
     @abstractmethod
     def value(self) -> NDArray[np.float64]:
-        """(rows,) the reported output."""
+        """Returns the (rows,) reported output."""
 
     @abstractmethod
     def listed(self) -> Listed:
@@ -124,7 +124,7 @@ class Predictions(ABC):
 
     @cached_property
     def outside(self) -> Mask:
-        """(rows, numeric features) which features lie outside the range that training saw."""
+        """Returns (rows, numeric features) whether each feature lies outside the range that training saw."""
         return self._ranges.outside(self.inputs.features)
 
     def _listed_probabilities(self) -> list[list[float]]:
@@ -135,11 +135,11 @@ class Predictions(ABC):
 
 
 class Measured(Predictions):
-    """Predictions whose stability was measured.
+    """Holds predictions whose stability was measured.
 
     Attributes:
-        covariance: (rows, S, S) float32 of the scores at one noise sigma.
-        slope: (rows, D) of the reported output per raw unit, where noise draws gave it; else None.
+        covariance: (rows, S, S) float32, of the scores at one noise sigma.
+        slope: (rows, D) slope of the reported output per raw unit, where noise draws gave it; else None.
     """
 
     covariance: NDArray[np.float32]
@@ -148,26 +148,26 @@ class Measured(Predictions):
     @property
     @abstractmethod
     def diagnosis(self) -> Diagnosis:
-        """The measures as arrays over the rows."""
+        """Returns the measures as arrays over the rows."""
 
     @property
     @abstractmethod
     def level(self) -> NDArray[np.int64]:
-        """(rows,) the verdicts, as indices into `verdict.VERDICTS`."""
+        """Returns the (rows,) verdicts, as indices into `verdict.VERDICTS`."""
 
     @property
     def label(self) -> NDArray[np.int64]:
-        """(rows,) index of the label."""
+        """Returns the (rows,) index of the label."""
         return self.diagnosis.label
 
     @property
     def value(self) -> NDArray[np.float64]:
-        """(rows,) the reported output."""
+        """Returns the (rows,) reported output."""
         return self.diagnosis.value
 
 
 class Batch(Measured):
-    """A measured batch."""
+    """Measures a batch."""
 
     def __init__(self, standard: Standard, inputs: Inputs, outputs: Outputs) -> None:
         super().__init__(standard.link, standard.ranges, inputs, outputs)
@@ -182,7 +182,7 @@ class Batch(Measured):
         self.finite = np.asarray(finite)
         self.all_finite = bool(self.finite.all())
         if not self.all_finite:
-            # Measured as zeros, so that one bad row raises no warning over a batch it shares with others.
+            # Rows that are not finite are measured as zeros, so that they raise no warnings for the whole batch.
             scores = np.where(self.finite[:, None], scores, 0.0)
             covariance = np.where(self.finite[:, None, None], covariance, 0.0)
             if mean_shift is not None:
@@ -196,12 +196,12 @@ class Batch(Measured):
 
     @property
     def diagnosis(self) -> Diagnosis:
-        """The measures as arrays over the rows."""
+        """Returns the measures as arrays over the rows."""
         return self._diagnosis
 
     @property
     def level(self) -> NDArray[np.int64]:
-        """(rows,) the verdicts, as indices into `verdict.VERDICTS`."""
+        """Returns the (rows,) verdicts, as indices into `verdict.VERDICTS`."""
         return self.verdicts.level
 
     def listed(self) -> Listed:
@@ -232,7 +232,7 @@ class Batch(Measured):
         rows = int(np.count_nonzero(counted))
         if rows == 0:
             return None
-        chosen = slice(None) if rows == len(self) else counted  # all of them as views
+        chosen = slice(None) if rows == len(self) else counted  # a slice gives views, without copying
         level, outside = self.verdicts.level[chosen], self._is_outside[chosen]
         return Observed(
             rows,
@@ -246,7 +246,7 @@ class Batch(Measured):
 
 
 class Unmeasured(Predictions):
-    """Predictions whose stability was not computed, because it would take further runs; none of them is observed."""
+    """Holds predictions that were not measured, because that would take further runs; none of them is observed."""
 
     def __init__(self, standard: Standard, inputs: Inputs, outputs: Outputs) -> None:
         super().__init__(standard.link, standard.ranges, inputs, outputs)
@@ -257,12 +257,12 @@ class Unmeasured(Predictions):
 
     @property
     def label(self) -> NDArray[np.int64]:
-        """(rows,) index of the label."""
+        """Returns the (rows,) index of the label."""
         return self._reading.label
 
     @property
     def value(self) -> NDArray[np.float64]:
-        """(rows,) the reported output."""
+        """Returns the (rows,) reported output."""
         return self._reading.value
 
     def listed(self) -> Listed:
@@ -272,4 +272,4 @@ class Unmeasured(Predictions):
         return Listed(self.label.tolist(), self.value.tolist(), self._listed_probabilities(), outside, None)
 
     def observed(self) -> None:
-        """Returns None: rows that were not measured say nothing about the traffic's stability."""
+        """Returns None, because rows that were not measured say nothing about the traffic's stability."""

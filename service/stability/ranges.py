@@ -1,4 +1,4 @@
-"""The ranges that training saw: which features of a row lie outside them."""
+"""Finds the features of a row that lie outside the ranges that training saw."""
 
 from collections.abc import Sequence
 
@@ -9,13 +9,13 @@ Matrix = NDArray[np.float32]
 
 
 class Ranges:
-    """The least and the largest value of every numeric feature.
+    """Holds the minimum and the maximum that training saw of every numeric feature.
 
     Attributes:
-        names: the numeric features, in order.
+        names: the names of the numeric features, in order.
         columns: (features,) their columns in an encoded row.
-        low: (features,) their least values.
-        high: (features,) their largest.
+        low: (features,) their minima.
+        high: (features,) their maxima.
         pooled: whether they are the pixels of one feature, which are too many to be counted one by one.
     """
 
@@ -30,7 +30,7 @@ class Ranges:
     ) -> None:
         self.names = tuple(names)
         self.columns = columns
-        # In float32, as the rows: a training row's own extreme is then never outside.
+        # The ranges are float32 like the rows, so that rounding never puts the training data's own extremes outside.
         self.low = np.array(low, dtype=np.float32)
         self.high = np.array(high, dtype=np.float32)
         self.pooled = pooled
@@ -45,7 +45,7 @@ class Ranges:
         return [self.names[feature] for feature in np.flatnonzero(outside).tolist()]
 
     def counted(self, outside: NDArray[np.bool_]) -> dict[str, int]:
-        """Returns how many rows of `outside`, (rows, features), each feature is out of range in; none without any."""
+        """Returns in how many rows of `outside`, (rows, features), each feature is out of range; omits the zeros."""
         if self.pooled:
             return {}
         counts = outside.sum(axis=0).tolist()
@@ -53,6 +53,6 @@ class Ranges:
 
 
 def outside(values: Matrix, low: NDArray[np.floating], high: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Returns whether each value, (rows, columns), lies outside its column's range, compared in float32 as rows are."""
+    """Returns whether each value, (rows, columns), lies outside its column's range, compared in float32."""
     least, largest = low.astype(np.float32, copy=False), high.astype(np.float32, copy=False)
     return np.asarray((values < least) | (values > largest))

@@ -1,4 +1,4 @@
-"""The stability reference: how a model behaved on rows that it was not fitted to, and where other rows lie among them.
+"""Makes the stability reference, which says how a model behaved on held-out rows, and ranks other rows among them.
 
 Training and adoption make a card's reference here, and the service compares live traffic with it here.
 """
@@ -24,7 +24,7 @@ def make_reference(
     out_of_fold: bool,
     layer_norms: NDArray[np.floating] | None = None,
 ) -> Reference:
-    """Returns the reference of held-out rows.
+    """Returns the reference made from held-out rows.
 
     Args:
         link: what the scores mean.
@@ -47,25 +47,25 @@ def make_reference(
 
 def distribution(values: NDArray[np.floating]) -> Distribution:
     """Returns the mean and the 0th to 100th percentiles of values, (rows,)."""
-    # Sorted once more: interpolation may round two neighbours past each other.
+    # They are sorted once more, because interpolation may round two neighbours past each other.
     quantiles = np.sort(np.quantile(values.astype(np.float64), np.linspace(0, 1, QUANTILES)))
     return Distribution(mean=float(np.mean(values)), quantiles=tuple(quantiles.tolist()))
 
 
 def tail_ratio(norms: NDArray[np.floating]) -> float:
-    """Returns the 99th percentile of at least one norm over their mean; 1 where all are 0, which is no tail."""
+    """Returns the 99th percentile of the norms, of which there must be one or more, over their mean; 1 if all are 0."""
     mean = float(norms.mean())
     return float(np.quantile(norms, 0.99)) / mean if mean > 0 else 1.0
 
 
 def percentiles(values: Floats, known: Distribution) -> Floats:
-    """Returns where each value, (rows,), lies in a distribution, 0 to 100."""
+    """Returns the percentile of each value, (rows,), in a distribution, 0 to 100."""
     quantiles, distinct = _as_array(known.quantiles)
     if distinct:
         return np.asarray(np.interp(values, quantiles, _PERCENTS))
     low = np.searchsorted(quantiles, values, side="left")
     high = np.searchsorted(quantiles, values, side="right")
-    # Inside a run of equal quantiles the middle of the run counts; between two quantiles the rank is linear.
+    # A value equal to several quantiles gets the middle of their ranks; between two quantiles the rank is linear.
     inner = np.clip(low, 1, len(quantiles) - 1)
     below, above = quantiles[inner - 1], quantiles[inner]
     width = np.where(above > below, above - below, 1.0)

@@ -1,4 +1,4 @@
-"""What a model version's rows are measured against: its link, its ranges, its reference, and the rules for verdicts."""
+"""Holds what a model version's rows are measured against: its link, ranges, reference, and rules for verdicts."""
 
 from chainzrule.service.artifact.evidence import Reference
 from chainzrule.service.stability.link import Link
@@ -9,16 +9,16 @@ from chainzrule.service.stability.verdict import Thresholds, rules_of
 
 
 class Standard:
-    """The facts of one model version that its predictions are held against.
+    """Holds the facts of one model version by which its predictions are measured and judged.
 
     Attributes:
         link: what the scores mean.
-        ranges: what training saw of every feature.
-        lone_ranges: the same for rows that come by themselves.
+        ranges: the range that training saw of every numeric feature.
+        lone_ranges: the same ranges, for checking single rows.
         reference: how the model behaved on rows that it was not fitted to.
         rules: the rules for verdicts.
         measures: the measures that the task has.
-        ranked: those of them that are ranked among the held-out rows.
+        ranked: the measures that are ranked among the held-out rows.
     """
 
     def __init__(self, link: Link, ranges: Ranges, reference: Reference, thresholds: Thresholds) -> None:

@@ -1,7 +1,7 @@
-"""The verdict on a prediction: stable, elevated or unstable, and why. Facts are the card's, policy is the settings'.
+"""Judges predictions as stable, elevated or unstable, by the facts of the card and the thresholds of the settings.
 
-Every rule is one object of the list that `rules_of` makes; the worst of what they say is the verdict, and those that
-spoke are its reasons. Another rule is one more entry there.
+Every rule is one object in the list that `rules_of` makes. The verdict is the worst level of all rules, and its reasons
+are the rules that are not at the level stable. A new rule is one more entry in that list.
 """
 
 import math
@@ -23,7 +23,7 @@ VERDICTS = ("stable", "elevated", "unstable")
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Where verdicts begin; percentiles are those of the card's held-out rows."""
+    """Holds the thresholds at which verdicts begin; percentiles are those of the card's held-out rows."""
 
     unstable_flip_probability: float = 0.05
     elevated_flip_probability: float = 0.01
@@ -35,14 +35,14 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Rule:
-    """One reason for a verdict: a measure that reaches or exceeds its limits.
+    """Gives one reason for a verdict: a measure reaches or exceeds a limit.
 
     Attributes:
         reason: its name in answers.
-        measure: the measure that it looks at; None for whether a feature is out of range.
+        measure: the measure that it compares; None for the rule about features that are out of range.
         reaches: how the measure is compared with a limit, `operator.ge` or `operator.gt`.
         elevated: the limit of an elevated verdict.
-        unstable: the limit of an unstable one.
+        unstable: the limit of an unstable verdict.
     """
 
     reason: str
@@ -52,7 +52,7 @@ class Rule:
     unstable: float = math.inf
 
     def level(self, diagnosis: Any, outside: Any) -> Any:
-        """Returns the index into `VERDICTS`: of one row from plain numbers, or (rows,) from arrays."""
+        """Returns the index into `VERDICTS`: a number for plain numbers of one row, (rows,) for arrays."""
         value = outside if self.measure is None else getattr(diagnosis, self.measure)
         unstable = self.reaches(value, self.unstable)
         return (unstable | self.reaches(value, self.elevated)) * 1 + unstable
@@ -83,12 +83,12 @@ REASONS = ("flip_probability", "volatility", "out_of_range")
 
 
 class Verdicts(NamedTuple):
-    """The verdicts on a batch.
+    """Holds the verdicts on a batch.
 
     Attributes:
         level: (rows,) index into `VERDICTS`.
-        rules: the rules that were asked.
-        levels: for every rule, what it says of each row, (rows,).
+        rules: the rules that were applied.
+        levels: for every rule, the level of each row by that rule, (rows,).
     """
 
     level: NDArray[np.int64]
@@ -101,15 +101,15 @@ class Verdicts(NamedTuple):
 
 
 def judge(rules: tuple[Rule, ...], diagnosis: Diagnosis, outside: NDArray[np.bool_]) -> Verdicts:
-    """Returns the verdicts on a batch; `outside` is (rows,) whether a feature lies out of its range."""
+    """Returns the verdicts on a batch; `outside` says of each row, (rows,), whether a feature is out of its range."""
     levels = tuple(rule.level(diagnosis, outside) for rule in rules)
     return Verdicts(np.maximum.reduce(levels), rules, levels)
 
 
 def unstable_share(link: Link, reference: Reference, thresholds: Thresholds) -> float | None:
-    """Returns the share of the card's held-out rows that are unstable by these thresholds, to within a percent.
+    """Returns the share of the card's held-out rows that are unstable by these thresholds, to within 0.01.
 
-    It is None where the card does not say how likely its rows flip.
+    It is None where the card has no distribution of the measure that makes rows unstable.
     """
     for rule in rules_of(link, reference, thresholds):
         if rule.measure is not None and rule.unstable < math.inf:

@@ -1,4 +1,4 @@
-"""The standard deviation of the reported output under noise, by Gauss-Hermite quadrature in score space.
+"""Computes the standard deviation of the reported output under noise, by Gauss-Hermite quadrature in score space.
 
 The output's first-order variation under the noise is g^T C^(1/2) z; the scores' mean displacement given that variation
 is t u with u = C g / sqrt(g^T C g) and t standard normal. Following the output itself along t u, rather than its
@@ -12,24 +12,24 @@ from chainzrule.service.stability.link import Indices, other_share, sigmoid
 
 Floats = NDArray[np.float64]
 
-# Gauss-Hermite rule for the mean of a function of a standard normal variable.
+# The 7-point Gauss-Hermite rule for the mean of a function of a standard normal variable.
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
 
 
 def of_two_labels(margin: Floats, sd: Floats) -> Floats:
-    """Returns the (rows,) volatility of a label's probability by its normal margin over the one other label.
+    """Returns the (rows,) volatility of a label's probability, whose margin over the one other label is normal.
 
     Args:
-        margin: (rows,) the margin's mean.
-        sd: (rows,) its standard deviation.
+        margin: (rows,) the mean of the margin under the noise.
+        sd: (rows,) the standard deviation of the margin.
     """
     moved = other_share(margin[:, None] + sd[:, None] * NODES)
     return np.asarray(np.sqrt(np.square(moved - (moved @ WEIGHTS)[:, None]) @ WEIGHTS))
 
 
 def of_label(margin: Floats, C: Floats, gradient: Floats, label: Indices) -> Floats:
-    """Returns the (rows,) volatility of a label's probability, by the other labels' share, which is exact where tiny.
+    """Returns the (rows,) volatility of a label's probability, from the other labels' share, which is exact if tiny.
 
     Args:
         margin: (rows, S) the label's lead over each score; infinite over itself.
@@ -39,7 +39,7 @@ def of_label(margin: Floats, C: Floats, gradient: Floats, label: Indices) -> Flo
     """
     delta, u = _direction(C, gradient)
     ahead = u[np.arange(len(u)), label][:, None] - u
-    # Scores first: sums over them are then sums of whole arrays.
+    # The scores are the first axis, so that sums over them are sums of whole arrays, which numpy does fastest.
     return _spread(other_share(margin.T[:, :, None] + ahead.T[:, :, None] * NODES, axis=0), delta)
 
 
@@ -57,6 +57,6 @@ def _direction(C: Floats, gradient: Floats) -> tuple[Floats, Floats]:
 
 
 def _spread(moved: Floats, delta: Floats) -> Floats:
-    """Returns the (rows,) standard deviation of outputs at the nodes, (rows, nodes); 0 where nothing moves them."""
+    """Returns the (rows,) standard deviation of outputs, given at the nodes, (rows, nodes); 0 where delta is 0."""
     mean = moved @ WEIGHTS
     return np.asarray(np.where(delta > 0, np.sqrt(np.square(moved - mean[:, None]) @ WEIGHTS), 0.0))

@@ -1,4 +1,4 @@
-"""The rolling window of a model version's latest observed rows, to be compared with the card's reference."""
+"""Keeps a rolling window of a model version's latest observed rows, for comparison with the card's reference."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,15 +15,15 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class WindowSummary:
-    """What the window holds; the ratios are None until it holds enough rows to mean something.
+    """Summarises the window; the ratios are None until it holds the minimum number of rows.
 
     Attributes:
-        samples: rows in the window.
+        samples: the number of rows in the window.
         gradient_tail_ratio: 99th percentile over mean of the gradient norm.
         volatility_reference_ratio: mean volatility over the card's mean.
         volatility_quantiles: the 50th, 90th and 99th percentile of the volatility.
-        verdicts: rows by verdict.
-        out_of_range_rate: share of rows with a feature outside its range.
+        verdicts: the number of rows by verdict.
+        out_of_range_rate: the fraction of rows with a feature outside its range.
     """
 
     samples: int
@@ -35,7 +35,7 @@ class WindowSummary:
 
 
 class Window:
-    """A ring of the latest `capacity` rows. Written and read on the event loop alone."""
+    """Keeps the latest `capacity` rows in a ring buffer. It is written and read on the event loop alone."""
 
     def __init__(self, capacity: int, minimum: int, reference: Reference) -> None:
         self._volatility = np.zeros(capacity)
@@ -55,7 +55,7 @@ class Window:
         level: NDArray[np.int64] | int,
         outside: NDArray[np.bool_] | bool,
     ) -> None:
-        """Takes in rows, as arrays over them, or one row, as plain numbers; the oldest make room."""
+        """Adds rows given as arrays, or one row given as plain numbers; they replace the oldest ones."""
         capacity = len(self._volatility)
         places: Any
         rows: tuple[Any, ...] = (volatility, gradient_norm, level, outside)
@@ -71,19 +71,19 @@ class Window:
         self.samples = min(self.samples + kept, capacity)
 
     def gradient_tail_ratio(self) -> float | None:
-        """Live tail ratio; None until the window holds enough rows."""
+        """Returns the live tail ratio of the gradient norm; None until the window holds enough rows."""
         if self.samples < self._minimum:
             return None
         return tail_ratio(self._gradient_norm[: self.samples])
 
     def volatility_reference_ratio(self) -> float | None:
-        """Live mean volatility over the card's; None until the window holds enough rows."""
+        """Returns the live mean volatility over the card's; None until it holds enough rows, or if the card's is 0."""
         if self.samples < self._minimum or not self._reference.volatility.mean > 0:
             return None
         return float(self._volatility[: self.samples].mean()) / self._reference.volatility.mean
 
     def summary(self) -> WindowSummary:
-        """Everything about the window at this moment."""
+        """Returns a summary of the window as it is now."""
         filled = slice(0, self.samples)
         counts = np.bincount(self._level[filled], minlength=len(VERDICTS)).tolist()
         quantiles = np.quantile(self._volatility[filled], (0.5, 0.9, 0.99)).tolist() if self.samples else ()

@@ -1,1 +1,1 @@
-"""One row measured in plain floats: numpy's calls cost more than one row's arithmetic."""
+"""Measures one row in plain floats, because numpy's calls cost more than one row's arithmetic."""

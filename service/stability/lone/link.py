@@ -1,4 +1,4 @@
-"""What one row's scores mean, in plain floats; the definitions are those of `stability.link`."""
+"""Defines what one row's scores mean, in plain floats; the definitions are those of `stability.link`."""
 
 import math
 from typing import NamedTuple
@@ -7,7 +7,7 @@ Row = list[float]
 
 
 class LoneReading(NamedTuple):
-    """One row of a `link.Reading`, field by field."""
+    """Holds one row of a `link.Reading`, field by field."""
 
     label: int
     value: float
@@ -15,7 +15,7 @@ class LoneReading(NamedTuple):
 
 
 def read_two_labels(s: Row) -> LoneReading:
-    """Returns what two logits say, by their one margin."""
+    """Returns the reading of two logits, from their one margin."""
     label = 0 if s[0] >= s[1] else 1
     other = sigmoid(s[1 - label] - s[label])
     slope = other * (1.0 - other)
@@ -23,7 +23,7 @@ def read_two_labels(s: Row) -> LoneReading:
 
 
 def read_many_labels(s: Row) -> LoneReading:
-    """Returns what K logits say; the label's probability is exact where the softmax is saturated."""
+    """Returns the reading of K logits; the label's probability is exact where the softmax is saturated."""
     top = max(s)
     label = s.index(top)
     odds = [math.exp(score - top) for score in s]
@@ -36,14 +36,14 @@ def read_many_labels(s: Row) -> LoneReading:
 
 
 def read_levels(s: Row) -> LoneReading:
-    """Returns what an ordinal model's scores say."""
+    """Returns the reading of an ordinal model's scores."""
     levels = [sigmoid(score) for score in s]
     gradient = [level * sigmoid(-score) for level, score in zip(levels, s, strict=True)]
     return LoneReading(sum(score > 0 for score in s), sum(levels), gradient)
 
 
 def other_share(s: Row, label: int) -> float:
-    """Returns the probability of all labels but one, which keeps its digits where it is tiny."""
+    """Returns the probability of all labels but one; it stays precise where it is tiny."""
     top = max(s)
     odds = [math.exp(score - top) for score in s]
     own, odds[label] = odds[label], 0.0

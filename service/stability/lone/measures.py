@@ -1,6 +1,6 @@
-"""The measures of one row, in plain floats: for a lone row a numpy call costs more than all of its arithmetic.
+"""Measures one row in plain floats: for a lone row, a numpy call costs more than all of its arithmetic.
 
-The definitions are those of `stability.measures`, term by term; a test holds the two to each other.
+The definitions are those of `stability.measures`, term by term; a test checks that the two agree.
 """
 
 import math
@@ -22,13 +22,13 @@ from chainzrule.service.stability.lone.link import (
 from chainzrule.service.stability.lone.normal import any_negative, tail
 from chainzrule.service.stability.volatility import NODES, WEIGHTS
 
-MAX_SCORES = 16  # beyond, S x S Python products cost more than numpy's calls
+MAX_SCORES = 16  # above this, S x S products in Python cost more than numpy's calls
 
 _NODES, _WEIGHTS = NODES.tolist(), WEIGHTS.tolist()
 
 
 class LoneDiagnosis(NamedTuple):
-    """One row of a `measures.Diagnosis`, field by field."""
+    """Holds one row of a `measures.Diagnosis`, field by field."""
 
     label: int
     value: float
@@ -41,7 +41,7 @@ class LoneDiagnosis(NamedTuple):
 
 
 def diagnose_row(link: Link, s: Row, C: list[Row], noise_scale: float, mean_shift: Row | None = None) -> LoneDiagnosis:
-    """Measures one row: s and mean_shift have S entries, C is S x S at one noise sigma."""
+    """Returns the measures of one row: `s` and `mean_shift` have S entries, C is S x S at one noise sigma."""
     gradient_norm = math.sqrt(max(sum(row[i] for i, row in enumerate(C)), 0.0))
     if isinstance(link, Regression):
         return LoneDiagnosis(0, s[0], gradient_norm * noise_scale, math.inf, math.nan, -1, gradient_norm, [1.0])
@@ -88,7 +88,7 @@ def _many_labels(s: Row, centre: Row, C: list[Row], square: float, gradient_norm
             if distance < best:
                 best, runner_up = distance, rival
             rivals.append(((middle - centre[rival]) / sd, rival))
-    if runner_up < 0:  # no noise moves any margin: the next highest score
+    if runner_up < 0:  # where no noise moves any margin, it is the next highest score
         runner_up = max((rival for rival in range(len(s)) if rival != label), key=s.__getitem__)
     return LoneDiagnosis(
         label,
@@ -123,7 +123,7 @@ def _levels(s: Row, centre: Row, C: list[Row], square: float, gradient_norm: flo
 
 
 def _flip_probability(centre: Row, C: list[Row], square: float, label: int, rivals: list[tuple[float, int]]) -> float:
-    """Returns the chance that any rival within reach overtakes the label; `rivals` come nearest first."""
+    """Returns the probability that any rival within reach overtakes the label; `rivals` are sorted, nearest first."""
     if not rivals:
         return 0.0
     nearest = rivals[0][0]
@@ -150,11 +150,11 @@ def _volatility(centre: Row, C: list[Row], square: float, gradient: Row, output:
 
 
 def _spread(moved: Row) -> float:
-    """Returns the standard deviation of an output by its values at the nodes."""
+    """Returns the standard deviation of an output, given its values at the quadrature's nodes."""
     mean = sum(map(mul, _WEIGHTS, moved))
     return math.sqrt(sum([weight * (output - mean) ** 2 for weight, output in zip(_WEIGHTS, moved, strict=True)]))
 
 
 def _edges(s: Row, label: int) -> tuple[float, float]:
-    """Returns how far f lies above the level's lower threshold, and under its upper."""
+    """Returns how far f lies above the level's lower threshold, and how far under its upper one."""
     return s[label - 1] if label > 0 else math.inf, -s[label] if label < len(s) else math.inf

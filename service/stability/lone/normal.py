@@ -1,4 +1,4 @@
-"""`normal` for one row, in plain floats; a test holds the two to each other."""
+"""Computes what `stability.normal` does for one row in plain floats; a test checks that the two agree."""
 
 import math
 from math import exp
@@ -16,18 +16,18 @@ _inverse = NormalDist().inv_cdf
 
 
 def tail(z: float) -> float:
-    """P(N(0, 1) > z)."""
+    """Returns P(N(0, 1) > z)."""
     return 0.5 * math.erfc(z / _SQRT2)
 
 
 def density(z: float) -> float:
-    """The standard normal density."""
+    """Returns the standard normal density."""
     z = min(abs(z), _NOWHERE)
     return _DENSITY * math.exp(-0.5 * z * z)
 
 
 def both_above(h: float, k: float, correlation: float) -> float:
-    """P(X > h and Y > k) for standard normal X, Y."""
+    """Returns P(X > h and Y > k) for standard normal X, Y with this correlation."""
     h, k = h if abs(h) >= TINY else TINY, k if abs(k) >= TINY else TINY
     across = math.sqrt(max((1.0 - correlation) * (1.0 + correlation), 1e-16))
     both = 0.5 * (tail(h) + tail(k)) - _owen(h, (k - correlation * h) / across)
@@ -36,11 +36,11 @@ def both_above(h: float, k: float, correlation: float) -> float:
 
 
 def any_negative(mean: Row, covariance: list[Row]) -> float:
-    """Chance that at least one of several jointly normal quantities is negative; changes neither argument.
+    """Returns the probability that any of several jointly normal quantities is negative; changes neither argument.
 
     Args:
-        mean: (R,), most doubtful first.
-        covariance: (R, R).
+        mean: (R,) the means, ordered from the most to the least likely to be negative.
+        covariance: (R, R) the covariance.
     """
     R = range(len(mean))
     spread = [math.sqrt(covariance[j][j]) if covariance[j][j] > 0.0 else 0.0 for j in R]
@@ -86,7 +86,7 @@ def _pair_correction(first: float, second: float, r: float) -> float:
 
 
 def _owen(h: float, b: float) -> float:
-    """Owen's T(h, b / h)."""
+    """Returns Owen's T(h, b / h)."""
     sign = -1.0 if (h < 0) != (b < 0) else 1.0
     h, b = min(abs(h), _NOWHERE), min(abs(b), _NOWHERE)
     long, short = (b, h) if b > h else (h, b)

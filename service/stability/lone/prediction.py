@@ -1,4 +1,4 @@
-"""A prediction that is run by itself, measured in plain floats."""
+"""Holds a prediction of a single row, measured in plain floats."""
 
 import math
 from functools import cached_property
@@ -17,7 +17,7 @@ from chainzrule.service.stability.verdict import VERDICTS
 
 
 class LonePrediction(Measured):
-    """One measured row of few scores; it has the interface of a batch."""
+    """Measures one row of few scores, with the interface of a batch."""
 
     def __init__(self, standard: Standard, inputs: Inputs, outputs: Outputs) -> None:
         super().__init__(standard.link, standard.ranges, inputs, outputs)
@@ -39,12 +39,12 @@ class LonePrediction(Measured):
 
     @cached_property
     def diagnosis(self) -> Diagnosis:
-        """The measures as arrays over the one row."""
+        """Returns the measures as arrays over the one row."""
         return Diagnosis(*(np.array([value]) for value in self._measures))
 
     @property
     def level(self) -> NDArray[np.int64]:
-        """(1,) the verdict, as an index into `verdict.VERDICTS`."""
+        """Returns the verdict, (1,), as an index into `verdict.VERDICTS`."""
         return np.array([self._verdict.level])
 
     def listed(self) -> Listed:
@@ -72,7 +72,7 @@ class LonePrediction(Measured):
         )
 
     def observed(self) -> Observed | None:
-        """Returns the row in plain numbers, if it is finite and to be observed."""
+        """Returns the row in plain numbers; None where it is not finite or not to be observed."""
         if not (self.all_finite and self.inputs.observe[0]):
             return None
         return Observed(

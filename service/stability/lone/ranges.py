@@ -1,4 +1,4 @@
-"""Whether one row lies outside the ranges that training saw, number by number where it has few."""
+"""Tells whether one row lies outside the training ranges, in plain floats where it has few columns."""
 
 from operator import gt, lt
 
@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from chainzrule.service.stability.ranges import Ranges
 
-FEW_COLUMNS = 64  # up to which numpy's calls cost more than so few comparisons
+FEW_COLUMNS = 64  # up to this many, plain comparisons are quicker than numpy's calls
 
 
 class LoneRanges:
-    """The ranges of a card, for rows that come by themselves."""
+    """Holds the ranges of a card, for checking single rows."""
 
     def __init__(self, ranges: Ranges) -> None:
         self._ranges = ranges

@@ -1,4 +1,4 @@
-"""Where one value lies among a card's held-out rows; the definition is that of `stability.reference`."""
+"""Ranks one value among a card's held-out rows; the definition is that of `stability.reference`."""
 
 from bisect import bisect_left, bisect_right
 
@@ -6,7 +6,7 @@ from chainzrule.service.artifact.evidence import Distribution
 
 
 def percentile(value: float, known: Distribution) -> float:
-    """Returns where a value lies in a distribution, 0 to 100."""
+    """Returns the percentile of a value in a distribution, 0 to 100."""
     quantiles = known.quantiles
     low, high = bisect_left(quantiles, value), bisect_right(quantiles, value)
     last = len(quantiles) - 1

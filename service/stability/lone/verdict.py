@@ -1,4 +1,4 @@
-"""The verdict on one row, by the rules of `stability.verdict`."""
+"""Judges one row by the rules of `stability.verdict`."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ from chainzrule.service.stability.verdict import Rule
 
 
 class LoneVerdict(NamedTuple):
-    """One row of `verdict.Verdicts`."""
+    """Holds one row of `verdict.Verdicts`."""
 
     level: int
     rules: tuple[Rule, ...]
