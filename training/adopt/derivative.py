@@ -32,7 +32,7 @@ def derivative_graphs(
 
     writer = NodeWriter("derivative_", "float")
     noisy = Reverse(scores, writer, "scores", np.eye(S, dtype=np.float32)).run(RULES) * writer.constant(sigma)
-    writer.node("MatMul", noisy, noisy.transposed(3), output="covariance")
+    writer.node("MatMul", noisy, noisy.matrix_transpose(3), output="covariance")
     model = _extended(scores, writer, [*outputs, _tensor("covariance", S, S)])
 
     writer = NodeWriter("derivative_", "float")

@@ -112,7 +112,7 @@ def _add_probabilities(writer: NodeWriter, model: onnx.ModelProto, answer: Value
     if columns == 1:
         answer = writer.node("Concat", 1.0 - answer, answer, axis=1)
     # Not Clip, whose bounds are inputs only from opset 11: converters of scikit-learn's models write 9.
-    writer.node("Max", answer.least(1.0), 0.0, output="probabilities")
+    writer.node("Max", answer.minimum(1.0), 0.0, output="probabilities")
     if node is not None and node.op_type == "Softmax" and columns > 1:
         logits = writer.value(node.input[0]).reshape(-1, columns)
         writer.node("MatMul", logits, _centring(writer, columns), output="scores")
@@ -121,7 +121,7 @@ def _add_probabilities(writer: NodeWriter, model: onnx.ModelProto, answer: Value
         logit = writer.value(node.input[0]).reshape(-1, 1)
         writer.node("MatMul", logit, _centring(writer, 1), output="scores")
         return "half of the logistic function's own input, for and against"
-    logarithm = writer.node("Log", answer.most(LEAST))
+    logarithm = writer.node("Log", answer.maximum(LEAST))
     writer.node("MatMul", logarithm, _centring(writer, max(columns, 2)), output="scores")
     return f"logarithms of the probabilities, of {LEAST:g} at least, less their mean over the labels"
 

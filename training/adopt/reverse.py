@@ -73,7 +73,7 @@ class Reverse:
             raise AdoptionError("the model's answer does not depend on its input")
         return self._adjoints[INPUT]
 
-    def give(self, name: str, adjoint: Value) -> None:
+    def accumulate(self, name: str, adjoint: Value) -> None:
         """Adds to a tensor's adjoint."""
         known = self._adjoints.get(name)
         self._adjoints[name] = adjoint if known is None else known + adjoint
@@ -86,7 +86,7 @@ class Reverse:
         """Returns a tensor of the graph."""
         return self.writer.value(name)
 
-    def beside(self, name: str) -> Value:
+    def with_score_axis(self, name: str) -> Value:
         """Returns a tensor as (batch, 1, ...), to be multiplied with an adjoint of its shape."""
         return self.value(name).reshape(-1, 1, *self.shape(name))
 
