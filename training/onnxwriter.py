@@ -25,7 +25,7 @@ class NodeWriter:
     """
 
     def __init__(self, prefix: str, number: Number) -> None:
-        """Starts without nodes; plain numbers among operands become constants in float64 (`double`) or float32 (`float`)."""
+        """Starts without nodes; plain numbers among operands become float64 (`double`) or float32 (`float`)."""
         self.nodes: list[onnx.NodeProto] = []
         self._prefix = prefix
         self._number = number

@@ -1,4 +1,4 @@
-"""The derivative of each operator: what an adjoint of its output adds to the adjoints of its inputs.
+"""Defines the derivative of each operator: what an adjoint of its output adds to the adjoints of its inputs.
 
 A rule refuses a node that it would be wrong for, by an `AdoptionError` that names the operator.
 """
@@ -73,7 +73,7 @@ def _gemm(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
 
 
 def _conv(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
-    """The adjoint of a convolution is a transposed one, for every score by itself."""
+    """Computes the adjoint of a convolution as a transposed convolution, for every score separately."""
     if any(map(reverse.depends, node.input[1:])):
         raise AdoptionError("Conv with computed weights has no derivative here")
     if attribute(node, "auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
@@ -105,7 +105,7 @@ def _conv(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
 
 
 def _pool(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
-    """Windows tile the image: the places of the largest value take equal parts of the adjoint, or all places do."""
+    """Distributes the adjoint over each window: equally over ties of the maximum, or over all places of an average."""
     shape, kernel = reverse.shape(node.input[0]), attribute(node, "kernel_shape")
     if len(shape) != 3:
         raise AdoptionError(f"{node.op_type} of anything but images has no derivative here")
@@ -131,7 +131,7 @@ def _pool(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
 
 
 def _elementwise(slope: Callable[[Reverse, onnx.NodeProto], Value]) -> Rule:
-    """Returns the rule of a function of single numbers, from its slope in the shape of its tensor."""
+    """Returns the rule of an elementwise function, from its derivative in the shape of its tensor."""
 
     def rule(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
         local = slope(reverse, node).reshape(-1, 1, *reverse.shape(node.input[0]))
@@ -161,7 +161,7 @@ def _maximum(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
 
 
 def _above(reverse: Reverse, value: Value, floor: Value | float) -> Value:
-    """Returns 1 where a value exceeds another, else 0."""
+    """Returns 1 where a value exceeds `floor`, else 0."""
     return reverse.writer.node("Greater", value, floor).cast(TensorProto.FLOAT)
 
 
