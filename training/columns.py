@@ -1,4 +1,4 @@
-"""The card's features as vectors over the D columns that a graph sees."""
+"""Holds the card's features as vectors over the D columns that a graph takes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ FAR = 15.0  # standard deviations from the mean: further out, a polynomial of a 
 
 @dataclass(frozen=True)
 class Columns:
-    """What is known of every column: a numeric feature or a pixel has one, a category one per level.
+    """Describes every input column: a numeric feature or a pixel has one column, a category has one per level.
 
     Attributes:
         mean: (D,) raw units; 0 for one-hot columns, which pass through unscaled.
@@ -40,12 +40,12 @@ class Columns:
 
     @property
     def width(self) -> int:
-        """D."""
+        """Returns D, the number of columns."""
         return len(self.mean)
 
     @classmethod
     def of(cls, features: Sequence[Feature], layout: Layout | None) -> "Columns":
-        """The columns of a card; an image's one feature stands for every pixel."""
+        """Returns the columns of a card's features; an image's one feature stands for every pixel."""
         repeats = layout.height * layout.width if layout else 1
         facts: list[tuple[float, float, float, float, float]] = []
         blocks = []
@@ -59,7 +59,7 @@ class Columns:
         return cls(mean, std, low, high, noise, tuple(blocks), pooled=layout is not None)
 
     def of_rows(self, x: NDArray[np.float32], weights: Floats | None = None) -> "Columns":
-        """These columns with the statistics of other rows (a fold's): mean, std, low, high; the noise stays."""
+        """Returns these columns with the statistics of other rows, such as a fold's; the noise stays."""
         axis = None if self.pooled else 0
         values = x.astype(np.float64)
         mean, std, low, high = (
@@ -78,16 +78,16 @@ class Columns:
         )
 
     def standardise(self, x: NDArray[np.floating]) -> Floats:
-        """(rows, D) raw units to units of the training rows' standard deviation."""
+        """Returns (rows, D) features in units of the training rows' standard deviations, with mean 0."""
         return (x.astype(np.float64) - self.mean) / self.std
 
     def out_of_range(self, x: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """Returns (rows,) whether any column lies outside what training saw, compared as the service compares."""
+        """Returns (rows,) whether any column lies outside its range in training, compared as the service compares."""
         return np.asarray(outside(x.astype(np.float32, copy=False), self.low, self.high).any(axis=1))
 
 
 def with_noise(features: Sequence[Feature], overrides: Mapping[str, float]) -> tuple[Feature, ...]:
-    """The features with the user's noise in place of the default.
+    """Returns the features with the user's noise in place of the default.
 
     Raises:
         ConfigError: a name that is no numeric feature, or a noise that is no number >= 0.
@@ -108,7 +108,7 @@ def with_noise(features: Sequence[Feature], overrides: Mapping[str, float]) -> t
 
 
 def with_constraints(features: Sequence[Feature], declared: Mapping[str, str], labels: int) -> tuple[Feature, ...]:
-    """The features with the effects that the user declares them to have.
+    """Returns the features with the monotone effects that the user declares.
 
     Args:
         features: the card's, of a table.
@@ -136,7 +136,7 @@ def with_constraints(features: Sequence[Feature], declared: Mapping[str, str], l
 
 
 def heavy_tails(features: Sequence[Feature]) -> tuple[str, ...]:
-    """A note for every numeric feature whose extreme values a polynomial network will make too much of."""
+    """Returns a note for every numeric feature whose extreme values a polynomial network will overweight."""
     notes = []
     for feature in features:
         if isinstance(feature, NumericFeature):

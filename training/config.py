@@ -1,4 +1,4 @@
-"""What a training run is asked to do: one frozen, documented model, read from TOML."""
+"""Defines the configuration of a training run: one frozen, documented model, read from TOML."""
 
 import hashlib
 import tomllib
@@ -130,11 +130,11 @@ class DregConfig(_Section):
         return self
 
     def as_schedule(self) -> Schedule:
-        """Lambda as a function of progress."""
+        """Returns lambda as a function of progress."""
         return Schedule(self.strength, self.strength if self.final is None else self.final, self.schedule)
 
     def as_penalty(self, task: Task, seed: int) -> Penalty | None:
-        """The penalty, its draws seeded; None where it is switched off."""
+        """Returns the penalty with seeded draws, or None where it is switched off."""
         # Of a regression it is the squared slope itself: on a smooth function without much noise that costs accuracy.
         usual = FISHER if link_of(task).has_labels else 0.0
         fisher = usual if self.fisher is None else self.fisher
@@ -175,7 +175,7 @@ class FitConfig(_Section):
     patience: int = Field(default=15, ge=1, description="epochs without a better validation loss before stopping")
 
     def for_rows(self, rows: int) -> "FitConfig":
-        """The same with the optimiser chosen, for so many training rows."""
+        """Returns this configuration with the optimiser chosen for so many training rows."""
         if self.optimiser != "auto":
             return self
         return self.model_copy(update={"optimiser": "lbfgs" if rows <= LBFGS_ROWS else "adamw"})
@@ -209,7 +209,10 @@ class Config(_Section):
 
     @property
     def sha256(self) -> str:
-        """Hash of everything that shapes the model; not of where the data lie, which their own hash covers."""
+        """Returns the hash of everything that shapes the model, without where the data lie.
+
+        The data's content has a hash of its own.
+        """
         left_out: dict[str, Any] = {"data": {"path", "vectors", "encoder"}}
         if not self.constraints:  # as before there were any
             left_out["constraints"] = True
@@ -217,7 +220,7 @@ class Config(_Section):
 
 
 def read_config(path: Path) -> Config:
-    """Read a TOML file.
+    """Reads a TOML file.
 
     Raises:
         ConfigError: it cannot be read, is no TOML, or has a key or value that is not known; names the key.
@@ -232,7 +235,7 @@ def read_config(path: Path) -> Config:
 
 
 def make_config(content: object, origin: str) -> Config:
-    """Check a configuration's values.
+    """Returns a configuration, once its values are checked.
 
     Args:
         content: nested dictionaries, as TOML gives them.

@@ -1,4 +1,4 @@
-"""Everything training refuses to do, as one tree; the command line prints the message on one line and exits with 2.
+"""Defines the errors of training as one tree; the command line prints the message on one line and exits with 2.
 
     TrainingError
     ├── ConfigError         the configuration or the command line asks for something that does not exist
@@ -13,28 +13,28 @@ Data that cannot be trained on raise `chainzrule.training.data.errors.DataError`
 
 
 class TrainingError(Exception):
-    """Base of the tree; the message says what is wrong and what to do next."""
+    """Is the base of the tree; the message says what is wrong and what to do next."""
 
 
 class ConfigError(TrainingError, ValueError):
-    """The configuration or the command line asks for something that does not exist."""
+    """Reports a configuration or command line that asks for something that does not exist."""
 
 
 class DivergenceError(TrainingError):
-    """The loss or the network's outputs became infinite or NaN."""
+    """Reports that the loss or the network's outputs became infinite or NaN."""
 
 
 class CheckpointError(TrainingError):
-    """A checkpoint that is damaged, or of another run."""
+    """Reports a checkpoint that is damaged or belongs to another run."""
 
 
 class RepositoryError(TrainingError):
-    """The model repository cannot be written to."""
+    """Reports that the model repository cannot be written to."""
 
 
 class VerificationError(TrainingError):
-    """The exported graphs do not say what the network says."""
+    """Reports that the exported graphs do not compute what the network computes."""
 
 
 class AdoptionError(TrainingError):
-    """Another library's model that cannot be adopted: names what stands in the way, and what to do."""
+    """Reports another library's model that cannot be adopted, with the obstacle and what to do."""

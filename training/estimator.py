@@ -1,4 +1,4 @@
-"""What the three estimators share: from rows as scikit-learn has them to a model that the service serves."""
+"""Defines what the three estimators share, from rows as scikit-learn has them to a model that the service serves."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -250,7 +250,7 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
 
 
 def _plain(value: Any) -> Any:
-    """Returns a parameter without numpy: searches over grids bring its numbers along."""
+    """Returns a parameter as a plain Python value: a search over a grid passes numpy's numbers."""
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,4 +1,4 @@
-"""ChainzRule networks with scikit-learn's interface: a classifier, a regressor, and an estimator of ordered levels."""
+"""Defines ChainzRule networks with scikit-learn's interface: a classifier, a regressor, and an ordinal estimator."""
 
 import warnings
 from collections.abc import Collection, Mapping, Sequence
@@ -31,7 +31,7 @@ class ChainzRuleClassifier(ClassifierMixin, ChainzRuleEstimator):  # type: ignor
     _task: Task = "classification"
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Returns (rows,) the most probable label."""
+        """Returns (rows,) the most probable labels."""
         return np.asarray(self.classes_[self._link.label(self._scores(X)).numpy()])
 
     def predict_proba(self, X: Any) -> Floats:
@@ -104,17 +104,17 @@ class ChainzRuleOrdinal(ChainzRuleEstimator):
 
     @property
     def thresholds_(self) -> Floats:
-        """The (levels - 1,) thresholds, ascending."""
+        """Returns the (levels - 1,) thresholds, ascending."""
         check_is_fitted(self)
         thresholds: torch.Tensor = self.model_.network.output.thresholds  # type: ignore[assignment]
         return thresholds.detach().double().numpy()
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Returns (rows,) the level: how many thresholds the row's output exceeds."""
+        """Returns (rows,) levels: for each row, the level at the number of thresholds that its output exceeds."""
         return np.asarray(self.classes_[self._link.label(self._scores(X)).numpy()])
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Returns the share of rows that get their own level."""
+        """Returns the accuracy: the share of rows whose level is predicted exactly."""
         return float(accuracy_score(y, self.predict(X), sample_weight=sample_weight))
 
     def predict_proba(self, X: Any) -> Floats:
@@ -165,7 +165,7 @@ class ChainzRuleRegressor(RegressorMixin, ChainzRuleEstimator):  # type: ignore[
 
 
 def _checked_labels(estimator: ChainzRuleEstimator, y: Any) -> NDArray[Any]:
-    """Returns (rows,) labels as they are, once they are known to be some."""
+    """Returns (rows,) labels unchanged, once they are known to be valid."""
     y = validate_data(estimator, X="no_validation", y=y)
     check_classification_targets(y)
     return np.asarray(y)

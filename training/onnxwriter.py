@@ -1,6 +1,6 @@
-"""ONNX graphs written as formulas: values with operators, of which each is a node.
+"""Writes ONNX graphs as formulas: a `Value` is a tensor of the graph, and each operator on it adds a node.
 
-For graphs of many small steps: the exporter of modules takes a quarter of a minute over what is written here at once.
+It serves graphs of many small steps, for which torch's exporter of modules would take a quarter of a minute.
 """
 
 import hashlib
@@ -18,14 +18,14 @@ KINDS = {"double": TensorProto.DOUBLE, "float": TensorProto.FLOAT, "int64": Tens
 
 
 class NodeWriter:
-    """Writes nodes and their constants, under names that begin with a prefix: a part of a graph.
+    """Writes a part of a graph: nodes and their constants, under names that begin with a prefix.
 
     Attributes:
         nodes: the nodes, in the order in which they were written.
     """
 
     def __init__(self, prefix: str, number: Number) -> None:
-        """Starts with nothing; plain numbers among the operands become float64 (`double`) or float32 (`float`)."""
+        """Starts without nodes; plain numbers among operands become float64 (`double`) or float32 (`float`)."""
         self.nodes: list[onnx.NodeProto] = []
         self._prefix = prefix
         self._number = number
@@ -36,7 +36,7 @@ class NodeWriter:
         return Value(self, name)
 
     def constant(self, values: NDArray[np.generic] | float, name: str | None = None) -> "Value":
-        """Returns a constant of the array's own type; equal ones are kept once, under the first's name."""
+        """Returns a constant of the array's own type; equal constants are stored once, under the first one's name."""
         array = np.asarray(values)
         digest = hashlib.sha256(f"{array.dtype}{array.shape}".encode() + array.tobytes()).hexdigest()[:12]
         if digest not in self._constants:
@@ -45,25 +45,25 @@ class NodeWriter:
         return self.value(self._constants[digest].name)
 
     def eye(self, width: int) -> "Value":
-        """Returns (width, width) the identity, in float32."""
+        """Returns the (width, width) identity matrix in float32."""
         return self.constant(np.eye(width, dtype=np.float32))
 
     def node(self, kind: str, *operands: Operand, output: str | None = None, **attributes: Any) -> "Value":
-        """Returns the output of a new node, under the name `output` where one is given."""
+        """Adds a node and returns its one output, which is called `output` where that is given."""
         names = None if output is None else [output]
         return self.outputs(kind, 1, *operands, names=names, **attributes)[0]
 
     def outputs(
         self, kind: str, count: int, *operands: Operand, names: Sequence[str] | None = None, **attributes: Any
     ) -> list["Value"]:
-        """Returns the `count` outputs of a new node."""
+        """Adds a node and returns its `count` outputs."""
         inputs = [value.name if isinstance(value, Value) else self._scalar(value).name for value in operands]
         own = names or [f"{self._prefix}{kind.lower()}_{len(self.nodes)}_{number}" for number in range(count)]
         self._add(kind, inputs, own, **attributes)
         return [self.value(name) for name in own]
 
     def append_to(self, model: onnx.ModelProto) -> None:
-        """Adds what was written at the end of a graph."""
+        """Appends the nodes and constants to a model's graph."""
         model.graph.node.extend(self.nodes)
         model.graph.initializer.extend(self._constants.values())
 
@@ -75,7 +75,7 @@ class NodeWriter:
 
 
 class GraphWriter(NodeWriter):
-    """Writes a whole graph, whose numbers are float64 (`double`) or float32 (`float`)."""
+    """Writes a whole graph that computes in float64 (`double`) or float32 (`float`)."""
 
     def __init__(self, opset: int, number: Number = "double") -> None:
         super().__init__("", number)
@@ -83,14 +83,14 @@ class GraphWriter(NodeWriter):
         self._inputs: list[onnx.ValueInfoProto] = []
 
     def input(self, name: str, kind: str, *shape: int) -> "Value":
-        """Declares an input of `kind` (`double`, `float`, `int64`), a batch of tensors of this shape."""
+        """Declares a (batch, *shape) input of `kind` (`double`, `float`, `int64`), and returns it."""
         self._inputs.append(helper.make_tensor_value_info(name, KINDS[kind], ["batch", *shape]))
         return self.value(name)
 
     def constant(self, values: NDArray[np.generic] | float, name: str | None = None) -> "Value":
-        """Returns a constant; equal ones are kept once, under the first's name.
+        """Returns a constant; equal constants are stored once, under the first one's name.
 
-        In a graph of float64, float32 stays so in the file and is cast when it is loaded.
+        In a float64 graph a float32 array is stored in float32, which keeps the file small, and a Cast node widens it.
         """
         known = len(self._constants)
         stored = super().constant(values, name)
@@ -102,7 +102,7 @@ class GraphWriter(NodeWriter):
         return self.value(double)
 
     def finish(self, outputs: Sequence[tuple[str, "Value", Sequence[int]]]) -> bytes:
-        """Returns the checked graph's bytes; each output has a name, a value and the shape of one row of it."""
+        """Returns the checked model's bytes; each output has a name, a value and the shape of one of its rows."""
         self._name_outputs([(name, value) for name, value, _ in outputs])
         described = [
             helper.make_tensor_value_info(name, KINDS[self._number], ["batch", *shape]) for name, _, shape in outputs
@@ -114,7 +114,7 @@ class GraphWriter(NodeWriter):
         return content
 
     def _name_outputs(self, outputs: Sequence[tuple[str, "Value"]]) -> None:
-        """Gives the values that are outputs their names, without an operator where the value is a node's own."""
+        """Renames values to the outputs that they are; inputs, constants and second names need an Identity node."""
         made = {value for node in self.nodes for value in node.output}
         names: dict[str, str] = {}
         for name, value in outputs:
@@ -123,12 +123,15 @@ class GraphWriter(NodeWriter):
             else:
                 self._add("Identity", [names.get(value.name, value.name)], [name])
         for node in self.nodes:
-            for values in (node.input, node.output):
-                values[:] = [names.get(value, value) for value in values]
+            for tensors in (node.input, node.output):
+                tensors[:] = [names.get(tensor, tensor) for tensor in tensors]
 
 
 class Value:
-    """A tensor of the graph. Operators and shapes are numpy's."""
+    """Stands for a tensor of the graph; operators, method names and broadcasting follow numpy.
+
+    Every operator and method adds nodes to the graph and returns their output.
+    """
 
     def __init__(self, writer: NodeWriter, name: str) -> None:
         self.writer = writer
@@ -165,83 +168,83 @@ class Value:
         return self.writer.node("Abs", self)
 
     def relu(self) -> "Value":
-        """The larger of it and 0."""
+        """Returns max(self, 0), elementwise."""
         return self.writer.node("Relu", self)
 
     def sign(self) -> "Value":
-        """-1, 0 or 1."""
+        """Returns -1, 0 or 1, elementwise."""
         return self.writer.node("Sign", self)
 
     def sqrt(self) -> "Value":
-        """Its square root."""
+        """Returns the square root, elementwise."""
         return self.writer.node("Sqrt", self)
 
-    def most(self, other: Operand) -> "Value":
-        """The larger of both, elementwise."""
+    def maximum(self, other: Operand) -> "Value":
+        """Returns the larger of both, elementwise."""
         return self.writer.node("Max", self, other)
 
-    def least(self, other: Operand) -> "Value":
-        """The smaller of both, elementwise."""
+    def minimum(self, other: Operand) -> "Value":
+        """Returns the smaller of both, elementwise."""
         return self.writer.node("Min", self, other)
 
     def cast(self, kind: int) -> "Value":
-        """Its numbers as another type, one of `TensorProto`'s."""
+        """Returns the tensor cast to another element type, one of `TensorProto`'s."""
         return self.writer.node("Cast", self, to=kind)
 
     def reshape(self, *shape: int) -> "Value":
-        """Its numbers in another shape, of which one size may be -1."""
+        """Returns the tensor in another shape, in which one size may be -1."""
         return self.writer.node("Reshape", self, _whole(self, shape))
 
     def sum(self, *axes: int) -> "Value":
-        """The sum over axes, which go."""
+        """Returns the sum over axes, which are dropped."""
         return self.writer.node("ReduceSum", self, _whole(self, axes), keepdims=0)
 
-    def at(self, *axes: int) -> "Value":
-        """With new axes of one entry at these places."""
+    def expand_dims(self, *axes: int) -> "Value":
+        """Returns the tensor with new axes of length 1 at these positions of the result."""
         return self.writer.node("Unsqueeze", self, _whole(self, axes))
 
-    def times(self, vector: "Value") -> "Value":
-        """(batch, rows) this matrix, (batch, rows, width), times a vector for each of the batch, (batch, width)."""
-        return self.writer.node("Squeeze", self @ vector.at(2), _whole(self, (2,)))
+    def matvec(self, vector: "Value") -> "Value":
+        """Returns the (batch, m) products of (batch, m, n) matrices with (batch, n) vectors."""
+        return self.writer.node("Squeeze", self @ vector.expand_dims(2), _whole(self, (2,)))
 
-    def each(self, vectors: "Value") -> "Value":
-        """These (batch, m, width, n) matrices, each times its vector of (batch, m, n)."""
-        return self.writer.node("Squeeze", self @ vectors.at(3), _whole(self, (3,)))
+    def batched_matvec(self, vectors: "Value") -> "Value":
+        """Returns the (batch, k, m) products of (batch, k, m, n) matrices with (batch, k, n) vectors."""
+        return self.writer.node("Squeeze", self @ vectors.expand_dims(3), _whole(self, (3,)))
 
-    def transposed(self, rank: int) -> "Value":
-        """With its last two of `rank` axes changed."""
+    def matrix_transpose(self, rank: int) -> "Value":
+        """Returns the tensor, which has `rank` axes, with the last two swapped."""
         order = [*range(rank - 2), rank - 1, rank - 2]
         return self.writer.node("Transpose", self, perm=order)
 
-    def halves(self) -> list["Value"]:
-        """Its two halves along axis 1."""
-        return self.writer.outputs("Split", 2, self, axis=1, num_outputs=2)
+    def split(self, sections: int) -> list["Value"]:
+        """Returns `sections` equal parts along axis 1."""
+        return self.writer.outputs("Split", sections, self, axis=1, num_outputs=sections)
 
-    def beside(self, other: "Value") -> "Value":
-        """Both, joined along axis 1."""
+    def concatenate(self, other: "Value") -> "Value":
+        """Returns both tensors joined along axis 1."""
         return self.writer.node("Concat", self, other, axis=1)
 
-    def rows(self, index: "Value") -> "Value":
-        """The rows of this table that an index names."""
+    def take(self, index: "Value") -> "Value":
+        """Returns the entries along axis 0 at the places in `index`."""
         return self.writer.node("Gather", self, index, axis=0)
 
-    def pick(self, index: "Value") -> "Value":
-        """(batch, 1) the entry of every row, (batch, width), that `index` (batch,) names."""
-        return self.writer.node("GatherElements", self, index.at(1), axis=1)
+    def take_along_axis(self, index: "Value") -> "Value":
+        """Returns (batch, 1), the entry of each row of this (batch, width) tensor at its place in `index` (batch,)."""
+        return self.writer.node("GatherElements", self, index.expand_dims(1), axis=1)
 
-    def where_not_zero(self, quotient_of: "Value") -> "Value":
-        """`quotient_of` / this, or 0 where this is 0."""
-        zero = self.writer.node("Equal", self, 0.0)
-        safe = self.writer.node("Where", zero, 1.0, self)
-        return self.writer.node("Where", zero, 0.0, quotient_of / safe)
+    def divide_no_nan(self, denominator: "Value") -> "Value":
+        """Returns self / denominator, or 0 where the denominator is 0."""
+        zero = self.writer.node("Equal", denominator, 0.0)
+        safe = self.writer.node("Where", zero, 1.0, denominator)
+        return self.writer.node("Where", zero, 0.0, self / safe)
 
-    def up_to(self, limit: float) -> "Value":
-        """This, or infinity where it is more than `limit`."""
+    def infinite_above(self, limit: float) -> "Value":
+        """Returns the tensor with infinity in place of entries above `limit`."""
         return self.writer.node("Where", self.writer.node("Greater", self, limit), np.inf, self)
 
 
 def total(values: Sequence[Value]) -> Value:
-    """Their sum."""
+    """Returns the sum of one or more values, added from first to last."""
     result = values[0]
     for value in values[1:]:
         result = result + value

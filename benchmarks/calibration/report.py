@@ -7,7 +7,7 @@ from chainzrule.service.artifact.evidence import Calibration
 
 
 def table(results: dict[str, Any]) -> str:
-    """Every network at every noise scale, as Markdown."""
+    """Returns every network at every noise scale, as Markdown."""
     lines = [
         f"Up to {results['rows']:,} rows, {results['draws']} draws of the card's noise a row, seed {results['seed']}.",
         "",

@@ -44,7 +44,7 @@ class Subject:
 
 
 def shipped(model: str, rows: int, draws: int, seed: int) -> Iterator[Subject]:
-    """The newest version in the repository, through the very graphs that are served."""
+    """Returns the newest version in the repository, through the very graphs that are served."""
     newest = max(
         (version for version in list_versions(ROOT / "models") if version.name == model),
         key=lambda version: int(version.version),
@@ -63,7 +63,7 @@ def shipped(model: str, rows: int, draws: int, seed: int) -> Iterator[Subject]:
 
 
 def fitted(config: Config, dataset: Dataset, rows: int, draws: int, seed: int) -> Iterator[Subject]:
-    """A ChainzRule and a ReLU network of one size, by one recipe, on rows that neither was fitted to."""
+    """Returns a ChainzRule and a ReLU network of one size, by one recipe, on rows that neither was fitted to."""
     columns = Columns.of(with_noise(dataset.features, config.noise), dataset.layout)
     train, test = dataset.train, dataset.test
     if test is None:
@@ -99,7 +99,7 @@ def _simulated(
 
 
 def _rows(model: str) -> NDArray[np.float32]:
-    """The digits' held-out rows; for the small tables all rows, of which none was kept apart."""
+    """Returns the digits' held-out rows; for the small tables all rows, of which none was kept apart."""
     if model == "digits":
         with gzip.open(ROOT / "tests/data/t10k-images-idx3-ubyte.gz") as file:
             return np.frombuffer(file.read(), dtype=np.uint8, offset=16).reshape(-1, 784).astype(np.float32)

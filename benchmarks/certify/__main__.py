@@ -30,7 +30,7 @@ TIMED = 20
 
 
 def ours(subject: Subject) -> Certify:
-    """The bounds graph, on one thread, with all its rounding."""
+    """Returns the bounds graph, on one thread, with all its rounding."""
     graph = Graph(bounds_graph(fold(subject.model), "classification", OPSET), "bounds.onnx", Execution("cpu", 1))
 
     def certify(low: NDArray[np.float64], high: NDArray[np.float64], label: int) -> NDArray[np.float64]:
@@ -42,7 +42,7 @@ def ours(subject: Subject) -> Certify:
 def certified_radius(
     certify: Certify, row: NDArray[np.float64], std: NDArray[np.float64], label: int, most: float
 ) -> float:
-    """The largest radius proved, in standard deviations; an attack has succeeded at `most`."""
+    """Returns the largest radius proved, in standard deviations; an attack has succeeded at `most`."""
     low, high = 0.0, most
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
@@ -87,7 +87,7 @@ def measure(subject: Subject) -> list[dict[str, Any]]:
 
 
 def report(results: dict[str, Any]) -> str:
-    """The figures as Markdown."""
+    """Returns the figures as Markdown."""
     lines = [
         "# Certificates, measured",
         "",

@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 
 
 def attacked_radius(model: FittedModel, rows: Floats) -> Floats:
-    """(rows,) in the features' standard deviations, by bisection; `MOST` where no attack succeeds."""
+    """Returns (rows,) in the features' standard deviations, by bisection; `MOST` where no attack succeeds."""
     label = model.scores(torch.from_numpy(rows)).numpy().argmax(axis=1)
     low, high = np.zeros(len(rows)), np.full(len(rows), MOST)
     for _ in range(BISECTIONS):
@@ -25,7 +25,7 @@ def attacked_radius(model: FittedModel, rows: Floats) -> Floats:
 
 
 def _flips(model: FittedModel, rows: Floats, label: NDArray[np.int64], radius: Floats) -> NDArray[np.bool_]:
-    """(rows,) whether steps along the gradient's sign, towards the nearest rival, change the label."""
+    """Returns (rows,) whether steps along the gradient's sign, towards the nearest rival, change the label."""
     each, at = np.arange(len(rows)), rows
     flipped = np.zeros(len(rows), dtype=bool)
     for step in range(STEPS):

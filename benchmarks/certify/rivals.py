@@ -14,7 +14,7 @@ Certify = Callable[[Floats, Floats, int], Floats]  # low, high (D,), label -> (S
 
 
 def intervals(model: FittedModel) -> Certify:
-    """Each layer's ranges from the last layer's alone; every neuron's exact range."""
+    """Returns each layer's ranges from the last layer's alone; every neuron's exact range."""
     layers, output, bias = _constants(model)
     ranges = [_ranges(layer) for layer in model.network.layers]
 
@@ -69,7 +69,7 @@ def _standard(model: FittedModel, rows: Floats) -> Floats:
 
 
 def _ranges(layer: torch.nn.Module) -> Callable[[Floats, Floats], tuple[Floats, Floats]]:
-    """A layer's least and largest values from those of its pre-activations: at the ends, or where the slope is 0."""
+    """Returns a layer's least and largest values from those of its pre-activations: at the ends, or where the slope is 0."""
     if not isinstance(layer, PolynomialLayer):
         return lambda low, high: (np.maximum(low, 0), np.maximum(high, 0))
     coefficients = _array(layer.coefficients)  # (degree + 1, width)

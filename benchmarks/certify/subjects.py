@@ -31,7 +31,7 @@ class Subject:
 
 
 def subjects(rows: int, epochs: int, mnist: Path | None, kept: Path) -> Iterator[Subject]:
-    """Fit what is not kept from an earlier run; without MNIST's folder the digits are left out."""
+    """Fits what is not kept from an earlier run; without MNIST's folder the digits are left out."""
     for name, hidden, degree in SHAPES:
         config = read_config(CONFIGS / f"{name}.toml")
         network = config.network.model_copy(update={"hidden": hidden, "degree": degree})

@@ -11,7 +11,7 @@ FIGURES = ("accuracy", "mae", "quadratic_kappa")
 
 
 def report(found: Mapping[str, Any]) -> str:
-    """One table an encoding, its best figures in bold."""
+    """Returns one table an encoding, its best figures in bold."""
     recipe = found["recipe"]
     rows = next(iter(found["encodings"].values()))["rows"]
     lines = [

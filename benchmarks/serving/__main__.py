@@ -47,13 +47,13 @@ class Seen:
 
 
 def service(repository: Path, program: tuple[str, ...] = ("chainzrule", "serve")) -> tuple[str, ...]:
-    """The command of this service, or of another program that takes its flags."""
+    """Returns the command of this service, or of another program that takes its flags."""
     flags = ("--port", "{port}", "--threads", "1", "--log-level", "error", "--reload-seconds", "0")
     return ("python", "-m", *program, "--models", str(repository), *flags)
 
 
 def servers(workload: Workload, answer: Path, plain: Path) -> list[Server]:
-    """The ways of serving one workload's model.
+    """Returns the ways of serving one workload's model.
 
     Args:
         workload: whose model.
@@ -81,7 +81,7 @@ def servers(workload: Workload, answer: Path, plain: Path) -> list[Server]:
 
 
 def measure(workloads: list[Workload], rounds: int, seconds: int) -> dict[str, Any]:
-    """All rounds; returns rates, latencies, processor time and failures by workload and server."""
+    """Returns all rounds; returns rates, latencies, processor time and failures by workload and server."""
     results: dict[str, Any] = {}
     turns = tqdm(total=len(workloads) * rounds, unit="round")
     with tempfile.TemporaryDirectory() as name, turns:
@@ -169,7 +169,7 @@ def _summary(found: list[Seen]) -> dict[str, float]:
 
 
 def starts(times: int) -> dict[str, float]:
-    """Seconds from the start of the process to READY with the shipped models, and its idle memory in MB."""
+    """Returns seconds from the start of the process to READY with the shipped models, and its idle memory in MB."""
     server = Server("chainzrule", service(ROOT / "models"), "ours")
     seconds, cpu, memory = [], [], []
     for _ in range(times):

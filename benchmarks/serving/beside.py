@@ -28,13 +28,13 @@ STARTS = 7
 
 
 def server_of(checkout: Path, repository: Path) -> Server:
-    """The service as a checkout has it; before it was a package of its own its module was called `service`."""
+    """Returns the service as a checkout has it; before it was a package of its own its module was called `service`."""
     module = "chainzrule.service" if (checkout / "chainzrule").exists() else "service"
     return Server(checkout.name, service(repository, module), "ours", folder=checkout)
 
 
 def workload_ratios(checkouts: tuple[Path, Path], workload: Workload, rounds: int, seconds: int) -> dict[str, Any]:
-    """The second checkout's rates, latencies and processor time over the first's: the medians over rounds."""
+    """Returns the second checkout's rates, latencies and processor time over the first's: the medians over rounds."""
     servers = [server_of(checkout, workload.repository) for checkout in checkouts]
     with running(servers[0], SERVER_CORE) as first, running(servers[1], SERVER_CORE) as second:
         question = first.server.question(workload)
@@ -67,7 +67,7 @@ def _figures(server: Running, question: Question, workload: Workload, seconds: i
 
 
 def start_ratios(checkouts: tuple[Path, Path], times: int) -> dict[str, float]:
-    """The second checkout's seconds to READY, their processor time and its idle memory over the first's."""
+    """Returns the second checkout's seconds to READY, their processor time and its idle memory over the first's."""
     found: dict[str, list[float]] = {"seconds": [], "cpu": [], "memory": []}
     for _ in tqdm(range(times), desc="starts", unit="start"):
         figures = [_start(server_of(checkout, ROOT / "models")) for checkout in checkouts]

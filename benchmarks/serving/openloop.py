@@ -33,11 +33,11 @@ class Flow:
 
     @property
     def goodput(self) -> float:
-        """Good answers a second."""
+        """Returns good answers a second."""
         return self.statuses[200] / self.seconds
 
     def percentile(self, status: int, percent: int) -> float | None:
-        """A percentile of the waits for one status."""
+        """Returns a percentile of the waits for one status."""
         waits = self.waits.get(status, [])
         return statistics.quantiles(waits, n=100)[percent - 1] if len(waits) > 1 else None
 
@@ -80,7 +80,7 @@ class _Connection(asyncio.Protocol):
 
 
 def flow(address: str, question: Question, rate: float, seconds: float, connections: int) -> Flow:
-    """Send `question` so many times a second; what finds no connection idle is not sent, and counted."""
+    """Sends `question` so many times a second; what finds no connection idle is not sent, and counted."""
     return uvloop.run(_flow(address, question, rate, seconds, connections))
 
 

@@ -34,7 +34,7 @@ def table(results: dict[str, Any]) -> str:
 
 
 def plot(results: dict[str, Any], path: Path) -> None:
-    """Rates relative to the echo, by workload."""
+    """Returns rates relative to the echo, by workload."""
     import matplotlib
 
     matplotlib.use("Agg")

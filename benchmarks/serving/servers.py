@@ -63,7 +63,7 @@ class Server:
     folder: Path = ROOT
 
     def question(self, workload: Workload) -> Question | None:
-        """The request of a workload; None where this server has no such interface."""
+        """Returns the request of a workload; None where this server has no such interface."""
         own = self.protocol in ("ours", "undiagnosed", "echo")
         if workload.binary:
             outputs = ("scores", "probabilities") if self.protocol == "undiagnosed" else ()
@@ -80,7 +80,7 @@ class Server:
         return Question(path, f'{{{model}"instances": {workload.instances()}}}'.encode(), JSON)
 
     def check(self, workload: Workload, answer: bytes, expected: Probabilities) -> None:
-        """Raise unless the answer has the expected probabilities, (rows, labels)."""
+        """Raises unless the answer has the expected probabilities, (rows, labels)."""
         if self.protocol == "echo":
             return
         found = _binary_probabilities(answer, expected.shape) if workload.binary else _probabilities(answer)
@@ -89,7 +89,7 @@ class Server:
 
 
 def peers(model: Path) -> list[Server]:
-    """The other model servers that `make bench-peers` has installed, around a graph."""
+    """Returns the other model servers that `make bench-peers` has installed, around a graph."""
     environment = (("PEER_MODEL", str(model)), ("PEER_PORT", "{port}"))
     bento = ("-m", "bentoml", "serve", "serve_bentoml:Peer", "--host", "127.0.0.1", "--port", "{port}")
     known = [
@@ -114,17 +114,17 @@ class Running:
     process: "subprocess.Popen[bytes]"
 
     def cpu_seconds(self) -> float:
-        """Processor time that it and what it has started have used."""
+        """Returns processor time that it and what it has started have used."""
         return sum(_cpu_seconds(pid) for pid in _family(self.process.pid))
 
     def memory(self) -> int:
-        """Resident bytes, of it and what it has started."""
+        """Returns resident bytes, of it and what it has started."""
         return sum(_resident(pid) for pid in _family(self.process.pid))
 
 
 @contextlib.contextmanager
 def running(server: Server, cores: str, seconds: float = 180) -> Iterator[Running]:
-    """Start a server pinned to cores, and give it once it listens."""
+    """Starts a server pinned to cores, and give it once it listens."""
     port = _free_port()
     parts = [sys.executable if part == "python" else part.format(port=port) for part in server.command]
     further = {name: value.format(port=port) for name, value in server.environment}
@@ -168,7 +168,7 @@ def _await(process: "subprocess.Popen[bytes]", port: int, seconds: float) -> Non
 
 
 def ask(address: str, question: Question, patience: float = 60) -> bytes:
-    """One request; raises unless it succeeds. Some servers listen before they can answer: they get some patience."""
+    """Returns one request; raises unless it succeeds. Some servers listen before they can answer: they get some patience."""
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -182,7 +182,7 @@ def ask(address: str, question: Question, patience: float = 60) -> bytes:
 
 
 def _family(pid: int) -> list[int]:
-    """A process and its descendants."""
+    """Returns a process and its descendants."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
@@ -195,7 +195,7 @@ def _family(pid: int) -> list[int]:
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat behind the name."""
+    """Returns the fields of /proc/PID/stat behind the name."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 

@@ -17,7 +17,7 @@ WIDTH = 1024
 
 
 def publish_slow(source: Path, root: Path, rows: int, seconds: float, matrix: NDArray[np.float32]) -> float:
-    """Put a copy that takes `seconds` for a batch of `rows` into a repository; returns what it really takes.
+    """Puts a copy that takes `seconds` for a batch of `rows` into a repository; returns what it really takes.
 
     The work is a network's, and grows with the rows as a network's does: products with a square matrix, whose result is
     multiplied by nothing and added.
@@ -40,7 +40,7 @@ def publish_slow(source: Path, root: Path, rows: int, seconds: float, matrix: ND
 
 
 def _deep(content: bytes, depth: int) -> bytes:
-    """The graph with `depth` products of (rows, WIDTH) and (WIDTH, WIDTH) behind its scores."""
+    """Returns the graph with `depth` products of (rows, WIDTH) and (WIDTH, WIDTH) behind its scores."""
     model = onnx.load_from_string(content)
     graph = model.graph
     rng = np.random.default_rng(0)

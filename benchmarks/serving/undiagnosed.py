@@ -37,7 +37,7 @@ class Plain:
 
     @cached_property
     def written(self) -> list[dict[str, Any]]:
-        """The answers, of which the service finds that they have been written already."""
+        """Returns the answers, of which the service finds that they have been written already."""
         if self.probabilities is None:
             return [{"value": value} for value in self.scores[:, 0].tolist()]
         return [

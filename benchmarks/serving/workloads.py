@@ -33,22 +33,22 @@ class Workload:
 
     @property
     def folder(self) -> Path:
-        """The newest version of the model."""
+        """Returns the newest version of the model."""
         versions = [path for path in (self.repository / self.model).iterdir() if path.name.isdecimal()]
         return max(versions, key=lambda path: int(path.name))
 
     @property
     def title(self) -> str:
-        """The workload in words."""
+        """Returns the workload in words."""
         kind = "binary" if self.binary else "JSON"
         return f"{self.name}: {self.rows} x {self.matrix().shape[1]}, {kind}, {self.connections} conn."
 
     def matrix(self) -> NDArray[np.float32]:
-        """The request's rows: real digits, or real aspirates."""
+        """Returns the request's rows: real digits, or real aspirates."""
         return (aspirates if self.model == "breast-cancer" else digits)()[: self.rows]
 
     def instances(self) -> str:
-        """The rows as JSON, written as clients write them."""
+        """Returns the rows as JSON, written as clients write them."""
         rows = self.matrix().astype(float).round(6).tolist()
         return json.dumps([[int(v) if v.is_integer() else v for v in row] for row in rows])
 
@@ -66,13 +66,13 @@ WORKLOADS = (
 
 
 def digits() -> NDArray[np.float32]:
-    """(10000, 784) the held-out digits."""
+    """Returns (10000, 784) the held-out digits."""
     with gzip.open(ROOT / "tests/data/t10k-images-idx3-ubyte.gz") as file:
         return np.frombuffer(file.read(), dtype=np.uint8, offset=16).reshape(-1, 784).astype(np.float32)
 
 
 def aspirates() -> NDArray[np.float32]:
-    """(569, 30) scikit-learn's breast cancer rows."""
+    """Returns (569, 30) scikit-learn's breast cancer rows."""
     from sklearn.datasets import load_breast_cancer
 
     return np.asarray(load_breast_cancer().data, dtype=np.float32)

@@ -34,7 +34,7 @@ class Load:
 
 
 def load(url: str, body: bytes, headers: dict[str, str], connections: int, seconds: int, core: str) -> Load:
-    """Send `body` over and over for so many seconds."""
+    """Sends `body` over and over for so many seconds."""
     with tempfile.TemporaryDirectory() as folder:
         content = Path(folder) / "body"
         content.write_bytes(body)

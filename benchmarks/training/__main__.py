@@ -25,7 +25,7 @@ BATCHES = 8  # different ones, so that no network learns them by heart
 
 
 def measure(shape: Shape, device: torch.device, threads: list[int], rounds: int, count: int) -> list[dict[str, Any]]:
-    """Milliseconds a step of every contender, by number of threads."""
+    """Returns milliseconds a step of every contender, by number of threads."""
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(BATCHES, shape.batch, shape.inputs, generator=generator).to(device)
     y = torch.randint(shape.scores, (BATCHES, shape.batch), generator=generator).to(device)
@@ -58,7 +58,7 @@ def _synchronise(device: torch.device) -> None:
 
 
 def summary(device: str, threads: int, times: dict[str, list[float]]) -> dict[str, Any]:
-    """Milliseconds and ratios to the first contender, round by round."""
+    """Returns milliseconds and ratios to the first contender, round by round."""
     first = next(iter(times.values()))
     contenders = {}
     for name, seen in times.items():

@@ -36,7 +36,7 @@ Step = Callable[[Tensor, Tensor], object]
 
 
 def steps(shape: Shape, device: torch.device) -> dict[str, Step]:
-    """Every contender's step on a batch of features and labels; the first is what the others are compared with."""
+    """Returns every contender's step on a batch of features and labels; the first is what the others are compared with."""
     depth = len(shape.hidden)
     only_output = (0.0,) * depth + (1.0,)
     penalties: dict[str, Penalty | None] = {

@@ -26,7 +26,7 @@ VERSION_CHOICE = variable(
 
 
 def quantiles(metric: str, labels: str, by: str = "version", shown: tuple[int, ...] = (50, 90, 99)) -> list[Query]:
-    """Percentiles of a histogram at each moment, over all replicas."""
+    """Returns percentiles of a histogram at each moment, over all replicas."""
     rate = f"sum by (le, {by}) (rate({metric}_bucket{{{labels}}}[$__rate_interval]))"
     name = VERSION if by == "version" else f"{{{{{by}}}}}"
     return [Query(f"histogram_quantile({percent / 100:g}, {rate})", f"p{percent} {name}") for percent in shown]
@@ -40,7 +40,7 @@ def card(metric: str, name: str, more: str = "") -> Query:
 
 
 def recorded(name: str, legend: str) -> Query:
-    """A series of deploy/prometheus/rules/recording.yml."""
+    """Returns a series of deploy/prometheus/rules/recording.yml."""
     return Query(f"model_version:chainzrule_{name}{{{ONE}}}", f"{legend} {VERSION}")
 
 
@@ -338,7 +338,7 @@ def operations() -> Json:
 
 
 def rendered() -> dict[str, str]:
-    """The dashboards' files by name."""
+    """Returns the dashboards' files by name."""
     found = {"stability.json": stability(), "operations.json": operations()}
     return {name: json.dumps(content, indent=2, ensure_ascii=False) + "\n" for name, content in found.items()}
 

@@ -44,7 +44,7 @@ class Panel:
 def lines(
     title: str, description: str, *queries: Query, unit: str = "short", width: int = 12, mark: float | None = None
 ) -> Panel:
-    """Values over time, with a line at `mark`."""
+    """Returns values over time, with a line at `mark`."""
     custom: Json = {"drawStyle": "line", "lineWidth": 1, "fillOpacity": 0, "showPoints": "auto", "spanNulls": False}
     defaults: Json = {"unit": unit, "custom": custom, "min": 0}
     if mark is not None:
@@ -55,7 +55,7 @@ def lines(
 
 
 def shares(title: str, description: str, query: Query, colors: dict[str, str], width: int = 12) -> Panel:
-    """Parts of a whole over time."""
+    """Returns parts of a whole over time."""
     custom = {"drawStyle": "line", "lineWidth": 1, "fillOpacity": 60, "stacking": {"mode": "normal", "group": "A"}}
     defaults: Json = {"unit": "percentunit", "custom": custom, "min": 0, "max": 1}
     overrides = tuple(
@@ -84,7 +84,7 @@ def heatmap(title: str, description: str, query: Query, width: int = 12) -> Pane
 def number(
     title: str, description: str, query: Query, unit: str = "short", width: int = 4, warn: float | None = None
 ) -> Panel:
-    """The value now, orange from `warn` on."""
+    """Returns the value now, orange from `warn` on."""
     defaults: Json = {"unit": unit}
     if warn is not None:
         steps = [{"color": "green", "value": None}, {"color": "orange", "value": warn}]
@@ -99,7 +99,7 @@ def number(
 
 
 def table(title: str, description: str, query: Query, columns: list[str], width: int = 12) -> Panel:
-    """One line a series, with these labels in this order."""
+    """Returns one line a series, with these labels in this order."""
     organize = {
         "excludeByName": dict.fromkeys(("Time", "Value", "__name__", "job"), True),
         "indexByName": {column: place for place, column in enumerate(columns)},
@@ -122,7 +122,7 @@ def table(title: str, description: str, query: Query, columns: list[str], width:
 
 
 def variable(name: str, label: str, description: str, expression: str, several: bool = False) -> Json:
-    """A choice above the dashboard, of the values that a label has."""
+    """Returns a choice above the dashboard, of the values that a label has."""
     asked = f"label_values({expression}, {name})"
     current: Json = {"text": ["All"], "value": ["$__all"]} if several else {}
     return {
@@ -147,7 +147,7 @@ def variable(name: str, label: str, description: str, expression: str, several: 
 def dashboard(
     uid: str, title: str, description: str, variables: list[Json], rows: dict[str, list[Panel]], links: list[str]
 ) -> Json:
-    """A dashboard: panels under headings, laid out from left to right; links name the uids of others."""
+    """Returns a dashboard: panels under headings, laid out from left to right; links name the uids of others."""
     return {
         "uid": uid,
         "title": title,

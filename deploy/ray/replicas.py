@@ -42,18 +42,18 @@ class Targets:
         self._seen: dict[str, float] = {}
 
     def announce(self, address: str) -> None:
-        """Say that a replica lives."""
+        """Says that a replica lives."""
         self._seen[address] = time.monotonic()
 
     def living(self) -> list[str]:
-        """The addresses that were announced lately."""
+        """Returns the addresses that were announced lately."""
         oldest = time.monotonic() - FORGOTTEN_AFTER
         self._seen = {address: seen for address, seen in self._seen.items() if seen > oldest}
         return sorted(self._seen)
 
 
 def targets() -> Any:
-    """The one list of addresses of this cluster."""
+    """Returns the one list of addresses of this cluster."""
     return Targets.options(
         name="chainzrule-targets", namespace="chainzrule", get_if_exists=True, lifetime="detached", max_restarts=-1
     ).remote()
@@ -72,7 +72,7 @@ class Replica:
     async def answer(
         self, method: str, path: str, query: bytes, headers: Headers, body: bytes
     ) -> tuple[int, Headers, bytes]:
-        """The service's answer to one request: status, headers and body."""
+        """Returns the service's answer to one request: status, headers and body."""
         await self._start()
         scope = {
             "type": "http",
@@ -135,7 +135,7 @@ class Replica:
 
 
 def _scrapes_of(app: ASGIApp) -> ASGIApp:
-    """The application for whoever reaches the replica's own port: it runs, and shows its metrics and nothing else."""
+    """Returns the application for whoever reaches the replica's own port: it runs, and shows its metrics and nothing else."""
 
     async def scraped(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] != "/metrics":
@@ -162,7 +162,7 @@ class Ingress:
         self._most = Settings().max_body_bytes
 
     async def __call__(self, request: Request) -> Response:
-        """The answer of the first replica that lives to give one."""
+        """Returns the answer of the first replica that lives to give one."""
         if request.url.path == TARGETS:
             return JSONResponse([{"targets": [target]} for target in await targets().living.remote()])
         body = await request.body()

@@ -183,7 +183,7 @@ def test_inputs_constants_and_second_names_are_outputs_by_an_identity() -> None:
 def test_inputs_are_batches_of_their_kind_and_shape() -> None:
     writer = GraphWriter(OPSET)
     x, index = writer.input("x", "double", 3), writer.input("index", "int64")
-    content = writer.finish([("picked", x.pick(index), (1,))])
+    content = writer.finish([("picked", x.take_along_axis(index), (1,))])
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     assert [(one.type, one.shape) for one in session.get_inputs()] == [
         ("tensor(double)", ["batch", 3]),
@@ -223,15 +223,18 @@ FORMULAS: dict[str, tuple[Callable[[Value, Value], Value], np.ndarray]] = {
     "relu": (lambda x, y: x.relu(), np.maximum(ROW, 0)),
     "sign": (lambda x, y: x.sign(), np.sign(ROW)),
     "sqrt": (lambda x, y: abs(x).sqrt(), np.sqrt(np.abs(ROW))),
-    "most": (lambda x, y: x.most(y), np.maximum(ROW, OTHER)),
-    "least": (lambda x, y: x.least(0.25), np.minimum(ROW, 0.25)),
+    "maximum": (lambda x, y: x.maximum(y), np.maximum(ROW, OTHER)),
+    "minimum": (lambda x, y: x.minimum(0.25), np.minimum(ROW, 0.25)),
     "total": (lambda x, y: total([x, y, x]), 2 * ROW + OTHER),
-    "where not zero": (lambda x, y: x.where_not_zero(y), np.array([[1 / 3, -2.0, 0.0, 0.5]])),
-    "up to": (lambda x, y: x.up_to(1.5), np.array([[1.5, -2.0, 0.0, np.inf]])),
-    "outer and sum": (lambda x, y: (x.at(2) * y.at(1)).sum(2), ROW * OTHER.sum()),
-    "matrix times vector": (lambda x, y: (x.at(2) * y.at(1)).times(x), OTHER @ ROW[0] * ROW),
-    "transposed": (lambda x, y: (x.at(2) * y.at(1)).transposed(3).sum(2), OTHER * ROW.sum()),
-    "halves": (lambda x, y: x.halves()[1].beside(x.halves()[0]), np.roll(ROW, 2)),
+    "divide no nan": (lambda x, y: y.divide_no_nan(x), np.array([[1 / 3, -2.0, 0.0, 0.5]])),
+    "infinite above": (lambda x, y: x.infinite_above(1.5), np.array([[1.5, -2.0, 0.0, np.inf]])),
+    "outer and sum": (lambda x, y: (x.expand_dims(2) * y.expand_dims(1)).sum(2), ROW * OTHER.sum()),
+    "matrix times vector": (lambda x, y: (x.expand_dims(2) * y.expand_dims(1)).matvec(x), OTHER @ ROW[0] * ROW),
+    "matrix transpose": (
+        lambda x, y: (x.expand_dims(2) * y.expand_dims(1)).matrix_transpose(3).sum(2),
+        OTHER * ROW.sum(),
+    ),
+    "split and concatenate": (lambda x, y: x.split(2)[1].concatenate(x.split(2)[0]), np.roll(ROW, 2)),
 }
 
 

@@ -1,1 +1,1 @@
-"""Other people's ONNX models as artifacts: normalised, measured and verified on a sample. Needs no torch."""
+"""Adopts other people's ONNX models as artifacts: normalised, measured and verified on a sample, without torch."""

@@ -1,4 +1,4 @@
-"""Adoption of an ONNX model that was trained elsewhere, from its file to a published artifact."""
+"""Adopts an ONNX model that was trained elsewhere, from its file to a published artifact."""
 
 import os
 import platform
@@ -38,7 +38,7 @@ PathLike = str | os.PathLike[str]
 
 @dataclass(frozen=True)
 class AdoptionReport:
-    """What an adoption made.
+    """Holds the result of an adoption.
 
     Attributes:
         card: the published card.

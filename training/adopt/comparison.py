@@ -1,4 +1,4 @@
-"""A model's answers to the sample, held against the file's own and against those that the user expects."""
+"""Compares a model's answers to the sample with the original file's and with those that the user expects."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,19 +20,19 @@ Matrix = NDArray[np.float32]
 
 
 def largest_difference(found: NDArray[np.floating], expected: NDArray[np.floating]) -> float:
-    """Returns the largest difference, relative to the largest value where that is over 1."""
+    """Returns the largest absolute difference, divided by the largest expected magnitude where that is over 1."""
     gap = np.abs(found.astype(np.float64) - expected).max()
     return float(gap / max(1.0, np.abs(expected).max()))
 
 
 def require_finite(*answers: NDArray[np.floating]) -> None:
-    """Raises `AdoptionError` where a number is infinite or none."""
+    """Raises `AdoptionError` where a number is infinite or NaN."""
     if not all(np.isfinite(answer).all() for answer in answers):
         raise AdoptionError("the model's answers to the sample are not all finite; look for outliers in it")
 
 
 def plain_answer(source: Source, x: Matrix) -> Matrix:
-    """Returns the plain graph's answer to rows, (rows, columns), once it is the file's own.
+    """Returns the plain graph's (rows, columns) answer to rows, once it is known to equal the original file's.
 
     Raises:
         AdoptionError: the file cannot be run as it is, an answer is not finite, or the plain graph answers otherwise.
@@ -56,7 +56,7 @@ def plain_answer(source: Source, x: Matrix) -> Matrix:
 
 
 def served_difference(served: Mapping[str, Matrix], answer: Matrix, kind: Meaning) -> float:
-    """Returns the largest difference of what would be served from the model's answer.
+    """Returns the largest difference between what would be served and the model's own answer.
 
     It is 0 where the answer is scores: of those a row's mean is taken off, which changes no probability.
     """
@@ -67,7 +67,7 @@ def served_difference(served: Mapping[str, Matrix], answer: Matrix, kind: Meanin
 
 
 def compare_expected(path: Path, labels: tuple[str, ...], served: Mapping[str, Matrix]) -> float:
-    """Returns the largest difference of what would be served from the predictions that the user gives.
+    """Returns the largest difference between what would be served and the predictions that the user gives.
 
     Args:
         path: a CSV file: a column of probabilities for each label, or one column, of values or of the second of two

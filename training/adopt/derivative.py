@@ -1,4 +1,4 @@
-"""A graph of scores with its exact derivatives: the model graph with the covariance, and the Jacobian's graph."""
+"""Differentiates a graph of scores: writes the model graph with the covariance, and the Jacobian's graph."""
 
 import numpy as np
 import onnx
@@ -14,7 +14,7 @@ from chainzrule.training.onnxwriter import NodeWriter
 def derivative_graphs(
     scores: onnx.ModelProto, noise: NDArray[np.floating], outputs: list[onnx.ValueInfoProto]
 ) -> tuple[onnx.ModelProto, onnx.ModelProto]:
-    """Differentiates a graph of `scores` and perhaps `probabilities`.
+    """Returns the graphs with exact derivatives of a graph of `scores` and perhaps `probabilities`.
 
     Args:
         scores: `features` (batch, D) -> `outputs`.
@@ -32,7 +32,7 @@ def derivative_graphs(
 
     writer = NodeWriter("derivative_", "float")
     noisy = Reverse(scores, writer, "scores", np.eye(S, dtype=np.float32)).run(RULES) * writer.constant(sigma)
-    writer.node("MatMul", noisy, noisy.transposed(3), output="covariance")
+    writer.node("MatMul", noisy, noisy.matrix_transpose(3), output="covariance")
     model = _extended(scores, writer, [*outputs, _tensor("covariance", S, S)])
 
     writer = NodeWriter("derivative_", "float")
@@ -45,7 +45,7 @@ def derivative_graphs(
 
 
 def _extended(model: onnx.ModelProto, writer: NodeWriter, outputs: list[onnx.ValueInfoProto]) -> onnx.ModelProto:
-    """Returns a copy of a graph with further nodes, and with these outputs alone."""
+    """Returns a copy of a graph with further nodes, and with only these outputs."""
     found = copied(model)
     writer.append_to(found)
     del found.graph.output[:]

@@ -1,4 +1,4 @@
-"""What an adopted model's card knows of it: measured on the sample through the graphs that will be served."""
+"""Measures, for an adopted model's card, the graphs that will be served on the sample."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,7 @@ def gather_evidence(
 
 
 def _measured(model: Model, x: Matrix, noise_scale: float = 1.0) -> Diagnosis:
-    """Returns the measures of rows at a multiple of the noise."""
+    """Returns the stability measures of rows at a multiple of the noise."""
     parts = np.split(x, range(CHUNK, len(x), CHUNK))
     return join([model.diagnose(part, np.full(len(part), noise_scale))[1] for part in parts])
 
@@ -61,7 +61,7 @@ def _calibration(model: Model, x: Matrix, seed: int) -> Calibration:
 
 
 def _golden(model: Model, seed: int) -> Golden:
-    """Draws synthetic rows around the columns' means, inside their ranges; the model itself says what they give."""
+    """Returns golden rows: synthetic rows around the columns' means, inside their ranges, with the model's answers."""
     features = [feature for feature in model.interface.features if isinstance(feature, NumericFeature)]
     mean, std, low, high = (
         np.array([getattr(feature, name) for feature in features]) for name in ("mean", "std", "low", "high")

@@ -1,4 +1,4 @@
-"""ONNX models in memory: read, cut down, written out and opened."""
+"""Reads, prunes, serialises and opens ONNX models in memory."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
 
 
 def copied(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Returns a copy that may be changed."""
+    """Returns a deep copy, which may be changed."""
     other = onnx.ModelProto()
     other.CopyFrom(model)
     return other
@@ -40,24 +40,24 @@ def prune(model: onnx.ModelProto) -> None:
 
 
 def serialise(model: onnx.ModelProto) -> bytes:
-    """Returns the file's bytes, the same for the same model."""
+    """Returns the model's bytes, which are the same for equal models."""
     content: bytes = model.SerializeToString(deterministic=True)
     return content
 
 
 def opset(model: onnx.ModelProto) -> int:
-    """Returns the version of the standard operators."""
+    """Returns the version of the standard operators that the model uses."""
     return next(int(item.version) for item in model.opset_import if item.domain in ("", "ai.onnx"))
 
 
 def parameter_count(model: onnx.ModelProto) -> int:
-    """Returns how many numbers the graph holds, in weights and in attributes as trees have them; at least 1."""
+    """Returns how many numbers the graph holds, in weights and in the attributes of trees; at least 1."""
     held = sum(int(np.prod(weight.dims)) for weight in model.graph.initializer)
     return max(1, held + sum(len(item.floats) for node in model.graph.node for item in node.attribute))
 
 
 def opened(model: onnx.ModelProto) -> Graph:
-    """Returns the model in ONNX Runtime, on one thread of the CPU.
+    """Returns the model as a graph in ONNX Runtime, on one thread of the CPU.
 
     Raises:
         ArtifactError: it cannot be loaded; says what ONNX Runtime says.

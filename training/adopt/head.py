@@ -1,4 +1,4 @@
-"""From a plain graph's answer to scores and probabilities, as every artifact has them."""
+"""Adds scores and probabilities, as every artifact has them, to a plain graph's answer."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -23,7 +23,7 @@ Meaning = Literal["value", "probabilities", "scores"]
 
 @dataclass(frozen=True)
 class Head:
-    """A graph with `scores` and, for labels, `probabilities`.
+    """Holds a graph with `scores` and, for labels, `probabilities`.
 
     Attributes:
         graph: `features` -> these.
@@ -37,7 +37,7 @@ class Head:
 
 
 def meaning(task: Task, answer: Matrix) -> Meaning:
-    """Returns what the answer to the sample's rows is: numbers that are probabilities in every row are taken as such.
+    """Returns what the answer is; it is probabilities where every row of the sample's answers is a distribution.
 
     Args:
         task: the sample's.
@@ -63,7 +63,7 @@ def meaning(task: Task, answer: Matrix) -> Meaning:
 
 
 def add_head(source: Source, kind: Meaning, columns: int) -> Head:
-    """Returns the source's graph with its head; the answer has so many columns."""
+    """Returns the source's graph with its head, for an answer of `columns` columns."""
     model = copied(source.graph)
     writer = NodeWriter("head_", "float")
     answer = writer.value(OUTPUT).reshape(-1, columns)
@@ -89,7 +89,7 @@ def add_head(source: Source, kind: Meaning, columns: int) -> Head:
 
 
 def _add_probabilities(writer: NodeWriter, model: onnx.ModelProto, answer: Value, columns: int) -> str:
-    """Adds both outputs: scores from what the probabilities were made of, if that can be seen, else their logarithms.
+    """Adds both outputs: scores from the input of the softmax or sigmoid where that is found, else from logarithms.
 
     Returns:
         Where the scores come from, in words.
@@ -112,7 +112,7 @@ def _add_probabilities(writer: NodeWriter, model: onnx.ModelProto, answer: Value
     if columns == 1:
         answer = writer.node("Concat", 1.0 - answer, answer, axis=1)
     # Not Clip, whose bounds are inputs only from opset 11: converters of scikit-learn's models write 9.
-    writer.node("Max", answer.least(1.0), 0.0, output="probabilities")
+    writer.node("Max", answer.minimum(1.0), 0.0, output="probabilities")
     if node is not None and node.op_type == "Softmax" and columns > 1:
         logits = writer.value(node.input[0]).reshape(-1, columns)
         writer.node("MatMul", logits, _centring(writer, columns), output="scores")
@@ -121,18 +121,21 @@ def _add_probabilities(writer: NodeWriter, model: onnx.ModelProto, answer: Value
         logit = writer.value(node.input[0]).reshape(-1, 1)
         writer.node("MatMul", logit, _centring(writer, 1), output="scores")
         return "half of the logistic function's own input, for and against"
-    logarithm = writer.node("Log", answer.most(LEAST))
+    logarithm = writer.node("Log", answer.maximum(LEAST))
     writer.node("MatMul", logarithm, _centring(writer, max(columns, 2)), output="scores")
     return f"logarithms of the probabilities, of {LEAST:g} at least, less their mean over the labels"
 
 
 def _normalises(node: onnx.NodeProto) -> bool:
-    """Returns whether it divides shares by their sum, which changes nothing behind what sums to 1 already."""
+    """Returns whether the node divides shares by their sum, which changes nothing where they sum to 1 already."""
     return node.op_type == "Normalizer" and attribute(node, "norm", b"MAX") == b"L1"
 
 
 def _centring(writer: NodeWriter, columns: int) -> Value:
-    """Returns the matrix that takes a row's mean off it; of one column it makes half of it, against and for."""
+    """Returns the matrix that subtracts each row's mean.
+
+    A single column is a logit z, of which it makes the centred pair -z / 2 and z / 2.
+    """
     if columns == 1:
         return writer.constant(np.array([[-0.5, 0.5]], np.float32))
     return writer.constant((np.eye(columns) - 1.0 / columns).astype(np.float32))

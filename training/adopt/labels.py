@@ -1,4 +1,4 @@
-"""Which label each column of a model's answer stands for."""
+"""Matches labels to the columns of a model's answer."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from chainzrule.training.errors import AdoptionError
 def match_labels(
     declared: Sequence[str], named: Sequence[str], sample: Sample, columns: int
 ) -> tuple[tuple[str, ...], NDArray[np.generic]]:
-    """Returns the labels in the order of the model's columns, and the rows' true ones as indices into them.
+    """Returns the labels in the order of the model's columns, and the rows' true labels as indices into them.
 
     A regression has no labels, and its rows keep their values.
 

@@ -1,4 +1,4 @@
-"""Operators of `ai.onnx.ml` written in standard operators, which have derivatives.
+"""Writes operators of `ai.onnx.ml` in standard operators, which have derivatives.
 
 This is called lowering. Operators that have no derivative anyway, such as trees, stay as they are.
 """
@@ -15,7 +15,7 @@ Rule = Callable[[NodeWriter, onnx.NodeProto], bool]
 
 
 def lower(node: onnx.NodeProto) -> NodeWriter | None:
-    """Returns what gives the same outputs as the node, or None where the node has to stay."""
+    """Returns nodes that give the same outputs as the node, or None where the node has to stay."""
     rule = RULES.get(node.op_type) if node.domain == "ai.onnx.ml" else None
     writer = NodeWriter(f"plain_{node.output[-1]}_", "float")
     return writer if rule is not None and rule(writer, node) else None
@@ -32,7 +32,7 @@ def _scaler(writer: NodeWriter, node: onnx.NodeProto) -> bool:
 
 
 def _linear_classifier(writer: NodeWriter, node: onnx.NodeProto) -> bool:
-    """Lowers those that end in a softmax, or in the logistic function of opposite scores."""
+    """Lowers classifiers that end in a softmax, or in the logistic function of a binary logit."""
     kind = attribute(node, "post_transform", b"NONE")
     intercepts = np.array(attribute(node, "intercepts", []))
     coefficients = np.array(attribute(node, "coefficients"))

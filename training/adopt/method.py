@@ -1,4 +1,4 @@
-"""By which method a model's stability is obtained: exact derivatives, central differences or noise draws."""
+"""Chooses how a model's stability is computed: exact derivatives, central differences or noise draws."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ Scores = Callable[[Matrix], Matrix]
 
 @dataclass(frozen=True)
 class Choice:
-    """A method with its graphs.
+    """Holds a chosen method with its graphs.
 
     Attributes:
         method: the best that holds on the sample.
@@ -107,7 +107,7 @@ def choose_method(
 
 
 def _exact(head: Head, scores: Scores, rows: Matrix, std: Floats, noise: Floats, step: Step) -> Choice:
-    """Makes exact derivatives, and holds them against differences.
+    """Returns exact derivatives, once they are known to agree with differences.
 
     Raises:
         AdoptionError: an operator has none, or they are not what differences say.

@@ -1,4 +1,4 @@
-"""Reverse-mode differentiation of an ONNX graph, whose result is more of the graph.
+"""Differentiates an ONNX graph in reverse mode; the derivative is written as further nodes of the graph.
 
 An adjoint has the shape of its tensor with the scores as a second dimension, (batch, S, ...), so that all scores go
 through the graph at once. Only the features and what depends on them have one; all else is constant.
@@ -21,7 +21,7 @@ Rule = Callable[["Reverse", onnx.NodeProto, Value], None]
 
 
 class Reverse:
-    """One way back through a graph, from one of its tensors to the features.
+    """Walks back through a graph, from one of its tensors to the features, and collects adjoints.
 
     Attributes:
         writer: takes the derivative's nodes.
@@ -53,7 +53,7 @@ class Reverse:
         self._adjoints = {output: zeros + writer.constant(seed[None])}
 
     def run(self, rules: Mapping[str, Rule]) -> Value:
-        """Returns the derivative with respect to the features, (batch, S, D).
+        """Returns the (batch, S, D) derivative of the scores with respect to the features.
 
         Args:
             rules: by operator, what gives the adjoint of a node's first output to its inputs.
@@ -73,8 +73,8 @@ class Reverse:
             raise AdoptionError("the model's answer does not depend on its input")
         return self._adjoints[INPUT]
 
-    def give(self, name: str, adjoint: Value) -> None:
-        """Adds to a tensor's adjoint."""
+    def accumulate(self, name: str, adjoint: Value) -> None:
+        """Adds a term to a tensor's adjoint."""
         known = self._adjoints.get(name)
         self._adjoints[name] = adjoint if known is None else known + adjoint
 
@@ -83,21 +83,21 @@ class Reverse:
         return name in self._dependent
 
     def value(self, name: str) -> Value:
-        """Returns a tensor of the graph."""
+        """Returns the tensor of the graph that has this name."""
         return self.writer.value(name)
 
-    def beside(self, name: str) -> Value:
-        """Returns a tensor as (batch, 1, ...), to be multiplied with an adjoint of its shape."""
+    def with_score_axis(self, name: str) -> Value:
+        """Returns a tensor as (batch, 1, ...), which broadcasts against an adjoint over the scores."""
         return self.value(name).reshape(-1, 1, *self.shape(name))
 
     def constant(self, name: str) -> NDArray[np.generic]:
-        """Returns a constant's numbers; raises `AdoptionError` where the tensor is computed."""
+        """Returns a constant's values; raises `AdoptionError` where the tensor is computed."""
         if name not in self._constants:
             raise AdoptionError("a tensor that is computed stands where a constant is expected")
         return self._constants[name]
 
     def shape(self, name: str) -> Shape:
-        """Returns a tensor's shape behind the batch; raises `AdoptionError` where it is not known beforehand."""
+        """Returns a tensor's shape without the batch; raises `AdoptionError` where it is not known beforehand."""
         shape = self._shapes.get(name)
         if shape is None or any(size < 1 for size in shape):
             raise AdoptionError("the size of a tensor inside the graph is not known beforehand")

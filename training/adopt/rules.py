@@ -1,4 +1,4 @@
-"""The derivative of each operator: what an adjoint of its output adds to the adjoints of its inputs.
+"""Defines the derivative of each operator: what an adjoint of its output adds to the adjoints of its inputs.
 
 A rule refuses a node that it would be wrong for, by an `AdoptionError` that names the operator.
 """
@@ -18,40 +18,40 @@ from chainzrule.training.onnxwriter import Value
 def _same(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
     if node.op_type == "Cast" and attribute(node, "to") not in (TensorProto.FLOAT, TensorProto.DOUBLE):
         raise AdoptionError("a Cast to another type than float has no derivative")
-    reverse.give(node.input[0], adjoint)
+    reverse.accumulate(node.input[0], adjoint)
 
 
 def _negated(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
-    reverse.give(node.input[0], -adjoint)
+    reverse.accumulate(node.input[0], -adjoint)
 
 
 def _reshaped(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
     shape = reverse.shape(node.input[0])
     if np.prod(shape) != np.prod(reverse.shape(node.output[0])):
         raise AdoptionError(f"a {node.op_type} across rows of the batch has no derivative here")
-    reverse.give(node.input[0], adjoint.reshape(-1, reverse.scores, *shape))
+    reverse.accumulate(node.input[0], adjoint.reshape(-1, reverse.scores, *shape))
 
 
 def _sum(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
     for place, name in enumerate(node.input):
         if reverse.depends(name):
             _require_no_repetition(reverse, node, name)
-            reverse.give(name, -adjoint if node.op_type == "Sub" and place == 1 else adjoint)
+            reverse.accumulate(name, -adjoint if node.op_type == "Sub" and place == 1 else adjoint)
 
 
 def _product(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
     for name, other in (node.input, reversed(node.input)):
         if reverse.depends(name):
             _require_no_repetition(reverse, node, name)
-            factor = reverse.beside(other) if reverse.depends(other) else reverse.value(other)
-            reverse.give(name, adjoint * factor)
+            factor = reverse.with_score_axis(other) if reverse.depends(other) else reverse.value(other)
+            reverse.accumulate(name, adjoint * factor)
 
 
 def _quotient(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
     if reverse.depends(node.input[1]):
         raise AdoptionError("Div by a computed tensor has no derivative here")
     _require_no_repetition(reverse, node, node.input[0])
-    reverse.give(node.input[0], adjoint / reverse.value(node.input[1]))
+    reverse.accumulate(node.input[0], adjoint / reverse.value(node.input[1]))
 
 
 def _matmul(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
@@ -60,7 +60,7 @@ def _matmul(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
     weights = reverse.constant(node.input[1])
     if weights.ndim != 2:
         raise AdoptionError("MatMul with other weights than a matrix has no derivative here")
-    reverse.give(node.input[0], adjoint @ reverse.writer.constant(weights.T))
+    reverse.accumulate(node.input[0], adjoint @ reverse.writer.constant(weights.T))
 
 
 def _gemm(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
@@ -69,11 +69,11 @@ def _gemm(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
     weights = reverse.constant(node.input[1])
     back = weights if attribute(node, "transB", 0) else weights.T
     scaled = np.asarray(attribute(node, "alpha", 1.0) * back, weights.dtype)
-    reverse.give(node.input[0], adjoint @ reverse.writer.constant(scaled))
+    reverse.accumulate(node.input[0], adjoint @ reverse.writer.constant(scaled))
 
 
 def _conv(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
-    """The adjoint of a convolution is a transposed one, for every score by itself."""
+    """Computes the adjoint of a convolution as a transposed convolution, for every score separately."""
     if any(map(reverse.depends, node.input[1:])):
         raise AdoptionError("Conv with computed weights has no derivative here")
     if attribute(node, "auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
@@ -101,11 +101,11 @@ def _conv(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
         group=attribute(node, "group", 1),
         output_padding=[size - found for size, found in zip(inner[1:], reached, strict=True)],
     )
-    reverse.give(node.input[0], back.reshape(-1, reverse.scores, *inner))
+    reverse.accumulate(node.input[0], back.reshape(-1, reverse.scores, *inner))
 
 
 def _pool(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
-    """Windows tile the image: the places of the largest value take equal parts of the adjoint, or all places do."""
+    """Distributes the adjoint over each window: equally over ties of the maximum, or over all places of an average."""
     shape, kernel = reverse.shape(node.input[0]), attribute(node, "kernel_shape")
     if len(shape) != 3:
         raise AdoptionError(f"{node.op_type} of anything but images has no derivative here")
@@ -121,21 +121,21 @@ def _pool(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
         tiled = reverse.value(node.input[0]).reshape(-1, 1, channels, rows, kernel[0], columns, kernel[1])
         largest = reverse.value(node.output[0]).reshape(-1, 1, channels, rows, 1, columns, 1)
         # Nothing in a window exceeds its largest.
-        most = reverse.writer.node("Not", reverse.writer.node("Less", tiled, largest)).cast(TensorProto.FLOAT)
-        image = most.reshape(-1, channels, height, width)
+        is_largest = reverse.writer.node("Not", reverse.writer.node("Less", tiled, largest)).cast(TensorProto.FLOAT)
+        image = is_largest.reshape(-1, channels, height, width)
         mean = reverse.writer.node("AveragePool", image, kernel_shape=kernel, strides=kernel)
         tied = mean * float(np.prod(kernel))
-        share = most / tied.reshape(-1, 1, channels, rows, 1, columns, 1)
+        share = is_largest / tied.reshape(-1, 1, channels, rows, 1, columns, 1)
     back = spread * share
-    reverse.give(node.input[0], back.reshape(-1, reverse.scores, channels, height, width))
+    reverse.accumulate(node.input[0], back.reshape(-1, reverse.scores, channels, height, width))
 
 
 def _elementwise(slope: Callable[[Reverse, onnx.NodeProto], Value]) -> Rule:
-    """Returns the rule of a function of single numbers, from its slope in the shape of its tensor."""
+    """Returns the rule of an elementwise function, from its derivative in the shape of its tensor."""
 
     def rule(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
-        beside = slope(reverse, node).reshape(-1, 1, *reverse.shape(node.input[0]))
-        reverse.give(node.input[0], adjoint * beside)
+        local = slope(reverse, node).reshape(-1, 1, *reverse.shape(node.input[0]))
+        reverse.accumulate(node.input[0], adjoint * local)
 
     return rule
 
@@ -157,11 +157,11 @@ def _maximum(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
     (floor,) = (other for other in node.input if other != name)
     _require_no_repetition(reverse, node, name)
     above = _above(reverse, reverse.value(name), reverse.value(floor))
-    reverse.give(name, adjoint * above.reshape(-1, 1, *reverse.shape(name)))
+    reverse.accumulate(name, adjoint * above.reshape(-1, 1, *reverse.shape(name)))
 
 
 def _above(reverse: Reverse, value: Value, floor: Value | float) -> Value:
-    """Returns 1 where a value exceeds another, else 0."""
+    """Returns 1 where a value exceeds `floor`, else 0."""
     return reverse.writer.node("Greater", value, floor).cast(TensorProto.FLOAT)
 
 

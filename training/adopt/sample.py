@@ -1,4 +1,4 @@
-"""The sample that an adopted model is described and measured by."""
+"""Reads the sample of rows by which an adopted model is described and measured."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from chainzrule.training.errors import AdoptionError
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows in the model's order of columns.
+    """Holds the sample's rows, with columns in the model's order.
 
     Attributes:
         task: what the target is, guessed or asked for.
@@ -44,19 +44,19 @@ class Sample:
 
     @property
     def std(self) -> NDArray[np.float64]:
-        """(D,) standard deviations of the columns."""
+        """Returns the (D,) standard deviations of the columns."""
         return np.array([feature.std for feature in self.features])
 
     @property
     def noise(self) -> NDArray[np.float64]:
-        """(D,) one noise sigma of every column."""
+        """Returns the (D,) noise sigmas of the columns."""
         return np.array([feature.noise for feature in self.features])
 
 
 def read_sample(
     path: Path, target: str, task: Task | None, noise: Mapping[str, float], units: Mapping[str, str]
 ) -> Sample:
-    """Reads a table whose columns, but for the target, are the model's inputs in their order.
+    """Reads a table whose columns, except the target, are the model's inputs in their order.
 
     Raises:
         AdoptionError: a column or the target has gaps, or there is no such target.

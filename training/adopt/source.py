@@ -1,4 +1,4 @@
-"""Someone else's ONNX file, as a plain graph: one float32 matrix in, one float tensor out, labels by name."""
+"""Reads someone else's ONNX file as a plain graph: a float32 matrix in, a float tensor out, labels by name."""
 
 import hashlib
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ INPUT, OUTPUT = "features", "answer"
 
 @dataclass(frozen=True)
 class Source:
-    """A file as it was read, and its graph made plain.
+    """Holds a file as it was read, and its graph made plain.
 
     Attributes:
         content: the file's bytes.
@@ -43,12 +43,12 @@ class Source:
 
     @property
     def sha256(self) -> str:
-        """The file's hash."""
+        """Returns the hash of the file's content."""
         return hashlib.sha256(self.content).hexdigest()
 
     @property
     def operators(self) -> set[str]:
-        """The operators that the answer needs."""
+        """Returns the operators that the answer needs."""
         return {node.op_type for node in self.graph.graph.node}
 
 
@@ -78,7 +78,7 @@ def read_source(path: Path) -> Source:
 
 
 def _make_plain(model: onnx.ModelProto, name: str, shape: tuple[int, ...], answer: str) -> None:
-    """Puts one float32 matrix in front of the input `name` and one float32 tensor behind `answer`."""
+    """Puts one float32 matrix in front of the input `name` and one float32 tensor after `answer`."""
     graph = model.graph
     front, back = NodeWriter("front_", "float"), NodeWriter("back_", "float")
     value = front.value(INPUT)
@@ -116,7 +116,7 @@ def _check_domains(model: onnx.ModelProto) -> None:
 
 
 def _input(model: onnx.ModelProto) -> tuple[str, tuple[int, ...]]:
-    """Returns the name of the one input and its shape behind the batch."""
+    """Returns the name of the one input and its shape without the batch."""
     weights = {weight.name for weight in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in weights]
     if len(inputs) != 1:
@@ -189,10 +189,10 @@ def _labels(node: onnx.NodeProto) -> tuple[str, ...]:
 
 
 def _kind(value: onnx.ValueInfoProto) -> int:
-    """Returns a tensor's type as one of `TensorProto`'s; 0 for what is no tensor."""
+    """Returns a value's element type, one of `TensorProto`'s; 0 if it is no tensor."""
     return int(value.type.tensor_type.elem_type) if value.type.HasField("tensor_type") else 0
 
 
 def _own(name: str) -> str:
-    """Returns a tensor's name in the file."""
+    """Returns the name that a tensor had in the original file."""
     return name.removeprefix(PREFIX)

@@ -1,4 +1,4 @@
-"""Whether a model is smooth on its sample, and which step suits its differences."""
+"""Tests whether a model is smooth on its sample, and which step suits its finite differences."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ FLOOR = 0.1  # of the batch's largest derivative: rows whose own vanishes are he
 
 @dataclass(frozen=True)
 class Step:
-    """The best step, and what speaks for it.
+    """Holds the best step and the figures by which it was chosen.
 
     Attributes:
         step: how far differences go each way, in standard deviations.
@@ -36,12 +36,12 @@ class Step:
 
     @property
     def smooth(self) -> bool:
-        """Whether differences say what the model does."""
+        """Returns whether differences describe what the model does."""
         return self.disagreement <= AGREEMENT and self.unexplained <= EXPLAINED
 
 
 def choose_step(scores: Callable[[Matrix], Matrix], x: Matrix, std: Floats, noise: Floats, seed: int) -> Step:
-    """Returns the step at which differences agree best with those at half of it.
+    """Returns the step whose differences agree best with those at half the step.
 
     Args:
         scores: (rows, D) -> (rows, S).
@@ -70,7 +70,7 @@ def choose_step(scores: Callable[[Matrix], Matrix], x: Matrix, std: Floats, nois
 
 
 def disagreement(found: NDArray[np.floating], expected: NDArray[np.floating]) -> Floats:
-    """Returns (rows,) how far (rows, S, D) derivatives differ at most, relative to the row's largest or the floor."""
+    """Returns (rows,) the largest difference of (rows, S, D) derivatives, over the row's largest or the floor."""
     scale = np.abs(expected).max(axis=(1, 2))
     scale = np.maximum(scale, FLOOR * scale.max())
     gap = np.abs(found.astype(np.float64) - expected).max(axis=(1, 2))
@@ -78,10 +78,10 @@ def disagreement(found: NDArray[np.floating], expected: NDArray[np.floating]) ->
 
 
 def half_jumps(scores: Callable[[Matrix], Matrix], x: Matrix, steps: Matrix) -> Floats:
-    """Returns (rows, S, D) half of what the difference to the right exceeds that to the left by, in absolute value.
+    """Returns (rows, S, D) half the absolute difference between the forward and the backward difference.
 
-    Large at a kink: where a rectifier is at 0 or the largest of a window is tied. Derivatives there may be anything
-    between the two.
+    It is large at a kink, where a rectifier is at 0 or the maximum of a window is tied. There the derivative may be
+    anything between the two differences.
 
     Args:
         scores: (rows, D) -> (rows, S).

@@ -1,1 +1,1 @@
-"""The graph that certifies: sound bounds of a network's scores over boxes of inputs."""
+"""Certification: an ONNX graph that computes sound bounds of a network's scores over boxes of inputs."""

@@ -1,11 +1,11 @@
-"""The graph that certifies: what the scores can be at least and at most while the inputs stay in a box.
+"""Writes the graph that certifies: lower and upper bounds of the scores while the inputs stay in a box.
 
 Later hidden layers are replaced by lines with exact remainders, and every bound is carried back through them to the
-first layer (`training/bounds/box.py`); what matters most is then carried back once more, through parabolas of its own
-(`training/bounds/parabolas.py`). docs/certificates.md derives all of it.
+first layer (`training/bounds/box.py`); the bounds that decide the answer are then carried back once more, through
+parabolas of their own (`training/bounds/parabolas.py`). docs/certificates.md derives all of it.
 
-Everything is computed in float64, of the constants that the model graph has in float32, and holds for the scores that
-the model graph computes in float32: every layer's own rounding is one more thing that the bounds have room for.
+Everything is computed in float64, from the constants that the model graph has in float32. The bounds hold for the
+scores that the model graph computes in float32, because they include every layer's rounding error.
 """
 
 from dataclasses import replace
@@ -20,15 +20,15 @@ from chainzrule.training.nn.folded import Folded
 from chainzrule.training.nn.link import link_of
 from chainzrule.training.onnxwriter import GraphWriter, Value, total
 
-SQUARINGS = 2  # of every matrix whose eigenvalues are bounded
-MATRIX_VALUES = 2**12  # for each input: layers whose matrices have more numbers go without
+SQUARINGS = 2  # how often a matrix is squared to bound its eigenvalues
+MATRIX_VALUES = 2**12  # layers whose matrices have more numbers than this for each input are bounded without squarings
 
 
 def bounds_graph(folded: Folded, task: Task, opset: int) -> bytes:
-    """low, high (batch, D) float64 -> lower, upper (batch, S) of the scores, as a serialised ONNX graph.
+    """Returns the serialised ONNX graph low, high (batch, D) float64 -> lower, upper (batch, S), bounds of the scores.
 
-    A classification also takes label (batch,) int64 and gives margin_lower and margin_upper (batch, S): of the label's
-    score minus each score.
+    A classification's graph also takes label (batch,) int64 and gives margin_lower and margin_upper (batch, S), the
+    bounds of the label's score minus each score.
     """
     width, scores = folded.weights[0].shape[1], len(folded.output_bias)
     writer = GraphWriter(opset)
@@ -51,36 +51,36 @@ def bounds_graph(folded: Folded, task: Task, opset: int) -> bytes:
     for layer in layers[1:]:
         lines.append(_cross(layer, box, lines))
     error = output.rounding() * output.sums(lines[-1].size if lines else box.size)
-    rows = output.weight.at(0)
+    weights = output.weight.expand_dims(0)
     if link_of(task).has_margins:
-        found = _range(rows, output.bias, box, lines)
-        least, most = found.least, found.most
-    else:  # the scores of an ordinal model are one, less thresholds
-        least, most = _tight_range(rows, None, box, lines)
-        least, most = least + output.bias, most + output.bias
-    outputs = [("lower", least - error, (scores,)), ("upper", most + error, (scores,))]
+        found = _range(weights, output.bias, box, lines)
+        lower, upper = found.lower, found.upper
+    else:  # every score of an ordinal model is the same number less a threshold
+        lower, upper = _tight_range(weights, None, box, lines)
+        lower, upper = lower + output.bias, upper + output.bias
+    outputs = [("lower", lower - error, (scores,)), ("upper", upper + error, (scores,))]
     if link_of(task).has_margins:
         label = writer.input("label", "int64")
-        rivals = output.weight.rows(label).at(1) - output.weight
-        least, most = _tight_range(rivals, output.bias.rows(label).at(1) - output.bias, box, lines)
-        error = error + error.pick(label)
-        outputs += [("margin_lower", least - error, (scores,)), ("margin_upper", most + error, (scores,))]
+        rivals = output.weight.take(label).expand_dims(1) - output.weight
+        lower, upper = _tight_range(rivals, output.bias.take(label).expand_dims(1) - output.bias, box, lines)
+        error = error + error.take_along_axis(label)
+        outputs += [("margin_lower", lower - error, (scores,)), ("margin_upper", upper + error, (scores,))]
     return writer.finish(outputs)
 
 
 def _cross(layer: Layer, box: Box, lines: list[Line]) -> Line:
-    """The lines that a later hidden layer lies between."""
+    """Returns the two lines between which the values of a later hidden layer lie."""
     matrices = 2 * layer.width * box.layer.width**2
     squarings = SQUARINGS if matrices <= MATRIX_VALUES * box.layer.inputs else 0
-    sums = _range(layer.weight.at(0), layer.bias, box, lines, squarings)
+    sums = _range(layer.weight.expand_dims(0), layer.bias, box, lines, squarings)
     reach = layer.sums(lines[-1].size if lines else box.size)
     error = layer.rounding() * reach
-    middle, radius = 0.5 * (sums.least + sums.most), (0.5 + DOUBLE) * (sums.most - sums.least).relu() + error
+    middle, radius = 0.5 * (sums.lower + sums.upper), (0.5 + DOUBLE) * (sums.upper - sums.lower).relu() + error
     expanded = taylor(layer.coefficients, middle)
     slope = chord(expanded, radius)
     below, above = stray(expanded, slope, radius)
     size, steepest = magnitude(layer.coefficients, abs(middle) + radius)
-    size = size.up_to(LARGEST)
+    size = size.infinite_above(LARGEST)
     rounding = layer.polynomial_rounding() * size
     away = abs(slope) * error + rounding
     shift = slope * middle
@@ -94,8 +94,8 @@ def _cross(layer: Layer, box: Box, lines: list[Line]) -> Line:
         radius=radius,
         expanded=expanded,
         slopes=sums.slopes,
-        centre=0.5 * (sums.under + sums.over),
-        drift=(0.5 + DOUBLE) * (sums.over - sums.under).relu() + error,
+        centre=0.5 * (sums.remainder_lower + sums.remainder_upper),
+        drift=(0.5 + DOUBLE) * (sums.remainder_upper - sums.remainder_lower).relu() + error,
         steepest=steepest,
         reach=reach,
         error=error,
@@ -103,45 +103,51 @@ def _cross(layer: Layer, box: Box, lines: list[Line]) -> Line:
     )
 
 
-def _tight_range(rows: Value, constant: Value | None, box: Box, lines: list[Line]) -> tuple[Value, Value]:
-    """As `_range`, also through parabolas that suit the inputs where the lines' bounds are reached."""
-    found = _range(rows, constant, box, lines, 0 if lines else SQUARINGS)
+def _tight_range(weights: Value, constant: Value | None, box: Box, lines: list[Line]) -> tuple[Value, Value]:
+    """Returns the lower and upper bounds of `_range`, tightened by parabolas.
+
+    The parabolas touch the polynomials near the inputs where the lines' bounds are reached.
+    """
+    found = _range(weights, constant, box, lines, 0 if lines else SQUARINGS)
     if not lines:
-        return found.least, found.most
-    both = rows.beside(-rows)
-    most, least = through_parabolas(both, found.points, box, lines, SQUARINGS).halves()
+        return found.lower, found.upper
+    both = weights.concatenate(-weights)
+    above, below = through_parabolas(both, found.points, box, lines, SQUARINGS).split(2)
     if constant is not None:
-        # Its sum is off by less than DOUBLE of either.
+        # Adding the constant in float64 errs by less than DOUBLE times either addend.
         room = DOUBLE * abs(constant)
-        most, least = most + constant + room, least - constant + room
-    return found.least.most(-least), found.most.least(most)
+        above, below = above + constant + room, below - constant + room
+    return found.lower.maximum(-below), found.upper.minimum(above)
 
 
-def _range(rows: Value, constant: Value | None, box: Box, lines: list[Line], squarings: int = 0) -> Span:
-    """The range of `rows` (batch or 1, m, width) times the values after the last of `lines`, plus `constant`."""
-    least, most, size = [], [], []
+def _range(weights: Value, constant: Value | None, box: Box, lines: list[Line], squarings: int = 0) -> Span:
+    """Returns the bounds of `weights` (batch or 1, m, width) times the values after the last line, plus `constant`.
+
+    With no lines the values are the first hidden layer's. Float32's rounding is included.
+    """
+    lower, upper, size = [], [], []
     if constant is not None:
-        least, most, size = [constant], [constant], [abs(constant)]
+        lower, upper, size = [constant], [constant], [abs(constant)]
     for line in reversed(lines):
-        up, down = rows.relu(), -((-rows).relu())
-        least.append(up.times(line.low) + down.times(line.high))
-        most.append(up.times(line.high) + down.times(line.low))
-        size.append(abs(rows).times(line.size))
-        rows = rows * line.slope.at(1)
-        shift = rows @ line.layer.bias
-        least.append(shift)
-        most.append(shift)
-        size.append(abs(rows).times(line.reach))
-        rows = rows @ line.layer.weight
-    first, first_size = span(rows, box, squarings)
-    slack = DOUBLE * total([first_size, *size]) + abs(rows).times(box.error)
-    below, above = total([*least, -slack]), total([*most, slack])
+        up, down = weights.relu(), -((-weights).relu())
+        lower.append(up.matvec(line.low) + down.matvec(line.high))
+        upper.append(up.matvec(line.high) + down.matvec(line.low))
+        size.append(abs(weights).matvec(line.size))
+        weights = weights * line.slope.expand_dims(1)
+        shift = weights @ line.layer.bias
+        lower.append(shift)
+        upper.append(shift)
+        size.append(abs(weights).matvec(line.reach))
+        weights = weights @ line.layer.weight
+    first, first_size = span(weights, box, squarings)
+    slack = DOUBLE * total([first_size, *size]) + abs(weights).matvec(box.error)
+    below, above = total([*lower, -slack]), total([*upper, slack])
     return replace(
         first,
-        least=first.least + below,
-        most=first.most + above,
-        under=first.under + below,
-        over=first.over + above,
+        lower=first.lower + below,
+        upper=first.upper + above,
+        remainder_lower=first.remainder_lower + below,
+        remainder_upper=first.remainder_upper + above,
     )
 
 

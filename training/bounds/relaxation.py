@@ -1,6 +1,6 @@
-"""One polynomial over an interval: its Taylor coefficients about the middle, and how far it strays from a line.
+"""Bounds one polynomial over an interval: its Taylor expansion about the middle, chord, and bounding parabola.
 
-Elementwise over neurons and in closed form: these formulas are part of a graph.
+All formulas are elementwise over neurons and in closed form, because they are written into a graph.
 """
 
 from collections.abc import Sequence
@@ -8,12 +8,12 @@ from math import comb
 
 from chainzrule.training.onnxwriter import Value
 
-DOUBLE = 2.0**-32  # float64's rounding, after as many operations as a graph of 2^20 inputs and neurons has in a row
-CUBIC = 3  # up to this degree a polynomial's extremes are found exactly
+DOUBLE = 2.0**-32  # float64's relative rounding error after as many operations in a row as 2^20 inputs and neurons need
+CUBIC = 3  # the highest degree whose extremes over an interval are computed exactly
 
 
 def taylor(coefficients: Sequence[Value], middle: Value) -> list[Value]:
-    """The a_0 to a_n of p(middle + d) = sum_k a_k d^k, for p(z) = c_1 z + ... + c_n z^n (`coefficients`)."""
+    """Returns a_0 to a_n of p(middle + d) = sum_k a_k d^k, for p(z) = c_1 z + ... + c_n z^n (`coefficients`)."""
     n = len(coefficients)
     expanded = []
     for power in range(n + 1):
@@ -24,13 +24,13 @@ def taylor(coefficients: Sequence[Value], middle: Value) -> list[Value]:
         if power == 0:  # p has no constant: it is z q(z)
             value = value * middle
         elif power == n:
-            value = value + 0.0 * middle  # as many rows as the others
+            value = value + 0.0 * middle  # broadcasts the constant to the batch
         expanded.append(value)
     return expanded
 
 
 def chord(expanded: Sequence[Value], radius: Value) -> Value:
-    """Slope of the line through the polynomial's ends at -radius and +radius; the tangent's where both are one."""
+    """Returns the slope of the chord from middle - radius to middle + radius, or of the tangent where radius is 0."""
     slope, square = expanded[1], radius * radius
     power = square
     for k in range(3, len(expanded), 2):
@@ -40,56 +40,57 @@ def chord(expanded: Sequence[Value], radius: Value) -> Value:
 
 
 def stray(expanded: Sequence[Value], slope: Value, radius: Value) -> tuple[Value, Value]:
-    """Least and largest value of p(middle + d) - slope d over |d| <= radius.
+    """Returns the lower and upper bound of p(middle + d) - slope d over |d| <= radius.
 
-    The cubic part takes them at an end or where its derivative, a quadratic, is 0. What degrees 4 and 5 add is bounded
-    apart: d^4 (a_4 + a_5 d) lies between 0 and radius^4 times the extremes of the bracket.
+    The cubic part has its extremes at an end or where its derivative, a quadratic, is 0. What degrees 4 and 5 add is
+    bounded separately: d^4 (a_4 + a_5 d) lies between 0 and radius^4 times the extremes of the bracket.
     """
     cubic = [expanded[0], expanded[1] - slope, *expanded[2 : CUBIC + 1]]
     points = [radius, -radius]
     if len(cubic) == CUBIC:
-        points.append(_within((2.0 * cubic[2]).where_not_zero(-cubic[1]), radius))
+        curvature = 2.0 * cubic[2]
+        points.append(_within((-cubic[1]).divide_no_nan(curvature), radius))
     elif len(cubic) == CUBIC + 1:
         steep, bend, thrice = cubic[1], cubic[2], 3.0 * cubic[3]
-        # Where the derivative has no root, any points of the interval do no harm.
+        # Where the derivative has no real root, these are other points of the interval, which do no harm.
         root = (bend * bend - thrice * steep).relu().sqrt()
-        positive = (
-            root - bend
-        )  # the roots are this over `thrice`, and `negative` over `thrice`; or `steep` over either,
-        negative = -root - bend  # which is how the one that cancels is found without cancelling
+        positive = root - bend
+        negative = -root - bend
+        # The roots are `positive` and `negative` over `thrice`, and also `steep` over `negative` and `positive`. In one
+        # of the two numerators digits cancel; the second form gives that root without cancellation.
         for one, other in ((positive, negative), (negative, positive)):
-            points += [_within(thrice.where_not_zero(one), radius), _within(other.where_not_zero(steep), radius)]
+            points += [_within(one.divide_no_nan(thrice), radius), _within(steep.divide_no_nan(other), radius)]
     values = [value_at(cubic, point) for point in points]
-    least, most = values[0], values[0]
+    lower, upper = values[0], values[0]
     for value in values[1:]:
-        least, most = least.least(value), most.most(value)
+        lower, upper = lower.minimum(value), upper.maximum(value)
     if len(expanded) > CUBIC + 1:
         quartic, fourth = expanded[4], radius * radius * radius * radius
         spread = abs(expanded[5]) * radius if len(expanded) > CUBIC + 2 else 0.0 * radius
-        least = least - (spread - quartic).relu() * fourth
-        most = most + (spread + quartic).relu() * fourth
-    return least, most
+        lower = lower - (spread - quartic).relu() * fourth
+        upper = upper + (spread + quartic).relu() * fourth
+    return lower, upper
 
 
-def parabola(expanded: Sequence[Value], weight: Value, point: Value, radius: Value) -> tuple[Value, Value, Value]:
-    """The a, b and c >= 0 of a + b d + c (d - point)^2 >= weight p(middle + d) over |d| <= radius, of m rows at once.
+def parabola(expanded: Sequence[Value], weights: Value, point: Value, radius: Value) -> tuple[Value, Value, Value]:
+    """Returns a, b and c >= 0 such that a + b d + c (d - point)^2 >= weights p(middle + d) over |d| <= radius.
 
     d^3 <= (radius + 2 t) d^2 - (2 radius + t) t d + radius t^2 for every t, with equality at t and at radius, because
-    their difference is (d - radius) (d - t)^2; -d^3 likewise, mirrored. A parabola that opens downwards gives way to
-    its tangent at the point.
+    their difference is (d - radius) (d - t)^2; for -d^3 the mirror image holds. A parabola that opens downwards is
+    replaced by its tangent at the point.
 
     Args:
-        expanded: each (batch, width).
-        weight: (batch or 1, m, width).
-        point: (batch, m, width).
-        radius: (batch, 1, width).
+        expanded: the Taylor coefficients of p about the middle, each (batch, width).
+        weights: (batch or 1, m, width) the factors of p in m sums.
+        point: (batch, m, width) where the parabola is to be tight.
+        radius: (batch, 1, width) half the width of the interval.
     """
-    constant, slope, *higher = (weight * coefficient.at(1) for coefficient in expanded)
+    constant, slope, *higher = (weights * coefficient.expand_dims(1) for coefficient in expanded)
     bend = higher[0] if higher else 0.0 * slope
     parts = abs(bend)
     if len(higher) > 1:
         third = abs(higher[1])
-        touch = (higher[1].sign() * point).most(-0.5 * radius).least(0.0)
+        touch = (higher[1].sign() * point).maximum(-0.5 * radius).minimum(0.0)
         constant = constant + third * radius * touch * touch
         slope = slope - higher[1] * (2.0 * radius + touch) * touch
         bend, parts = bend + third * (radius + 2.0 * touch), parts + 2.0 * third * radius
@@ -97,12 +98,12 @@ def parabola(expanded: Sequence[Value], weight: Value, point: Value, radius: Val
         fourth = higher[2] + abs(higher[3]) * radius if len(higher) > 3 else higher[2]
         fourth, square = fourth.relu(), radius * radius
         bend, parts = bend + fourth * square, parts + fourth * square
-    # What rounding may take from c is given back.
+    # Adding DOUBLE * parts makes up for what rounding may have taken from c.
     return constant - bend * point * point, slope + 2.0 * bend * point, (bend + DOUBLE * parts).relu()
 
 
 def bend_spread(expanded: Sequence[Value], radius: Value) -> Value:
-    """How far s(d), of p(middle + d) = a_0 + a_1 d + s(d) d^2, lies from its middle a_2 over |d| <= radius."""
+    """Returns how far s(d) in p(middle + d) = a_0 + a_1 d + s(d) d^2 may lie from a_2 over |d| <= radius."""
     spread, power = 0.0 * radius, radius
     for higher in expanded[3:]:
         spread = spread + abs(higher) * power
@@ -111,9 +112,9 @@ def bend_spread(expanded: Sequence[Value], radius: Value) -> Value:
 
 
 def magnitude(coefficients: Sequence[Value], size: Value) -> tuple[Value, Value]:
-    """Value and slope at `size` >= 0 of the polynomial with the coefficients' absolute values.
+    """Returns value and slope at `size` >= 0 of the polynomial with the coefficients' absolute values.
 
-    No value, slope or partial sum of the polynomial is larger where |z| <= size.
+    They bound every value, slope and partial sum of the polynomial over |z| <= size.
     """
     n = len(coefficients)
     value, slope = abs(coefficients[n - 1]) * size, n * abs(coefficients[n - 1]) + 0.0 * size
@@ -124,11 +125,11 @@ def magnitude(coefficients: Sequence[Value], size: Value) -> tuple[Value, Value]
 
 
 def _within(point: Value, radius: Value) -> Value:
-    return point.most(-radius).least(radius)
+    return point.maximum(-radius).minimum(radius)
 
 
 def value_at(coefficients: Sequence[Value], point: Value) -> Value:
-    """The polynomial with these coefficients, from that of the power 0 on."""
+    """Returns the value at `point` of the polynomial with these coefficients, lowest power first."""
     *lower, value = coefficients
     while lower:
         value = value * point + lower.pop()

@@ -1,1 +1,1 @@
-"""."""
+"""Data sets: tables, matrices and images, read, checked, described and encoded."""

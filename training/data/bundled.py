@@ -1,4 +1,4 @@
-"""The data sets that scikit-learn carries: small, real, and there without a network."""
+"""Loads the data sets that scikit-learn carries, which are small, real and need no network."""
 
 from collections.abc import Callable, Mapping
 
@@ -14,7 +14,7 @@ from chainzrule.training.data.table import table_dataset
 
 
 def bundled_dataset(name: str, seed: int = 0) -> Dataset:
-    """One of `breast_cancer`, `diabetes`, `digits8x8`, `wine`; each has under 2,000 rows and thus no test rows.
+    """Returns `breast_cancer`, `diabetes`, `digits8x8` or `wine`; all have under 2,000 rows, so no test rows.
 
     Units are given where the source states them or where, as for the blood values of `diabetes`, the values leave no
     doubt.
@@ -30,17 +30,17 @@ def bundled_dataset(name: str, seed: int = 0) -> Dataset:
 
 
 def _breast_cancer(seed: int) -> Dataset:
-    """569 fine-needle aspirates of breast masses: 30 measures of their cell nuclei (Wolberg, Street et al. 1995)."""
+    """Returns 569 breast masses with 30 measures of their cell nuclei (Wolberg, Street et al. 1995)."""
     return _classification(datasets.load_breast_cancer(), "diagnosis", {}, seed)
 
 
 def _wine(seed: int) -> Dataset:
-    """178 wines of three cultivars: 13 chemical measures (Forina et al. 1988)."""
+    """Returns 178 wines of three cultivars with 13 chemical measures (Forina et al. 1988)."""
     return _classification(datasets.load_wine(), "cultivar", {"alcohol": "% vol"}, seed)
 
 
 def _diabetes(seed: int) -> Dataset:
-    """442 patients: ten baseline variables and the progression of their disease (Efron et al. 2004)."""
+    """Returns 442 patients with ten baseline variables and the progression of their disease (Efron et al. 2004)."""
     bunch = datasets.load_diabetes(scaled=False)
     target = "disease progression after one year"
     frame = pd.DataFrame(bunch.data, columns=bunch.feature_names).assign(**{target: bunch.target})
@@ -51,7 +51,10 @@ def _diabetes(seed: int) -> Dataset:
 
 
 def _digits8x8(_seed: int) -> Dataset:
-    """1,797 handwritten digits of 8 x 8 pixels, each the number of dark points in a block of 4 x 4 (Alpaydin 1998)."""
+    """Returns 1,797 handwritten digits of 8 x 8 pixels (Alpaydin 1998).
+
+    Each pixel is the number of dark points in a block of 4 x 4.
+    """
     bunch = datasets.load_digits()
     images, labels = bunch.images.astype(np.uint8), bunch.target.astype(np.uint8)
     names = [str(label) for label in bunch.target_names]

@@ -1,4 +1,4 @@
-"""What a table's column holds, numbers or levels; whatever is neither is refused by name, with what to do about it."""
+"""Reads a table's column as numbers or as levels; what is neither is refused by name, with what to do about it."""
 
 import datetime
 import numbers
@@ -25,7 +25,7 @@ _DRESSED_NUMBER = re.compile(r"[$€£]?\s*[-+]?\d[\d.,' ]*\s*[%$€£]?")  # 1,
 
 @dataclass(frozen=True)
 class NumericColumn:
-    """Numbers; `values` is (rows,) float64 with NaN for gaps and is finite elsewhere."""
+    """Holds a column of numbers; `values` is (rows,) float64 with NaN for gaps and is finite elsewhere."""
 
     name: str
     values: NDArray[np.float64]
@@ -33,7 +33,10 @@ class NumericColumn:
 
 @dataclass(frozen=True)
 class CategoricalColumn:
-    """Levels; `codes` is (rows,) int64 into `levels`, -1 for gaps. `ordered`: the levels have an order of their own."""
+    """Holds a column of levels; `codes` is (rows,) int64 indices into `levels`, with -1 for gaps.
+
+    `ordered` says that the levels have an order of their own.
+    """
 
     name: str
     codes: NDArray[np.int64]
@@ -45,7 +48,7 @@ Column = NumericColumn | CategoricalColumn
 
 
 def read_column(column: "pd.Series[Any]", role: Role = "auto") -> Column:
-    """Read a column as numbers or as levels.
+    """Reads a column as numbers or as levels.
 
     Numbers are numeric, anything else is categorical: text, booleans (levels `false` and `true`), pandas categories.
     Empty text is a gap. Levels are sorted, numbers by size and text by code points; an ordered category keeps its own.
@@ -79,7 +82,7 @@ def read_column(column: "pd.Series[Any]", role: Role = "auto") -> Column:
 
 
 def blank_to_gap(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """The column with gaps in place of empty text, which is how CSV writes a gap."""
+    """Returns the column with gaps in place of empty text, which is how CSV writes a gap."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         blank = [level for level in column.cat.categories if _is_blank(level)]
         return column.cat.remove_categories(blank) if blank else column
@@ -134,7 +137,7 @@ def _refuse_kinds(name: str, kinds: set[str], role: Role) -> None:
 
 
 def _refuse_text(name: str, texts: "pd.Series[Any]") -> None:
-    """Refuse distinct texts that were meant as something else: dates, numbers in disguise, numbers among words."""
+    """Refuses texts that were meant as something else: dates, numbers in disguise, or numbers among words."""
     if all(_DATE.fullmatch(text.strip()) for text in texts):
         raise _date_error(name)
     plain = pd.to_numeric(texts, errors="coerce").notna()
@@ -179,7 +182,7 @@ def _kind(kind: type) -> str:
 
 
 def _text(value: object) -> str:
-    """A level's text: booleans as JSON writes them, whole numbers without a decimal point."""
+    """Returns a level's text: booleans as JSON writes them, whole numbers without a decimal point."""
     kind = _kind(type(value))
     if kind == "boolean":
         return "true" if value else "false"

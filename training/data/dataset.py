@@ -1,4 +1,4 @@
-"""What training works on: encoded rows in raw units, with the features that describe them."""
+"""Holds what training works on: encoded rows in raw units, with the features that describe them."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from chainzrule.service.artifact.interface import Task
 
 @dataclass(frozen=True)
 class Rows:
-    """Encoded rows and their targets.
+    """Holds encoded rows and their targets.
 
     Attributes:
         x: (rows, D) float32: numeric columns in raw units with gaps filled, categorical ones as one-hot blocks.
@@ -27,13 +27,13 @@ class Rows:
         return len(self.x)
 
     def take(self, index: NDArray[np.int64]) -> "Rows":
-        """The rows at `index`."""
+        """Returns the rows at `index`."""
         return Rows(self.x[index], self.y[index], None if self.weights is None else self.weights[index])
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A task's rows, split, and the card's description of their columns.
+    """Holds a task's rows, split into training and test, and the card's description of their columns.
 
     Attributes:
         features: statistics (mean, std, low, high, fill) are those of the rows in `train` alone.
@@ -54,5 +54,8 @@ class Dataset:
 
     @property
     def scores(self) -> int:
-        """S, what a network answers a row with: a score for each label, for each step between levels, or one."""
+        """Returns S, the number of scores that a network gives a row.
+
+        It is the number of labels, the number of thresholds between levels, or 1.
+        """
         return {"classification": len(self.labels), "ordinal": len(self.labels) - 1, "regression": 1}[self.task]

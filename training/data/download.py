@@ -1,4 +1,4 @@
-"""Files from public mirrors: each is checked before it appears in its folder, so what lies there is whole."""
+"""Downloads files from public mirrors, and checks each before it appears in its folder, so that none is partial."""
 
 import http.client
 import os
@@ -16,14 +16,14 @@ TIMEOUT_SECONDS = 30.0
 
 
 def cache_folder(name: str) -> Path:
-    """The user's cache folder for `name`: `$XDG_CACHE_HOME/chainzrule/<name>`, by default under `~/.cache`."""
+    """Returns the user's cache folder for `name`: `$XDG_CACHE_HOME/chainzrule/<name>`, by default under `~/.cache`."""
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     # The XDG specification has relative paths ignored.
     return (base if base.is_absolute() else Path.home() / ".cache") / "chainzrule" / name
 
 
 def download(name: str, mirrors: Sequence[str], folder: Path, check: Callable[[Path], object], most_bytes: int) -> Path:
-    """Fetch `name` from the first mirror that gives a sound file, and move it into `folder` in one step.
+    """Fetches `name` from the first mirror that gives a valid file, and moves it into `folder` in one step.
 
     Args:
         name: appended to each mirror's URL; also the name in the folder.

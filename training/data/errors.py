@@ -1,5 +1,5 @@
-"""The one error of this package: data that cannot be trained on."""
+"""Defines the error of this package, raised for data that cannot be trained on."""
 
 
 class DataError(ValueError):
-    """Data that cannot be trained on; the message names the file or the column, and says what to do about it."""
+    """Reports data that cannot be trained on; the message names the file or column and says what to do about it."""

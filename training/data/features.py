@@ -1,4 +1,4 @@
-"""From a column to its description on the card, and to its block of the network's input."""
+"""Turns a column into its description on the card and its block of the network's input."""
 
 import re
 
@@ -24,7 +24,7 @@ def describe(
     unit: str | None = None,
     weights: NDArray[np.float64] | None = None,
 ) -> Feature:
-    """Describe a column by the rows to train on; a gap anywhere gives it a `fill`.
+    """Describes a column by its training rows; a gap anywhere in it gives it a `fill`.
 
     Levels are those of the whole column: which there are is no statistic, and the rows of the test must be encodable.
 
@@ -62,7 +62,7 @@ def describe(
 
 
 def encode(column: Column, feature: Feature) -> NDArray[np.float32]:
-    """The column's block of the input, (rows, 1) in its unit with gaps filled, or (rows, levels) one-hot."""
+    """Returns the column's input block: (rows, 1) in its unit with gaps filled, or (rows, levels) one-hot."""
     if isinstance(column, NumericColumn) and isinstance(feature, NumericFeature):
         fill = np.nan if feature.fill is None else feature.fill
         return np.where(np.isnan(column.values), fill, column.values).astype(np.float32)[:, np.newaxis]
@@ -75,7 +75,7 @@ def encode(column: Column, feature: Feature) -> NDArray[np.float32]:
 
 
 def refuse_id(column: Column) -> None:
-    """Refuse a column that only tells rows apart: a network would learn the rows by heart.
+    """Refuses a column that only tells rows apart, because a network would memorise the rows by it.
 
     Raises:
         DataError: every row another text, whole numbers that count the rows, or distinct whole numbers named as an id.
@@ -97,7 +97,7 @@ def refuse_id(column: Column) -> None:
 
 
 def refuse_constant(column: Column, train: NDArray[np.int64]) -> None:
-    """Refuse a column that says nothing.
+    """Refuses a column that carries no information.
 
     Raises:
         DataError: one value, or none, in the rows to train on, or numbers that float32 cannot tell apart.

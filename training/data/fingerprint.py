@@ -1,4 +1,4 @@
-"""A sha256 over what a data set holds, wherever its file lies and whatever the file is called."""
+"""Computes a sha256 over a data set's content, independent of its file's place and name."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from chainzrule.training.data.errors import DataError
 
 
 def fingerprint_arrays(arrays: Mapping[str, NDArray[np.generic]]) -> str:
-    """Hash arrays with their names, element types, shapes and values."""
+    """Returns the hash of arrays with their names, element types, shapes and values."""
     digest = hashlib.sha256()
     for name, array in arrays.items():
         _add_part(digest, name, array.dtype.name, array.shape)
@@ -23,7 +23,7 @@ def fingerprint_arrays(arrays: Mapping[str, NDArray[np.generic]]) -> str:
 
 
 def fingerprint_file(path: Path) -> str:
-    """Hash a file's bytes.
+    """Returns the hash of a file's bytes.
 
     Raises:
         DataError: it cannot be read.
@@ -36,7 +36,7 @@ def fingerprint_file(path: Path) -> str:
 
 
 def fingerprint_frame(frame: pd.DataFrame) -> str:
-    """Hash a table: column names, kinds and values, in order of columns and rows.
+    """Returns the hash of a table: column names, kinds and values, in order of columns and rows.
 
     Covered: every value, gaps, a category's order, the width of numbers (int32 and int64 differ). Not covered: path,
     format, compression, row index. CSV keeps no types, so the same table may differ between CSV and Parquet.
@@ -62,7 +62,7 @@ def fingerprint_frame(frame: pd.DataFrame) -> str:
 
 
 def _add_part(digest: "hashlib._Hash", *facts: object) -> None:
-    """Add facts as JSON on a line of their own, so that no two different tables give the same stream."""
+    """Adds facts as JSON on a line of their own, so that no two different tables give the same stream."""
     digest.update(json.dumps(facts).encode() + b"\n")
 
 

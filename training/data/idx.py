@@ -1,4 +1,4 @@
-"""The IDX format of the MNIST family: a header of dimensions, then one unsigned byte per element; plain or gzipped."""
+"""Reads the MNIST family's IDX format: a header of dimensions, then one unsigned byte per element, plain or gzipped."""
 
 import gzip
 import hashlib
@@ -18,7 +18,7 @@ GZIP_MAGIC = b"\x1f\x8b"
 
 
 def read_idx(path: Path, dimensions: int, sha256: str | None = None) -> NDArray[np.uint8]:
-    """Read one IDX file of unsigned bytes.
+    """Reads one IDX file of unsigned bytes.
 
     Args:
         path: plain or gzipped; the content tells which, not the name.
@@ -47,7 +47,10 @@ def read_idx(path: Path, dimensions: int, sha256: str | None = None) -> NDArray[
 
 
 def find_idx(directory: Path, name: str) -> Path:
-    """The file of that name (as in `train-images-idx3-ubyte`) in one of its usual spellings; else `DataError`."""
+    """Returns the file of that name (as in `train-images-idx3-ubyte`) in any of its usual spellings.
+
+    Raises `DataError` where there is none.
+    """
     dotted = name.replace("-idx", ".idx")
     for spelling in (name, f"{name}.gz", dotted, f"{dotted}.gz"):
         if (directory / spelling).is_file():

@@ -1,4 +1,4 @@
-"""A data set of grey images: one description for all pixels, because they all come from the same sensor."""
+"""Builds a data set of grey images, in which one feature describes all pixels because all come from the same sensor."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ def image_dataset(
     high: int,
     labels: Sequence[str],
 ) -> Dataset:
-    """Build a classification data set from images and their label indices.
+    """Builds a classification data set from images and their label indices.
 
     Args:
         train: images (rows, height, width) in `unit`, and labels (rows,).
@@ -70,9 +70,9 @@ def _rows(images: NDArray[np.uint8], indices: NDArray[np.uint8]) -> Rows:
 
 
 def _moments(images: NDArray[np.uint8]) -> tuple[float, float, int]:
-    """Mean, standard deviation and number of distinct grey levels over all pixels, from counts of the 256 levels.
+    """Returns the mean, the standard deviation and the number of distinct grey levels of all pixels.
 
-    Exact, and without a float copy of the images.
+    They are computed from counts of the 256 levels, which is exact and needs no float copy of the images.
     """
     levels = np.arange(256, dtype=np.float64)
     counts = np.zeros(256)

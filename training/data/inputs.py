@@ -1,4 +1,4 @@
-"""Features as callers in Python hold them, a matrix or a table: read for a fit, and encoded for a fitted model."""
+"""Reads features as Python callers hold them, a matrix or a table, for a fit and for a fitted model."""
 
 from collections.abc import Collection, Sequence
 
@@ -22,7 +22,7 @@ from chainzrule.training.data.table import named
 
 
 def matrix_columns(matrix: NDArray[np.float64], names: Sequence[str]) -> list[Column]:
-    """The columns of a matrix, all of them numbers, with NaN for gaps.
+    """Returns the columns of a matrix, all of them numeric, with NaN for gaps.
 
     Raises:
         DataError: numbers beyond float32.
@@ -33,7 +33,7 @@ def matrix_columns(matrix: NDArray[np.float64], names: Sequence[str]) -> list[Co
 
 
 def table_columns(frame: pd.DataFrame, categorical: Collection[str], numeric: Collection[str]) -> list[Column]:
-    """The columns of a table to fit to, as `chainzrule.training.data.table` reads them.
+    """Returns the columns of a table to fit to, read as `chainzrule.training.data.table` reads them.
 
     Args:
         frame: (rows, columns).
@@ -64,7 +64,7 @@ def table_columns(frame: pd.DataFrame, categorical: Collection[str], numeric: Co
 
 
 def encode_columns(columns: Sequence[Column], features: Sequence[Feature]) -> NDArray[np.float32]:
-    """(rows, D) float32 as the graphs take it: raw units, gaps filled, one-hot blocks.
+    """Returns (rows, D) float32 as the graphs take it: raw units, gaps filled, one-hot blocks.
 
     Raises:
         DataError: a gap where training saw none, or a level that it did not see.
@@ -86,7 +86,7 @@ def encode_columns(columns: Sequence[Column], features: Sequence[Feature]) -> ND
 
 
 def rows_of(frame: pd.DataFrame, features: Sequence[Feature]) -> NDArray[np.float32]:
-    """(rows, D) a table's rows for a model of these features, whose columns it has in that order.
+    """Returns a table's (rows, D) input for a model of these features, whose columns it has in that order.
 
     Raises:
         DataError: a column that is not of its feature's kind, an unexpected gap, an unknown level.
@@ -103,7 +103,7 @@ def rows_of(frame: pd.DataFrame, features: Sequence[Feature]) -> NDArray[np.floa
 
 
 def _empty(feature: Feature, rows: int) -> Column:
-    """A column of gaps alone, which says nothing of its kind."""
+    """Returns a column of nothing but gaps, in the kind that the feature has."""
     if isinstance(feature, NumericFeature):
         return NumericColumn(feature.name, np.full(rows, np.nan))
     return CategoricalColumn(feature.name, np.full(rows, -1, np.int64), (), ordered=False)

@@ -1,4 +1,4 @@
-"""MNIST: 60,000 handwritten digits to train on and 10,000 to test with, from a directory or from its public mirrors."""
+"""Loads MNIST, 60,000 handwritten digits to train on and 10,000 to test with, from a directory or a public mirror."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,7 +24,9 @@ MOST_DOWNLOAD_BYTES = 64 << 20  # the largest file is 47 MB when it is not compr
 
 
 def load_mnist(directory: Path | None = None, verify: bool = True) -> Dataset:
-    """MNIST from the user's `directory`, else from the cache, which is filled from the mirrors when it is not whole.
+    """Returns MNIST from the user's `directory`, or without one from the cache.
+
+    The cache is filled from the mirrors when files are missing or damaged.
 
     Args:
         directory: holds the four files, plain or gzipped, as `...-ubyte` or in the `train-images.idx3-ubyte` spelling.
@@ -40,7 +42,7 @@ def load_mnist(directory: Path | None = None, verify: bool = True) -> Dataset:
 
 
 def load_idx(directory: Path, checksums: Mapping[str, str] | None = None) -> Dataset:
-    """Images and labels from the four IDX files of the MNIST family; `checksums` of their content, if it is known.
+    """Returns images and labels from the four IDX files of the MNIST family; `checksums` of their content are optional.
 
     With checksums the labels are MNIST's digits. Without, they are the numbers from 0 to the largest label trained on.
     """
@@ -63,7 +65,7 @@ def load_idx(directory: Path, checksums: Mapping[str, str] | None = None) -> Dat
 def fetch_mnist(
     folder: Path | None = None, mirrors: Sequence[str] = MIRRORS, checksums: Mapping[str, str] = CHECKSUMS
 ) -> Path:
-    """Make sure that the cache folder holds sound copies of the files of `checksums`; returns the folder.
+    """Returns the cache folder once it holds valid copies of the files of `checksums`.
 
     Raises:
         DataError: a file is not there and no mirror gives it; says how to go on without a network.

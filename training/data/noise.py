@@ -1,4 +1,4 @@
-"""Measurement noise of a numeric column: its default, and whether float32 can carry it."""
+"""Gives numeric columns their default measurement noise, and checks that float32 can represent it."""
 
 from collections.abc import Iterable
 
@@ -12,12 +12,15 @@ SPACING_SHARE = 0.1  # of the noise: the coarsest float32 spacing at which a noi
 
 
 def default_noise(std: float, distinct: int) -> float:
-    """The noise of a column nobody declared one for; none for two values (0 and 1, say), which are not measured."""
+    """Returns the noise of a column for which none is declared.
+
+    A column of two values (0 and 1, say) is not a measurement and gets none.
+    """
     return NOISE_SHARE * std if distinct > 2 else 0.0
 
 
 def check_float32_spacing(features: Iterable[Feature]) -> None:
-    """Refuse numeric features whose neighbouring float32 values lie further apart than a tenth of their noise.
+    """Refuses numeric features whose neighbouring float32 values lie further apart than a tenth of their noise.
 
     Unix times are the usual case: near 1.7e9 float32 moves in steps of 128 seconds. A feature without noise is held to
     the default noise. Call it again whenever another noise has been declared.
@@ -37,7 +40,7 @@ def check_float32_spacing(features: Iterable[Feature]) -> None:
 
 
 def spacing_problem(magnitude: float, noise: float) -> str | None:
-    """What is wrong with values up to `magnitude` that carry `noise`, in the same unit; None if nothing is."""
+    """Returns what is wrong with values up to `magnitude` with `noise` in the same unit, or None if nothing is."""
     spacing = float(np.spacing(np.float32(magnitude)))
     if spacing <= SPACING_SHARE * noise:
         return None

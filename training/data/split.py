@@ -1,4 +1,4 @@
-"""Which rows are kept apart for the test."""
+"""Splits rows into those to train on and those kept apart for the test."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ FEWEST_ROWS = 2000  # with fewer, a fifth of them is too small a test; every row
 def split_rows(
     rows: int, classes: NDArray[np.int64] | None, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
-    """Row indices to train on and to test with, both ascending; the latter None below 2,000 rows.
+    """Returns the ascending row indices to train on and to test with; the latter are None below 2,000 rows.
 
     Args:
         rows: how many there are.

@@ -1,4 +1,4 @@
-"""A data set from any table: one target column, the others its features."""
+"""Builds a data set from any table: one target column, the others its features."""
 
 import difflib
 from collections.abc import Collection, Mapping, Sequence
@@ -36,7 +36,7 @@ def table_dataset(
     drop_unlabelled: bool = False,
     seed: int = 0,
 ) -> tuple[Dataset, tuple[str, ...]]:
-    """Build a data set from a table; its row index is not used.
+    """Builds a data set from a table; its row index is not used.
 
     A gap in a numeric column is filled with the training rows' median; in a categorical column it is a level of its
     own. Empty text is a gap. From 2,000 rows on a seeded fifth, stratified by class, is kept apart for the test.
@@ -103,7 +103,7 @@ def _features(
     numeric: set[str],
     units: Mapping[str, str],
 ) -> tuple[list[Column], list[Feature]]:
-    """Read and describe every column, and only then complain, so that the user hears of all of them at once."""
+    """Reads and describes every column before it raises, so that the user hears of all problems at once."""
     columns, features, problems = [], [], []
     for name in frame.columns:
         role: Role = "categorical" if name in categorical else "numeric" if name in numeric else "auto"
@@ -122,7 +122,7 @@ def _features(
 
 
 def named(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with text for column names, rows counted from 0 and gaps in place of empty text.
+    """Returns the frame with text for column names, rows counted from 0, and gaps in place of empty text.
 
     Raises:
         DataError: no rows, or a column name that is empty, too long or not the only one.

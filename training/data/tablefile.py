@@ -1,4 +1,4 @@
-"""Tables in files: CSV (plain or gzipped) and Parquet."""
+"""Reads tables from files: CSV (plain or gzipped) and Parquet."""
 
 import csv
 import gzip
@@ -19,7 +19,7 @@ PARQUET_SUFFIXES = (".parquet", ".pq")
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read a CSV or Parquet file; a CSV file is UTF-8 with a header and separated by comma, semicolon, tab or bar.
+    """Reads a CSV or Parquet file; a CSV file is UTF-8 with a header and separated by comma, semicolon, tab or bar.
 
     Empty fields and pandas' usual marks (NA, N/A, NaN, null, None) are gaps. A Parquet file's row index is left out.
 

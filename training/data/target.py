@@ -1,4 +1,4 @@
-"""The column to predict: which task it makes, its labels, and what cannot be learnt from."""
+"""Reads the column to predict: its task, its labels, and whether it can be learnt."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,10 @@ FOLDS = 5  # out-of-fold scoring needs a row of every class in each
 
 @dataclass(frozen=True)
 class Target:
-    """What to predict; `y` is (rows,) int64 label indices or float32 values, `note` says how the task was found."""
+    """Holds the target; `y` is (rows,) int64 label indices or float32 values.
+
+    `note` says how the task was found.
+    """
 
     task: Task
     labels: tuple[str, ...]
@@ -31,7 +34,7 @@ class Target:
 def read_target(
     column: "pd.Series[Any]", task: Task | None = None, levels: Sequence[str] = (), learnt: bool = True
 ) -> Target:
-    """Read the target, which has no gaps; `task` is inferred where it is None.
+    """Reads the target, which has no gaps; `task` is inferred where it is None.
 
     Text, booleans, categories and whole numbers of at most 20 distinct values make a classification, other numbers a
     regression. Nothing is inferred to be ordinal. `levels` orders an ordinal target's labels, lowest first. Labels that
@@ -60,7 +63,7 @@ def read_target(
 
 
 def _ordered(read: CategoricalColumn, levels: Sequence[str]) -> CategoricalColumn:
-    """The labels in the order that was given, or in their own."""
+    """Returns the labels in the order that was given, or else in their own."""
     if not levels:
         if not read.ordered:
             raise DataError(
@@ -90,7 +93,7 @@ def _infer(read: NumericColumn | CategoricalColumn) -> tuple[Task, str]:
 
 
 def check_labels(name: str, task: Task, labels: tuple[str, ...], codes: NDArray[np.int64], remedy: str = "") -> None:
-    """Refuse labels that cannot be told apart, or not be judged out of fold.
+    """Refuses labels that are too few to tell apart or to be measured out of fold.
 
     Args:
         name: the target's.
@@ -122,7 +125,7 @@ def check_labels(name: str, task: Task, labels: tuple[str, ...], codes: NDArray[
 
 
 def check_quantity(name: str, values: NDArray[np.floating]) -> None:
-    """Refuse numbers that cannot be learnt or not be judged out of fold.
+    """Refuses numbers that cannot be learnt or cannot be measured out of fold.
 
     Raises:
         DataError: too few, all the same, or beyond what float32 carries.

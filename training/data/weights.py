@@ -1,4 +1,4 @@
-"""Rows that count more or less than once: their statistics, and equal rows merged into one."""
+"""Computes statistics of weighted rows, and merges equal rows into one."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +7,7 @@ Floats = NDArray[np.float64]
 
 
 def moments(values: Floats, weights: Floats | None, axis: int | None = 0) -> tuple[Floats, Floats]:
-    """Mean and standard deviation over the rows, or for no axis over everything, each row counted by its weight."""
+    """Returns mean and standard deviation along an axis, or over everything, with each row counted by its weight."""
     if weights is None:
         return np.asarray(values.mean(axis=axis)), np.asarray(values.std(axis=axis))
     share = (weights / weights.sum()).reshape(-1, *[1] * (values.ndim - 1))
@@ -18,14 +18,14 @@ def moments(values: Floats, weights: Floats | None, axis: int | None = 0) -> tup
 
 
 def median(values: Floats, weights: Floats | None) -> float:
-    """The middle value; with weights, the first that half of their sum does not exceed."""
+    """Returns the median; with weights it is the first value at which the cumulative weight reaches half of the sum."""
     if weights is None:
         return float(np.median(values))
     return float(np.quantile(values, 0.5, weights=weights, method="inverted_cdf"))
 
 
 def merge(rows: Floats, weights: Floats) -> tuple[NDArray[np.int64], Floats]:
-    """Equal rows, gaps included, made one: the index of each one's first occurrence, and its weights' sum.
+    """Returns the index of the first occurrence of each distinct row, gaps included, and the sum of its weights.
 
     Whether a row is repeated or weighted, and in which order rows come, then makes no difference to the last bit.
     """

@@ -1,1 +1,1 @@
-"""A fitted model as ONNX graphs, and the check that they say what the network says."""
+"""Exports a fitted model as ONNX graphs, and verifies that they compute what the network computes."""

@@ -1,4 +1,4 @@
-"""The computations that an artifact carries, as modules of plain tensors made from the folded constants."""
+"""Defines the computations that an artifact carries, as torch modules made from the folded constants."""
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,7 @@ from chainzrule.training.nn.meanshift import NoisyLayer, half_curvature_coeffici
 
 
 class Graph(nn.Module):
-    """The forward pass that all graphs share, on folded constants."""
+    """Computes the forward pass that all graphs share, from folded constants."""
 
     def __init__(self, folded: Folded) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Graph(nn.Module):
         return [self.get_buffer(f"coefficient_{number}_{power}") for power in range(1, self.degrees[number] + 1)]
 
     def later_weights(self) -> list[Tensor]:
-        """Returns the hidden layers' weights but the first's."""
+        """Returns the weights of the hidden layers after the first."""
         return [self.get_buffer(f"weight_{number}") for number in range(1, self.depth)]
 
     def first_slopes(self, slopes: list[Tensor]) -> Tensor:
@@ -57,7 +57,7 @@ class Graph(nn.Module):
 
 
 class PredictionGraph(Graph):
-    """Features to scores and covariance; with labels also to probabilities and mean_shift."""
+    """Maps features to scores and covariance; with labels also to probabilities and mean_shift."""
 
     level_widths: Tensor | None
 
@@ -91,7 +91,9 @@ class PredictionGraph(Graph):
         return scores, probabilities, self._covariance(slopes, directions), shift
 
     def _covariance(self, slopes: list[Tensor], directions: Tensor | None = None) -> Tensor:
-        """Returns the scores' (batch, S, S) covariance; by the noise's directions, where those are all that it has.
+        """Returns the scores' (batch, S, S) covariance.
+
+        It is computed from the noise's leading directions where these are all of the noise.
 
         In factored form the covariance keeps non-negative variances however alike its entries are.
         """
@@ -104,31 +106,31 @@ class PredictionGraph(Graph):
 
     @property
     def output_names(self) -> list[str]:
-        """The names of the graph's outputs, in order."""
+        """Returns the names of the graph's outputs, in order."""
         if not self.link.has_labels:
             return ["scores", "covariance"]
         return ["scores", "probabilities", "covariance", "mean_shift"]
 
 
 class JacobianGraph(Graph):
-    """Features to jacobian (batch, S, D), in raw units."""
+    """Maps features to jacobian (batch, S, D), in raw units."""
 
     output_names = ("jacobian",)
 
     def forward(self, features: Tensor) -> tuple[Tensor]:
-        """Returns the Jacobian, from the output side."""
+        """Returns the Jacobian, computed from the output side."""
         _, slopes, _ = self.propagate(features)
         first = self.first_slopes(slopes).expand(-1, self.scores, -1)
         return (first @ self.get_buffer("weight_0"),)
 
 
 class LayersGraph(Graph):
-    """Features to layer_norms (batch, hidden layers + 1)."""
+    """Maps features to layer_norms (batch, hidden layers + 1)."""
 
     output_names = ("layer_norms",)
 
     def forward(self, features: Tensor) -> tuple[Tensor]:
-        """Returns the norm after each layer of the derivative along one noise sigma of every feature."""
+        """Returns, after each layer, the norm of the derivative along one noise sigma of every feature."""
         _, slopes, _ = self.propagate(features)
         factor = self.get_buffer("factor")
         # The factor stands for W_1 N: same norm, fewer columns. The last layer's derivative is the output side's.

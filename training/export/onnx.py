@@ -1,4 +1,4 @@
-"""A fitted model as ONNX files: standard operators, dynamic batch, no trace of where they were made.
+"""Exports a fitted model as ONNX files of standard operators with a dynamic batch, and no trace of where they were made.
 
 The formulas are those of `export.graphs`, written operator by operator: `verify` holds the two against each other, and
 both against the definition in float64.
@@ -88,7 +88,7 @@ def layers_graph(folded: Folded) -> bytes:
 
 @dataclass(frozen=True)
 class _Passed:
-    """The forward pass: (batch, width) values of the last hidden layer, and every layer's slopes and inputs."""
+    """Holds the forward pass: (batch, width) values of the last hidden layer, and every layer's slopes and inputs."""
 
     hidden: Value
     slopes: list[Value]
@@ -96,7 +96,7 @@ class _Passed:
 
 
 class _Network:
-    """A folded network being written, in float32."""
+    """Writes the parts of a folded network into one graph, in float32."""
 
     def __init__(self, folded: Folded) -> None:
         self.writer = GraphWriter(OPSET, "float")
@@ -114,7 +114,7 @@ class _Network:
         return self.constant(self._folded.weights[number], f"weight_{number}")
 
     def factor(self) -> Value:
-        """Writes the noise's factor after the first layer."""
+        """Writes the factor R^T of the noise's covariance after the first layer (`Folded.factor`)."""
         return self.constant(self._folded.factor, "factor")
 
     def propagate(self) -> _Passed:
@@ -156,7 +156,7 @@ class _Network:
         return noisy @ self._transposed(noisy)
 
     def mean_shift(self, passed: _Passed) -> tuple[Value, Value]:
-        """Writes what one noise sigma adds to the scores' mean, (batch, S), and the noise's leading directions there.
+        """Writes the (batch, S) mean shift of the scores at one noise sigma, and the noise's leading directions.
 
         See `nn.meanshift.mean_shift`, of which this is the form with all constants worked out.
         """

@@ -1,4 +1,4 @@
-"""Before publishing: do the exported graphs say what the network says, on rows that the exporter never saw?"""
+"""Verifies before publishing that the exported graphs compute what the network computes, on fresh rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ FLOOR = 0.1  # of the batch's largest magnitude: rows whose terms cancel are rou
 
 @dataclass(frozen=True)
 class Verification:
-    """Largest differences found, relative to the largest magnitude of the row (see `difference`)."""
+    """Holds the largest differences found, relative to the largest magnitude of the row (see `difference`)."""
 
     autograd: float
     definition: float
@@ -34,7 +34,7 @@ class Verification:
 
 
 def verify(model: FittedModel, graphs: Mapping[Role, bytes], features: NDArray[np.float32]) -> Verification:
-    """Hold the exported graphs against torch in float32, the definition in float64, and autograd.
+    """Compares the exported graphs with torch in float32 and the definition in float64, and that with autograd.
 
     Args:
         model: what was exported.
@@ -83,7 +83,7 @@ def verify(model: FittedModel, graphs: Mapping[Role, bytes], features: NDArray[n
 
 
 def _check_bounds(model: FittedModel, graph: Graph, features: NDArray[np.float32]) -> None:
-    """Hold the bounds against the definition at corners of boxes of one noise sigma, and inside them."""
+    """Checks that scores inside boxes of one noise sigma, and at their corners, stay within the bounds."""
     middle, noise = features.astype(np.float64), model.columns.noise
     label = model.link.label(model.scores(torch.from_numpy(features))).numpy()
     found = bound(graph, Boxes(middle - noise, middle + noise, label))
@@ -101,7 +101,7 @@ def _check_bounds(model: FittedModel, graph: Graph, features: NDArray[np.float32
 
 
 def autograd_jacobian(model: FittedModel, x: Tensor) -> Tensor:
-    """(rows, S, D) the scores' derivative by torch.func.jacrev, in float64."""
+    """Returns the scores' (rows, S, D) derivative by torch.func.jacrev, in float64."""
     model.scores(x[:1])  # makes the float64 network, which a functional transform must not
 
     def row_scores(row: Tensor) -> Tensor:
@@ -112,7 +112,10 @@ def autograd_jacobian(model: FittedModel, x: Tensor) -> Tensor:
 
 
 def difference(found: NDArray[np.floating], expected: NDArray[np.floating]) -> float:
-    """Largest difference, relative to the row's largest magnitude, or to `FLOOR` of the batch's where that is more."""
+    """Returns the largest difference relative to the row's largest magnitude.
+
+    The scale is at least `FLOOR` times the batch's largest magnitude.
+    """
     if not np.isfinite(found).all():
         return float("inf")
     axes = tuple(range(1, expected.ndim))

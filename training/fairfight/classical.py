@@ -1,4 +1,4 @@
-"""What practitioners would try first on a table: a linear model, and boosted trees."""
+"""Fits what practitioners would try first on a table: a linear model and boosted trees."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,7 +24,7 @@ BOOSTS: Sequence[tuple[float, int]] = [(rate, leaves) for rate in (0.03, 0.1, 0.
 
 
 def fit(method: str, settings: Settings, problem: Problem, rows: Batch, seed: int) -> tuple[Network, int]:
-    """What maps standardised features to scores, and of how many numbers it is made."""
+    """Returns the fitted map from standardised features to scores, and its number of parameters."""
     x, y = (part.numpy() for part in rows)
     if method == "linear":
         return _linear(x, y, settings.strength, problem)

@@ -1,4 +1,4 @@
-"""The comparison from plan to results: every method's setting is chosen, then measured over seeds and sizes."""
+"""Runs the comparison from plan to results: chooses every method's setting, then measures it over seeds and sizes."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -32,7 +32,7 @@ def compare(
     quick: bool = False,
     progress: bool = True,
 ) -> tuple[str, ...]:
-    """Run what has no result yet, problem by problem.
+    """Runs what has no result yet, problem by problem.
 
     Args:
         problems: by name.
@@ -81,7 +81,7 @@ BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}"
 
 
 def _available(problems: Sequence[str], data: Path | None, strict: bool) -> tuple[list[str], tuple[str, ...]]:
-    """The problems whose rows can be had, and why the others cannot."""
+    """Returns the problems whose rows are available, and why the others are not."""
     found, missing = [], []
     for name in problems:
         try:

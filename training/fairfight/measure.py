@@ -1,4 +1,4 @@
-"""What is measured of a fitted network on rows it has not seen: the same for every method, by automatic derivatives."""
+"""Measures a fitted network on rows it has not seen, the same for every method, by automatic differentiation."""
 
 from collections.abc import Callable
 
@@ -37,7 +37,7 @@ FIGURES = {
 
 
 def glance(network: Network, problem: Problem, differentiable: bool) -> dict[str, float]:
-    """Returns score and peak on validation rows, by which settings are chosen; of trees the score alone."""
+    """Returns the score and the peak on validation rows, by which settings are chosen; for trees the score alone."""
     x, y = problem.validation
     figures = {"score": score(network, (x, y), problem.link)}
     if differentiable:
@@ -47,7 +47,7 @@ def glance(network: Network, problem: Problem, differentiable: bool) -> dict[str
 
 
 def measure(network: Network, problem: Problem, differentiable: bool) -> dict[str, float]:
-    """Returns the figures on the problem's test rows; of trees those that need no derivative."""
+    """Returns the figures on the problem's test rows; for trees those that need no derivative."""
     x, y = problem.test
     noise = torch.Generator().manual_seed(0)
     noisy = x + NOISE * torch.randn(x.shape, generator=noise)
@@ -80,7 +80,7 @@ def score(network: Network, batch: Batch, link: Link) -> float:
 
 
 def labels(network: Network, x: Tensor, link: Link) -> Tensor:
-    """Returns (rows,) indices of the answered labels."""
+    """Returns the (rows,) indices of the predicted labels."""
     return link.label(_scores(network, x))
 
 
@@ -119,7 +119,7 @@ def attack(network: Network, batch: Batch, link: Link) -> Tensor:
 
 
 def corruptions(problem: Problem, x: Tensor) -> list[Tensor]:
-    """Returns the test features under each of the corruptions that the kind of problem meets in use."""
+    """Returns the test features under each corruption that this kind of problem meets in use."""
     generator = torch.Generator().manual_seed(1)
     if problem.kind != "image":
         # A tenth of the values is missing, or every sensor has drifted by its own amount.

@@ -1,4 +1,4 @@
-"""The methods that are compared: how each builds its network, what it lowers, and the settings it may choose from.
+"""Defines the methods that are compared: their networks, their objectives, and the settings each may choose from.
 
 Every method chooses from nine settings, on the validation rows of one size, by the same rule (plan.py).
 """
@@ -27,7 +27,7 @@ MakeObjective = Callable[[nn.Module, Problem, Settings, int], Objective]
 
 @dataclass(frozen=True)
 class Method:
-    """A way to train a network.
+    """Describes a way to train a network.
 
     Attributes:
         title: as the report calls it.
@@ -49,14 +49,14 @@ class Method:
 
 
 def chainzrule(problem: Problem, hidden: Sequence[int], settings: Settings, seed: int) -> ChainzRuleNetwork:
-    """The paper's network."""
+    """Returns the paper's network."""
     generator = torch.Generator().manual_seed(seed)
     output = problem.link.last_layer
     return ChainzRuleNetwork(problem.inputs, hidden, problem.scores, settings.degree, generator, output)
 
 
 def size(problem: Problem, hidden: Sequence[int], degree: int = 3) -> int:
-    """Parameters of a ChainzRule network of these widths: what every rival of that size is matched to."""
+    """Returns the parameter count of a ChainzRule network of these widths, which every rival of that size matches."""
     linear = count(problem.inputs, hidden, problem.scores, problem.link.last_layer)
     return linear + (degree + 1) * sum(hidden)
 
@@ -71,7 +71,7 @@ def _perceptron(
 
 
 def _relu_chain(problem: Problem, hidden: Sequence[int], settings: Settings, seed: int) -> ReluNetwork:
-    """ReLU layers that know their slopes, as the penalties in closed form need them."""
+    """Returns a ReLU network whose layers return their slopes, as the closed-form penalties need them."""
     output = problem.link.last_layer
     return relu_network(problem.inputs, hidden, problem.scores, size(problem, hidden), seed, output)
 
@@ -81,7 +81,7 @@ def _spectral(problem: Problem, hidden: Sequence[int], settings: Settings, seed:
 
 
 def _splines(problem: Problem, hidden: Sequence[int], settings: Settings, seed: int) -> nn.Module:
-    """One hidden layer of splines: an edge has nine parameters, so the layers are narrow."""
+    """Returns one hidden layer of splines, which is narrow because each edge has nine parameters."""
     torch.manual_seed(seed)
     wanted, outputs = size(problem, hidden), problem.link.derivatives(problem.scores)
     width = max(1, round(wanted / (9 * (problem.inputs + outputs) + 1)))
@@ -109,7 +109,7 @@ def _layers(network: nn.Module, problem: Problem, settings: Settings, seed: int)
 
 
 def _fisher(network: nn.Module, problem: Problem, settings: Settings, seed: int) -> Objective:
-    """DREG on the Fisher information, as `chainzrule fit` has it; it serves polynomial and ReLU layers alike.
+    """Returns the objective with DREG on the Fisher information, as in `chainzrule fit`, for polynomial and ReLU layers.
 
     Where a prediction is certain, the Fisher information vanishes whatever the scores do. With images every row is near
     another label somewhere; on small tables most rows are not, and the layers' own terms (`settings.layers`) keep the
@@ -134,7 +134,10 @@ FAST_RATES = (3e-3, 1e-2, 3e-2)  # functions without noise are fitted best by lo
 
 
 def _decays(*decays: float, degrees: Sequence[int] = (3,)) -> Mapping[Kind, Sequence[Settings]]:
-    """Learning rates beside weight decays; on functions without noise, where no decay is best, beside fewer of them."""
+    """Returns grids of learning rates and weight decays.
+
+    Functions without noise get fewer decays, because none is best there.
+    """
     usual = [Settings(rate, decay) for rate in RATES for decay in decays]
     exact = [Settings(rate, 0.0, degree=degree) for rate in FAST_RATES for degree in degrees]
     few = [Settings(rate, decay) for rate in FAST_RATES for decay in decays]
@@ -147,7 +150,7 @@ def _strengths(
     degrees: Sequence[int] = (3,),
     table_layers: float = 0.0,
 ) -> Mapping[Kind, Sequence[Settings]]:
-    """Learning rates beside the penalty's strengths; on functions beside the degree, if there is a choice."""
+    """Returns grids of learning rates and penalty strengths; on functions also of degrees, where a method has several."""
     layers = {"table": table_layers}
     grids = {
         kind: [Settings(rate, decay, strength, layers=layers.get(kind, 0.0)) for rate in RATES for strength in choices]

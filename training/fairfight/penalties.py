@@ -1,4 +1,4 @@
-"""The rivals' penalties on derivatives. Both need a second backward pass through the first."""
+"""Defines the rivals' penalties on derivatives; both need a second backward pass through the first."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from chainzrule.training.fitting.objective import Objective
 
 
 def input_gradient_penalty(network: nn.Module, loss: Loss, strength: float) -> Objective:
-    """The loss plus `strength` times the mean squared norm of d loss / d features (Drucker and LeCun 1992)."""
+    """Returns the loss plus `strength` times the mean squared norm of d loss / d features (Drucker and LeCun 1992)."""
 
     def objective(x: Tensor, y: Tensor, _: float) -> Tensor:
         x = x.detach().requires_grad_()
@@ -22,7 +22,9 @@ def input_gradient_penalty(network: nn.Module, loss: Loss, strength: float) -> O
 
 
 def jacobian_penalty(network: nn.Module, loss: Loss, strength: float) -> Objective:
-    """The loss plus `strength` / 2 times the mean of ||d scores / d features||_F^2, along one random direction.
+    """Returns the loss plus `strength` / 2 times the mean of ||d scores / d features||_F^2.
+
+    The norm is estimated along one random direction.
 
     With v uniform on the unit sphere of the S scores, S E||v^T J||^2 = ||J||_F^2 (Hoffman, Roberts and Yaida 2019).
     """

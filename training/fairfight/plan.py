@@ -1,4 +1,4 @@
-"""Which trials are run: nine settings of every method at one size, then the chosen setting at every size and seed."""
+"""Plans the trials: nine settings of every method at one size, then the chosen setting at every size and seed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ CLOSE = {"accuracy": 0.001, "rmse": 0.02}
 
 @dataclass(frozen=True)
 class Budget:
-    """What every method gets on one problem.
+    """Holds what every method gets on one problem.
 
     Attributes:
         sizes: widths of the ChainzRule networks whose parameters the others match, small to large.
@@ -88,7 +88,7 @@ BUDGETS: Mapping[str, Budget] = {
 
 
 def grid(problem: str, method: str) -> list[Settings]:
-    """The nine settings that a method may choose from."""
+    """Returns the nine settings that a method may choose from."""
     if method == "linear":
         return [Settings(0.0, 0.0, penalty) for penalty in classical.PENALTIES]
     if method == "boosting":
@@ -97,18 +97,20 @@ def grid(problem: str, method: str) -> list[Settings]:
 
 
 def methods(problem: str) -> list[str]:
-    """The methods that take part in a problem."""
+    """Returns the methods that take part in a problem."""
     return [*METHODS, *(classical.METHODS if BUDGETS[problem].classical else ())]
 
 
 def tuning(problem: str, method: str) -> list[Trial]:
-    """The trials that a method's setting is chosen from."""
+    """Returns the trials that a method's setting is chosen from."""
     budget = BUDGETS[problem]
     return [_trial(problem, method, budget.tuned, settings, 0, "tune") for settings in grid(problem, method)]
 
 
 def choose(trials: Sequence[Trial], results: Mapping[str, Mapping[str, Any]], metric: str) -> Settings:
-    """The setting with the smallest peak among those that score as well as the best; the same rule for every method.
+    """Returns the setting with the smallest peak among those that score as well as the best.
+
+    The rule is the same for every method.
 
     A practitioner who cares for stability chooses like this; one who does not loses nothing by it.
     """
@@ -131,7 +133,7 @@ def choose(trials: Sequence[Trial], results: Mapping[str, Mapping[str, Any]], me
 
 
 def final(problem: str, method: str, settings: Settings) -> list[Trial]:
-    """The trials that the report is made of."""
+    """Returns the trials from which the report is made."""
     budget = BUDGETS[problem]
     if method in classical.METHODS:
         return [_trial(problem, method, (), settings, seed, "test") for seed in SEEDS]
@@ -148,7 +150,7 @@ def final(problem: str, method: str, settings: Settings) -> list[Trial]:
 
 
 def _at_width(settings: Settings, relative: float) -> Settings:
-    """A penalty's strength in proportion to the width below the one it was chosen at; the same rule for every method.
+    """Returns the settings with the penalty's strength scaled to the width, the same rule for every method.
 
     A narrow network has little to spare: on MNIST at 16-16 the strength that 64-64 carries for nothing costs half a
     point of accuracy.
@@ -157,14 +159,14 @@ def _at_width(settings: Settings, relative: float) -> Settings:
 
 
 def portraits(problem: str, method: str, settings: Settings) -> list[Trial]:
-    """The trial whose derivatives the plots show: one network of the size that settings were chosen at."""
+    """Returns the trial whose derivatives the plots show: one network of the size that settings were chosen at."""
     if method not in METHODS or not METHODS[method].curve:
         return []
     return [_trial(problem, method, BUDGETS[problem].tuned, settings, 1, "portrait")]
 
 
 def other_strengths(problem: str, method: str, settings: Settings) -> list[Trial]:
-    """What our penalty gives and takes away when it is weaker and stronger than chosen, on images."""
+    """Returns trials on images at strengths below and above the chosen one, which show what the penalty trades."""
     budget = BUDGETS[problem]
     if method != OURS or KINDS[problem] != "image":
         return []
@@ -183,7 +185,7 @@ QUICK_EPOCHS = 10
 
 
 def quickened(trials: Sequence[Trial]) -> list[Trial]:
-    """The plan's quick form: few methods and seeds, every third setting, every second size, ten epochs."""
+    """Returns the plan's quick form: few methods and seeds, every third setting, every second size, ten epochs."""
     kept = [trial for trial in trials if trial.method in QUICK_METHODS and trial.seed in (0, *QUICK_SEEDS)]
     tuned = [trial for trial in kept if trial.stage == "tune"][::3]
     other = [

@@ -1,4 +1,4 @@
-"""The report's plots, as SVG: score against parameters, how derivatives are spread, and how they grow by layer."""
+"""Draws the report's plots as SVG: score against parameters, derivatives' distribution, and their growth by layer."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ COLOURS = ("#0072b2", "#56b4e9", "#999999", "#d55e00", "#e69f00", "#009e73", "#c
 
 
 def draw(made: Sequence[Group], results: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
-    """One file a problem, and one a portrait of derivatives; the same results give the same bytes."""
+    """Draws one file per problem and per portrait, and returns them; the same results give the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     with mpl.rc_context({"svg.hashsalt": "chainzrule", "svg.fonttype": "none", "font.size": 9}):

@@ -1,4 +1,4 @@
-"""A network's derivatives for the plots: their distribution over rows, and their growth from layer to layer."""
+"""Computes a network's derivatives for the plots: their distribution over rows, and their growth by layer."""
 
 from typing import Any
 
@@ -17,7 +17,9 @@ QUANTILES = 1001
 
 
 def portrait(network: nn.Module, problem: Problem) -> dict[str, Any]:
-    """Quantiles of g over the test rows, and the mean norm of d h_l / d x after every hidden layer, on the first rows.
+    """Returns quantiles of g over the test rows, and the mean norm of d h_l / d x after every hidden layer.
+
+    The norms are those of the first rows.
 
     Layers are known of a chain of them; of other networks the list is empty.
     """
@@ -28,7 +30,7 @@ def portrait(network: nn.Module, problem: Problem) -> dict[str, Any]:
 
 
 def layer_norms(network: nn.Module, x: Tensor) -> list[float]:
-    """The mean over the rows of the Frobenius norm of d h_l / d x, after every hidden layer."""
+    """Returns the mean over the rows of the Frobenius norm of d h_l / d x, after every hidden layer."""
     if isinstance(network, Network):
         _, slopes = network.propagate(x)
         after = forward_mode(torch.eye(x.shape[1]), hidden_weights(network), slopes)

@@ -1,4 +1,4 @@
-"""The problems that methods are compared on: rows split in three and standardised, as every method sees them."""
+"""Loads the problems that methods are compared on: rows split in three and standardised, the same for every method."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ TEST_SHARE, VALIDATION_SHARE = 0.2, 0.2
 
 @dataclass(frozen=True)
 class Problem:
-    """A task, split.
+    """Holds a task with its rows, split.
 
     Attributes:
         name: as the report and the command line call it.
@@ -60,26 +60,26 @@ class Problem:
 
     @property
     def link(self) -> Link:
-        """What a network's scores mean."""
+        """Returns the link, which says what a network's scores mean."""
         return link_of(self.task)
 
     @property
     def inputs(self) -> int:
-        """D, the columns."""
+        """Returns D, the number of columns."""
         return self.train[0].shape[1]
 
     @property
     def everything(self) -> Batch:
-        """The rows to fit a chosen setting to: training and validation rows."""
+        """Returns the rows to fit a chosen setting to: training and validation rows."""
         return tuple(torch.cat(parts) for parts in zip(self.train, self.validation, strict=True))  # type: ignore[return-value]
 
     @property
     def unordered(self) -> "Problem":
-        """The same for a method that knows no order: ordered levels as the labels of a classification."""
+        """Returns the same problem for a method without order: ordered levels as labels of a classification."""
         return replace(self, task="classification", scores=self.levels) if self.levels else self
 
     def subset(self, rows: int) -> "Problem":
-        """The same with the first `rows` training rows and a fifth as many for validation, for slow methods."""
+        """Returns the problem with `rows` training rows and a fifth as many validation rows, for slow methods."""
         x, y = self.train
         held, labels = self.validation
         watched = rows // 5
@@ -87,7 +87,7 @@ class Problem:
 
 
 def load(name: str, data: Path | None, seed: int) -> Problem:
-    """A problem by its name.
+    """Returns a problem by its name.
 
     Args:
         name: one of `PROBLEMS`.
@@ -147,7 +147,7 @@ def _credit_default(name: str, data: Path | None, seed: int) -> Problem:
 
 
 def _texts(name: str, data: Path | None, _seed: int) -> Problem:
-    """Reviews with their own validation and test rows, as pooled word vectors."""
+    """Returns reviews as pooled word vectors, with their own validation and test rows."""
     files, read = TEXTS[name]
     found = [TextFile(_file(name, data, f"{name}/{file}"), read) for file in files]
     train, *others = encoded(found, PooledVectors(_file(name, data, "vectors.txt")))
@@ -157,7 +157,7 @@ def _texts(name: str, data: Path | None, _seed: int) -> Problem:
 
 
 def _table(name: str, dataset: Dataset, seed: int) -> Problem:
-    """A table split anew with every seed: what differs between splits is what a small table's figures are worth."""
+    """Returns a table with a new split for every seed, because on a small table the split decides much of the figures."""
     rows = dataset.train
     if dataset.test is not None:
         rows = Rows(np.concatenate([rows.x, dataset.test.x]), np.concatenate([rows.y, dataset.test.y]))

@@ -1,4 +1,4 @@
-"""Trials run in parallel processes, each result kept as soon as it is there, so that an interruption costs little."""
+"""Runs trials in parallel processes, and stores each result at once, so that an interruption costs little."""
 
 import json
 import multiprocessing
@@ -16,10 +16,10 @@ from chainzrule.training.fairfight.trial import Trial, cost, run
 
 
 class Results:
-    """Results by trial, in one file of JSON lines a problem; lines that cannot be read are left out and replaced."""
+    """Stores results by trial, in one JSON lines file per problem; unreadable lines are left out and replaced."""
 
     def __init__(self, folder: Path) -> None:
-        """Read what the folder holds."""
+        """Reads what the folder holds."""
         self._folder = folder
         self._found: dict[str, dict[str, Any]] = {}
         for path in sorted(folder.glob("*.jsonl")):
@@ -32,11 +32,11 @@ class Results:
 
     @property
     def by_key(self) -> Mapping[str, Mapping[str, Any]]:
-        """Every result with its trial, by the trial's key."""
+        """Returns every result with its trial, by the trial's key."""
         return self._found
 
     def add(self, trial: Trial, result: Mapping[str, Any]) -> None:
-        """Keep a result, on disk at once."""
+        """Stores a result on disk at once."""
         entry = {"key": trial.key, "trial": asdict(trial), **result}
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / f"{trial.problem}.jsonl").open("ab+") as stream:
@@ -47,7 +47,7 @@ class Results:
 
 
 def race(trials: Iterable[Trial], results: Results, data: Path | None, workers: int, bar: "tqdm[Any]") -> None:
-    """Run the trials that have no result yet."""
+    """Runs the trials that have no result yet."""
     wanted = list(dict.fromkeys(trials))
     missing = [trial for trial in wanted if trial.key not in results.by_key]
     bar.update(sum(cost(trial) for trial in wanted if trial.key in results.by_key))
@@ -73,6 +73,6 @@ def _ends_a_line(stream: BinaryIO) -> bool:
 
 
 def _alone() -> None:
-    """One thread a process: more would only wait for each other."""
+    """Limits the process to one thread, because more would only wait for each other."""
     os.nice(5)
     torch.set_num_threads(1)

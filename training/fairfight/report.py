@@ -1,4 +1,4 @@
-"""The report: tables, the claims in the paper's own form and in the fair one, and plots. All of it is generated."""
+"""Writes the report: tables, the claims in the paper's own form and in the fair one, and plots."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,7 +40,7 @@ COLUMNS = (
 
 
 def write(results: Iterable[Mapping[str, Any]], folder: Path) -> list[Path]:
-    """Write `summary.json`, `report.md` and its plots into `folder`; returns what was written."""
+    """Writes `summary.json`, `report.md` and its plots into `folder`, and returns what was written."""
     results = list(results)
     made, strengths = groups(results), groups(results, "strength")
     folder.mkdir(parents=True, exist_ok=True)
@@ -134,7 +134,7 @@ def _table(hidden: tuple[int, ...], made: Sequence[Group], higher: bool) -> list
 
 
 def _strengths(name: str, made: Sequence[Group]) -> list[str]:
-    """Accuracy against stability as the penalty grows, at the size that has other strengths."""
+    """Returns lines on accuracy against stability as the penalty grows, at the size with other strengths."""
     sizes = {group.hidden for group in made if group.stage == "strength"}
     rows = [group for group in made if group.method == OURS and group.hidden in sizes and group.scores]
     if not sizes or not rows:
@@ -204,7 +204,7 @@ def _iso(made: Sequence[Group], rival: str, parameters: int, scores: Sequence[fl
 
 
 def _claim(name: str, made: Sequence[Group], higher: bool) -> list[str]:
-    """The paper's own form: a small network of ours beside a rival's that is 15.5 times as large."""
+    """Returns lines on the paper's own claim: our small network against a rival's 15.5 times as large."""
     ours, relu = _curve(made, OURS), _curve(made, "relu")
     lines = []
     for parameters, scores in ours:
@@ -223,7 +223,7 @@ def _claim(name: str, made: Sequence[Group], higher: bool) -> list[str]:
 
 
 def _largest(name: str, made: Sequence[Group], rival: str) -> float | None:
-    """The ratio at the best score that both curves reach."""
+    """Returns the parameter ratio at the best score that both curves reach."""
     higher = BUDGETS[name].metric == "accuracy"
     here = [group for group in made if group.problem == name]
     ours, theirs = _curve(here, OURS), _curve(here, rival)
@@ -258,7 +258,7 @@ def _best(made: Sequence[Group], higher: bool) -> Group | None:
 
 
 def _mean(values: Mapping[int, float], accuracy: bool | None) -> str:
-    """Mean and spread: an accuracy in percent, an error or any other figure as it is."""
+    """Returns mean and spread as text: an accuracy in percent, any other figure as it is."""
     if not values:
         return "-"
     numbers = np.array(list(values.values()))

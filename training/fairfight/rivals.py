@@ -1,5 +1,5 @@
 # ruff: noqa: F722 -- jaxtyping's shape strings are not forward references
-"""The networks that ChainzRule is compared with. All map (rows, inputs) standardised features to (rows, scores)."""
+"""Defines the networks that ChainzRule is compared with; all map (rows, inputs) standardised features to (rows, scores)."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ def perceptron(
     activation: Callable[[], nn.Module],
     output: type[Output] = nn.Linear,
 ) -> nn.Sequential:
-    """A chain of linear layers with an activation between them; it pays for no slopes, which nobody asks it for.
+    """Returns a chain of linear layers with an activation between them, which computes no slopes.
 
     Args:
         inputs: columns of the features.
@@ -48,7 +48,7 @@ def _drawn(linear: nn.Linear, gain: float) -> nn.Linear:
 
 
 def spectrally_normalised(network: nn.Sequential) -> nn.Sequential:
-    """Every hidden layer's weights divided by their largest singular value, by power iteration (Miyato et al. 2018).
+    """Returns the network with every hidden layer's weights divided by their spectral norm (Miyato et al. 2018).
 
     The output layer stays free, else no score could grow: its weights are bounded by weight decay alone.
     """
@@ -59,7 +59,7 @@ def spectrally_normalised(network: nn.Sequential) -> nn.Sequential:
 
 
 class SplineLayer(nn.Module):
-    """A layer of a Kolmogorov-Arnold network: a learned function on every edge (Liu et al. 2024).
+    """Is a layer of a Kolmogorov-Arnold network: a learned function on every edge (Liu et al. 2024).
 
     phi(x) = w silu(x) + sum_i c_i B_i(x), B_i the cubic B-splines on an even grid over [-reach, reach].
     """
@@ -76,12 +76,12 @@ class SplineLayer(nn.Module):
         self.coefficients = nn.Parameter(0.1 * inputs**-0.5 * torch.randn(outputs, inputs * (intervals + order)))
 
     def forward(self, x: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch outputs"]:
-        """The sum of the edges' functions."""
+        """Returns the sums of the edges' functions."""
         value: Tensor = self.linear(nn.functional.silu(x)) + self._basis(x).flatten(1) @ self.coefficients.T
         return value
 
     def _basis(self, x: Tensor) -> Tensor:
-        """(batch, inputs, intervals + order) values of the B-splines, by the recursion of Cox and de Boor."""
+        """Returns (batch, inputs, intervals + order) values of the B-splines, by the recursion of Cox and de Boor."""
         knots, x = self.knots, x.unsqueeze(-1)
         basis = ((x >= knots[:-1]) & (x < knots[1:])).to(x.dtype)
         step = knots[1] - knots[0]
@@ -95,7 +95,7 @@ class SplineLayer(nn.Module):
 def kolmogorov_arnold(
     inputs: int, hidden: Sequence[int], scores: int, output: type[Output] = nn.Linear
 ) -> nn.Sequential:
-    """A Kolmogorov-Arnold network of cubic splines; of ordered levels, the splines' one output meets thresholds."""
+    """Returns a Kolmogorov-Arnold network of cubic splines; an ordinal one compares its one output with thresholds."""
     ordered = output is CumulativeLogits
     widths = [inputs, *hidden, 1 if ordered else scores]
     splines: list[nn.Module] = [SplineLayer(*pair) for pair in itertools.pairwise(widths)]
@@ -107,7 +107,7 @@ def kolmogorov_arnold(
 
 
 class NeuralOde(nn.Module):
-    """Encoder, dh/dt = W2 tanh(W1 h) from t = 0 to 1 by Runge-Kutta of order 4, decoder (Chen et al. 2018)."""
+    """Is an encoder, dh/dt = W2 tanh(W1 h) from t = 0 to 1 by Runge-Kutta of order 4, and a decoder (Chen et al. 2018)."""
 
     STEPS = 6
 
@@ -119,7 +119,7 @@ class NeuralOde(nn.Module):
         self.register_buffer("times", torch.linspace(0, 1, self.STEPS + 1), persistent=False)
 
     def forward(self, x: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch scores"]:
-        """Scores of the state at t = 1."""
+        """Returns the scores of the state at t = 1."""
         states = odeint(lambda _, state: self.field(state), self.encoder(x), self.times, method="rk4")
         scores: Tensor = self.decoder(states[-1])
         return scores

@@ -1,11 +1,11 @@
-"""What a method may choose, on validation rows."""
+"""Defines the settings that a method may choose on validation rows."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One choice; a field that a method has no use for keeps its default.
+    """Holds one choice; a field that a method does not use keeps its default.
 
     Attributes:
         learning_rate: the one-cycle schedule's peak; of boosted trees, their own.

@@ -1,4 +1,4 @@
-"""The comparison's statistics: paired tests with Holm's correction, and parameter ratios at equal score."""
+"""Computes the comparison's statistics: paired tests with Holm's correction, and parameter ratios at equal score."""
 
 import itertools
 import math
@@ -17,7 +17,7 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times more parameters a rival needs for a score.
+    """Says how many times more parameters a rival needs for a score.
 
     Attributes:
         level: the score.
@@ -35,7 +35,10 @@ class Ratio:
 
 
 def paired_p(ours: Mapping[int, float], theirs: Mapping[int, float]) -> float | None:
-    """Two-sided p of a paired t-test over the seeds that both have; None for fewer than three, or without spread."""
+    """Returns the two-sided p value of a paired t-test over the seeds that both have.
+
+    It is None for fewer than three seeds, or without spread.
+    """
     seeds = sorted(set(ours) & set(theirs))
     differences = np.array([ours[seed] - theirs[seed] for seed in seeds])
     if len(seeds) < 3 or np.ptp(differences) == 0:
@@ -44,7 +47,7 @@ def paired_p(ours: Mapping[int, float], theirs: Mapping[int, float]) -> float | 
 
 
 def holm(values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down correction of several p values; None stays None."""
+    """Returns p values after Holm's step-down correction; None stays None."""
     order = sorted((value, index) for index, value in enumerate(values) if value is not None)
     corrected: list[float | None] = [None] * len(values)
     largest = 0.0
@@ -55,7 +58,7 @@ def holm(values: Sequence[float | None]) -> list[float | None]:
 
 
 def iso_ratio(ours: Curve, theirs: Curve, level: float, higher_is_better: bool) -> Ratio | None:
-    """The ratio of the parameters at which the two curves reach `level`, with its bootstrap interval over seeds.
+    """Returns the ratio of the parameters at which the two curves reach `level`, with a bootstrap interval over seeds.
 
     A curve is made monotone first (what a smaller network reaches, a larger one counts as reaching) and read between
     its points linearly in the logarithm of the parameters and, for errors, of the score. None where a curve never gets
@@ -77,7 +80,10 @@ def iso_ratio(ours: Curve, theirs: Curve, level: float, higher_is_better: bool) 
 
 
 def parameters_at(curve: Sequence[tuple[int, float]], level: float, higher_is_better: bool) -> float | None:
-    """Parameters at which a curve of means reaches a score; the smallest network's where that is already better."""
+    """Returns the parameters at which a curve of means reaches a score.
+
+    Where the smallest network is already better, they are that network's.
+    """
     sign = 1.0 if higher_is_better else -1.0
     scale = (lambda score: score) if higher_is_better else (lambda score: math.log(max(score, 1e-300)))
     best, points = -math.inf, []
@@ -106,5 +112,5 @@ def _drawn(scores: Sequence[float], random: np.random.Generator) -> NDArray[np.f
 
 
 def geometric_mean(values: Sequence[float]) -> float:
-    """The geometric mean of positive numbers."""
+    """Returns the geometric mean of positive numbers."""
     return float(np.exp(np.mean(np.log(values))))

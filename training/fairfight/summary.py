@@ -1,4 +1,4 @@
-"""The results, one entry for every problem, method and size: what the report and its plots are made from."""
+"""Groups the results by problem, method and size, for the report and its plots."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ ORDERED_MEANS = ("mae", "kappa")  # of ordered levels alone
 
 @dataclass(frozen=True)
 class Group:
-    """The runs of one method at one size.
+    """Holds the runs of one method at one size.
 
     Attributes:
         problem: its name.
@@ -38,21 +38,21 @@ class Group:
 
     @property
     def parameters(self) -> int:
-        """Of its networks; trees differ from seed to seed."""
+        """Returns the parameter count of the group's networks; that of trees differs from seed to seed."""
         return round(float(np.mean([run["parameters"] for run in self.runs.values()])))
 
     @property
     def scores(self) -> dict[int, float]:
-        """By seed; a fit that diverged is left out and counted by the report."""
+        """Returns the scores by seed, without the fits that diverged, which the report counts."""
         return self.figure("score")
 
     @property
     def diverged(self) -> int:
-        """Fits that ended in infinite or missing numbers."""
+        """Returns how many fits ended in infinite or missing numbers."""
         return sum(run["figures"] is None for run in self.runs.values())
 
     def figure(self, name: str) -> dict[int, float]:
-        """One figure by seed, where it was measured."""
+        """Returns one figure by seed, where it was measured."""
         return {
             seed: run["figures"][name]
             for seed, run in sorted(self.runs.items())
@@ -61,7 +61,7 @@ class Group:
 
 
 def groups(results: Iterable[Mapping[str, Any]], stage: Stage = "test") -> list[Group]:
-    """The test runs, or those of another stage, by problem, method, size and settings, in the plan's order."""
+    """Returns the test runs, or those of another stage, by problem, method, size and settings, in the plan's order."""
     found: dict[tuple[str, str, tuple[int, ...], str], dict[int, Mapping[str, Any]]] = defaultdict(dict)
     configs: dict[tuple[str, str, tuple[int, ...], str], dict[str, Any]] = {}
     for result in results:
@@ -78,7 +78,7 @@ def groups(results: Iterable[Mapping[str, Any]], stage: Stage = "test") -> list[
 
 
 def summary(made: Iterable[Group]) -> list[Entry]:
-    """One flat entry for every group, as `summary.json` has them."""
+    """Returns one flat entry for every group, as `summary.json` has them."""
     return [_entry(group) for group in made]
 
 

@@ -1,4 +1,4 @@
-"""One network trained and measured: the unit that is planned, cached by its hash, and run in a process of its own."""
+"""Trains and measures one network: a trial is planned, cached by its hash, and run in a process of its own."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ Stage = Literal["tune", "test", "portrait", "strength"]
 
 @dataclass(frozen=True)
 class Trial:
-    """What to train and where to look.
+    """Says what to train and where to measure it.
 
     Attributes:
         problem: by its name.
@@ -60,14 +60,14 @@ class Trial:
 
     @property
     def key(self) -> str:
-        """The hash of all of it and of the procedure's revision."""
+        """Returns the hash of the trial and of the procedure's revision."""
         revision = REVISED.get((self.problem, self.method), REVISION)
         content = json.dumps([revision, asdict(self)], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:20]
 
 
 def run(trial: Trial, data: Path | None) -> dict[str, Any]:
-    """Trains and measures; returns the figures as JSON has them.
+    """Trains and measures a trial, and returns the figures as JSON values.
 
     Returns:
         `parameters`, `seconds` of one core's time for the training, and `figures`: `FIGURES`, for the stage `tune` only
@@ -98,7 +98,7 @@ def run(trial: Trial, data: Path | None) -> dict[str, Any]:
 
 
 def fitted(trial: Trial, problem: Problem, rows: Batch) -> tuple[Network | None, int]:
-    """Returns the fitted network, or None where it diverged, and its parameters."""
+    """Returns the fitted network, or None where the fit diverged, and its parameter count."""
     if trial.method in classical.METHODS:
         return classical.fit(trial.method, trial.settings, problem, rows, trial.seed)
     method = METHODS[trial.method]
@@ -124,7 +124,7 @@ def fitted(trial: Trial, problem: Problem, rows: Batch) -> tuple[Network | None,
 
 
 def cost(trial: Trial) -> float:
-    """Returns about how long a trial takes, in arbitrary units, for the estimate of the time left."""
+    """Returns roughly how long a trial takes, in arbitrary units, for the estimate of the time left."""
     size = {"credit-default": (24_000, 30), "yelp5": (15_000, 400), "sst5": (10_000, 400)}
     size |= dict.fromkeys(("mnist", "fashion-mnist"), (60_000, 784))
     rows, inputs = size.get(trial.problem, (8_000, 30))

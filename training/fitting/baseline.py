@@ -15,7 +15,7 @@ TOLERANCE = 0.01  # differences in size below it are not worth an uneven network
 def relu_network(
     inputs: int, hidden: Sequence[int], scores: int, parameters: int, seed: int, output: type[Output] = nn.Linear
 ) -> ReluNetwork:
-    """A ReLU network as deep as `hidden` whose parameter count comes closest to `parameters`."""
+    """Returns a ReLU network as deep as `hidden` whose parameter count comes closest to `parameters`."""
     widths = matching_widths(inputs, hidden, scores, parameters, output)
     return ReluNetwork(inputs, widths, scores, torch.Generator().manual_seed(seed), output)
 
@@ -23,7 +23,7 @@ def relu_network(
 def matching_widths(
     inputs: int, hidden: Sequence[int], scores: int, parameters: int, output: type[Output] = nn.Linear
 ) -> tuple[int, ...]:
-    """Hidden widths with a parameter count as close to `parameters` as makes no difference, grown from `hidden` evenly.
+    """Returns hidden widths with a parameter count as close to `parameters` as makes no difference, grown from `hidden` evenly.
 
     All layers but the last grow by the same number of neurons; the last takes up the rest: the count is linear in it.
     """
@@ -41,7 +41,7 @@ def matching_widths(
 
 
 def count(inputs: int, hidden: Sequence[int], scores: int, output: type[Output] = nn.Linear) -> int:
-    """Parameters of a ReLU network: weights and biases, or thresholds in place of the last layer's biases."""
+    """Returns parameters of a ReLU network: weights and biases, or thresholds in place of the last layer's biases."""
     further = 0
     if output is CumulativeLogits:  # one weight vector and a threshold for every score: one bias and some more
         scores, further = 1, scores - 1

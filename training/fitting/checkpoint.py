@@ -15,7 +15,7 @@ class Checkpoint:
     """One file, replaced in one step: a crash leaves the last complete state."""
 
     def __init__(self, path: Path, identity: str, resume: bool, interval: float = 5.0) -> None:
-        """Open a checkpoint.
+        """Opens a checkpoint.
 
         Args:
             path: the file.
@@ -31,7 +31,7 @@ class Checkpoint:
             path.unlink(missing_ok=True)
 
     def load(self) -> dict[str, Any] | None:
-        """The saved state, or None where there is none.
+        """Returns the saved state, or None where there is none.
 
         Raises:
             CheckpointError: the file is damaged, or belongs to another run.
@@ -49,7 +49,7 @@ class Checkpoint:
         return state
 
     def save(self, state: dict[str, Any], force: bool = False) -> None:
-        """Keep a state; does nothing within `interval` of the last save, unless forced."""
+        """Keeps a state; does nothing within `interval` of the last save, unless forced."""
         if not force and time.monotonic() - self._saved < self._interval:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)

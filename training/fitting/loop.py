@@ -52,7 +52,7 @@ class Fit:
         seed: int,
         weights: Tensor | None = None,
     ) -> None:
-        """Begin a fit.
+        """Begins a fit.
 
         Args:
             network: freshly initialised; changed in place.
@@ -76,7 +76,7 @@ class Fit:
         self._shuffle = torch.Generator().manual_seed(seed)
 
     def epoch(self, train: Batch, validation: Watched | None) -> None:
-        """Pass over the training rows once, then see whether the network is the best so far.
+        """Passes over the training rows once, then see whether the network is the best so far.
 
         Raises:
             DivergenceError: the loss became infinite or NaN.
@@ -88,21 +88,21 @@ class Fit:
             self._best = copy.deepcopy(self.network.state_dict())
 
     def _watch(self, validation: Watched) -> float:
-        """The mean loss of the validation rows, chunk by chunk: all of them at once would be many activations."""
+        """Returns the mean loss of the validation rows, chunk by chunk: all of them at once would be many activations."""
         chunks = zip(*(torch.split(part, WATCHED_ROWS) for part in validation), strict=True)
         with torch.no_grad():
             return sum(float(self._loss(self.network(x), *rest)) * len(x) for x, *rest in chunks) / len(validation[0])
 
     @property
     def best_epoch(self) -> int:
-        """The epoch of the lowest validation loss, counted from 1; the latest without validation rows."""
+        """Returns the epoch of the lowest validation loss, counted from 1; the latest without validation rows."""
         if not self.validation_losses:
             return len(self.losses)
         return self.validation_losses.index(min(self.validation_losses)) + 1
 
     @property
     def exhausted(self) -> bool:
-        """Whether the validation loss has not improved for as many epochs as patience allows, or nothing moves."""
+        """Returns whether the validation loss has not improved for as many epochs as patience allows, or nothing moves."""
         if self._full and len(self.losses) > 1 and math.isclose(*self.losses[-2:], rel_tol=SETTLED):
             return True
         return len(self.losses) - self.best_epoch >= self._config.patience
@@ -119,7 +119,7 @@ class Fit:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up a saved state."""
+        """Takes up a saved state."""
         self.network.load_state_dict(state["network"])
         self._best = state["best"]
         self._optimiser.load_state_dict(state["optimiser"])
@@ -128,7 +128,7 @@ class Fit:
         self.validation_losses = state["validation_losses"]
 
     def report(self) -> FitReport:
-        """End the fit, with the best epoch's weights."""
+        """Ends the fit, with the best epoch's weights."""
         self.network.load_state_dict(self._best)
         return FitReport(self.network, self.best_epoch, tuple(self.losses), tuple(self.validation_losses))
 
@@ -157,7 +157,7 @@ class Fit:
         return float(objective().detach())
 
     def step(self, progress: float, x: Tensor, y: Tensor, *weights: Tensor) -> Tensor:
-        """One step of AdamW; returns the objective that it was taken on."""
+        """Returns one step of AdamW; returns the objective that it was taken on."""
         for group in self._optimiser.param_groups:
             group["lr"] = self._config.learning_rate * one_cycle(progress)
         objective = self._objective(x, y, progress, *weights)
@@ -191,7 +191,7 @@ def fit(
     label: str = "fit",
     progress: bool = False,
 ) -> FitReport:
-    """Fit a network; `network` itself is changed on the way.
+    """Fits a network; `network` itself is changed on the way.
 
     Args:
         network: freshly initialised.
@@ -228,7 +228,7 @@ def fit(
 
 
 def one_cycle(progress: float) -> float:
-    """The learning rate as a share of its peak: up a cosine over the first 30% of the steps, then down to nearly 0.
+    """Returns the learning rate as a share of its peak: up a cosine over the first 30% of the steps, then down to nearly 0.
 
     A function of progress alone, so that a resumed run needs no scheduler's state (Smith and Topin, 2018).
     """

@@ -17,12 +17,12 @@ Where rows have weights, those come fourth: (rows,), their mean over all trainin
 
 
 def plain(network: Callable[[Tensor], Tensor], loss: Loss) -> Objective:
-    """The task's loss alone."""
+    """Returns the task's loss alone."""
     return lambda x, y, _, weights=None: loss(network(x), y, weights)
 
 
 def derivative_controlled(network: Network, loss: Loss, penalty: Penalty | Schedule | None) -> Objective:
-    """The task's loss and, where given, DREG, from one forward pass; a schedule alone means the per-layer form."""
+    """Returns the task's loss and, where given, DREG, from one forward pass; a schedule alone means the per-layer form."""
     if penalty is None:
         return plain(network, loss)
     controlled = Penalty(penalty) if isinstance(penalty, Schedule) else penalty

@@ -42,7 +42,7 @@ class Recipe:
         resume: bool = False,
         progress: bool = False,
     ) -> None:
-        """Prepare for a data set.
+        """Prepares for a data set.
 
         Args:
             config: network, penalty and optimiser; the latter is chosen here, by the whole data set's rows.
@@ -62,13 +62,13 @@ class Recipe:
         self._progress = progress
 
     def chainzrule(self, seed: int) -> ChainzRuleNetwork:
-        """A network as configured."""
+        """Returns a network as configured."""
         network, generator = self._config.network, torch.Generator().manual_seed(seed)
         width, scores, output = self._columns.width, self._dataset.scores, self._link.last_layer
         return ChainzRuleNetwork(width, network.hidden, scores, network.degree, generator, output)
 
     def relu(self, seed: int) -> Network:
-        """A ReLU network of the same size."""
+        """Returns a ReLU network of the same size."""
         hidden, output = self._config.network.hidden, self._link.last_layer
         parameters = self.chainzrule(seed).parameter_count
         return relu_network(self._columns.width, hidden, self._dataset.scores, parameters, seed, output)
@@ -76,7 +76,7 @@ class Recipe:
     def fit(
         self, make: Make, stage: str, rows: Rows, columns: Columns, epochs: int | None = None
     ) -> tuple[FittedModel, FitReport]:
-        """Fit to `rows`: all of them for `epochs`, or without a given number, early stopping on a share of them.
+        """Fits to `rows`: all of them for `epochs`, or without a given number, early stopping on a share of them.
 
         Args:
             make: builds the network; a ChainzRule network is fitted with the configured penalty.
@@ -129,7 +129,7 @@ class Recipe:
         return penalty
 
     def _split(self, rows: int, share: float) -> tuple[Indices, Indices]:
-        """The rows to fit to, and those that early stopping watches."""
+        """Returns the rows to fit to, and those that early stopping watches."""
         watched = round(share * rows)
         if watched == 0:
             return np.arange(rows), np.arange(0)
@@ -145,7 +145,7 @@ class Recipe:
     def _tensors(
         self, rows: Rows, index: Indices, columns: Columns, target: TargetScale, dtype: torch.dtype
     ) -> tuple[Tensor, ...]:
-        """Standardised features, targets, and the rows' weights where they have some, with mean 1."""
+        """Returns standardised features, targets, and the rows' weights where they have some, with mean 1."""
         x = torch.empty(len(index), columns.width, dtype=dtype)
         for start in range(0, len(x), CHUNK):  # in float64, and not all at once: the rows may lie on disk
             part = slice(start, start + CHUNK)

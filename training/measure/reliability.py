@@ -13,7 +13,7 @@ UNCERTAIN = (0.02, 0.98)  # rows that really flip this often: where a chance can
 
 
 def auroc(score: Floats, weight_of_positives: Floats, weight_of_negatives: Floats) -> float | None:
-    """Area under the ROC curve, ties counting half; None where one of the classes is empty.
+    """Returns area under the ROC curve, ties counting half; None where one of the classes is empty.
 
     Args:
         score: (rows,) higher where the positive class is expected.
@@ -42,7 +42,7 @@ def reliability(stated: Floats, seen: Floats) -> list[tuple[int, float, float]]:
 
 
 def calibration_error(stated: Floats, seen: Floats) -> float:
-    """Expected calibration error: mean distance of stated from seen over the bins, weighted by their rows."""
+    """Returns expected calibration error: mean distance of stated from seen over the bins, weighted by their rows."""
     return sum(rows * abs(expected - found) for rows, expected, found in reliability(stated, seen)) / len(stated)
 
 
@@ -56,7 +56,7 @@ def brier_skill(stated: Floats, seen: Floats) -> float | None:
 
 
 def uncertain_error(stated: Floats, seen: Floats) -> tuple[int, float | None]:
-    """How many rows are uncertain, and the mean absolute error on them."""
+    """Returns how many rows are uncertain, and the mean absolute error on them."""
     low, high = UNCERTAIN
     rows = (seen >= low) & (seen <= high)
     return int(rows.sum()), float(np.abs(stated - seen)[rows].mean()) if rows.any() else None

@@ -14,7 +14,7 @@ from torch import Tensor
 def polynomial(
     z: Float[Tensor, "batch width"], coefficients: Sequence[Float[Tensor, " width"]]
 ) -> tuple[Float[Tensor, "batch width"], Float[Tensor, "batch width"]]:
-    """Value and slope of every neuron's polynomial in one Horner pass.
+    """Returns value and slope of every neuron's polynomial in one Horner pass.
 
     Args:
         z: pre-activations.
@@ -40,7 +40,7 @@ def polynomial(
 def hermite_fit(
     function: Callable[[NDArray[np.float64]], NDArray[np.float64]], degree: int, spread: float = 1.0
 ) -> Float[Tensor, " terms"]:
-    """Power coefficients of the polynomial closest to `function` in mean square under z ~ N(0, spread^2), in float64.
+    """Returns power coefficients of the polynomial closest to `function` in mean square under z ~ N(0, spread^2), in float64.
 
     The Hermite polynomials are orthogonal under N(0, 1): the k-th coefficient is E[f He_k] / k!, whatever the degree.
     """

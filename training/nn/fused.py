@@ -19,7 +19,7 @@ class ValueAndSlope(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, z: Tensor, coefficients: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, width) pre-activations and (terms, width) coefficients to value and slope."""
+        """Returns (batch, width) pre-activations and (terms, width) coefficients to value and slope."""
         *lower, leading = coefficients.unbind()
         # The recursion v <- v z + c, s <- s z + v, as in `polynomial`, a pass over the array for each.
         value, slope = torch.addcmul(lower.pop(), leading, z), leading.expand_as(z)
@@ -32,7 +32,7 @@ class ValueAndSlope(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Gradients of z and the coefficients from those of value and slope; None stands for zeros.
+        """Returns gradients of z and the coefficients from those of value and slope; None stands for zeros.
 
         Horner's v <- v z + c_k, s <- s z + v runs from k = n to 0; its adjoints run back from 0 to n.
         """
@@ -84,7 +84,7 @@ class LayerPenalties(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, factors: Sequence[float], *tensors: Tensor) -> Tensor:
-        """One factor a layer, their (width, inputs) weights, then their (batch, width) slopes, to a number."""
+        """Returns one factor a layer, their (width, inputs) weights, then their (batch, width) slopes, to a number."""
         ctx.save_for_backward(*tensors)
         ctx.factors, ctx.squares = factors, [_squares(*layer) for layer in _layers(factors, tensors)]
         terms = [
@@ -95,7 +95,7 @@ class LayerPenalties(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of the weights and of the slopes."""
+        """Returns gradients of the weights and of the slopes."""
         layers, squares = _layers(ctx.factors, ctx.saved_tensors), ctx.squares
         if torch.is_grad_enabled():  # a gradient of this gradient goes through them
             squares = [_squares(*layer) for layer in layers]
@@ -112,5 +112,5 @@ def _layers(factors: Sequence[float], tensors: Sequence[Tensor]) -> list[tuple[T
 
 
 def _squares(weight: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
-    """(width,) ||w_i||^2 and E_b[slope_bi^2]."""
+    """Returns (width,) ||w_i||^2 and E_b[slope_bi^2]."""
     return torch.linalg.vector_norm(weight, dim=1).square(), slope.square().mean(0)

@@ -22,7 +22,7 @@ def forward_mode(
     weights: Sequence[Tensor],
     slopes: Sequence[Tensor],
 ) -> list[Tensor]:
-    """Derivative after each hidden layer along the columns of `start`: G_l = diag(p'(z_l)) W_l G_(l-1).
+    """Returns derivative after each hidden layer along the columns of `start`: G_l = diag(p'(z_l)) W_l G_(l-1).
 
     Args:
         start: directions in input space, or one derivative a row to go on from; the identity gives the Jacobian.
@@ -45,7 +45,7 @@ def output_side(
     weights: Sequence[Tensor],
     slopes: Sequence[Tensor],
 ) -> Float[Tensor, "batch scores first"]:
-    """Slopes of the scores down to the first layer's pre-activations: d scores / d z_1.
+    """Returns slopes of the scores down to the first layer's pre-activations: d scores / d z_1.
 
     Args:
         output: the last layer's weight.
@@ -59,12 +59,12 @@ def output_side(
 
 
 def input_jacobian(network: Network, x: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch scores inputs"]:
-    """The scores' derivative d scores / d x at standardised features, from the output side."""
+    """Returns the scores' derivative d scores / d x at standardised features, from the output side."""
     slopes = network.propagate(x).slopes
     weights = hidden_weights(network)
     return output_side(network.output.weight, weights, slopes) @ weights[0]
 
 
 def hidden_weights(network: Network) -> list[Tensor]:
-    """The hidden layers' weights, first to last."""
+    """Returns the hidden layers' weights, first to last."""
     return [layer.weight for layer in network.layers]

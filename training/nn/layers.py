@@ -47,7 +47,7 @@ class PolynomialLayer(nn.Module):
     def forward(
         self, h: Float[Tensor, "batch inputs"]
     ) -> tuple[Float[Tensor, "batch width"], Float[Tensor, "batch width"]]:
-        """The layer's value p(z) and its slope p'(z) at z = W h + b."""
+        """Returns the layer's value p(z) and its slope p'(z) at z = W h + b."""
         return value_and_slope(self.linear(h), self.coefficients)
 
 
@@ -68,7 +68,7 @@ class ReluLayer(nn.Module):
     def forward(
         self, h: Float[Tensor, "batch inputs"]
     ) -> tuple[Float[Tensor, "batch width"], Float[Tensor, "batch width"]]:
-        """The layer's value and its slope, 0 or 1."""
+        """Returns the layer's value and its slope, 0 or 1."""
         z = self.linear(h)
         return z.relu(), (z > 0).to(z.dtype)
 

@@ -17,7 +17,7 @@ NUMBERS = 256  # of directions times the first layer's width: what one row may c
 
 
 def leading_directions(factor: Tensor) -> tuple[Tensor, Tensor | None]:
-    """The noise after the first layer as (directions, width) and the remaining variance, (width,), or None for none.
+    """Returns the noise after the first layer as (directions, width) and the remaining variance, (width,), or None for none.
 
     Args:
         factor: (width, any) float64, F of the covariance F F^T.
@@ -35,7 +35,7 @@ def leading_directions(factor: Tensor) -> tuple[Tensor, Tensor | None]:
 
 
 def half_curvature_coefficients(coefficients: list[Tensor]) -> list[Tensor]:
-    """The polynomial p''(z) / 2, lowest power first, of a polynomial's c_1 to c_n; empty for a straight line."""
+    """Returns the polynomial p''(z) / 2, lowest power first, of a polynomial's c_1 to c_n; empty for a straight line."""
     return [power * (power - 1) / 2 * coefficients[power - 1] for power in range(2, len(coefficients) + 1)]
 
 
@@ -57,7 +57,7 @@ class NoisyLayer:
 def mean_shift(
     leading: Tensor, rest: Tensor | None, layers: list[NoisyLayer], before: list[Tensor], slopes: list[Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """How far one noise sigma moves the mean of the last hidden layer, and its leading directions there.
+    """Returns how far one noise sigma moves the mean of the last hidden layer, and its leading directions there.
 
     Args:
         leading: (directions, first width), see `leading_directions`.
@@ -89,7 +89,7 @@ def mean_shift(
 
 
 def _horner(z: Tensor, coefficients: list[Tensor], factor: Tensor) -> Tensor | None:
-    """The polynomial times `factor`; constants are multiplied first, so that an exported graph need not."""
+    """Returns the polynomial times `factor`; constants are multiplied first, so that an exported graph need not."""
     if not coefficients:
         return None
     constant = factor.ndim == 1

@@ -46,18 +46,18 @@ class Network(nn.Module):
 
     @property
     def layers(self) -> Iterator[Layer]:
-        """The hidden layers, first to last."""
+        """Returns the hidden layers, first to last."""
         for layer in self.hidden:
             assert isinstance(layer, PolynomialLayer | ReluLayer)
             yield layer
 
     @property
     def parameter_count(self) -> int:
-        """How many numbers were learned."""
+        """Returns how many numbers were learned."""
         return sum(parameter.numel() for parameter in self.parameters())
 
     def propagate(self, x: Float[Tensor, "batch inputs"]) -> Propagation:
-        """Scores and slopes of standardised features, in one pass."""
+        """Returns scores and slopes of standardised features, in one pass."""
         slopes = []
         for layer in self.hidden:
             x, slope = layer(x)
@@ -65,7 +65,7 @@ class Network(nn.Module):
         return Propagation(self.output(x), tuple(slopes))
 
     def forward(self, x: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch scores"]:
-        """Scores of standardised features."""
+        """Returns scores of standardised features."""
         return self.propagate(x).scores
 
 
@@ -125,7 +125,7 @@ class ReluNetwork(Network):
 
 
 def _scale(layer: Output, moment: float, generator: torch.Generator) -> None:
-    """Weights that multiply the inputs' second moment by 1 / `moment`; bias 0 (thresholds stay)."""
+    """Returns weights that multiply the inputs' second moment by 1 / `moment`; bias 0 (thresholds stay)."""
     linear = layer.linear if isinstance(layer, CumulativeLogits) else layer
     with torch.no_grad():
         linear.weight.normal_(0.0, (linear.in_features * moment) ** -0.5, generator=generator)
@@ -134,5 +134,5 @@ def _scale(layer: Output, moment: float, generator: torch.Generator) -> None:
 
 
 def gelu(z: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The smooth activation that polynomials start as: z Phi(z), in its logistic form."""
+    """Returns the smooth activation that polynomials start as: z Phi(z), in its logistic form."""
     return np.asarray(z / (1 + np.exp(-1.702 * z)))

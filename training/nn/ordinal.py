@@ -35,7 +35,7 @@ class CumulativeLogits(nn.Module):
 
     @property
     def weight(self) -> Float[Tensor, "1 inputs"]:
-        """The (1, inputs) W, the derivative of f and of every score."""
+        """Returns the (1, inputs) W, the derivative of f and of every score."""
         return self.linear.weight
 
     @property
@@ -45,7 +45,7 @@ class CumulativeLogits(nn.Module):
 
     @property
     def thresholds(self) -> Float[Tensor, " scores"]:
-        """The b_1 < b_2 < ..., where one level ends and the next begins."""
+        """Returns the b_1 < b_2 < ..., where one level ends and the next begins."""
         return torch.cat([self.first, self.first + F.softplus(self.increments).cumsum(0)])
 
     def start_from(self, counts: Float[Tensor, " levels"]) -> None:

@@ -30,7 +30,7 @@ def accumulated_penalties(
     projections: int,
     generator: torch.Generator,
 ) -> list[Tensor]:
-    """One term for each of `layers`, in their order.
+    """Returns one term for each of `layers`, in their order.
 
     Args:
         weights: the layers' (width, inputs) weights, first to last; the linear last layer's too where it counts.
@@ -67,7 +67,7 @@ def accumulated_penalties(
 def propagate_directions(
     start: Float[Tensor, "batch directions inputs"], weights: Sequence[Tensor], slopes: Sequence[Tensor]
 ) -> list[Tensor]:
-    """(batch, directions, width) derivatives along `start` after each layer; a layer without slopes is linear."""
+    """Returns (batch, directions, width) derivatives along `start` after each layer; a layer without slopes is linear."""
     moved, derivative = [], start
     for number, weight in enumerate(weights):
         derivative = F.linear(derivative, weight)
@@ -78,5 +78,5 @@ def propagate_directions(
 
 
 def signs(shape: tuple[int, ...], like: Tensor, generator: torch.Generator) -> Tensor:
-    """Independent +1 and -1: of entries with mean 0 and variance 1, those that give the estimate the least variance."""
+    """Returns independent +1 and -1: of entries with mean 0 and variance 1, those that give the estimate the least variance."""
     return torch.randint(2, shape, generator=generator, device=like.device, dtype=like.dtype).mul_(2).sub_(1)

@@ -32,7 +32,7 @@ class Schedule:
     form: ScheduleForm = "constant"
 
     def __call__(self, progress: float) -> float:
-        """The factor at `progress` between 0 (first step) and 1 (last step)."""
+        """Returns the factor at `progress` between 0 (first step) and 1 (last step)."""
         match self.form:
             case "constant":
                 return self.start
@@ -43,7 +43,7 @@ class Schedule:
 
 
 def dreg(weights: Sequence[Tensor], slopes: Sequence[Tensor], factors: Sequence[float] | None = None) -> Tensor:
-    """The penalty summed over layers: the batch mean of ||diag(slope) weight||_F^2 / width, each times its factor.
+    """Returns the penalty summed over layers: the batch mean of ||diag(slope) weight||_F^2 / width, each times its factor.
 
     Args:
         weights: the layers' (width, inputs).

@@ -46,7 +46,7 @@ class Penalty:
     seed: int = 0
 
     def __call__(self, network: Network, passed: Propagation, progress: float, rows: Tensor | None = None) -> Tensor:
-        """The penalty on a batch.
+        """Returns the penalty on a batch.
 
         Args:
             network: whose weights count.

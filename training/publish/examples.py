@@ -11,7 +11,7 @@ from chainzrule.training.data.dataset import Dataset
 
 
 def examples(dataset: Dataset, count: int, seed: int) -> tuple[Example, ...]:
-    """Up to `count` rows drawn by chance, with what they really are: the labels in turn, so that none is missing.
+    """Returns up to `count` rows drawn by chance, with what they really are: the labels in turn, so that none is missing.
 
     They are held-out rows where the data set keeps some apart.
     """
@@ -33,7 +33,7 @@ def examples(dataset: Dataset, count: int, seed: int) -> tuple[Example, ...]:
 
 
 def _values(x: NDArray[np.float32], features: Sequence[Feature], layout: Layout | None) -> tuple[float | str, ...]:
-    """One encoded row as a caller would send it; numbers in the fewest digits that float32 tells apart."""
+    """Returns one encoded row as a caller would send it; numbers in the fewest digits that float32 tells apart."""
     if layout is not None:
         return tuple(_shortest(value) for value in x)
     values: list[float | str] = []

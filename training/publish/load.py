@@ -15,7 +15,7 @@ from chainzrule.training.text.sentences import SentenceVectors
 
 
 def load(config: DataConfig, seed: int) -> tuple[Dataset, tuple[str, ...]]:
-    """The data set, and notes for the user on how it was read.
+    """Returns the data set, and notes for the user on how it was read.
 
     Raises:
         DataError: it cannot be read, or cannot be trained on.

@@ -10,7 +10,7 @@ from chainzrule.training.errors import RepositoryError
 
 @contextlib.contextmanager
 def reserved(root: Path, name: str) -> Iterator[None]:
-    """Make `root/name` and try it: better refused now than after an hour of training. Left empty, it is removed again.
+    """Makes `root/name` and try it: better refused now than after an hour of training. Left empty, it is removed again.
 
     Args:
         root: the repository; made if it does not exist.

@@ -81,7 +81,7 @@ class Run:
         progress: bool = False,
         examples: int = 0,
     ) -> None:
-        """Prepare a run.
+        """Prepares a run.
 
         Args:
             config: what to do.
@@ -138,16 +138,16 @@ class Run:
 
     @property
     def resumable(self) -> bool:
-        """Whether a checkpoint has been saved."""
+        """Returns whether a checkpoint has been saved."""
         return self._checkpoints is not None and any(self._checkpoints.glob("*.pt"))
 
     def forget(self) -> None:
-        """Remove the checkpoints, once they are no longer needed."""
+        """Removes the checkpoints, once they are no longer needed."""
         if self._checkpoints is not None:
             shutil.rmtree(self._checkpoints, ignore_errors=True)
 
     def fit_model(self, fitted: Fitted | None = None) -> tuple[FittedModel, int, Evaluation]:
-        """The model to publish, its epochs, and its figures on held-out rows."""
+        """Returns the model to publish, its epochs, and its figures on held-out rows."""
         if self.dataset.test is not None:
             model, report = self._recipe.fit(self._recipe.chainzrule, "fit", self.dataset.train, self.columns)
             moved = simulation(model, self.dataset.test, MAX_ROWS, self.config.seed)
@@ -159,14 +159,14 @@ class Run:
         return model, epochs, evaluation
 
     def evaluate_baseline(self) -> Evaluation:
-        """A ReLU network of the same size, by the same recipe without the penalty."""
+        """Returns a ReLU network of the same size, by the same recipe without the penalty."""
         if self.dataset.test is not None:
             model, _ = self._recipe.fit(self._recipe.relu, "baseline", self.dataset.train, self.columns)
             return self._held_out(model, predict_baseline)
         return self._out_of_fold(self._recipe.relu, "baseline-fold", predict_baseline)[0]
 
     def _out_of_fold(self, make: Make, stage: str, predict: Predict) -> tuple[Evaluation, int]:
-        """Rows judged by models that were fitted without them, and the median of those models' best epochs.
+        """Returns rows judged by models that were fitted without them, and the median of those models' best epochs.
 
         Every row is judged where rows are few; a fifth of them, by one model, where there are enough for a test.
         """
@@ -200,7 +200,7 @@ class Run:
     def _describe(
         self, model: FittedModel, graphs: dict[Role, bytes], held_out: Evaluation, baseline: Evaluation
     ) -> Callable[[str], ModelCard]:
-        """The card as a function of the version number."""
+        """Returns the card as a function of the version number."""
         config, dataset = self.config, self.dataset
         files: dict[Role, GraphFile] = {role: describe_graph(content, OPSET) for role, content in graphs.items()}
         stability: Reference = reference(self._link, held_out.outputs, out_of_fold=dataset.test is None)
@@ -246,7 +246,7 @@ class Run:
 
 
 def folds(y: NDArray[np.generic], count: int, seed: int, stratified: bool) -> list[NDArray[np.int64]]:
-    """Row indices of `count` folds of equal size; stratified ones hold every label in the same share."""
+    """Returns row indices of `count` folds of equal size; stratified ones hold every label in the same share."""
     order = np.random.default_rng(seed).permutation(len(y))
     if stratified:
         order = order[np.argsort(y[order], kind="stable")]

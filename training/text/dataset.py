@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 
 def yelp_full(folder: Path, encoding: Encoding, progress: bool = False) -> Dataset:
-    """The official `train.csv` and `test.csv` of a folder, encoded once; their numbers stay on disk.
+    """Returns the official `train.csv` and `test.csv` of a folder, encoded once; their numbers stay on disk.
 
     Raises:
         DataError: a file cannot be read or is damaged; names it and the line.

@@ -46,7 +46,7 @@ class EncodedTexts:
 
 
 def encoded(files: Sequence[TextFile], encoding: Encoding, progress: bool = False) -> list[EncodedTexts]:
-    """The files' texts as numbers, from the cache or into it (`cache_folder("texts")`).
+    """Returns the files' texts as numbers, from the cache or into it (`cache_folder("texts")`).
 
     Every file is read through and checked before the first text is encoded.
 

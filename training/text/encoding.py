@@ -19,7 +19,7 @@ class Encoding(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """A hash of everything that shapes the numbers."""
+        """Returns a hash of everything that shapes the numbers."""
 
     def prepare(self, texts: Iterable[str]) -> Encode:
         """Ready to encode these texts, which are passed over at most once."""

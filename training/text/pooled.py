@@ -21,7 +21,7 @@ class PooledVectors:
     """Pooled word vectors from a file in GloVe's text format; four numbers for each of the vectors'."""
 
     def __init__(self, path: Path) -> None:
-        """Find the file's dimension.
+        """Finds the file's dimension.
 
         Raises:
             DataError: the file cannot be read, or is of another format.
@@ -35,7 +35,7 @@ class PooledVectors:
         return hashlib.sha256(f"pooled {REVISION} {fingerprint_file(self._path)}".encode()).hexdigest()
 
     def prepare(self, texts: Iterable[str]) -> Encode:
-        """Read the vectors of the words that occur in the texts.
+        """Reads the vectors of the words that occur in the texts.
 
         Raises:
             DataError: the file is damaged, or has none of the words.
@@ -48,7 +48,7 @@ class PooledVectors:
 
 
 def pool(text: str, vectors: WordVectors) -> NDArray[np.float32]:
-    """(4 dimension,) mean, maximum, minimum and standard deviation over the words that have a vector; 0 without any."""
+    """Returns (4 dimension,) mean, maximum, minimum and standard deviation over the words that have a vector; 0 without any."""
     places = [place for word in words(text) if (place := vectors.places.get(word)) is not None]
     if not places:
         return np.zeros(len(POOLS) * vectors.matrix.shape[1], np.float32)

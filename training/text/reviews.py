@@ -43,7 +43,7 @@ def read_yelp_sample(path: Path) -> Iterator[Review]:
 
 
 def read_sst(path: Path) -> Iterator[Review]:
-    """The Stanford Sentiment Treebank's sentences of five levels, a line each: `__label__1`, a tab, the text.
+    """Returns the Stanford Sentiment Treebank's sentences of five levels, a line each: `__label__1`, a tab, the text.
 
     Raises:
         DataError: as of `read_yelp_full`.
@@ -73,7 +73,7 @@ def _read_csv(path: Path, lowest: int) -> Iterator[Review]:
 
 
 def _lines(path: Path) -> Iterator[str]:
-    """The file's lines with their ends; read as bytes, so that what is not UTF-8 can be placed."""
+    """Returns the file's lines with their ends; read as bytes, so that what is not UTF-8 can be placed."""
     try:
         with path.open("rb") as stream:
             for number, line in enumerate(stream, start=1):

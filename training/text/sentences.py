@@ -30,7 +30,7 @@ class SentenceVectors:
     """Texts as a sentence encoder's normalised vectors; it is never trained here."""
 
     def __init__(self, folder: Path) -> None:
-        """Read the folder.
+        """Reads the folder.
 
         Raises:
             DataError: a file is missing or is none of such an encoder's, or the extra `text` is not installed.
@@ -79,7 +79,7 @@ class SentenceVectors:
         return found
 
     def _longest(self, config: Mapping[str, Any]) -> int:
-        """Tokens of a text; what comes after them is not read."""
+        """Returns tokens of a text; what comes after them is not read."""
         path, most = self._folder / LENGTHS, int(config["max_position_embeddings"])
         if not path.is_file():
             return most
@@ -90,7 +90,7 @@ class Transformer:
     """BERT (Devlin et al. 2019) with the mean of the last layer's tokens on top, scaled to length 1."""
 
     def __init__(self, config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
-        """Take up the weights.
+        """Takes up the weights.
 
         Raises:
             KeyError, ValueError, RuntimeError: they are not those of the configuration, or of another family.
@@ -116,7 +116,7 @@ class Transformer:
 
     @torch.inference_mode()
     def __call__(self, tokens: Sequence[Sequence[int]]) -> Tensor:
-        """(texts, width) of the texts' token numbers."""
+        """Returns (texts, width) of the texts' token numbers."""
         longest = max(map(len, tokens))
         ids = torch.tensor([[*text, *[0] * (longest - len(text))] for text in tokens])
         padding = torch.arange(longest) >= torch.tensor([len(text) for text in tokens])[:, None]
@@ -137,7 +137,7 @@ class Transformer:
 
 
 def _layer(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """A BERT layer's weights by the names of torch's own layer."""
+    """Returns a BERT layer's weights by the names of torch's own layer."""
     found = {}
     for kind in ("weight", "bias"):
         parts = [weights[f"{prefix}attention.self.{part}.{kind}"] for part in ("query", "key", "value")]

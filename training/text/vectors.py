@@ -24,7 +24,7 @@ class WordVectors:
 
 
 def dimension(path: Path) -> int:
-    """How many numbers a word has, by the file's first line.
+    """Returns how many numbers a word has, by the file's first line.
 
     Raises:
         DataError: the file cannot be read, or begins otherwise.
@@ -40,7 +40,7 @@ def dimension(path: Path) -> int:
 
 
 def read_vectors(path: Path, wanted: Collection[str]) -> WordVectors:
-    """The vectors of those words of `wanted` that the file has; the others' lines are passed over.
+    """Returns the vectors of those words of `wanted` that the file has; the others' lines are passed over.
 
     Raises:
         DataError: the file cannot be read, or a line is not of this format; names the line.

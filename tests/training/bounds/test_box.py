@@ -159,21 +159,21 @@ def test_sums_of_neurons_stay_in_their_span(degree: int, squarings: int, size: f
 
     def formula(box: Box) -> dict[str, Value]:
         found, whole = span(box.radius.writer.constant(rows), box, squarings)
-        names = ("least", "most", "under", "over", "slopes", "points")
+        names = ("lower", "upper", "remainder_lower", "remainder_upper", "slopes", "points")
         return {name: getattr(found, name) for name in names} | {"size": whole}
 
     found = case.computed(formula)
     x = case.points()
     sums = case.values(x) @ rows[0].T
     room = 1e-9 * np.abs(sums).max()
-    assert (sums >= found["least"] - room).all()
-    assert (sums <= found["most"] + room).all()
+    assert (sums >= found["lower"] - room).all()
+    assert (sums <= found["upper"] + room).all()
     # Of the sum less its linear part, with d = W (radius e) where the slopes belong to d.
     slopes = np.array([[p.deriv()(z) for p, z in zip(case.polynomials(), case.middle[0], strict=True)]]) * rows[0]
     np.testing.assert_allclose(found["slopes"], slopes.ravel(), rtol=1e-9, atol=1e-12)
     rest = sums - (x - case.centre) @ (slopes @ case.weight).T
-    assert (rest >= found["under"] - room).all()
-    assert (rest <= found["over"] + room).all()
+    assert (rest >= found["remainder_lower"] - room).all()
+    assert (rest <= found["remainder_upper"] + room).all()
     assert (found["size"] >= np.abs(case.values(x)) @ np.abs(rows[0]).T).all()
     # No wider than when every neuron bends alone, and less where that helps.
     linear = np.abs(slopes @ case.weight) @ case.radius[0]
@@ -184,13 +184,13 @@ def test_sums_of_neurons_stay_in_their_span(degree: int, squarings: int, size: f
         higher = [p.deriv(k)(z) / math.factorial(k) for p, z in zip(case.polynomials(), case.middle[0], strict=True)]
         spread += np.abs(higher) * away ** (k - 2)
     middle = rows[0] @ [p(z) for p, z in zip(case.polynomials(), case.middle[0], strict=True)]
-    for sign, end in ((1.0, found["most"] - middle), (-1.0, middle - found["least"])):
+    for sign, end in ((1.0, found["upper"] - middle), (-1.0, middle - found["lower"])):
         alone = linear + np.maximum(sign * rows[0] * bend + np.abs(rows[0]) * spread, 0.0) @ away**2
         # A cast to float32 may move an input by a unit of it, wherever the box lies.
         assert (end <= 1.001 * alone + 1e-6 * np.abs(slopes) @ np.abs(case.weight) @ np.ones(D) * 8).all()
     if degree == 1:
-        np.testing.assert_allclose(found["most"] - found["least"], 2.0 * linear, rtol=1e-3)
-        np.testing.assert_allclose(found["over"] - found["under"], 0.0, atol=1e-7)
+        np.testing.assert_allclose(found["upper"] - found["lower"], 2.0 * linear, rtol=1e-3)
+        np.testing.assert_allclose(found["remainder_upper"] - found["remainder_lower"], 0.0, atol=1e-7)
     # Where each sum is about largest and least: at the corners that its linear part names, in small boxes.
     if size == 1e-3:
         points = found["points"].reshape(10, D)
@@ -206,12 +206,12 @@ def test_one_quadratic_neuron_of_one_input_is_spanned_exactly_where_it_opens(squ
 
         def formula(box: Box, rows: Floats = rows) -> dict[str, Value]:
             found = span(box.radius.writer.constant(rows), box, squarings)[0]
-            return {"most": found.most, "least": found.least}
+            return {"upper": found.upper, "lower": found.lower}
 
         found = case.computed(formula)
         sums = case.values(np.linspace(case.low[0, 0], case.high[0, 0], 20_001)[:, None]) @ rows[0].T
-        np.testing.assert_allclose(found["most"][0], sums[:, 0].max(), rtol=1e-5, atol=1e-5)
-        np.testing.assert_allclose(found["least"][1], sums[:, 1].min(), rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(found["upper"][0], sums[:, 0].max(), rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(found["lower"][1], sums[:, 1].min(), rtol=1e-5, atol=1e-5)
 
 
 def test_a_quadratic_form_is_bounded_over_the_cube() -> None:
@@ -299,12 +299,12 @@ def waved(degree: int) -> Case:
 def spanned(degree: int) -> list[float]:
     def formula(box: Box) -> dict[str, Value]:
         found, whole = span(box.radius.writer.constant(wave(1, 1, WIDTH, start=3)), box, 2)
-        names = ("least", "most", "under", "over")
+        names = ("lower", "upper", "remainder_lower", "remainder_upper")
         return {name: getattr(found, name) for name in names} | {"size": whole, "error": box.error}
 
     found = waved(degree).computed(formula)
     return [
-        *(float(found[name][0]) for name in ("least", "most", "under", "over", "size")),
+        *(float(found[name][0]) for name in ("lower", "upper", "remainder_lower", "remainder_upper", "size")),
         float(found["error"].sum()),
     ]
 

@@ -88,7 +88,7 @@ def test_a_polynomial_lies_below_its_parabolas(degree: int) -> None:
     case = Case(degree)
 
     def formula(writer: GraphWriter) -> dict[str, Value]:
-        radius = writer.constant(case.radius).at(1)
+        radius = writer.constant(case.radius).expand_dims(1)
         parts = parabola(case.expanded(writer), writer.constant(case.weight), writer.constant(case.point), radius)
         return dict(zip("abc", parts, strict=True))
 
