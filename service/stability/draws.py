@@ -11,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.stability.link import Link, softmax_gradient
-from chainzrule.service.stability.measures import Diagnosis, join
+from chainzrule.service.stability import flips
+from chainzrule.service.stability.link import Link, Reading, softmax_gradient
+from chainzrule.service.stability.measures import Diagnosis, count, join
 
 Floats = NDArray[np.float64]
 Matrix = NDArray[np.float32]
@@ -77,18 +78,13 @@ class NoiseDraws:
         scores = noisy.scores.astype(np.float64).reshape(rows, draws, -1)
         s = own.scores.astype(np.float64)
         if own.probabilities is None or noisy.probabilities is None:
-            label, value, gradient = link.read(s)
-            outputs, flips, runner_up = scores[:, :, 0], np.full(rows, np.nan), np.full(rows, -1)
+            reading, outputs, found = link.read(s), scores[:, :, 0], flips.none(rows)
         else:
             # The graph's own probabilities are what is answered; they may differ from the softmax in the last digit.
             label, p = link.label(s), own.probabilities.astype(np.float64)
-            value, gradient = p[each, label], softmax_gradient(p, label)
+            reading = Reading(label, p[each, label], softmax_gradient(p, label))
             outputs = noisy.probabilities.astype(np.float64).reshape(scores.shape)[each, :, label]
-            moved_label = link.label(scores.reshape(-1, s.shape[1])).reshape(rows, draws)
-            counts = (moved_label[:, :, None] == np.arange(s.shape[1])).sum(axis=1)
-            counts[each, label] = -1
-            flips = np.maximum(counts, 0).sum(axis=1) / draws
-            runner_up = np.where(counts.max(axis=1) > 0, counts.argmax(axis=1), _nearest(s, scores, label))
+            found = flips.counted(link, s, scores, label)
         with np.errstate(invalid="ignore", over="ignore"):
             centred = scores - scores.mean(axis=1, keepdims=True)
             square = np.square(noise_scale)[:, None, None] * (draws - 1)
@@ -98,29 +94,5 @@ class NoiseDraws:
             slope, jacobian = np.zeros((rows, width)), np.zeros((rows, s.shape[1], width), np.float32)
             slope[:, self.columns] = away @ self._fit.T / unit
             jacobian[:, :, self.columns] = centred.transpose(0, 2, 1) @ self._fit.T / unit[:, None]
-            diagnosis = Diagnosis(
-                label=label,
-                value=value,
-                volatility=outputs.std(axis=1, ddof=1),
-                flip_distance=np.full(rows, np.inf),
-                flip_probability=flips,
-                runner_up=runner_up,
-                gradient_norm=np.sqrt(covariance.trace(axis1=1, axis2=2)),
-                gradient=gradient,
-            )
+            diagnosis = count(reading, outputs, found, covariance)
         return Drawn(diagnosis, covariance.astype(np.float32), slope, jacobian)
-
-
-def _nearest(s: Floats, scores: Floats, label: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Returns the (rows,) rival label that is the fewest standard deviations of its margin away.
-
-    Where no margin moves, it is the label with the next highest score.
-    """
-    each = np.arange(len(s))
-    with np.errstate(invalid="ignore", over="ignore"):
-        margin = s[each, label][:, None] - s
-        sd = (scores[each, :, label][:, :, None] - scores).std(axis=1)
-    distance = np.where(sd > 0, margin / np.where(sd > 0, sd, 1.0), np.inf)
-    distance[each, label] = np.inf
-    margin[each, label] = np.inf
-    return np.asarray(np.where(np.isfinite(distance).any(axis=1), distance.argmin(axis=1), margin.argmin(axis=1)))

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from chainzrule.service.stability.link import Link
 from chainzrule.service.stability.lone import normal as lone_normal
 from chainzrule.service.stability.normal import any_negative, tail
 
@@ -110,6 +111,25 @@ def of_levels(
     )
 
 
+def counted(link: Link, s: Floats, moved: Floats, label: Indices) -> Flips:
+    """Returns the flips that draws of the noise make; there is no distance in a count, so that it is infinite.
+
+    Args:
+        link: what the scores mean.
+        s: (rows, S) the scores without noise.
+        moved: (rows, draws, S) the scores of the draws.
+        label: (rows,) the labels without noise.
+    """
+    rows, draws, S = moved.shape
+    each = np.arange(rows)
+    moved_label = link.label(moved.reshape(-1, S)).reshape(rows, draws)
+    counts = (moved_label[:, :, None] == np.arange(S)).sum(axis=1)
+    counts[each, label] = -1
+    chance = np.maximum(counts, 0).sum(axis=1) / draws
+    runner_up = np.where(counts.max(axis=1) > 0, counts.argmax(axis=1), _nearest(s, moved, label))
+    return Flips(np.full(rows, np.inf), chance, runner_up)
+
+
 def _any_rival(margin: Floats, C: Floats, label: Indices, distance: Floats) -> Floats:
     """Returns the (rows,) probability that any rival overtakes the label, by the margins' joint normal law."""
     near = np.partition(distance, 1, axis=1)[:, :2]
@@ -141,3 +161,18 @@ def _joint_law(margin: Floats, C: Floats, label: Indices, rivals: Indices) -> tu
     among = C[row[:, :, None], rivals[:, :, None], rivals[:, None, :]]
     joint = C[row, own, own][:, :, None] - c_label[:, :, None] - c_label[:, None, :] + among
     return margin[row, rivals], joint
+
+
+def _nearest(s: Floats, moved: Floats, label: Indices) -> Indices:
+    """Returns the (rows,) rival label that is the fewest standard deviations of its margin away.
+
+    Where no margin moves, it is the label with the next highest score.
+    """
+    each = np.arange(len(s))
+    with np.errstate(invalid="ignore", over="ignore"):
+        margin = s[each, label][:, None] - s
+        sd = (moved[each, :, label][:, :, None] - moved).std(axis=1)
+    distance = np.where(sd > 0, margin / np.where(sd > 0, sd, 1.0), np.inf)
+    distance[each, label] = np.inf
+    margin[each, label] = np.inf
+    return np.asarray(np.where(np.isfinite(distance).any(axis=1), distance.argmin(axis=1), margin.argmin(axis=1)))

@@ -52,6 +52,8 @@ class Measure:
             index of a `label`, which is answered by its name.
         needs_labels: whether it exists only where there are labels.
         tensor: whether it is an output of the open inference protocol, usual or only where asked for by name.
+        in_reference: whether cards hold its distribution over held-out rows, in the field of their reference that has
+            its name.
         rank: the member that gives the row's percentile among the card's held-out rows, and its description.
         histogram: its distribution in the metrics.
         relative_histogram: the distribution of its ratio to the mean over the card's held-out rows.
@@ -62,6 +64,7 @@ class Measure:
     kind: Literal["number", "distance", "probability", "label"] = "number"
     needs_labels: bool = False
     tensor: Literal["usual", "by name"] | None = None
+    in_reference: bool = False
     rank: tuple[str, str] | None = None
     histogram: Distribution | None = None
     relative_histogram: Distribution | None = None
@@ -72,6 +75,7 @@ MEASURES = (
         "volatility",
         "standard deviation of the reported output, in its unit",
         tensor="usual",
+        in_reference=True,
         rank=("percentile", "of the volatility among held-out rows; null unless noise_scale is 1"),
         histogram=Distribution(
             "prediction_volatility",
@@ -96,6 +100,7 @@ MEASURES = (
         kind="probability",
         needs_labels=True,
         tensor="usual",
+        in_reference=True,
         histogram=Distribution(
             "prediction_flip_probability",
             "Chance that the declared input noise changes the predicted label.",
@@ -112,6 +117,7 @@ MEASURES = (
         "gradient_norm",
         "sensitivity of the scores per noise sigma",
         tensor="by name",
+        in_reference=True,
         histogram=Distribution(
             "input_gradient_norm",
             "Frobenius norm of the scores' derivative with respect to the inputs, per sigma of the declared noise.",
@@ -201,6 +207,27 @@ def diagnose(
         flip_probability=found.probability,
         runner_up=found.runner_up,
         gradient_norm=gradient_norm,
+        gradient=reading.gradient,
+    )
+
+
+def count(reading: Reading, outputs: Floats, found: flips.Flips, covariance: Floats) -> Diagnosis:
+    """Returns the measures of rows that were run again with draws of the noise.
+
+    Args:
+        reading: what the scores without noise say.
+        outputs: (rows, draws) the reported output of every draw.
+        found: what the draws do to the labels.
+        covariance: (rows, S, S) of the scores over the draws, per sigma squared.
+    """
+    return Diagnosis(
+        label=reading.label,
+        value=reading.value,
+        volatility=outputs.std(axis=1, ddof=1),
+        flip_distance=found.distance,
+        flip_probability=found.probability,
+        runner_up=found.runner_up,
+        gradient_norm=np.sqrt(covariance.trace(axis1=1, axis2=2)),
         gradient=reading.gradient,
     )
 

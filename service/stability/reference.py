@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from chainzrule.service.artifact.evidence import QUANTILES, Distribution, Reference
 from chainzrule.service.stability.link import Link
-from chainzrule.service.stability.measures import Diagnosis
+from chainzrule.service.stability.measures import Diagnosis, measures_of
 
 Floats = NDArray[np.float64]
 
@@ -36,9 +36,11 @@ def make_reference(
     return Reference(
         rows=len(diagnosis.volatility),
         out_of_fold=out_of_fold,
-        volatility=distribution(diagnosis.volatility),
-        gradient_norm=distribution(diagnosis.gradient_norm),
-        flip_probability=distribution(diagnosis.flip_probability) if link.has_labels else None,
+        **{
+            measure.name: distribution(getattr(diagnosis, measure.name))
+            for measure in measures_of(link)
+            if measure.in_reference
+        },
         layer_norms=None if layer_norms is None else tuple(map(distribution, layer_norms.T)),
         gradient_tail_ratio=tail_ratio(diagnosis.gradient_norm),
         out_of_range_rate=float(np.mean(outside)),
