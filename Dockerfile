@@ -1,4 +1,4 @@
-# The serving image: service/, models/ and the base dependencies with one ONNX Runtime. No torch, no compiler, no caches.
+# The serving image: chainzrule/ without training, models/ and the base dependencies with one ONNX Runtime. No torch, no compiler, no caches.
 #
 #   docker build -t chainzrule .
 #   docker run --rm --read-only -p 127.0.0.1:8000:8000 chainzrule
@@ -54,15 +54,18 @@ print(*project['dependencies'], *project['optional-dependencies']['${DEVICE}'], 
 # hadolint ignore=DL3006
 FROM python-${DEVICE} AS serving
 LABEL org.opencontainers.image.title="chainzrule" \
+      org.opencontainers.image.version="0.2.0" \
       org.opencontainers.image.description="Serves every prediction together with how stable it is." \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=dependencies /opt/venv /opt/venv
 WORKDIR /app
 COPY LICENSE ./
-COPY service service
+# In chainzrule/ the service is a link to this folder, and the training one to a folder that is not here: neither is copied.
+COPY chainzrule chainzrule
+COPY service chainzrule/service
 COPY models /models
 # Bytecode cannot be written on a read-only root: it is compiled here, or every start would compile it anew.
-RUN ["/opt/venv/bin/python", "-m", "compileall", "-q", "service"]
+RUN ["/opt/venv/bin/python", "-m", "compileall", "-q", "chainzrule"]
 # ONNX Runtime 1.29 and later report their use to their maker unless told not to before they are imported.
 ENV PATH=/opt/venv/bin:$PATH \
     ORT_DISABLE_TELEMETRY=1 \
@@ -77,4 +80,4 @@ EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ['CHAINZRULE_PORT'] + '/healthz', timeout=2)"]
 # Python itself is process 1: SIGTERM reaches the service, which drains before it stops.
-ENTRYPOINT ["python", "-m", "service"]
+ENTRYPOINT ["python", "-m", "chainzrule", "serve"]

@@ -26,7 +26,7 @@ PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve compare bench bench-peers bench-training bench-calibration bench-certify bench-saliency bench-reviews test test-slow test-mutants test-clients test-deploy test-ui screenshots check format format-check lint types train constraints
+.PHONY: help serve compare bench bench-peers bench-training bench-calibration bench-certify bench-saliency bench-reviews test test-slow test-clients test-deploy test-lowest test-mutants test-package test-ui screenshots check format format-check lint types train constraints
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,7 +64,7 @@ EXAMPLE := {\"model\": \"breast-cancer\", \"instances\": [[$(EXAMPLE_ROW)]]}
 serve: $(VENV)/.serve ## install what serving needs and serve MODELS on HOST:PORT
 	@printf '%s\n' '' 'Once it is ready, try from another terminal:' '' \
 	  "  curl -s http://$(HOST):$(PORT)/predict -H 'Content-Type: application/json' -d '$(EXAMPLE)'" ''
-	@exec $(BIN)/python -m service --models $(MODELS) --host $(HOST) --port $(PORT) $(ARGS)
+	@exec $(BIN)/chainzrule serve --models $(MODELS) --host $(HOST) --port $(PORT) $(ARGS)
 
 train: $(VENV)/.dev ## train every config in training/configs and publish it as a new version in MODELS
 	@set -e; for config in training/configs/*.toml; do \
@@ -76,7 +76,7 @@ train: $(VENV)/.dev ## train every config in training/configs and publish it as 
 	    if [ -z '$(REVIEWS)' ] || [ -z '$(VECTORS)' ]; then echo "left out: give REVIEWS and VECTORS"; continue; fi; \
 	    set -- --reviews '$(REVIEWS)' --vectors '$(VECTORS)'; \
 	  fi; \
-	  $(BIN)/python -m training fit "$$config" --models $(MODELS) "$$@" $(ARGS); \
+	  $(BIN)/chainzrule fit "$$config" --models $(MODELS) "$$@" $(ARGS); \
 	done
 
 bench: $(VENV)/.dev ## load the service and other ways of serving side by side; needs wrk and two cores
@@ -100,7 +100,7 @@ bench-certify: $(VENV)/.dev ## certified over attacked radius, and the time of a
 	$(BIN)/python -m benchmarks.certify $(if $(MNIST),--mnist '$(MNIST)') $(ARGS)
 
 compare: $(VENV)/.dev ## train ChainzRule and its rivals on the same rows; ARGS=--quick takes minutes, ARGS=--help explains
-	$(BIN)/python -m training compare $(ARGS)
+	$(BIN)/chainzrule compare $(ARGS)
 
 bench-training: $(VENV)/.dev ## time training steps with and without derivative penalties, side by side
 	$(BIN)/python -m benchmarks.training $(ARGS)
@@ -125,7 +125,7 @@ bench-reviews: $(VENV)/.dev .venv-reviews/.installed ## compare methods on the f
 # --- Checking ---
 
 test: $(VENV)/.dev ## install everything and run all tests but the slow ones, with branch coverage
-	$(PYTEST) $(PARALLEL) -m 'not slow and not clients and not deploy and not ui' --cov --cov-branch --cov-report=term $(ARGS)
+	$(PYTEST) $(PARALLEL) -m 'not slow and not clients and not deploy and not ui and not package' --cov --cov-branch --cov-report=term $(ARGS)
 
 test-mutants: $(VENV)/.dev ## give the program small faults and see whether its tests notice; ARGS: paths, --count, --seed, --workers
 	$(BIN)/python -m tests.mutants $(ARGS)
@@ -162,6 +162,23 @@ test-clients: $(VENV)/.dev $(CLIENTS:%=.venv-clients/%/.installed) ## ask a real
 
 test-deploy: $(VENV)/.dev .venv-deploy/.installed .venv-ray/.installed ## check all of deploy/, start what it describes and watch it do what it should; skips what lacks a tool
 	$(PYTEST) tests/deploy $(ARGS)
+
+test-package: $(VENV)/.dev ## build the wheel, install it where nothing else is, serve and predict with it
+	$(PYTEST) -m package tests/package $(ARGS)
+
+.venv-lowest/.installed: pyproject.toml constraints.txt .ci/lowest | $(BIN)/python
+	@echo "Installing the lowest admitted versions of what serving needs into .venv-lowest ..."
+	$(PYTHON) -m venv --clear .venv-lowest
+	$(BIN)/python .ci/lowest >.venv-lowest/requirements.txt
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -r .venv-lowest/requirements.txt
+	@touch $@
+
+# These need torch, whose lowest version is another matter.
+NEED_TORCH := service/runtime/test_bounds service/serving/test_certify chainzrule/test_cli chainzrule/commands/test_compare chainzrule/commands/test_fit
+
+test-lowest: .venv-lowest/.installed ## test serving with the lowest versions that pyproject.toml admits of all it needs
+	.venv-lowest/bin/python -m pytest $(PARALLEL) tests/service tests/contract tests/chainzrule \
+	  $(NEED_TORCH:%=--ignore=tests/%.py) $(ARGS)
 
 # As Captum above: a folder of its own, beside what the tests have anyway. The browser is the system's.
 .venv-ui/.installed: tests/ui/requirements.txt | $(VENV)/.dev

@@ -10,6 +10,7 @@ from tests.processes import ROOT
 SHORT = 30  # lines: a module of no more may do without tests of its own
 # What else needs none, and why.
 EXEMPT = {
+    "chainzrule/tables/table.py": "It declares what each kind of table offers; their own tests hold it.",
     "service/api/schemas.py": "It declares what tests/contract holds to the committed OpenAPI document.",
     "training/data/errors.py": "It holds one class without behaviour.",
 }
@@ -53,15 +54,12 @@ PENDING_MODULES = {
     "service/telemetry/live.py",
     "service/telemetry/version.py",
     "training/adopt/adopt.py",
-    "training/adopt/command.py",
     "training/adopt/derivative.py",
     "training/adopt/head.py",
     "training/adopt/sample.py",
     "training/adopt/source.py",
     "training/adopt/steps.py",
-    "training/commandline.py",
     "training/fairfight/classical.py",
-    "training/fairfight/command.py",
     "training/fairfight/functions.py",
     "training/fairfight/measure.py",
     "training/fairfight/methods.py",

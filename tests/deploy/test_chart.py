@@ -3,13 +3,13 @@
 import json
 import re
 import subprocess
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from chainzrule import __version__
 from chainzrule.service.settings import Settings
 from tests.deploy.monitoring import tool
 from tests.processes import ROOT
@@ -206,8 +206,7 @@ def test_grafanas_sidecar_gets_the_dashboards_that_are_tested_here() -> None:
 
 def test_the_chart_is_of_this_version() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert chart["appVersion"] == project["version"]
+    assert chart["appVersion"] == __version__
 
 
 def test_the_operator_gets_the_rules_that_are_tested_here() -> None:

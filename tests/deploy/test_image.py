@@ -33,12 +33,20 @@ def test_onnx_runtime_reports_nothing_to_its_maker() -> None:
 
 
 def test_signals_reach_python() -> None:
-    assert re.search(r'^ENTRYPOINT \["python", "-m", "service"\]$', FINAL_STAGE, re.MULTILINE)
+    assert re.search(r'^ENTRYPOINT \["python", "-m", "chainzrule", "serve"\]$', FINAL_STAGE, re.MULTILINE)
 
 
-def test_only_the_service_and_the_models_are_copied() -> None:
-    copied = set(re.findall(r"^COPY (?!--from)(\S+)", FINAL_STAGE, re.MULTILINE))
-    assert copied == {"LICENSE", "service", "models"}
+def test_only_the_service_its_command_and_the_models_are_copied() -> None:
+    copied = dict(re.findall(r"^COPY (?!--from)(\S+) (\S+)$", FINAL_STAGE, re.MULTILINE))
+    folders = {"LICENSE": "./", "chainzrule": "chainzrule", "service": "chainzrule/service", "models": "/models"}
+    assert copied == folders
+
+
+def test_the_links_stay_out() -> None:
+    ignored = Path(".dockerignore").read_text(encoding="utf-8").splitlines()
+    links = [path.as_posix() for path in Path("chainzrule").iterdir() if path.is_symlink()]
+    assert sorted(links) == ["chainzrule/service", "chainzrule/training"]
+    assert set(links) <= set(ignored)
 
 
 def test_the_build_context_holds_what_is_copied_and_nothing_more() -> None:

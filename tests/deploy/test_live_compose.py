@@ -15,6 +15,7 @@ import httpx
 import pytest
 import yaml
 
+from chainzrule import __version__
 from tests.deploy.containers import Engine, engine, size
 from tests.deploy.monitoring import FACTOR, Prometheus, await_that, quicker
 from tests.deploy.traffic import digits, noisy, tables, traffic
@@ -22,7 +23,8 @@ from tests.processes import ROOT, free_port
 
 pytestmark = pytest.mark.deploy
 
-COPIED = ("deploy", "service", "models", "Dockerfile", ".dockerignore", "pyproject.toml", "constraints.txt", "LICENSE")
+COPIED = ("deploy", "chainzrule", "service", "models")
+COPIED += ("Dockerfile", ".dockerignore", "pyproject.toml", "constraints.txt", "LICENSE")
 PORTS = {"SERVICE_PORT": 8000, "PROMETHEUS_PORT": 9090, "ALERTMANAGER_PORT": 9093, "GRAFANA_PORT": 3000}
 REPLICA = "label=chainzrule.replica"
 LABEL = "label=com.docker.compose.project=deploy"
@@ -92,8 +94,10 @@ class Walk:
     def _copy(self) -> None:
         for name in COPIED:
             source = ROOT / name
-            copy = shutil.copytree if source.is_dir() else shutil.copy
-            copy(source, self.folder / name)
+            if source.is_dir():
+                shutil.copytree(source, self.folder / name, symlinks=True)
+            else:
+                shutil.copy(source, self.folder / name)
         for path in (self.folder / "deploy/prometheus/rules").glob("*.yml"):
             path.write_text(quicker(path.read_text(encoding="utf-8")))
         scraping = self.folder / "deploy/prometheus/prometheus.yml"
@@ -130,8 +134,10 @@ def test_start(walk: Walk) -> None:
 
 def test_the_image_holds_what_serving_needs_and_nothing_more(walk: Walk) -> None:
     asked = """
-import importlib.util, os, pathlib, shutil
-modules = [name for name in ("torch", "onnx", "training", "pip", "setuptools") if importlib.util.find_spec(name)]
+import importlib.util, os, pathlib, shutil, sys
+sys.path.insert(0, "/app")
+unwanted = ("torch", "onnx", "chainzrule.training", "pip", "setuptools")
+modules = [name for name in unwanted if importlib.util.find_spec(name)]
 programs = [name for name in ("cc", "gcc", "c++", "ld", "make") if shutil.which(name)]
 packages = "/opt/venv/lib/python3.11/site-packages"
 folders = ("/var/lib/apt/lists", "/var/cache/apt/archives", "/root/.cache", f"{packages}/pip")
@@ -141,6 +147,9 @@ print(modules, programs, caches, os.getuid())
     (walk.folder / "asked.py").write_text(asked)
     mounted = f"--volume {walk.folder}/asked.py:/asked.py:ro --entrypoint python"
     assert walk.run(f"docker run --rm --read-only --user 0 {mounted} chainzrule:local /asked.py") == "[] [] [] 0\n"
+    command = "docker run --rm --read-only --entrypoint python chainzrule:local -m chainzrule"
+    assert walk.run(f"{command} --version") == f"chainzrule {__version__}\n"
+    assert walk.run(f"{command} models --models /models").count(" yes\n") == len(list((ROOT / "models").iterdir()))
     [stated] = re.findall(r"adds (\d+) MB to its base image", (ROOT / "README.md").read_text(encoding="utf-8"))
     assert size(walk.engine, "chainzrule:local") / 1e6 == pytest.approx(int(stated), rel=0.05)
 

@@ -18,6 +18,12 @@ SETUPTOOLS = PYPROJECT["tool"]["setuptools"]
 PINS = dict(re.findall(r"^([\w.-]+)==(\S+)$", Path("constraints.txt").read_text(encoding="utf-8"), re.MULTILINE))
 
 
+def requirements() -> list[Requirement]:
+    """Everything that any extra or none brings in."""
+    extras = PROJECT["optional-dependencies"].values()
+    return [Requirement(text) for text in [*PROJECT["dependencies"], *(one for extra in extras for one in extra)]]
+
+
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:
     # `make test` hands its own flags and variables down to any make below it.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
@@ -67,12 +73,36 @@ def test_every_folder_of_code_is_a_package() -> None:
 
 
 def test_every_dependency_is_pinned_to_a_version_that_the_project_admits() -> None:
-    extras = PROJECT["optional-dependencies"].values()
-    for text in [*PROJECT["dependencies"], *(one for extra in extras for one in extra)]:
-        requirement = Requirement(text)
+    for requirement in requirements():
         pin = PINS.get(canonicalize_name(requirement.name))
         assert pin is not None, f"{requirement.name} is not in constraints.txt: run `make constraints`"
-        assert requirement.specifier.contains(pin), f"{text}, but constraints.txt has {pin}"
+        assert requirement.specifier.contains(pin), f"{requirement}, but constraints.txt has {pin}"
+
+
+@pytest.mark.parametrize("requirement", requirements(), ids=lambda requirement: str(requirement.name))
+def test_every_dependency_has_a_lower_bound(requirement: Requirement) -> None:
+    assert [one.operator for one in requirement.specifier if one.operator != "<"] == [">="]
+
+
+def test_what_has_private_parts_in_use_has_an_upper_bound() -> None:
+    bounded = {one.name for one in requirements() if any(part.operator == "<" for part in one.specifier)}
+    # protocol.py is a subclass of uvicorn's; estimators.py and classical.py use scikit-learn's underscores.
+    assert bounded == {"uvicorn", "scikit-learn"}
+
+
+def test_the_lowest_versions_are_the_lower_bounds() -> None:
+    printed = subprocess.run([".ci/lowest"], capture_output=True, text=True, check=True, timeout=20).stdout
+    lowest = {found.name: found.specifier for found in map(Requirement, printed.splitlines())}
+    extras = PROJECT["optional-dependencies"]
+    for requirement in map(Requirement, [*PROJECT["dependencies"], *extras["cpu"], *extras["parquet"]]):
+        [bound] = [part.version for part in requirement.specifier if part.operator == ">="]
+        assert str(lowest[requirement.name]) == f"=={bound}"
+        assert requirement.specifier.contains(bound)
+
+
+def test_ci_runs_the_wheel_and_the_lowest_versions() -> None:
+    lines = Path(".ci/run").read_text(encoding="utf-8").splitlines()
+    assert {"make check", "make test-package", "make test-lowest", "make test-deploy"} <= set(lines)
 
 
 def test_the_hooks_fetch_nothing_and_run_what_make_check_runs() -> None:
