@@ -2,6 +2,7 @@
 
 EXTRA_OF = {
     "onnxruntime": "cpu",
+    "chainzrule.training": "training",  # which the image leaves out
     "beartype": "training",
     "jaxtyping": "training",
     "matplotlib": "training",
@@ -24,9 +25,10 @@ def advice(error: ImportError) -> str | None:
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ModuleNotFoundError):
         cause = cause.__cause__
-    module = (cause.name or "").partition(".")[0] if cause is not None else ""
-    extra = EXTRA_OF.get(module)
-    if extra is None:
+    missing = (cause.name or "") if cause is not None else ""
+    module = missing if missing in EXTRA_OF else missing.partition(".")[0]
+    if module not in EXTRA_OF:
         return None
+    extra = EXTRA_OF[module]
     other = " (on an NVIDIA GPU 'chainzrule[gpu]' in its place)" if extra == "cpu" else ""
     return f"{module} is not installed; install it with: pip install 'chainzrule[{extra}]'{other}"

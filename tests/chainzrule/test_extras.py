@@ -15,7 +15,7 @@ def packages(extra: str) -> set[str]:
     return {Requirement(text).name for text in EXTRAS[extra]}
 
 
-@pytest.mark.parametrize("module", list(EXTRA_OF))
+@pytest.mark.parametrize("module", [module for module in EXTRA_OF if module != "chainzrule.training"])
 def test_the_named_extra_brings_the_module(module: str) -> None:
     assert PACKAGES.get(module, module) in packages(EXTRA_OF[module])
 
@@ -33,6 +33,11 @@ def test_the_advice_is_about_the_first_cause() -> None:
     assert found is not None
     assert found.startswith("onnxruntime is not installed; install it with: pip install 'chainzrule[cpu]'")
     assert "chainzrule[gpu]" in found
+
+
+def test_an_installation_without_training_says_so() -> None:
+    found = advice(ModuleNotFoundError("none", name="chainzrule.training"))
+    assert found == "chainzrule.training is not installed; install it with: pip install 'chainzrule[training]'"
 
 
 @pytest.mark.parametrize(
