@@ -3,9 +3,20 @@
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from chainzrule.service.artifact.evidence import QUANTILES, Distribution, Evidence, NoiseCalibration, Reference
+from chainzrule.service.artifact.evidence import (
+    QUANTILES,
+    Adoption,
+    Baseline,
+    Calibration,
+    Distribution,
+    Evidence,
+    NoiseCalibration,
+    Provenance,
+    Reference,
+    ReliabilityBin,
+)
 from tests.artifacts import CLASSIFIER
 
 EVIDENCE = {name: getattr(CLASSIFIER.card(), name) for name in Evidence.model_fields}
@@ -58,3 +69,35 @@ def test_a_reference_is_of_rows_and_its_shares_are_shares(change: dict[str, Any]
 def test_calibration_is_of_a_noise_and_its_chances_are_chances(change: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         NoiseCalibration(**{"noise_scale": 1.0, "volatility_rows": 0, **change})
+
+
+SHA = "0" * 64
+LEAST: list[tuple[type[BaseModel], dict[str, Any]]] = [
+    (Calibration, {"rows": 1, "draws": 2, "seed": 0, "noise_scales": ()}),
+    (Baseline, {"method": "relu", "parameters": 1, "quality": {}}),
+    (ReliabilityBin, {"rows": 1, "stated": 0.0, "seen": 0.0}),
+    (
+        Provenance,
+        {"config_sha256": SHA, "data_sha256": SHA, "seed": 0, "training_rows": 1, "parameters": 1, "versions": {}},
+    ),
+    (
+        Adoption,
+        {
+            "source_sha256": SHA,
+            "producer": "",
+            "source_difference": 0.0,
+            "expected_difference": 0.0,
+            "jacobian_difference": 0.0,
+            "obtained": {},
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "parts"), LEAST, ids=[kind.__name__ for kind, _ in LEAST])
+def test_counts_and_differences_have_a_least_value(kind: type[BaseModel], parts: dict[str, Any]) -> None:
+    kind(**parts)
+    for name, least in parts.items():
+        if isinstance(least, int | float) and name != "seed":
+            with pytest.raises(ValidationError, match=name):
+                kind(**{**parts, name: least - 1})

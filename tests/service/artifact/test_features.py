@@ -35,3 +35,4 @@ def test_a_range_may_be_one_value_and_not_less() -> None:
 def test_an_images_sides_are_bounded(content: dict[str, int]) -> None:
     with pytest.raises(ValidationError):
         Layout.model_validate(content)
+    assert Layout(height=1, width=4096) != Layout(height=4096, width=1)

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import onnx.parser
 from numpy.typing import NDArray
-from onnx import numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 Floats = NDArray[np.float64]
 Constants = Mapping[str, NDArray[np.generic]]
@@ -104,3 +104,20 @@ def convolved(
         f"i = Reshape (features, image) y = Conv <{attributes}> ({operands}) scores = Flatten (y)",
         width=int(np.prod(image)), S=outputs, constants=constants, shapes={"image": (-1, *image)},
     )  # fmt: skip
+
+
+def zipped() -> onnx.ModelProto:
+    """A linear classifier of three columns whose probabilities a ZipMap makes a list of, as converters write it."""
+    numbers = "coefficients = [-0.5, 1.0, -2.0, 0.5, -1.0, 2.0], intercepts = [-0.5, 0.5]"
+    attributes = f'classlabels_strings = ["no", "yes"], {numbers}, post_transform = "SOFTMAX"'
+    found = model(
+        f"label, shares = ai.onnx.ml.LinearClassifier <{attributes}> (features)",
+        outputs="string[batch] label, float[batch,2] shares",
+    )
+    labels = ["no", "yes"]
+    found.graph.node.append(
+        helper.make_node("ZipMap", ["shares"], ["pairs"], domain="ai.onnx.ml", classlabels_strings=labels)
+    )
+    kind = helper.make_map_type_proto(TensorProto.STRING, helper.make_tensor_type_proto(TensorProto.FLOAT, None))
+    found.graph.output[1].CopyFrom(helper.make_value_info("pairs", helper.make_sequence_type_proto(kind)))
+    return found

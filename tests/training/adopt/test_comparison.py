@@ -18,7 +18,7 @@ from chainzrule.training.adopt.graph import copied
 from chainzrule.training.adopt.head import Meaning
 from chainzrule.training.adopt.source import Source, read_source
 from chainzrule.training.errors import AdoptionError
-from tests.training.adopt.graphs import model
+from tests.training.adopt.graphs import model, zipped
 
 X = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
 LABELS = ("no", "yes")
@@ -47,6 +47,12 @@ def read(tmp_path: Path, graph: onnx.ModelProto) -> Source:
 def test_the_plain_graph_answers_as_the_file_does(tmp_path: Path, kind: str) -> None:
     source = read(tmp_path, model("y = Exp (x)", f"{kind}[batch,2,3] x", f"{kind}[batch,2,3] y"))
     np.testing.assert_allclose(plain_answer(source, X), np.exp(X), rtol=1e-6)
+
+
+def test_what_the_file_makes_a_list_of_is_compared_as_it_was_before(tmp_path: Path) -> None:
+    found = plain_answer(read(tmp_path, zipped()), X[:, :3])
+    assert found.shape == (5, 2)
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
 
 
 def test_a_plain_graph_that_answers_otherwise_is_refused(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 from chainzrule.training.adopt.graph import opened
 from chainzrule.training.adopt.source import Source, read_source
 from chainzrule.training.errors import AdoptionError
-from tests.training.adopt.graphs import model
+from tests.training.adopt.graphs import model, zipped
 
 X = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
 ZIPPED = (
@@ -75,14 +75,7 @@ def test_a_classifiers_shares_are_the_answer_and_its_labels_are_named(
 
 
 def test_what_a_zipmap_makes_a_list_of_is_the_answer(path: Path) -> None:
-    body = ZIPPED.format(labels='["no", "yes"]')
-    graph = model(body, outputs="string[batch] label, float[batch,2] shares")
-    graph.graph.node.append(
-        helper.make_node("ZipMap", ["shares"], ["pairs"], domain="ai.onnx.ml", classlabels_strings=["no", "yes"])
-    )
-    kind = helper.make_map_type_proto(TensorProto.STRING, helper.make_tensor_type_proto(TensorProto.FLOAT, None))
-    graph.graph.output[1].CopyFrom(helper.make_value_info("pairs", helper.make_sequence_type_proto(kind)))
-    source = read(graph, path)
+    source = read(zipped(), path)
     assert source.labels == ("no", "yes")
     assert source.original == ("features", "shares")
     assert "ZipMap" not in source.operators
