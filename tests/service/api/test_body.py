@@ -242,6 +242,20 @@ async def test_compressed_bodies_are_read(client: httpx.AsyncClient, pack: Any, 
     assert response.json() == (await client.post("/predict", json=question())).json()
 
 
+async def test_an_encoding_is_what_it_says(client: httpx.AsyncClient) -> None:
+    whole = orjson.dumps(question())
+    for encoding, packed, status in (
+        ("x-gzip", gzip.compress(whole), 200),
+        ("x-gzip", zlib.compress(whole), 400),
+        ("gzip", zlib.compress(whole), 400),
+        (" GZIP ", gzip.compress(whole), 200),
+        ("deflate", gzip.compress(whole), 200),  # as some clients call it
+        ("identity", whole, 200),
+    ):
+        headers = {**JSON, "Content-Encoding": encoding}
+        assert (await client.post("/predict", content=packed, headers=headers)).status_code == status, encoding
+
+
 async def test_exactly_the_limit_is_read(client: httpx.AsyncClient) -> None:
     body = orjson.dumps(question())
     padded = body + b" " * (65536 - len(body))

@@ -16,6 +16,7 @@ async def test_traffic_is_wanted_until_a_drain_begins(serving: Serving) -> None:
         context: Context = client.app.context  # type: ignore[attr-defined]
         draining = context.metrics.registry.get_sample_value
         assert (context.ready, context.draining, draining("chainzrule_draining")) == (True, False, 0.0)
+        assert context.in_progress == 0
         context.drain()
         assert (context.ready, context.draining, draining("chainzrule_draining")) == (False, True, 1.0)
         assert context.catalog.ready()

@@ -1,16 +1,20 @@
 """The OpenAPI document says of each route what the route says of itself; `tests/contract` keeps docs/ fresh."""
 
+import json
 from typing import Any
 
 import pytest
 
 from chainzrule.service.api.context import Context
+from chainzrule.service.api.oip.datatypes import DATATYPES
 from chainzrule.service.api.problems import is_oip
 from chainzrule.service.api.route import Route
 from chainzrule.service.api.routes import routes
 from chainzrule.service.app import create_app
 from chainzrule.service.settings import Settings
+from tests.artifacts import CLASSIFIER
 from tests.contract.regenerate import openapi
+from tests.service.conftest import Serving
 
 DOCUMENT = openapi()
 
@@ -66,6 +70,26 @@ def test_every_question_has_its_body_and_parameters(context: Context) -> None:
         assert found.get("parameters", []) == list(route.parameters)
         named = {parameter["name"] for parameter in route.parameters if parameter["in"] == "path"}
         assert named == {part[1:-1] for part in route.path.split("/") if part.startswith("{")}
+
+
+def test_questions_are_described_where_they_stand(context: Context) -> None:
+    """A reference within a body would lead to the document's root, where there are only the answers' schemas."""
+    for route in documented(context):
+        if route.body is not None:
+            described = json.dumps(operation(route)["requestBody"])
+            assert "$ref" not in described
+            assert "$defs" not in described
+    infer = DOCUMENT["paths"]["/v2/models/{model}/infer"]["post"]["requestBody"]["content"]["application/json"]
+    assert infer["schema"]["properties"]["inputs"]["items"]["properties"]["datatype"]["enum"] == list(DATATYPES)
+
+
+@pytest.mark.anyio
+async def test_every_route_answers_where_it_is_registered(serving: Serving) -> None:
+    async with serving(CLASSIFIER, routed=True) as client:
+        for route in routes(client.app.context):  # type: ignore[attr-defined]
+            path = route.path.replace("{file:path}", "app.js").format(name="toy", model="toy", version="1")
+            response = await client.request(route.method, path)
+            assert response.status_code not in (404, 405, 500), path
 
 
 def test_every_operation_has_a_summary_and_a_sentence(context: Context) -> None:
