@@ -35,7 +35,7 @@ def test_every_hidden_layers_derivative_is_autograds(polynomial: bool) -> None:
 
 def test_a_perceptrons_layers_end_behind_their_activations() -> None:
     torch.manual_seed(2)
-    network = perceptron(4, (6, 5), 2, nn.GELU)
+    network = perceptron(4, (6, 5), 2, nn.GELU).requires_grad_(False)
     found = layer_norms(network, X)
     jacobian = torch.func.vmap(torch.func.jacrev(network[:2]))(X)
     assert len(found) == 2
@@ -43,7 +43,7 @@ def test_a_perceptrons_layers_end_behind_their_activations() -> None:
 
 
 def test_layers_are_known_of_chains_alone() -> None:
-    assert layer_norms(NeuralOde(4, 3, 5, 2), X) == []
+    assert layer_norms(NeuralOde(4, 3, 5, 2).requires_grad_(False), X) == []
 
 
 def test_a_portrait_is_of_the_test_rows() -> None:
