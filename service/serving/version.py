@@ -98,7 +98,7 @@ class ServedModel:
             self._bounds = Engine(
                 bounds.run,
                 _join_boxes,
-                Cost(1.0, 0.0),  # unknown until the graph is opened, and not needed, because it never runs on the event loop
+                Cost(1.0, 0.0),  # unknown until the graph is opened; not needed, as it never runs inline
                 replace(batches, inline_seconds=0.0, max_batch_rows=max(1, BOX_VALUES // card.width)),
                 _enter_nothing,
             )
