@@ -99,7 +99,7 @@ class LoadedModel:
         ]
 
     def golden_answers(self) -> list[Answer]:
-        """Returns the answers to the card's golden rows, which are finite, because the version was checked with them."""
+        """Returns the answers to the card's golden rows, which are finite, as the version was checked with them."""
         return [answer for answer in self.answer(golden_features(self.card)) if isinstance(answer, dict)]
 
     def _run(self, matrix: Matrix, noise_scale: float) -> list[Answer | NonFiniteOutput]:

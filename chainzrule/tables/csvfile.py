@@ -60,7 +60,7 @@ class CsvTable:
         self._close()
 
     def chunks(self, rows: int) -> Iterator[CsvChunk]:
-        """Yields all rows, so many at a time; a line with more or fewer fields than the header is no row, but a stray."""
+        """Yields all rows, so many at a time; a line with more or fewer fields than the header is a stray."""
         places = {name: place for place, name in enumerate(self.names)}
         chunk = CsvChunk(places)
         with self._readable():
