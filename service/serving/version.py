@@ -125,7 +125,7 @@ class ServedModel:
             return await self.predict(inputs, deadline)
         return await self._submit(self._answers, inputs, deadline)
 
-    async def differentiate(self, features: Matrix, deadline: float) -> Matrix:
+    async def differentiate(self, features: Matrix, deadline: float) -> NDArray[np.float32]:
         """Returns the (rows, S, D) Jacobian of the scores in raw units."""
         return await _rows(self._derivatives, features, deadline)
 
@@ -152,7 +152,7 @@ class ServedModel:
             )
         return self._bounds
 
-    def violations(self, jacobian: Matrix) -> list[list[Declared]]:
+    def violations(self, jacobian: NDArray[np.float32]) -> list[list[Declared]]:
         """Returns each row's violated constraints, given the derivatives, (rows, S, D), and counts them."""
         declared = self.constraints.declared
         violated = self.constraints.violated(jacobian)

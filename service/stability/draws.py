@@ -15,6 +15,7 @@ from chainzrule.service.stability.link import Link, softmax_gradient
 from chainzrule.service.stability.measures import Diagnosis, join
 
 Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
 Matrix = NDArray[np.float32]
 Run = Callable[[Matrix], "Moved"]
 
@@ -40,9 +41,9 @@ class Drawn(NamedTuple):
     """
 
     diagnosis: Diagnosis
-    covariance: Matrix
+    covariance: NDArray[np.float32]
     slope: Floats
-    jacobian: Matrix
+    jacobian: NDArray[np.float32]
 
 
 class NoiseDraws:
@@ -111,7 +112,7 @@ class NoiseDraws:
         return Drawn(diagnosis, covariance.astype(np.float32), slope, jacobian)
 
 
-def _nearest(s: Floats, scores: Floats, label: NDArray[np.int64]) -> NDArray[np.int64]:
+def _nearest(s: Floats, scores: Floats, label: Indices) -> Indices:
     """Returns the (rows,) rival label that is the fewest standard deviations of its margin away.
 
     Where no margin moves, it is the label with the next highest score.
