@@ -1,4 +1,4 @@
-"""Train derivative-controlled networks, and serve every prediction together with how stable it is.
+"""Trains derivative-controlled networks, and serves every prediction together with how stable it is.
 
     from chainzrule import ChainzRuleClassifier, ChainzRuleRegressor, ChainzRuleOrdinal, adopt, load
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ChainzRuleClassifier", "ChainzRuleOrdinal", "ChainzRuleRegressor", "__version__", "adopt", "load"]
 
-# The version of everything; the wheel, the API and the image read it here.
+# The wheel, the API and the image all read the version here.
 __version__ = "0.2.0"
 
 _HOMES = {

@@ -1,4 +1,4 @@
-"""`python -m chainzrule`: the command `chainzrule`, by the interpreter that is named."""
+"""Runs the command `chainzrule` as `python -m chainzrule`."""
 
 import sys
 

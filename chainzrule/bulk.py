@@ -1,4 +1,4 @@
-"""A table through a model: predictions and their stability beside its rows, a chunk at a time."""
+"""Predicts a table, a chunk at a time, and writes its rows with their predictions and stability."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,18 +14,18 @@ from chainzrule.service.errors import NonFiniteOutput
 from chainzrule.tables.table import Chunk, Kind, Table, TableError, Writer
 
 CHUNK_ROWS = 1024
-NAMED = 20  # bad rows that are named, of however many
+NAMED = 20  # the most bad rows whose reasons are kept
 
 
 @dataclass
 class Tally:
-    """Counts what a table came to.
+    """Counts a table's rows by their outcome.
 
     Attributes:
-        rows: that were predicted.
-        verdicts: how many of them got which.
+        rows: how many rows were predicted.
+        verdicts: how many of them have each verdict.
         bad: how many rows could not be predicted.
-        reasons: by the row's number, why not; of the first `NAMED` alone.
+        reasons: why rows could not be predicted, by their number, for the first `NAMED` of them.
     """
 
     rows: int = 0
@@ -41,10 +41,10 @@ class Tally:
 
 
 def added_columns(model: LoadedModel, table: Table, prefix: str = "") -> dict[str, Kind]:
-    """Returns the columns that are put behind a table's own, as the model's answers name them.
+    """Returns the columns that are added after a table's own, named after the members of the model's answers.
 
     Raises:
-        TableError: the table lacks a column that the model needs, or has one that would be added.
+        TableError: the table lacks a column that the model needs, or already has one that would be added.
     """
     features = [feature.name for feature in model.card.inputs()]
     missing = [name for name in features if name not in table.names]
@@ -54,7 +54,7 @@ def added_columns(model: LoadedModel, table: Table, prefix: str = "") -> dict[st
             f"the table has no column {', '.join(missing[:10])}{more}, which {model.card.name} needs; "
             f"it has {', '.join(table.names[:20])}"
         )
-    # Of several answers, because some of their members may be null.
+    # Several answers are needed, because a member may be null in some of them.
     examples = [_flat(answer) for answer in model.golden_answers()]
     added = {prefix + name: _kind([example[name] for example in examples]) for name in examples[0]}
     if both := [name for name in added if name in table.names]:
@@ -74,16 +74,16 @@ def predict_table(
 ) -> Tally:
     """Predicts every row and writes it with its answer.
 
-    Rows that cannot be predicted are never written. Unless they are to be skipped, nothing is predicted or written from
-    the first of them on: the rest is only read, so that all of them are counted.
+    Rows that cannot be predicted are never written. Unless they are to be skipped, nothing more is predicted or written
+    after the first of them: the rest is only read, so that all of them are counted.
 
     Args:
-        model: what predicts.
-        table: what it predicts, open.
-        writer: what the rows are written with.
+        model: the model that predicts.
+        table: the open table.
+        writer: writes the rows.
         noise_scale: multiple of the card's noise at which to measure.
-        skip_bad_rows: go on behind rows that cannot be predicted.
-        show: told how much of the file was read, 0 to 1, and of how many rows.
+        skip_bad_rows: whether to continue after rows that cannot be predicted.
+        show: called with the fraction of the file that has been read, 0 to 1, and the number of rows.
     """
     tally = Tally()
     seen = 0

@@ -1,4 +1,4 @@
-"""A table's cells as the service takes values: numbers, levels and gaps, read as training reads them."""
+"""Converts a table's cells to the values that the service takes, reading numbers, levels and gaps as training does."""
 
 import math
 import numbers
@@ -7,7 +7,7 @@ from typing import Any
 
 from chainzrule.service.artifact.features import CategoricalFeature, Feature
 
-# What pandas takes for a gap in a CSV file, and so what training took for one.
+# pandas reads these as gaps in a CSV file, and so training did.
 GAPS = frozenset(
     {
         "#N/A",
@@ -33,7 +33,7 @@ GAPS = frozenset(
 
 
 def values_of(cells: Sequence[Any], feature: Feature) -> list[Any]:
-    """Returns the values of one column; what is no value of the feature stays as it is, for the service to refuse."""
+    """Returns the values of one column; cells that are no value of the feature stay, for the service to refuse."""
     if isinstance(feature, CategoricalFeature):
         levels = frozenset(feature.levels)
         return [_level(cell, levels) for cell in cells]
@@ -42,7 +42,7 @@ def values_of(cells: Sequence[Any], feature: Feature) -> list[Any]:
 
 
 def level_text(value: Any) -> str:
-    """Returns what training calls a level: booleans as JSON writes them, whole numbers without a decimal point."""
+    """Returns the name that training gives a level: booleans as in JSON, whole numbers without a decimal point."""
     if _is_boolean(value):
         return "true" if value else "false"
     number = float(value)
@@ -50,7 +50,7 @@ def level_text(value: Any) -> str:
 
 
 def _all_numbers(cells: Sequence[Any]) -> list[Any] | None:
-    """Returns the column where it is nothing but plain numbers, the usual case, in few steps; None for any other."""
+    """Returns the column if it holds only plain numbers, the usual case, which this handles fast; else None."""
     kinds = set(map(type, cells))
     if not kinds <= {float, int, str} or (str in kinds and any("_" in cell for cell in cells if type(cell) is str)):
         return None
@@ -66,7 +66,7 @@ def _number(cell: Any) -> Any:
         return None
     if isinstance(cell, str):
         try:
-            return cell if "_" in cell else float(cell)  # Python's own digits, as in 1_000, are no table's
+            return cell if "_" in cell else float(cell)  # float() would accept 1_000, which is no number in a table
         except ValueError:
             return cell
     if _is_boolean(cell) or isinstance(cell, numbers.Number):
@@ -87,7 +87,7 @@ def _level(cell: Any, levels: frozenset[str]) -> Any:
     number = _number(cell)
     meant = level_text(number) if isinstance(number, float) and math.isfinite(number) else cell
     if isinstance(cell, str):
-        # A file's text where training's table held numbers or booleans.
+        # The file has texts where the table of training had numbers or booleans.
         return next((text for text in (meant, cell.lower()) if text in levels), cell)
     return meant
 
@@ -95,8 +95,8 @@ def _level(cell: Any, levels: frozenset[str]) -> Any:
 def _is_gap(cell: Any) -> bool:
     if isinstance(cell, str):
         return not cell.strip() or cell in GAPS
-    return cell is None or (isinstance(cell, numbers.Number) and cell != cell)  # as NaN is of every kind
+    return cell is None or (isinstance(cell, numbers.Number) and cell != cell)  # only NaN differs from itself
 
 
 def _is_boolean(cell: Any) -> bool:
-    return type(cell).__name__ in ("bool", "bool_")  # Python's and numpy's
+    return type(cell).__name__ in ("bool", "bool_")  # the names of the types in Python and numpy

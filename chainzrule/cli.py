@@ -1,6 +1,6 @@
-"""The command `chainzrule`: one parser, which learns a command's own arguments only when that command is asked for.
+"""Runs the command `chainzrule` with one parser, which gets a command's arguments only when that command is run.
 
-So `chainzrule --help` imports nothing that is slow, and no command needs what only another one does.
+So `chainzrule --help` imports nothing slow, and no command needs the packages of another one.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from chainzrule.exits import MEANINGS, Exit
 from chainzrule.extras import advice
 
 # Each is a module of `chainzrule.commands`. Its `command(parser)` adds the arguments and returns the function that runs
-# the command on what was parsed; its `REFUSALS` are the errors whose messages are for the user, on one line.
+# the command on what was parsed; its `REFUSALS` are the errors whose messages are shown to the user, on one line.
 COMMANDS = {
     "serve": "answer predictions over HTTP, each with how stable it is",
     "fit": "train a model on a table and publish it",
@@ -26,7 +26,7 @@ COMMANDS = {
     "compare": "train ChainzRule and its rivals on the same rows, and compare them",
 }
 
-# These run models as the service does.
+# These commands run models as the service does.
 ON_THE_RUNTIME = ("serve", "predict", "models")
 
 EXAMPLES = """\
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         top.parse_args(arguments)  # prints the version, help or what is wrong, and exits
         return Exit.USAGE
     if name in ON_THE_RUNTIME:
-        # numpy's matrix products are tiny there: threads of its own would only fight with ONNX Runtime's.
+        # numpy's matrix products are tiny there, and threads for them would only compete with ONNX Runtime's.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         with _quietly_interrupted():
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
-    """Returns the whole parser, and by name each command's part of it, which has no arguments yet."""
+    """Returns the whole parser, and each command's own parser by name, which has no arguments yet."""
     top = argparse.ArgumentParser(
         prog="chainzrule",
         description="Train small, smooth networks, and serve every prediction together with how stable it is.",
@@ -92,7 +92,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
 
 
 def _missing(name: str, error: ImportError) -> int:
-    """Names the extra that a command lacks; raises the error again where it is about something else."""
+    """Prints which extra a command needs, and returns the exit code; raises the error again if it has another cause."""
     found = advice(error)
     if found is None:
         raise error
@@ -106,12 +106,12 @@ def _refuse(reason: str) -> int:
 
 @contextlib.contextmanager
 def _quietly_interrupted() -> Iterator[None]:
-    """Has Ctrl-C end the process at once, without a word, while packages are imported, which takes seconds."""
+    """Makes Ctrl-C end the process at once and silently while packages are imported, which takes seconds."""
     handler = signal.getsignal(signal.SIGINT)
-    if handler is not signal.default_int_handler:  # a background job may ignore interruptions
+    if handler is not signal.default_int_handler:  # background jobs may ignore interruptions
         yield
         return
-    # Not by KeyboardInterrupt: the packages that are being imported catch it, or fail otherwise halfway.
+    # A KeyboardInterrupt would not do so, because packages that are being imported catch it or fail halfway.
     signal.signal(signal.SIGINT, lambda *_: os._exit(Exit.INTERRUPTED))
     try:
         yield

@@ -1,4 +1,4 @@
-"""The exit codes of every command, in one table."""
+"""Defines the exit codes of all commands."""
 
 from enum import IntEnum
 

@@ -1,4 +1,4 @@
-"""Which of the package's extras brings a module that is not installed."""
+"""Finds the extra of the package that provides a module which is not installed."""
 
 EXTRA_OF = {
     "onnxruntime": "cpu",
@@ -21,7 +21,7 @@ EXTRA_OF = {
 
 
 def advice(error: ImportError) -> str | None:
-    """Returns what to install where an import failed for want of an extra; None where it failed for another reason."""
+    """Returns what to install where an import failed because an extra is missing; None where it failed otherwise."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ModuleNotFoundError):
         cause = cause.__cause__

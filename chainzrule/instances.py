@@ -1,4 +1,4 @@
-"""Rows as people hold them in Python, to rows as the service's encoder takes them."""
+"""Converts rows as people have them in Python to rows as the service's encoder takes them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,7 +27,7 @@ def instances_of(rows: Any, card: ModelCard) -> Sequence[Any] | NDArray[np.float
 
 
 def _of_frame(frame: Any, card: ModelCard) -> list[list[Any]]:
-    """Returns the model's columns of a DataFrame, by name; others are passed over."""
+    """Returns the rows of a DataFrame's columns that the model takes, by name; other columns are ignored."""
     by_name = {str(column): frame[column] for column in frame.columns}
     features = list(card.inputs())
     missing = [feature.name for feature in features if feature.name not in by_name]
@@ -36,14 +36,14 @@ def _of_frame(frame: Any, card: ModelCard) -> list[list[Any]]:
     columns = []
     for feature in features:
         column = by_name[feature.name]
-        if hasattr(column, "notna"):  # pandas, whose gaps have several kinds
+        if hasattr(column, "notna"):  # pandas has several kinds of gaps
             column = column.astype(object).where(column.notna(), None)
         columns.append(values_of(column.to_list(), feature))
     return list(map(list, zip(*columns, strict=True)))
 
 
 def _plain(row: Any) -> Any:
-    """Returns a row with Python's own values in place of numpy's."""
+    """Returns a row with Python's types in place of numpy's."""
     if isinstance(row, dict):
         return {name: value.item() if isinstance(value, np.generic) else value for name, value in row.items()}
     if isinstance(row, list | tuple | np.ndarray):

@@ -1,4 +1,4 @@
-"""Published models in Python: the service's own runtime in this process, without a server and without PyTorch."""
+"""Runs published models in Python with the service's own runtime, without a server and without PyTorch."""
 
 import os
 from collections.abc import Sequence
@@ -24,17 +24,17 @@ from chainzrule.service.serving.runs import Runs, inputs_of
 from chainzrule.service.stability.standard import Standard
 from chainzrule.service.stability.verdict import Thresholds
 
-BATCH_ROWS = 1024  # rows of one run, further rows that a probed model has run included
+BATCH_ROWS = 1024  # the most rows of one run, including the further rows of a model that is probed
 
 Answer = dict[str, Any]
 Matrix = NDArray[np.float32]
 
 
 class LoadedModel:
-    """A published model, opened and checked as the service does it.
+    """Holds a published model, which was opened and checked as in the service.
 
     Attributes:
-        card: every fact about the model version.
+        card: the model card of the version.
     """
 
     def __init__(self, card: ModelCard, model: Model) -> None:
@@ -45,7 +45,7 @@ class LoadedModel:
         self._runs = Runs(model, Standard(model.link, model.rows.ranges, card.reference, Thresholds()))
 
     def predict(self, rows: Any, noise_scale: float = 1.0) -> list[Answer]:
-        """Predicts rows, and says how stable every prediction is.
+        """Returns the predictions for rows, each with its stability.
 
         Args:
             rows: lists in the card's order, or dicts by feature name, as `POST /predict` takes them; or a DataFrame, of
@@ -53,10 +53,10 @@ class LoadedModel:
             noise_scale: multiple of the card's noise at which to measure.
 
         Returns:
-            What `POST /predict` answers under `predictions`, one a row.
+            One prediction for each row, as in the member `predictions` of an answer to `POST /predict`.
 
         Raises:
-            InvalidInput: a row is none of this model; names the place.
+            InvalidInput: a row is not a valid input of this model; the error names the place.
             NonFiniteOutput: the model's answer to a row is not finite.
         """
         if not 0 < noise_scale <= MAX_NOISE_SCALE:
@@ -72,7 +72,7 @@ class LoadedModel:
         return answers  # type: ignore[return-value]  # all of them are answers
 
     def encode(self, instances: Sequence[Any] | NDArray[np.float64]) -> tuple[Matrix, dict[int, str]]:
-        """Returns the rows that the graph can take, (rows, D), and by its place what is wrong with each other row."""
+        """Returns the matrix of the valid rows, (rows, D), and the faults of the other rows by their index."""
         encode = self._rows.encode
         if len(instances) == 0:
             return np.zeros((0, self.card.width), np.float32), {}
@@ -91,7 +91,7 @@ class LoadedModel:
         return np.concatenate(found), faults
 
     def answer(self, matrix: Matrix, noise_scale: float = 1.0) -> list[Answer | NonFiniteOutput]:
-        """Returns the answer to each encoded row, or why there is none."""
+        """Returns the answer to each encoded row, (rows, D), or the error where its output is not finite."""
         return [
             found
             for start in range(0, len(matrix), self._batch_rows)
@@ -99,7 +99,7 @@ class LoadedModel:
         ]
 
     def golden_answers(self) -> list[Answer]:
-        """Returns the answers to the card's synthetic rows, which are finite: the version was checked with them."""
+        """Returns the answers to the card's golden rows, which are finite, as the version was checked with them."""
         return [answer for answer in self.answer(golden_features(self.card)) if isinstance(answer, dict)]
 
     def _run(self, matrix: Matrix, noise_scale: float) -> list[Answer | NonFiniteOutput]:
@@ -118,17 +118,17 @@ def load(path: str | os.PathLike[str], name: str | None = None, version: str | i
     Args:
         path: a model repository, or one version's directory in it.
         name: the model in the repository; may be left out where there is only one.
-        version: the newest, unless named.
+        version: the version's number; None for the newest.
 
     Raises:
-        UnknownModel, UnknownVersion: the repository has none of that name or number.
-        ArtifactError: the version is damaged, or answers otherwise than its card says.
+        UnknownModel, UnknownVersion: the repository has no model of that name, or no version of that number.
+        ArtifactError: the version is damaged, or its outputs are not those in its card.
     """
     return open_version(find(Path(path), name, None if version is None else str(version)))
 
 
 def open_version(stored: StoredVersion) -> LoadedModel:
-    """Opens one version and checks it as the service does; raises `ArtifactError`."""
+    """Opens one version and checks it as the service does; raises `ArtifactError` where it fails."""
     try:
         artifact = read_artifact(stored.path)
         card = artifact.card

@@ -1,4 +1,4 @@
-"""A bar on standard error, where a person looks at it."""
+"""Shows a progress bar on standard error, if that is a terminal."""
 
 import sys
 import time
@@ -6,11 +6,11 @@ from types import TracebackType
 from typing import Self, TextIO
 
 WIDTH = 30  # characters
-EVERY = 0.1  # seconds between two pictures
+EVERY = 0.1  # seconds between two updates
 
 
 class Progress:
-    """Shows how far a piece of work has come; shows nothing where standard error is no terminal."""
+    """Shows the progress of a piece of work; shows nothing where standard error is no terminal."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
@@ -29,7 +29,7 @@ class Progress:
             self._stream.flush()
 
     def show(self, share: float, rows: int) -> None:
-        """Draws the bar: a share of the work, 0 to 1, and the rows so far."""
+        """Draws the bar for a fraction of the work, 0 to 1, and the number of rows so far."""
         now = time.monotonic()
         if not self._shown or now < self._next:
             return

@@ -1,4 +1,4 @@
-"""Where a model version lies in a repository."""
+"""Finds a model version in a repository."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from chainzrule.service.errors import UnknownModel, UnknownVersion
 
 
 def find(path: Path, name: str | None = None, version: str | None = None) -> StoredVersion:
-    """Returns where a model version lies; raises `UnknownModel` or `UnknownVersion`."""
+    """Returns the stored version of a model; raises `UnknownModel` or `UnknownVersion` where there is none."""
     if (path / CARD_FILE).is_file():
         if name is not None or version is not None:
             raise UnknownModel(f"{path} is one version's directory; name the repository, or no model in it")

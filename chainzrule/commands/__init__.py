@@ -1,1 +1,1 @@
-"""The commands of `chainzrule`, one a module."""
+"""Holds the commands of `chainzrule`, one in each module."""

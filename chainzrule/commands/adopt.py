@@ -1,4 +1,4 @@
-"""`chainzrule adopt`: a model trained elsewhere, adopted, and what is said about it."""
+"""Implements `chainzrule adopt`, which publishes a model that was trained elsewhere."""
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +31,7 @@ METHODS = {
 
 
 def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
-    """Adds the arguments, and returns what adopts and publishes."""
+    """Adds the arguments, and returns the function that adopts and publishes."""
     parser.description = "Publish an ONNX model that was trained elsewhere, with a card measured on a sample of rows."
     parser.epilog = EXAMPLES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -67,7 +67,7 @@ def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], i
 
 
 def run(options: argparse.Namespace) -> int:
-    """Adopts, and says what it came to."""
+    """Adopts a model, prints a summary, and returns the exit code."""
     report = adopt(
         options.model,
         data=options.data,
@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def summary(report: AdoptionReport, models: Path) -> Iterator[str]:
-    """Yields the lines that say what an adoption came to."""
+    """Yields the lines of an adoption's summary."""
     card = report.card
     yield f"{card.name} version {card.version}: {card.task}, method {card.method} ({METHODS[card.method]})"
     yield from (f"  note: {note}" for note in report.notes)
@@ -99,7 +99,7 @@ def summary(report: AdoptionReport, models: Path) -> Iterator[str]:
 
 
 def _pairs(option: str, arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yields each COLUMN=VALUE as its two parts."""
+    """Yields the column and the value of each argument COLUMN=VALUE."""
     for argument in arguments:
         column, mark, value = argument.rpartition("=")
         if not mark:

@@ -1,4 +1,4 @@
-"""`chainzrule compare`: the fair fight, its figures and its plots."""
+"""Implements `chainzrule compare`, which runs the fair fight and writes its figures and plots."""
 
 import argparse
 import os
@@ -31,11 +31,11 @@ interrupted comparison goes on where it stopped.
 REFUSALS = (TrainingError, DataError, ServiceError)
 
 QUICK = ("waves", "breast-cancer")
-"""The quick form's problems: minutes on two cores, no files needed."""
+"""Lists the problems of the quick comparison, which take minutes on two cores and need no files."""
 
 
 def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
-    """Adds the arguments, and returns what compares and reports."""
+    """Adds the arguments, and returns the function that compares and reports."""
     parser.description = (
         "Train ChainzRule networks and their rivals on the same rows, with the same budget and tuning,\n"
         "over sizes and seeds, and write tables, plots and every figure's configuration."
@@ -57,12 +57,12 @@ def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], i
 
 
 def run(options: argparse.Namespace) -> int:
-    """Compares and reports.
+    """Runs the comparison, writes the report, and returns the exit code.
 
     Raises:
-        DataError: an unknown problem or method, or files that a named problem needs.
+        DataError: a problem or method is unknown, or files that a named problem needs are missing.
     """
-    # One thread a process: the same figures whatever the machine's core count.
+    # One thread a process gives the same figures whatever the machine's number of cores.
     torch.set_num_threads(1)
     results = Results(options.results / "results")
     try:

@@ -1,4 +1,4 @@
-"""`chainzrule fit`: from a configuration or a table to a published model, and what is said about it."""
+"""Implements `chainzrule fit`, which trains and publishes a model from a configuration or a table."""
 
 import argparse
 import math
@@ -41,7 +41,7 @@ keys of CONFIG (TOML; a key that is not listed is refused):
 
 
 def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
-    """Adds the arguments, and returns what trains and publishes."""
+    """Adds the arguments, and returns the function that trains and publishes."""
     parser.description = (
         "Train a ChainzRule network, measure it on rows it has not seen, and publish it to the model\n"
         "repository as an artifact that the service has already accepted."
@@ -85,8 +85,8 @@ def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], i
 
 
 def run(options: argparse.Namespace) -> int:
-    """Trains, publishes, and says what it came to."""
-    # A number of threads of our own: the same figures whatever the machine's core count.
+    """Trains and publishes a model, prints a summary, and returns the exit code."""
+    # A fixed number of threads gives the same figures whatever the machine's number of cores.
     torch.set_num_threads(options.threads)
     try:
         return _fit(options)
@@ -167,7 +167,7 @@ def _noise(argument: str) -> tuple[str, float]:
 
 
 def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Yields every configuration key with its field's own description."""
+    """Yields every configuration key with its field's description."""
     for name, field in model.model_fields.items():
         section = field.annotation
         if isinstance(section, type) and issubclass(section, BaseModel):
@@ -181,7 +181,7 @@ def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
 
 
 def summary(report: RunReport, models: Path) -> Iterator[str]:
-    """Yields the lines that say what a run came to."""
+    """Yields the lines of a run's summary."""
     card, checked = report.card, report.verification
     figures, baseline = card.quality, card.baselines[0]
     how = "out of fold" if card.reference.out_of_fold else "held out"
@@ -204,7 +204,7 @@ def summary(report: RunReport, models: Path) -> Iterator[str]:
 
 
 def _calibrated(level: NoiseCalibration) -> str:
-    """Says how true the measures were at one noise scale, over the rows that were run again with drawn noise."""
+    """Returns a line on how true the measures were at one noise scale, over the rows that were run with drawn noise."""
     found = []
     if level.volatility_ratio is not None:
         found.append(f"volatility {level.volatility_ratio[1]:.2f} times the draws' own (median)")
@@ -216,7 +216,7 @@ def _calibrated(level: NoiseCalibration) -> str:
 
 
 def warnings(figures: Mapping[str, float]) -> Iterator[str]:
-    """Yields in what a model of such figures is no better than a guess that looks at no feature."""
+    """Yields a warning for each figure that is no better than that of a guess which uses no feature."""
     if figures.get("r2", 0.0) < 0:
         yield "predicting the mean would be better than this model; see the notes above"
     if figures.get("mae", 0.0) > figures.get("median_mae", math.inf):

@@ -1,4 +1,4 @@
-"""`chainzrule models`: what a repository holds, and whether the service would serve it."""
+"""Implements `chainzrule models`, which lists a repository's versions and whether the service would serve them."""
 
 import argparse
 import json
@@ -30,16 +30,16 @@ class Found:
     """Describes a version in the repository; what only its card could tell is None where the version would not load.
 
     Attributes:
-        model: its name.
-        version: its number.
-        bytes: of all its files.
+        model: the model's name.
+        version: the version's number.
+        bytes: the size of all its files.
         made: when its card was written, in UTC.
         loads: whether the service would serve it.
-        reason: why not; empty where it would.
-        task: what it predicts.
+        reason: why the service would not serve it; empty where it would.
+        task: the task of the model.
         method: how its stability is obtained.
-        features: how many it takes.
-        parameters: how many it has.
+        features: the number of features that it takes.
+        parameters: the number of its parameters.
     """
 
     model: str
@@ -55,7 +55,7 @@ class Found:
 
 
 def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
-    """Adds the arguments, and returns what lists the models."""
+    """Adds the arguments, and returns the function that lists the models."""
     parser.description = "List the models of a repository, and try whether each version would load."
     parser.epilog = EXAMPLES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -67,7 +67,7 @@ def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], i
 
 
 def run(options: argparse.Namespace) -> int:
-    """Lists the versions, and returns 1 where one would not load."""
+    """Prints the versions, and returns the exit code, which is 1 where a version would not load."""
     found = [examine(stored) for stored in list_versions(options.models)]
     if options.json:
         print(json.dumps([asdict(one) for one in found], indent=2))
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def examine(stored: StoredVersion) -> Found:
-    """Opens a version as the service would; returns what it is, or why it would not load."""
+    """Opens a version as the service would; returns its description, or the reason why it would not load."""
     files = [path.lstat() for path in stored.path.iterdir()]
     size = sum(file.st_size for file in files)
     made = None
@@ -100,7 +100,7 @@ def examine(stored: StoredVersion) -> Found:
 
 
 def _table(found: list[Found]) -> Iterator[str]:
-    """Yields the versions in columns, and below them why some would not load."""
+    """Yields the versions in columns, and below them the reasons why some would not load."""
     rows = [("model", "version", "task", "method", "features", "parameters", "size", "made", "loads")]
     rows += [
         (

@@ -1,4 +1,4 @@
-"""`chainzrule predict`: a CSV or Parquet file through a published model, on this machine and without a server."""
+"""Implements `chainzrule predict`, which predicts a CSV or Parquet file with a published model and no server."""
 
 import argparse
 import sys
@@ -37,7 +37,7 @@ Parquet needs pyarrow: pip install 'chainzrule[parquet]'. A .gz file is read as 
 
 
 def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
-    """Adds the arguments, and returns what predicts."""
+    """Adds the arguments, and returns the function that predicts."""
     parser.description = "Put a published model's predictions, and how stable each is, beside the rows of a table."
     parser.epilog = EXAMPLES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -59,7 +59,7 @@ def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], i
 
 
 def run(options: argparse.Namespace) -> int:
-    """Predicts, writes, and says what it came to."""
+    """Predicts a file, writes the result, prints a summary, and returns the exit code."""
     if not 0 < options.noise_scale <= MAX_NOISE_SCALE:
         raise TableError(f"--noise-scale: must be above 0, at most {MAX_NOISE_SCALE:g}")
     table = table_at(options.file)
@@ -89,7 +89,7 @@ class _BadRowsError(Exception):
 
 
 def _check_output(output: Path, file: Path) -> None:
-    """Refuses an output that would be of another kind, or take the place of what must stay."""
+    """Refuses an output that would be of another kind, or would replace a file that must stay."""
     if kind_of(output) != kind_of(file) or output.suffix.lower() == ".gz":
         raise TableError(f"--output: {output} must be of FILE's kind by its name, and unzipped")
     if not output.parent.is_dir():

@@ -1,4 +1,4 @@
-"""`chainzrule serve`: the settings become flags, and a server that runs until it is told to stop."""
+"""Implements `chainzrule serve`, which turns the settings into flags and serves until it is told to stop."""
 
 import argparse
 import inspect
@@ -32,8 +32,8 @@ log = logging.getLogger("chainzrule")
 
 
 def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
-    """Makes a flag of every setting, and returns what serves with them."""
-    # Until the server handles it, a request to look at the repository must not end the process: it looks anyway.
+    """Adds a flag for every setting, and returns the function that serves with them."""
+    # SIGHUP asks the server to read the repository again. Before the server handles it, it must not end the process.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from pydantic import ValidationError
     from pydantic_settings import CliSettingsSource, SettingsError
@@ -64,7 +64,7 @@ def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], i
 
 
 def serve(settings: "Settings") -> int:
-    """Serves, and returns the exit code: of a clean stop, a start that failed, or settings that cannot work."""
+    """Serves, and returns the exit code: for a clean stop, a failed start, or settings that cannot work."""
     from chainzrule.service.app import create_app
     from chainzrule.service.errors import ServiceError
     from chainzrule.service.server import listen
@@ -85,7 +85,7 @@ def serve(settings: "Settings") -> int:
     except (ServiceError, OSError) as error:
         print(error, file=sys.stderr)
         return Exit.USAGE
-    # Before the models are loaded: whether there is an address to serve them on shows at once.
+    # The addresses are opened before the models are loaded, so that a failure shows at once.
     try:
         listeners = listen(settings.host, settings.port)
     except (OSError, UnicodeError) as error:
@@ -97,7 +97,7 @@ def serve(settings: "Settings") -> int:
 
 
 def _print_faults(error: "ValidationError") -> None:
-    """Says of every setting that cannot work what is wrong with it, without its value."""
+    """Prints what is wrong with every setting that cannot work, without its value."""
     for fault in error.errors(include_input=False, include_url=False):
         name = str(fault["loc"][0]) if fault["loc"] else ""
         place = f"--{name.replace('_', '-')} (CHAINZRULE_{name.upper()}): " if name else ""

@@ -1,1 +1,1 @@
-"""Tables in files, read and written a chunk at a time, so that memory does not grow with them."""
+"""Reads and writes tables in files, a chunk at a time, so that memory does not grow with them."""

@@ -1,4 +1,4 @@
-"""CSV, plain or gzipped: UTF-8 with a header, separated by comma, semicolon, tab or bar."""
+"""Reads and writes CSV, plain or gzipped: UTF-8 with a header, separated by comma, semicolon, tab or bar."""
 
 import contextlib
 import csv
@@ -60,7 +60,7 @@ class CsvTable:
         self._close()
 
     def chunks(self, rows: int) -> Iterator[CsvChunk]:
-        """Yields all rows, so many at a time; a line with more or fewer fields than the header is none."""
+        """Yields all rows, so many at a time; a line with more or fewer fields than the header is a stray."""
         places = {name: place for place, name in enumerate(self.names)}
         chunk = CsvChunk(places)
         with self._readable():
@@ -80,11 +80,11 @@ class CsvTable:
 
     @property
     def share(self) -> float:
-        """Returns how much of the file has been read, 0 to 1."""
+        """Returns the fraction of the file that has been read, 0 to 1."""
         return self._raw.tell() / max(1, self._path.stat().st_size)
 
     def writer(self, path: Path, added: Mapping[str, Kind]) -> "CsvWriter":
-        """Returns what writes a table with these columns behind this one's."""
+        """Returns a writer for a table that has these columns after those of this one."""
         return CsvWriter(path, (*self.names, *added), self._separator)
 
     def _header(self) -> tuple[str, ...]:
@@ -101,7 +101,7 @@ class CsvTable:
 
     @contextlib.contextmanager
     def _readable(self) -> Iterator[None]:
-        """Turns what makes the file unreadable into a `TableError`."""
+        """Turns errors that make the file unreadable into a `TableError`."""
         try:
             yield
         except UnicodeDecodeError:
@@ -115,7 +115,7 @@ class CsvTable:
 
 
 class CsvWriter:
-    """Writes a CSV file: gaps are empty, and several texts stand in one cell with semicolons between."""
+    """Writes a CSV file, in which gaps are empty cells, and several texts in one cell are separated by semicolons."""
 
     def __init__(self, path: Path, names: Sequence[str], separator: str) -> None:
         self._path = path
@@ -134,7 +134,7 @@ class CsvWriter:
         self._stream.close()
 
     def write(self, chunk: CsvChunk, places: Sequence[int], added: Mapping[str, list[Any]]) -> None:
-        """Writes the chunk's rows at these places, with as many cells in every added column."""
+        """Writes the chunk's rows with these indices; every added column has as many cells."""
         for place, cells in zip(places, zip(*added.values(), strict=True), strict=True):
             written = [";".join(cell) if isinstance(cell, list) else cell for cell in cells]
             self._writer.writerow((*chunk.rows[place], *written))

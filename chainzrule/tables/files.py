@@ -1,4 +1,4 @@
-"""Which kind of table a file is, and how one takes the place of another."""
+"""Tells which kind of table a file is, and replaces files safely."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ PARQUET_SUFFIXES = (".parquet", ".pq")
 
 
 def kind_of(path: Path) -> Literal["csv", "parquet"] | None:
-    """Returns the kind of table that a file is by its name; None for any other."""
+    """Returns the kind of table that a file is, by its name; None for any other file."""
     name = path.name.lower()
     if name.endswith(CSV_SUFFIXES):
         return "csv"
@@ -26,8 +26,8 @@ def table_at(path: Path) -> Table:
     """Returns the table in a file, not yet opened.
 
     Raises:
-        TableError: no such file, or of no kind that is known by its name.
-        ImportError: a Parquet file, and pyarrow is not installed.
+        TableError: there is no such file, or its name is not that of a known kind.
+        ImportError: it is a Parquet file, and pyarrow is not installed.
     """
     if not path.is_file():
         raise TableError(f"{path}: no such file")
@@ -42,7 +42,7 @@ def table_at(path: Path) -> Table:
 
 
 def beside(path: Path, word: str) -> Path:
-    """Returns a file's neighbour for what is made of it: `rows.csv.gz` with `predictions` is `rows.predictions.csv`."""
+    """Returns the path for a file made from another: `rows.csv.gz` with `predictions` gives `rows.predictions.csv`."""
     name = path.name.removesuffix(".gz")
     stem, _, suffix = name.rpartition(".")
     return path.with_name(f"{stem}.{word}.{suffix}")
@@ -50,7 +50,7 @@ def beside(path: Path, word: str) -> Path:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Gives a new file beside `path`, which takes its place once all went well and is removed where it did not."""
+    """Yields a new file beside `path`, which replaces it at the end, or is removed where an error was raised."""
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         yield Path(name)

@@ -1,4 +1,4 @@
-"""Parquet, whose columns pass through with their types."""
+"""Reads and writes Parquet, whose columns keep their types."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from chainzrule.tables.table import Kind, TableError
 
 TYPES: Mapping[Kind, Any] = {"text": pa.string(), "number": pa.float64(), "texts": pa.list_(pa.string())}
-GROUP_ROWS = 2**16  # rows that are written as one group; they wait in memory until then
+GROUP_ROWS = 2**16  # rows that are kept in memory and written as one group
 
 
 @dataclass
@@ -64,11 +64,11 @@ class ParquetTable:
 
     @property
     def share(self) -> float:
-        """Returns how much of the file has been read, 0 to 1."""
+        """Returns the fraction of the file that has been read, 0 to 1."""
         return self._seen / max(1, int(self._file.metadata.num_rows))
 
     def writer(self, path: Path, added: Mapping[str, Kind]) -> "ParquetWriter":
-        """Returns what writes a table with these columns behind this one's."""
+        """Returns a writer for a table that has these columns after those of this one."""
         fields = [pa.field(name, TYPES[kind]) for name, kind in added.items()]
         return ParquetWriter(path, pa.schema([*self._schema, *fields], metadata=self._schema.metadata))
 
@@ -92,7 +92,7 @@ class ParquetWriter:
         self._writer.close()
 
     def write(self, chunk: ParquetChunk, places: Sequence[int], added: Mapping[str, list[Any]]) -> None:
-        """Writes the chunk's rows at these places, with as many cells in every added column."""
+        """Writes the chunk's rows with these indices; every added column has as many cells."""
         own = chunk.batch.take(pa.array(places, pa.int64())).columns
         types = self._schema.types[len(own) :]
         new = [pa.array(cells, kind) for cells, kind in zip(added.values(), types, strict=True)]

@@ -1,4 +1,4 @@
-"""What a table in a file offers, whatever its kind."""
+"""Defines what a table in a file offers, whatever its kind."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,11 +13,11 @@ class TableError(ValueError):
 
 
 class Chunk(Protocol):
-    """Holds rows that follow one another.
+    """Holds consecutive rows.
 
     Attributes:
-        lines: where each row is, as `Table.unit` counts.
-        strays: by line, what is wrong with what is no row of the table.
+        lines: the number of each row in the file, counted in `Table.unit`.
+        strays: the faults of lines that are no rows of the table, by their number.
     """
 
     lines: list[int]
@@ -28,10 +28,10 @@ class Chunk(Protocol):
 
 
 class Writer(Protocol):
-    """Writes another table of the same kind: the rows' own columns, and behind them new ones."""
+    """Writes another table of the same kind, with the rows' own columns and new ones after them."""
 
     def __enter__(self) -> Self:
-        """Begins with the header."""
+        """Opens the file and writes the header."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -39,15 +39,15 @@ class Writer(Protocol):
         """Finishes the file."""
 
     def write(self, chunk: Any, places: Sequence[int], added: Mapping[str, list[Any]]) -> None:
-        """Writes the chunk's rows at these places, with as many cells in every added column."""
+        """Writes the chunk's rows with these indices; every added column has as many cells."""
 
 
 class Table(Protocol):
     """Reads a file, a chunk at a time.
 
     Attributes:
-        names: of the columns.
-        unit: what a row's number counts, lines or rows.
+        names: the names of the columns.
+        unit: what the number of a row counts, lines or rows.
     """
 
     names: tuple[str, ...]
@@ -66,7 +66,7 @@ class Table(Protocol):
 
     @property
     def share(self) -> float:
-        """Returns how much of the file has been read, 0 to 1."""
+        """Returns the fraction of the file that has been read, 0 to 1."""
 
     def writer(self, path: Path, added: Mapping[str, Kind]) -> Writer:
-        """Returns what writes a table with these columns behind this one's."""
+        """Returns a writer for a table that has these columns after those of this one."""

@@ -1,1 +1,1 @@
-"""HTTP, and nothing else: bodies in, answers and problems out."""
+"""Speaks HTTP, and does nothing else: it reads requests, and writes answers and problems."""

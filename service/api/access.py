@@ -1,4 +1,4 @@
-"""Who may ask: everybody, or who has the bearer token; open routes answer all the same."""
+"""Decides who may use the API: everybody, or only callers with the bearer token; open routes always answer."""
 
 import hmac
 from collections.abc import Iterable
@@ -12,11 +12,11 @@ from chainzrule.service.errors import ServiceError
 
 
 class Access:
-    """Decides whether a request is answered.
+    """Decides whether a request may be answered.
 
     Args:
-        routes: the routes, of which the open ones need no token.
-        token: the bearer token; None lets everybody in.
+        routes: all routes; the open ones among them need no token.
+        token: the bearer token; None permits every request.
     """
 
     def __init__(self, routes: Iterable[Route], token: bytes | None) -> None:
@@ -26,10 +26,10 @@ class Access:
         self._token = token
 
     def permits(self, request: Incoming, method: str, path: str) -> bool:
-        """Whether a request may be answered. `path` is the path that routes know, without a proxy's prefix."""
+        """Returns whether a request may be answered; `path` is the path as in the routes, without a proxy's prefix."""
         if self._token is None or path in self._fixed:
             return True
-        # OPTIONS tells nothing, and a browser cannot send the token with the preflight of a call.
+        # OPTIONS reveals nothing, and a browser cannot send the token with a preflight request.
         if method == "OPTIONS" or any(pattern.match(path) for pattern in self._patterns):
             return True
         scheme, _, given = (request.header(b"authorization") or "").partition(" ")
@@ -37,10 +37,10 @@ class Access:
 
 
 def read_token(file: Path | None) -> bytes | None:
-    """Reads the bearer token; None where no file is given.
+    """Returns the bearer token in a file; None where no file is given.
 
     Raises:
-        ServiceError: the file cannot be read, or is empty, which would let everybody in.
+        ServiceError: the file cannot be read, or is empty, which would permit every request.
     """
     if file is None:
         return None

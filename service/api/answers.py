@@ -1,4 +1,4 @@
-"""Predictions as JSON says them: the only place where answers are written."""
+"""Writes predictions and explanations as JSON. This is the only place where such answers are written."""
 
 import math
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ def predictions_body(served: ServedModel, share: Share[Measured] | Share[Unmeasu
 
 
 def prediction_rows(predictions: Predictions, labels: tuple[str, ...]) -> list[Row]:
-    """Returns every row of a run as answers give it; written once for all requests of the run."""
+    """Returns every row of a run as answers give it; the rows are made once for all requests of the run."""
     if predictions.written is None:
         predictions.written = _write(predictions, labels)
     rows: list[Row] = predictions.written
@@ -80,7 +80,7 @@ def _stability(
 
 
 def _rows(members: dict[str, list[Any]]) -> list[Row]:
-    """Returns one object a row, of members that are lists over the rows."""
+    """Returns one object for each row, from members that are lists over the rows."""
     return [dict(zip(members, row, strict=True)) for row in zip(*members.values(), strict=True)]
 
 
@@ -90,7 +90,7 @@ def explanation_body(served: ServedModel, question: Question, explanation: Expla
 
 
 class _Explained:
-    """One explanation being written."""
+    """Writes one explanation."""
 
     def __init__(self, served: ServedModel, question: Question, explanation: Explanation) -> None:
         self._card = served.card
@@ -213,6 +213,6 @@ def _named(names: Sequence[str], ends: Ends) -> list[Row]:
 
 
 def _ranges(ends: Ends) -> list[tuple[float, float]]:
-    """Returns the least and the largest of each; JSON has null for what is not finite."""
+    """Returns each row's minimum and maximum as a pair; values that are not finite become null in JSON."""
     least, most = ends
     return list(zip(least.tolist(), most.tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""Request bodies: bytes within the limits, then JSON without duplicate members. Limits are checked before work."""
+"""Reads request bodies: bytes within the limits, then JSON without duplicate members. Limits are checked first."""
 
 import asyncio
 import json
@@ -14,8 +14,8 @@ from chainzrule.service.errors import InvalidInput, MalformedRequest, TooLarge, 
 
 MAX_DEPTH = 32
 LARGE_BODY = 2**20  # bytes beyond which parsing would hold up the event loop for milliseconds
-_LENGTH_DIGITS = 15  # of a Content-Length: more are too large whatever they are
-# zlib's window bits: 16 + 15 reads gzip, 32 + 15 reads gzip and zlib.
+_LENGTH_DIGITS = 15  # a Content-Length of more digits is always too large
+# These are zlib's window bits: 16 + 15 reads gzip, 32 + 15 reads gzip and zlib.
 _ENCODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 47}
 
 
@@ -23,15 +23,15 @@ async def read_body(request: Incoming, limit: int, deadline: float) -> bytes:
     """Returns the body's bytes, decompressed; `deadline` is by the event loop's clock.
 
     Raises:
-        TooLarge: more than `limit` bytes, sent or decompressed, whatever Content-Length says.
-        UnsupportedMedia: an encoding other than gzip and deflate.
+        TooLarge: the body has more than `limit` bytes, as sent or decompressed, whatever Content-Length says.
+        UnsupportedMedia: the encoding is neither gzip nor deflate.
         MalformedRequest: the compressed data are damaged.
-        DeadlineExceeded: the body was not whole by then.
+        DeadlineExceeded: the body was not complete by the deadline.
         ClientDisconnect: the client went away.
     """
     if request.header(b"content-encoding") is None:
         body = request.whole_body()
-        if body is not None:  # nothing to wait for, so no deadline to keep
+        if body is not None:  # all of it has arrived, so no deadline is needed
             if len(body) > limit:
                 raise _too_large(limit)
             return body
@@ -60,7 +60,7 @@ async def _receive(request: Incoming, limit: int) -> bytes:
             except zlib.error:
                 raise MalformedRequest("the compressed body is damaged", "body") from None
         size += len(chunk)
-        # Compressed bytes count too: some decompress to nothing.
+        # Compressed bytes are limited too, because some decompress to nothing.
         if max(received, size) > limit:
             raise _too_large(limit)
         chunks.append(chunk)
@@ -72,13 +72,13 @@ async def _receive(request: Incoming, limit: int) -> bytes:
 
 
 async def read_rows(request: Incoming, limit: int, deadline: float, parser: MatrixParser) -> dict[str, Any]:
-    """Reads the body as one JSON object.
+    """Returns the body's JSON object.
 
-    Where `instances` are lists of numbers they come as a matrix, (rows, columns) float64; else as they are.
+    Where `instances` are lists of numbers, they become a float64 matrix, (rows, columns); else they stay as they are.
 
     Raises:
-        UnsupportedMedia: the content type does not say JSON.
-        MalformedRequest, InvalidInput: see `parse_object`; for all else, `read_body`.
+        UnsupportedMedia: the content type is not JSON.
+        MalformedRequest, InvalidInput: raised as by `parse_object`; all other errors are those of `read_body`.
     """
     media_type = (request.header(b"content-type") or "").partition(";")[0].strip().lower()
     if media_type != "application/json":
@@ -94,11 +94,12 @@ def _parse_large(text: bytes) -> dict[str, Any]:
 
 
 def parse_object(text: bytes) -> dict[str, Any]:
-    """Reads one JSON object.
+    """Returns the JSON object in a text.
 
     Raises:
-        MalformedRequest: not JSON; names the position.
-        InvalidInput: not an object, an object with a member twice, a number beyond any float, or nesting beyond 32.
+        MalformedRequest: the text is not JSON; the error names the position.
+        InvalidInput: the text is no object, has an object with a member twice or a number that is too large for any
+            float, or is nested deeper than 32.
     """
     document = parse_json(text)
     if type(document) is not dict:
@@ -107,7 +108,7 @@ def parse_object(text: bytes) -> dict[str, Any]:
 
 
 def parse_json(text: bytes, place: str = "body") -> Any:
-    """Reads a JSON value that lies at `place` in the request; raises as `parse_object`."""
+    """Returns the JSON value that is at `place` in the request; raises the errors of `parse_object`."""
     try:
         document = orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -116,10 +117,10 @@ def parse_json(text: bytes, place: str = "body") -> Any:
             raise _too_deep(place) from None
         if "infinity" in str(error):
             raise InvalidInput(f"holds a number that is too large for any float {at}", place) from None
-        # The parser's own message may quote the body.
+        # The parser's own message is not passed on, because it may quote the body.
         raise MalformedRequest(f"is not JSON {at}", place) from None
-    # A parser keeps the last of two equal members. Every member and every text in the document has two quotation
-    # marks: if the body has more, either a member was there twice or a text holds an escaped mark; then look closely.
+    # A parser keeps the last of two members with the same name. Each member name and each text has two quotation marks:
+    # if the body has more of them, a member is there twice or a text holds an escaped mark, so it is parsed again.
     marks = text.count(b'"')
     if marks != 2 * _outer_texts(document) and marks != 2 * _texts(document, MAX_DEPTH, place):
         _refuse_duplicates(text, place)
@@ -127,7 +128,7 @@ def parse_json(text: bytes, place: str = "body") -> Any:
 
 
 def _outer_texts(document: Any) -> int:
-    """Counts the outermost object's member names and texts: all there are, where rows are lists of numbers."""
+    """Counts the member names and texts of the outermost object, which are all where rows are lists of numbers."""
     return len(document) + sum(type(value) is str for value in document.values()) if type(document) is dict else 0
 
 
@@ -157,7 +158,7 @@ def _refuse_duplicates(text: bytes, place: str) -> None:
 
     try:
         json.loads(text, object_pairs_hook=unique)
-    except RecursionError:  # in a member that a later one of the same name replaced
+    except RecursionError:  # in a member that is missing in the document, because another of the same name replaced it
         raise _too_deep(place) from None
 
 

@@ -1,4 +1,4 @@
-"""What the routes work with."""
+"""Holds what the routes work with."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -12,13 +12,13 @@ from chainzrule.service.telemetry.metrics import Metrics
 
 @dataclass
 class Context:
-    """The wired parts of one application.
+    """Holds the wired parts of one application.
 
     Attributes:
-        settings: what the application was told.
-        catalog: the models it serves.
-        metrics: what it counts.
-        draining: whether it asks for no more traffic.
+        settings: the application's settings.
+        catalog: the models that it serves.
+        metrics: its metrics.
+        draining: whether it is draining, and so wants no more traffic.
         in_progress: how many requests are being answered.
         bodies: the requests whose bodies are being read.
     """
@@ -32,11 +32,11 @@ class Context:
 
     @property
     def ready(self) -> bool:
-        """Whether the service wants traffic: a model of each required name is ready, and nothing drains."""
+        """Returns whether the service wants traffic: all required models are ready, and it is not draining."""
         return self.catalog.ready() and not self.draining
 
     def drain(self) -> None:
-        """Says from now on that no more traffic is wanted; what comes is answered all the same."""
+        """Reports from now on that no more traffic is wanted; requests that arrive are still answered."""
         self.draining = True
         self.metrics.draining.set(1)
 
@@ -44,7 +44,7 @@ class Context:
         """Returns when a request's time runs out, by the event loop's clock.
 
         Args:
-            timeout: the seconds that the caller gives it; they can only shorten the setting's.
+            timeout: the seconds that the caller allows; they can only shorten the timeout of the settings.
         """
         limit = self.settings.request_timeout
         return asyncio.get_running_loop().time() + (limit if timeout is None else min(limit, timeout))

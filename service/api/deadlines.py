@@ -1,4 +1,4 @@
-"""Ends the reading of bodies that do not arrive in time: one sweep for all of them, instead of a timer for each."""
+"""Stops reading bodies that do not arrive in time, with one sweep over all of them instead of a timer for each."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -12,17 +12,17 @@ Body = TypeVar("Body")
 
 
 class BodyDeadlines:
-    """Holds the requests whose bodies are being read, and until when each may take. Belongs to the event loop."""
+    """Holds the deadlines of the bodies that are being read. It is used on the event loop alone."""
 
     def __init__(self) -> None:
         self._reading: dict[asyncio.Task[Any], float] = {}
         self._expired: set[asyncio.Task[Any]] = set()
 
     async def keep(self, reading: Awaitable[Body], deadline: float) -> Body:
-        """Awaits the reading of a body.
+        """Awaits the reading of a body, and returns the body.
 
         Raises:
-            DeadlineExceeded: it was not whole by the deadline, which is by the event loop's clock.
+            DeadlineExceeded: the body was not complete by the deadline, which is by the event loop's clock.
         """
         task = asyncio.current_task()
         if task is None:
@@ -40,7 +40,7 @@ class BodyDeadlines:
             self._expired.discard(task)
 
     async def sweep(self) -> None:
-        """Looks every `SWEEP_SECONDS` for bodies whose time has run out, until it is cancelled."""
+        """Stops the reading of overdue bodies every `SWEEP_SECONDS`, until it is cancelled."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             now = asyncio.get_running_loop().time()

@@ -1,4 +1,4 @@
-"""Hands the routes to FastAPI, with what the OpenAPI document says of each."""
+"""Registers the routes with FastAPI, with what the OpenAPI document says of each."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
@@ -19,7 +19,7 @@ _BYTES = {"schema": {"type": "string", "format": "binary", "description": "JSON,
 
 
 def register(application: FastAPI, routes: Iterable[Route], context: Context) -> None:
-    """Registers routes with FastAPI, which finds those that are not hot and documents those that say so."""
+    """Registers routes with FastAPI, which dispatches those that are not hot and documents those marked so."""
     for route in routes:
         said = route.endpoint.__doc__ or ""
         application.add_api_route(
@@ -44,7 +44,7 @@ def _for_fastapi(route: Route, context: Context) -> Callable[[Request], Awaitabl
 
 
 def _responses(route: Route) -> dict[int | str, dict[str, Any]]:
-    """Describes the answers by status, as FastAPI takes them."""
+    """Returns descriptions of the answers by status, as FastAPI takes them."""
     responses: dict[int | str, dict[str, Any]] = {200: {"model": route.answer}} if route.answer else {}
     if route.binary:
         responses[200]["content"] = {OCTETS: _BYTES}
@@ -60,7 +60,7 @@ def _responses(route: Route) -> dict[int | str, dict[str, Any]]:
 
 
 def _request(route: Route) -> dict[str, Any]:
-    """Describes the question as a part of an OpenAPI operation; the endpoints read it themselves."""
+    """Returns the question's part of an OpenAPI operation, unknown to FastAPI as endpoints read it themselves."""
     extra: dict[str, Any] = {}
     if route.parameters:
         extra["parameters"] = list(route.parameters)
@@ -73,7 +73,7 @@ def _request(route: Route) -> dict[str, Any]:
 
 
 def _self_contained(schema: dict[str, Any]) -> dict[str, Any]:
-    """Returns a schema with its definitions put where they are referred to: references begin at the document's root."""
+    """Returns a schema with its definitions inlined, because references in it would begin at the document's root."""
     definitions = schema.pop("$defs", {})
 
     def put(part: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What every request goes through, whichever way it is routed: its id, its errors, its metrics, its log line."""
+"""Handles what all requests share, however they are routed: the request id, errors, metrics and the log line."""
 
 import asyncio
 import logging
@@ -34,7 +34,7 @@ CLIENT_CLOSED = 499
 
 
 def guarded(route: Route, context: Context) -> Route:
-    """Returns the route with an endpoint that answers its errors as problems, and never raises."""
+    """Returns the route with an endpoint that turns errors into problems, and never raises one."""
     endpoint, oip = route.endpoint, is_oip(route.path)
 
     @wraps(endpoint)
@@ -53,16 +53,16 @@ def guarded(route: Route, context: Context) -> Route:
 
 
 def refusal(error: ServiceError, context: Context, oip: bool) -> Answer:
-    """Returns the answer to a request that is refused, and counts it by its reason."""
+    """Returns the answer to a refused request, and counts the refusal by its reason."""
     context.metrics.rejected.labels(slug_of(error)).inc()
     return problem_of(error, oip)
 
 
 class Exchange:
-    """Runs one request through the hot routes or, where it is for none of them, through the fallback.
+    """Answers requests by the hot routes or, where none of them matches, by the fallback.
 
     Attributes:
-        hot: the routes that are looked at first.
+        hot: the routes that are tried first.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Exchange:
                         message["headers"] = self._completed(request, identity, message.get("headers", ()))
                     await send(message)
 
-                if method == "HEAD":  # GET, whose body the server leaves out
+                if method == "HEAD":  # it is answered like GET, and the server leaves the body out
                     scope = {**scope, "method": "GET"}
                 await self._fallback(scope, receive, answer)
                 return
@@ -115,10 +115,10 @@ class Exchange:
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": response.body})
         except asyncio.CancelledError:
-            if not request.gone:  # the server stops
+            if not request.gone:  # the server cancelled it, because it stops
                 raise
         finally:
-            scope.pop("extensions", None)  # they hold what holds the scope: now all of it goes at once
+            scope.pop("extensions", None)  # breaks a reference cycle, so that the request is freed at once
             context.in_progress -= 1
             seconds = time.perf_counter() - begin
             route = route or str(getattr(scope.get("route"), "path", "unmatched"))
@@ -133,7 +133,7 @@ class Exchange:
     def _completed(
         self, request: Incoming, identity: str, headers: Iterable[tuple[bytes, bytes]]
     ) -> list[tuple[bytes, bytes]]:
-        """Returns an answer's headers with those that every answer has, whichever way it comes about."""
+        """Returns an answer's headers with those that every answer has, however it is routed."""
         if self._origins is not None:
             headers = self._origins.marked(request, headers)
         completed = [*headers, (b"x-request-id", identity.encode())]
@@ -142,12 +142,12 @@ class Exchange:
         return completed
 
     def _path(self, scope: Scope) -> str:
-        """Returns the path as the routes know it, whether or not a proxy has left its prefix on."""
+        """Returns the path as in the routes, whether or not a proxy has removed its prefix."""
         path: str = scope["path"]
         if not self._prefix:
             return path
         scope["root_path"] = self._prefix
-        if path == self._prefix:  # the page, by its address without the last slash
+        if path == self._prefix:  # the address of the page without its final slash
             scope["path"] = path = path + "/"
         return path[len(self._prefix) :] if path.startswith(self._prefix + "/") else path
 

@@ -1,4 +1,4 @@
-"""`GET /healthz`, `GET /readyz`, `GET /metrics`: what probes and scrapers ask."""
+"""Answers probes and scrapers: `GET /healthz`, `GET /readyz`, `GET /metrics`."""
 
 import orjson
 from starlette.responses import Response

@@ -1,4 +1,4 @@
-"""The hot routes, found ahead of FastAPI's routing, which takes longer than all the rest of a small request."""
+"""Dispatches the hot routes ahead of FastAPI's routing, which takes longer than all the rest of a small request."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ _NOTHING: Found = (None, None)
 
 
 class HotRoutes:
-    """Finds a hot route's endpoint: by one look into a dictionary where the path is fixed, else by its pattern."""
+    """Finds a hot route's endpoint: by one dictionary lookup where the path is fixed, else by its pattern."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._fixed: dict[tuple[str, str], Found] = {}
@@ -25,7 +25,7 @@ class HotRoutes:
                 self._fixed[route.method, route.path] = (route.endpoint, route.path)
 
     def find(self, method: str, path: str, scope: Scope) -> Found:
-        """Returns the endpoint and its route's path, or two None; puts the path's parameters into `scope`."""
+        """Returns the endpoint and its route's path, or None twice; puts the path's parameters into `scope`."""
         found = self._fixed.get((method, path))
         if found is not None:
             return found
@@ -40,7 +40,7 @@ class HotRoutes:
 
 
 class _Pattern:
-    """A path with parameters, by the pattern that FastAPI's own routing has for it: both ways find the same."""
+    """Matches a path with parameters, by the pattern of FastAPI's own routing, so that both match the same paths."""
 
     def __init__(self, route: Route) -> None:
         pattern, _, convertors = compile_path(route.path)

@@ -1,4 +1,4 @@
-"""A request and an answer, as light as the hot routes need them."""
+"""Defines a request and an answer that are light enough for the hot routes."""
 
 import asyncio
 from typing import Any
@@ -15,11 +15,11 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 
 class Incoming(Request):
-    """Starlette's request, with its headers looked up without scanning and decoding them all each time.
+    """Extends Starlette's request with header lookups that do not scan and decode all headers each time.
 
     Attributes:
-        bodies: what ends the reading of its body at its deadline.
-        gone: whether its client has gone, and `follow_client` has cancelled the task that answers.
+        bodies: the deadlines of the bodies that are being read.
+        gone: whether the client has disconnected, so that `follow_client` has cancelled the task that answers.
     """
 
     gone = False
@@ -30,12 +30,12 @@ class Incoming(Request):
         self._by_name: dict[bytes, bytes] = dict(scope["headers"])
 
     def whole_body(self) -> bytes | None:
-        """Returns the body as it was sent, where the server has all of it already; else None."""
+        """Returns the body as it was sent, if all of it has arrived already; else None."""
         take = self.scope.get("extensions", _NOTHING).get(WHOLE_BODY)
         return None if take is None else take()
 
     def follow_client(self) -> None:
-        """Has the current task cancelled when the client goes away."""
+        """Makes the server cancel the current task when the client disconnects."""
         task = asyncio.current_task()
         watch = self.scope.get("extensions", _NOTHING).get(ON_DISCONNECT)
         if watch is None or task is None:
@@ -48,13 +48,13 @@ class Incoming(Request):
         watch(leave)
 
     def header(self, name: bytes) -> str | None:
-        """Returns a header's value, or None; `name` is in lower case."""
+        """Returns a header's value, or None; `name` must be in lower case."""
         value = self._by_name.get(name)
         return None if value is None else value.decode("latin-1")
 
 
 class Answer(Response):
-    """Starlette's response, with its headers written as they will be sent."""
+    """Extends Starlette's response by taking the headers as the bytes that are sent."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
-"""JSON objects whose `instances` are plain lists of numbers, straight into a matrix: the hot case, in one pass of C.
+"""Parses JSON objects whose `instances` are lists of numbers into a matrix, the hot case, in one pass of compiled code.
 
-Everything else (rows as objects, texts, gaps, and whatever is wrong with a body) gives None, and takes the general way,
-which says what is wrong and where. The two ways must never differ in what they accept: tests hold them together.
+Everything else (rows that are objects, texts, gaps, and all faulty bodies) gives None and is parsed again by `body`,
+whose errors say what is wrong and where. The two must never differ in what they accept; tests check that they do not.
 """
 
 from typing import Any
@@ -11,23 +11,23 @@ import simdjson
 from numpy.typing import NDArray
 
 _SIMPLE = frozenset((str, float, int, bool, type(None)))
-_LONG = 2**12  # bytes from which numpy counts faster than a search from one bracket to the next
+_LONG = 2**12  # from this many bytes on, numpy counts brackets faster than `bytes.count`
 
 
 class MatrixParser:
-    """Parses with one parser, whose buffers are used again. Belongs to one thread."""
+    """Parses bodies with one parser, whose buffers are reused. It must stay in one thread."""
 
     def __init__(self) -> None:
         self._parser = simdjson.Parser()
 
     def parse(self, text: bytes) -> dict[str, Any] | None:
-        """Returns the object's members, with `instances` as (rows, columns) float64; None where it is anything else."""
-        if not text.startswith(b"{"):  # simdjson passes over a byte order mark, which is not JSON
+        """Returns the object's members, with `instances` as (rows, columns) float64; None for any other text."""
+        if not text.startswith(b"{"):  # simdjson accepts a byte order mark, which is not JSON
             return None
         try:
             return _members(self._parser.parse(text), text)
         except (ValueError, TypeError, KeyError, RuntimeError, OverflowError):
-            # A traceback may have kept a view into the parser's buffers; it could not be used again.
+            # The traceback may hold a view into the parser's buffers, and then the parser cannot be reused.
             self._parser = simdjson.Parser()
             return None
 
@@ -43,8 +43,8 @@ def _members(document: Any, text: bytes) -> dict[str, Any] | None:
     if len(members) != len(names) - 1 or not _SIMPLE.issuperset(map(type, members.values())):
         return None
     lengths = {len(row) for row in rows}  # type: ignore[arg-type]  # a number has none: TypeError
-    # as_buffer refuses all but numbers, and flattens whatever the nesting: with rows of one length and as many brackets
-    # as rows, there is nothing to flatten but the rows themselves.
+    # as_buffer refuses all but numbers, but flattens any nesting. If all rows have one length and there is one bracket
+    # for each row and one around them, nothing is nested inside the rows.
     if len(lengths) != 1 or _brackets(text) != len(rows) + 1:
         return None
     matrix: NDArray[np.float64] = np.frombuffer(rows.as_buffer(of_type="d"))

@@ -1,4 +1,4 @@
-"""Single members of a question: each function returns a member's value, or refuses it and names its place."""
+"""Reads single members of a question: each function returns the value, or raises `InvalidInput` with its place."""
 
 import re
 from typing import Any
@@ -10,42 +10,42 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 def read_text(value: Any, place: str) -> str | None:
-    """Reads a text that may be left out."""
+    """Returns a text, or None where it is left out."""
     if value is not None and type(value) is not str:
         raise InvalidInput("must be text", place)
     return value
 
 
 def read_flag(value: Any, place: str) -> bool:
-    """Reads true or false."""
+    """Returns true or false."""
     if type(value) is not bool:
         raise InvalidInput("must be true or false", place)
     return value
 
 
 def read_whole(value: Any, place: str, low: int, high: int) -> int:
-    """Reads a whole number from `low` to `high`."""
+    """Returns a whole number from `low` to `high`."""
     if type(value) is not int or not low <= value <= high:
         raise InvalidInput(f"must be a whole number from {low} to {high}", place)
     return value
 
 
 def read_noise_scale(value: Any, place: str = "noise_scale") -> float:
-    """Reads a multiple of the card's noise."""
+    """Returns a multiple of the card's noise."""
     if type(value) not in (int, float) or not 0 < value <= MAX_NOISE_SCALE:
         raise InvalidInput(f"must be a number above 0, at most {MAX_NOISE_SCALE:g}", place)
     return float(value)
 
 
 def read_top(value: Any) -> int | None:
-    """Reads how many sensitivities to list; None stands for all."""
+    """Returns how many sensitivities to list; None stands for all."""
     if value is not None and (type(value) is not int or value < 1):
         raise InvalidInput("must be a whole number of at least 1", "top")
     return value
 
 
 def parse_number(text: str, place: str) -> float:
-    """Reads a number from text, as JSON writes it or with a plus sign."""
+    """Returns the number in a text, which is written as in JSON or with a plus sign."""
     if not _NUMBER.fullmatch(text.strip()):
         raise InvalidInput("must be a number", place)
     return float(text)

@@ -1,4 +1,4 @@
-"""`GET /models` and below: what is served, the cards, and live stability beside the reference."""
+"""Answers `GET /models` and the routes below it: the models, their cards, and their live stability."""
 
 from dataclasses import asdict
 from typing import Any

@@ -1,4 +1,4 @@
-"""Calls from pages of other origins: what a browser is told, so that it lets a page read the answers (CORS)."""
+"""Allows calls from pages of other origins (CORS), by the headers with which a browser lets pages read answers."""
 
 from collections.abc import Collection, Iterable
 
@@ -11,10 +11,10 @@ EXPOSED = ("X-Request-ID", "Retry-After", "Inference-Header-Content-Length")
 
 
 class Origins:
-    """Answers preflights ahead of an application, and marks the answers to calls, by Starlette's rules.
+    """Answers preflight requests ahead of an application, and adds headers to its answers, by Starlette's rules.
 
     Args:
-        application: what answers all but preflights.
+        application: answers everything else.
         allowed: the origins whose pages may call; `*` stands for all.
     """
 
@@ -25,14 +25,14 @@ class Origins:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers a preflight, and hands everything else to the application."""
+        """Answers a preflight request, and passes every other one to the application."""
         answer = self._rules if _is_preflight(Request(scope)) else self._application
         await answer(scope, receive, send)
 
     def marked(self, request: Request, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        """Returns an answer's headers with those that let the calling page read it, where it may."""
+        """Returns an answer's headers with those that let the calling page read it, if its origin is allowed."""
         marked = MutableHeaders(raw=list(headers))
-        if _is_preflight(request):  # its answer says everything already
+        if _is_preflight(request):  # its answer has these headers already
             return marked.raw
         origin = request.headers.get("origin")
         if origin is not None:
@@ -44,6 +44,6 @@ class Origins:
 
 
 def _is_preflight(request: Request) -> bool:
-    """Whether a browser asks if a page may make a call, instead of making it."""
+    """Returns whether a request is a preflight, by which a browser asks whether a page may make a call."""
     asks = request.method == "OPTIONS" and "origin" in request.headers
     return asks and "access-control-request-method" in request.headers

@@ -1,4 +1,4 @@
-"""The playground's files, read once: `GET /` is the page, `GET /ui/...` what it loads."""
+"""Serves the playground's files, which are read once: `GET /` is the page, `GET /ui/...` what it loads."""
 
 import gzip
 import hashlib
@@ -16,7 +16,7 @@ from chainzrule.service.stability.verdict import Thresholds
 
 FOLDER = Path(__file__).parents[1] / "ui"
 PAGE = "index.html"
-# The page asks nobody but this service, and runs nothing but its own files.
+# The page may call no other server than this one, and run no scripts but its own files.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'self'; form-action 'none'; frame-ancestors 'none'"
@@ -25,7 +25,7 @@ _COMMON: Headers = (
     (b"content-security-policy", POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
-    (b"cache-control", b"no-cache"),  # asked again each time, and answered 304 while nothing has changed
+    (b"cache-control", b"no-cache"),  # browsers ask again each time, and get 304 while nothing has changed
     (b"vary", b"accept-encoding"),
 )
 _TYPES = {
@@ -62,7 +62,7 @@ def page_endpoints(root_path: str, thresholds: Thresholds) -> tuple[Endpoint, En
 
     Args:
         root_path: the path prefix under which a proxy serves the application.
-        thresholds: where this service's verdicts begin, which the page puts into words.
+        thresholds: the thresholds of this service's verdicts, which the page explains.
     """
     files = {
         path.relative_to(FOLDER).as_posix(): _File.of(path.read_bytes(), _TYPES[path.suffix])
@@ -87,8 +87,8 @@ def page_endpoints(root_path: str, thresholds: Thresholds) -> tuple[Endpoint, En
 
 
 def _filled(page: bytes, root_path: str, thresholds: Thresholds) -> bytes:
-    """Returns the page with what it is told of this service; its policy forbids scripts in it, so elements say it."""
-    # All addresses in the page are relative to this, so that they hold with and without a slash at the prefix's end.
+    """Returns the page with this service's settings, in elements, because its policy forbids inline scripts."""
+    # All addresses in the page are relative to this base, so that they work with and without the prefix's final slash.
     base = f'<base href="{html.escape(root_path.rstrip("/"))}/">' if root_path.strip("/") else ""
     stated = f'<meta name="thresholds" content="{html.escape(json.dumps(asdict(thresholds)))}">'
     return page.replace(b"<!-- base -->", base.encode()).replace(b"<!-- thresholds -->", stated.encode())

@@ -1,4 +1,4 @@
-"""`POST /predict`: predictions, each with its stability."""
+"""Answers `POST /predict` with predictions, each with its stability."""
 
 import asyncio
 
@@ -13,11 +13,11 @@ from chainzrule.service.api.requests import PREDICT_MEMBERS, read_request, read_
 from chainzrule.service.api.route import Endpoint
 from chainzrule.service.serving.predict import predict as predict_rows
 
-LARGE_ANSWER = 512  # rows whose answers take milliseconds to write
+LARGE_ANSWER = 512  # writing the answers to this many rows takes milliseconds
 
 
 def predict_endpoint(context: Context) -> Endpoint:
-    """The route's endpoint."""
+    """Returns the endpoint of `/predict`."""
     parser, settings, allowance = MatrixParser(), context.settings, context.settings.allowance
 
     async def predict(request: Incoming) -> Response:

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem details, in one shape for every route."""
+"""Answers errors as RFC 9457 problem details, which have one shape for every route."""
 
 import logging
 from http import HTTPStatus
@@ -15,7 +15,8 @@ from chainzrule.service.telemetry.logs import request_id
 
 log = logging.getLogger(__name__)
 
-# Every error of the tree that a request can meet, with its status. The type's last part also labels the metric.
+# Every error of the tree that a request can cause has its status here, and the last part of its problem's type, which
+# also labels the metric.
 PROBLEMS: dict[type[ServiceError], tuple[int, str]] = {
     errors.MalformedRequest: (400, "malformed-request"),
     errors.Unauthorized: (401, "unauthorized"),
@@ -59,7 +60,7 @@ def problem(
 
 
 def slug_of(error: ServiceError) -> str:
-    """Returns the short name of an error, with which its problem's type ends."""
+    """Returns the short name of an error, which is the last part of its problem's type."""
     return PROBLEMS.get(type(error), (500, INTERNAL))[1]
 
 
@@ -78,13 +79,13 @@ def problem_of(error: ServiceError, oip: bool = False) -> Answer:
 
 
 def internal_problem(oip: bool = False) -> Answer:
-    """Returns the response to what should not have happened; the log has the cause."""
+    """Returns the response to an unexpected error, whose cause is only in the log."""
     detail = "the service failed to answer; the log has the cause under this request_id"
     return problem(500, INTERNAL, detail, oip=oip)
 
 
 def is_oip(path: str) -> bool:
-    """Whether a path belongs to the open inference protocol, whose errors have their own shape."""
+    """Returns whether a path belongs to the open inference protocol, whose errors have their own shape."""
     return path == "/v2" or path.startswith("/v2/")
 
 

@@ -1,4 +1,4 @@
-"""The question of `GET /sensitivity`, read from a query string."""
+"""Reads the question of `GET /sensitivity` from a query string."""
 
 from typing import Any
 from urllib.parse import parse_qsl
@@ -15,11 +15,11 @@ PARAMETERS = ("x", "model", "version", "noise_scale", "top", "include")
 
 
 def read_query(query: bytes) -> tuple[Question, str]:
-    """Reads a query; returns the question, still without its row, and the row's text `x`.
+    """Returns the question in a query, which has no row yet, and the row's text `x`.
 
     Raises:
         TooLarge: the query is longer than `MAX_QUERY_BYTES`.
-        MalformedRequest: it is no query string.
+        MalformedRequest: the text is no query string.
         InvalidInput: a parameter is unknown, given twice, or not what it must be; or `x` is missing.
     """
     if len(query) > MAX_QUERY_BYTES:
@@ -43,11 +43,11 @@ def read_query(query: bytes) -> tuple[Question, str]:
 
 
 def read_row(text: str, card: ModelCard) -> Any:
-    """Reads the row of a query: a JSON list or object, or values separated by commas in the card's order.
+    """Returns the row in a query: a JSON list or object, or values separated by commas in the card's order.
 
     Raises:
-        MalformedRequest: it begins as JSON does, and is none.
-        InvalidInput: it has another number of values than the card has features, or one is no number.
+        MalformedRequest: the text begins like JSON but is not valid JSON.
+        InvalidInput: there are not as many values as the card has features, or one of them is no number.
     """
     parts = text.split(",")
     features = list(card.inputs())
@@ -55,7 +55,7 @@ def read_row(text: str, card: ModelCard) -> Any:
         try:
             return parse_json(text.encode(), "x")
         except MalformedRequest:
-            # A level may begin as JSON does; a number cannot.
+            # A categorical feature's level may begin like JSON; a number cannot.
             if len(parts) != len(features) or not isinstance(features[0], CategoricalFeature):
                 raise
     if len(parts) != len(features):
@@ -78,8 +78,8 @@ def _parameters(query: bytes) -> dict[str, str]:
 
 
 def _value(part: str, feature: Feature) -> str | float | None:
-    """Returns one of the values between commas; an empty one is a gap."""
-    if isinstance(feature, CategoricalFeature) and part in feature.levels:  # spaces and all
+    """Returns the value between two commas; an empty one is a gap."""
+    if isinstance(feature, CategoricalFeature) and part in feature.levels:  # levels may begin or end with spaces
         return part
     part = part.strip()
     if part == "":

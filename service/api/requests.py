@@ -1,4 +1,4 @@
-"""Questions to a model, read from a JSON object."""
+"""Reads questions to a model from JSON objects."""
 
 import math
 from collections.abc import Mapping
@@ -27,10 +27,10 @@ _MAX_FLOAT32 = 3.4028234e38
 
 
 def read_request(document: Mapping[str, Any], members: tuple[str, ...], max_rows: int) -> Question:
-    """Reads a question that may have these members.
+    """Returns the question in a JSON object, which may have these members.
 
     Raises:
-        InvalidInput: a member is unknown, or not what it must be.
+        InvalidInput: a member is unknown or has an invalid value.
         TooLarge: there are more than `max_rows` rows.
     """
     plain = document.keys() <= _PLAIN_MEMBERS
@@ -64,7 +64,7 @@ def read_request(document: Mapping[str, Any], members: tuple[str, ...], max_rows
 
 
 def read_timeout(text: str | None) -> float | None:
-    """Reads the seconds of an X-Request-Timeout header; None where there is none."""
+    """Returns the seconds of an X-Request-Timeout header; None where there is none."""
     if text is None:
         return None
     seconds = parse_number(text, "X-Request-Timeout")
@@ -74,7 +74,7 @@ def read_timeout(text: str | None) -> float | None:
 
 
 def _draws(document: Mapping[str, Any]) -> int:
-    """Returns how many draws of the noise a row takes; 0 where the method is another."""
+    """Returns the number of noise draws for each row; 0 where the method is another."""
     method = document.get("method", "analytic")
     if type(method) is not str or method not in METHODS:
         raise InvalidInput(f"must be one of {', '.join(METHODS)}", "method")

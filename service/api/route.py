@@ -1,4 +1,4 @@
-"""A route: which request it answers, who may ask, how it is found, and what its documentation shows."""
+"""Describes a route: which request it answers, who may use it, how it is found, and how it is documented."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import KW_ONLY, dataclass
@@ -15,22 +15,22 @@ Parameter = dict[str, Any]
 
 @dataclass(frozen=True)
 class Route:
-    """A method and a path, with the endpoint that answers them.
+    """Describes a method and a path, with the endpoint that answers them.
 
     Attributes:
         method: the HTTP method.
-        path: the path; its parameters stand in braces.
-        endpoint: what answers.
-        open: whether it answers without the token, where the service asks for one.
-        hot: whether it is found ahead of FastAPI's routing.
+        path: the path, with its parameters in braces.
+        endpoint: the function that answers.
+        open: whether it answers without the token, where the service requires one.
+        hot: whether it is dispatched ahead of FastAPI's routing.
         binary: whether JSON may be followed by raw tensors, in the question and in the answer.
         documented: whether the OpenAPI document shows it.
         answer: the schema of its answer.
-        unready: whether an answer with status 503 has that schema too.
+        unready: whether an answer with status 503 has the schema `answer` too.
         body: the schema of the question's body.
         body_required: whether the body may not be left out.
-        parameters: what the path, the query and the headers hold, as OpenAPI describes it.
-        problems: the statuses with which it refuses.
+        parameters: the parameters in the path, the query and the headers, as OpenAPI describes them.
+        problems: the statuses of its errors.
     """
 
     method: str
@@ -50,15 +50,15 @@ class Route:
 
 
 def in_query(name: str, schema: dict[str, Any], description: str, required: bool = False) -> Parameter:
-    """Describes a parameter of the query."""
+    """Returns the description of a parameter in the query."""
     return {"name": name, "in": "query", "required": required, "description": description, "schema": schema}
 
 
 def in_path(name: str, description: str) -> Parameter:
-    """Describes a parameter of the path, which is text."""
+    """Returns the description of a parameter in the path, which is a text."""
     return {**in_query(name, {"type": "string"}, description, required=True), "in": "path"}
 
 
 def in_header(name: str, schema: dict[str, Any], description: str) -> Parameter:
-    """Describes a header."""
+    """Returns the description of a header."""
     return {**in_query(name, schema, description), "in": "header"}

@@ -1,4 +1,4 @@
-"""The service's routes: a new one needs its endpoint, and an entry here or in `oip/routes.py`."""
+"""Lists the service's routes: a new one needs its endpoint, and an entry here or in `oip/routes.py`."""
 
 from chainzrule.service.api.context import Context
 from chainzrule.service.api.health import healthz_endpoint, metrics_endpoint, readyz_endpoint
@@ -92,7 +92,7 @@ def _model_routes(context: Context) -> list[Route]:
 
 
 def _operation_routes(context: Context) -> list[Route]:
-    """What probes and scrapers ask, who have no token."""
+    """Returns the routes of probes and scrapers, which are open, because these have no token."""
     return [
         Route("GET", "/healthz", healthz_endpoint(context), open=True),
         Route("GET", "/readyz", readyz_endpoint(context), open=True, answer=Readiness, unready=True),
@@ -101,7 +101,7 @@ def _operation_routes(context: Context) -> list[Route]:
 
 
 def _page_routes(context: Context) -> list[Route]:
-    """The playground, where it is switched on: it asks for the token itself, and is for people, not for programs."""
+    """Returns the routes of the playground, if it is on; they are open, as the page asks people for the token."""
     if not context.settings.playground:
         return []
     page, part = page_endpoints(context.settings.root_path, context.settings.thresholds)

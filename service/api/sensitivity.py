@@ -1,4 +1,4 @@
-"""`GET /sensitivity` and `POST /sensitivity`: which inputs each prediction hangs on."""
+"""Answers `GET /sensitivity` and `POST /sensitivity`, which say on which inputs each prediction depends."""
 
 import asyncio
 
@@ -17,11 +17,11 @@ from chainzrule.service.serving.explain import explain
 from chainzrule.service.serving.question import Question
 from chainzrule.service.serving.version import ServedModel
 
-INLINE_ENTRIES = 2**10  # larger answers are put together off the event loop
+INLINE_ENTRIES = 2**10  # larger answers are written off the event loop
 
 
 def get_sensitivity_endpoint(context: Context) -> Endpoint:
-    """The endpoint of the GET route."""
+    """Returns the endpoint of `GET /sensitivity`."""
 
     async def get_sensitivity(request: Incoming) -> Response:
         """Sensitivities of one row, given in the query."""
@@ -32,7 +32,7 @@ def get_sensitivity_endpoint(context: Context) -> Endpoint:
         try:
             return await _answer(context, served, question, deadline)
         except ServiceError as error:
-            if error.place is not None:  # the row has the query's name here
+            if error.place is not None:  # callers of this route know the row as `x`
                 error.place = error.place.replace("instances[0]", "x").replace("instances", "x")
             raise
 
@@ -40,7 +40,7 @@ def get_sensitivity_endpoint(context: Context) -> Endpoint:
 
 
 def post_sensitivity_endpoint(context: Context) -> Endpoint:
-    """The endpoint of the POST route."""
+    """Returns the endpoint of `POST /sensitivity`."""
     parser = MatrixParser()
 
     async def post_sensitivity(request: Incoming) -> Response:

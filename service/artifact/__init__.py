@@ -1,1 +1,1 @@
-"""The artifact contract: what a model version on disk consists of. The only thing training and service share."""
+"""Defines the artifact, which is a model version on disk and the contract between training and the service."""

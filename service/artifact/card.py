@@ -1,4 +1,4 @@
-"""The model card: every fact about a model version that is not in its graphs.
+"""Defines the model card, which holds every fact about a model version that is not in its graphs.
 
 The card is the contract between training and service. It is frozen, refuses fields it does not know, and is checked
 against itself when it is read, so that whoever holds a `ModelCard` need not check it again.
@@ -31,7 +31,7 @@ ORDER = (
     "features", "layout", "labels", "graphs", "reference", "calibration", "quality", "baselines", "golden", "examples",
     "provenance",
 )  # fmt: skip
-"""The order in which a card is written, whichever class its fields come from."""
+"""Gives the order in which a card's fields are written, whichever class they come from."""
 
 
 class GraphFile(CardPart):
@@ -94,22 +94,22 @@ class ModelCard(Evidence, Interface):
 
     @model_serializer(mode="wrap")
     def _in_order(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Writes the fields in `ORDER`: pydantic itself would put those of one class after those of the other."""
+        """Writes the fields in `ORDER`, because pydantic would write those of one class after those of the other."""
         content = serialize(self)
         return dict(sorted(content.items(), key=lambda entry: ORDER.index(entry[0])))
 
 
 def parse_card(text: bytes) -> ModelCard:
-    """Reads a card of any schema version from its JSON.
+    """Returns the card in a JSON text of any schema version.
 
     Raises:
-        ArtifactError: it is no sound card, or of a newer schema; names the field, never its value.
+        ArtifactError: the card is invalid or has a newer schema version; the error names the field, never its value.
     """
     try:
         return ModelCard.model_validate_json(upgraded(text))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = "card.json" + "".join(f".{part}" for part in first["loc"])
-        # The only message of pydantic's that quotes the input.
+        # This is the only message of pydantic that quotes the input.
         message = "its kind is not one this service knows" if first["type"] == "union_tag_invalid" else first["msg"]
         raise ArtifactError(message, place) from None

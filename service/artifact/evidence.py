@@ -1,4 +1,4 @@
-"""What is known about a model: how it was measured, on what, and where it comes from."""
+"""Defines what a card says about a model's measurement and origin."""
 
 from typing import Self
 
@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from chainzrule.service.artifact.part import CardPart, Label, Sha256
 from chainzrule.service.artifact.tensor import Tensor
 
-QUANTILES = 101  # the minimum, the percentiles 1 to 99 and the maximum
+QUANTILES = 101  # these are the minimum, the percentiles 1 to 99 and the maximum
 
 
 class Golden(CardPart):

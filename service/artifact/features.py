@@ -1,4 +1,4 @@
-"""The features that a model takes, as its caller sends them."""
+"""Defines the features that a model takes, as its caller sends them."""
 
 from typing import Annotated, Literal, Self
 

@@ -1,4 +1,4 @@
-"""What a model is: what goes into it, what comes out, and by which method its stability is obtained."""
+"""Defines what a card says about a model's inputs and outputs, and about the method that gives its stability."""
 
 from collections.abc import Iterator
 from typing import Literal, Self
@@ -9,7 +9,7 @@ from chainzrule.service.artifact.features import CategoricalFeature, Feature, La
 from chainzrule.service.artifact.part import CardPart, Label
 
 MAX_SCORES = 64
-MAX_PROBED_COLUMNS = 4096  # without derivatives of its own, a row costs two further rows a column
+MAX_PROBED_COLUMNS = 4096  # central differences run two further rows for every column of a row
 
 Task = Literal["classification", "regression", "ordinal"]
 Method = Literal["analytic", "finite_difference", "monte_carlo"]
@@ -65,7 +65,7 @@ class Interface(CardPart):
 
     @model_validator(mode="after")
     def _method_can_be_used(self) -> Self:
-        """Checks that the method has its settings, and that the service can run the further rows that it takes."""
+        """Checks that the method has its settings, and that the service can run as many further rows as it takes."""
         if (self.differences is None) == (self.method == "finite_difference"):
             raise ValueError("differences belong to the method finite_difference")
         if (self.draws is None) == (self.method == "monte_carlo"):
@@ -89,12 +89,12 @@ class Interface(CardPart):
 
     @property
     def scores(self) -> int:
-        """The number of scores S: K for classification, K - 1 for ordinal, 1 for regression."""
+        """Returns the number of scores S: K for classification, K - 1 for ordinal, 1 for regression."""
         return {"classification": len(self.labels), "ordinal": len(self.labels) - 1, "regression": 1}[self.task]
 
     @property
     def width(self) -> int:
-        """The number of graph inputs D: a numeric feature takes one, a categorical one as many as it has levels."""
+        """Returns the number of input columns D: one for a numeric feature, one for each level of a categorical one."""
         if self.layout:
             return self.layout.height * self.layout.width
         return sum(1 if isinstance(feature, NumericFeature) else len(feature.levels) for feature in self.features)

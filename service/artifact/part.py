@@ -1,4 +1,4 @@
-"""What every part of a model card is made of."""
+"""Defines the base class of every part of a model card."""
 
 from typing import Annotated
 

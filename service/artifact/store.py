@@ -1,7 +1,7 @@
-"""The model repository on disk: `<root>/<name>/<version>/{card.json, model.onnx, jacobian.onnx, ...}`.
+"""Reads and writes the model repository: `<root>/<name>/<version>/{card.json, model.onnx, jacobian.onnx, ...}`.
 
-A version directory is written once and never changed. Reading takes every file's bytes once, so that what was hashed is
-what is loaded.
+A version directory is written once and never changed. Every file is read only once, so that the bytes which were hashed
+are the ones that are loaded.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from chainzrule.service.errors import ArtifactError
 
 CARD_FILE = "card.json"
 MAX_CARD_BYTES = 64 * 2**20
-MAX_GRAPH_BYTES = 2**31 - 1  # protobuf's own limit
+MAX_GRAPH_BYTES = 2**31 - 1  # protobuf has this limit
 Signature = tuple[tuple[str, int, int], ...]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
@@ -27,7 +27,7 @@ _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 
 @dataclass(frozen=True)
 class Artifact:
-    """A model version as read: its card, and its graphs' bytes whose hashes equal the card's."""
+    """Holds a model version as read: its card, and its graphs' bytes, whose hashes equal the card's."""
 
     card: ModelCard
     graphs: Mapping[Role, bytes]
@@ -35,7 +35,7 @@ class Artifact:
 
 @dataclass(frozen=True)
 class StoredVersion:
-    """A version directory found in the repository; nothing of it has been read yet."""
+    """Names a version directory that was found in the repository, and of which nothing has been read yet."""
 
     name: str
     version: str
@@ -43,11 +43,11 @@ class StoredVersion:
 
     @property
     def number(self) -> int:
-        """The version as a number: versions order as numbers, not as text."""
+        """Returns the version as a number, because versions are ordered as numbers, not as texts."""
         return int(self.version)
 
     def signature(self) -> Signature:
-        """Names, sizes and times of the files; changes when a copy goes on, or when others are put in their place."""
+        """Returns the files' names, sizes and times, which change while files are copied or when they are replaced."""
         try:
             entries = sorted(self.path.iterdir())
             stats = [(entry.name, entry.lstat()) for entry in entries]
@@ -57,17 +57,17 @@ class StoredVersion:
 
 
 def graph_file(role: Role) -> str:
-    """The file name of a graph."""
+    """Returns the file name of a graph."""
     return f"{role}.onnx"
 
 
 def describe_graph(content: bytes, opset: int) -> GraphFile:
-    """The card's entry for a graph."""
+    """Returns the card's entry for a graph."""
     return GraphFile(sha256=hashlib.sha256(content).hexdigest(), opset=opset)
 
 
 def require_model_name(name: str) -> None:
-    """Raises `ArtifactError` where no model can have this name, as one that would lead out of the repository."""
+    """Raises `ArtifactError` for a name that no model can have, such as one that leads out of the repository."""
     if not _NAME.fullmatch(name):
         raise ArtifactError(
             "a model name has 1 to 64 letters, digits, '.', '_' or '-' and starts with a letter or digit"
@@ -75,7 +75,7 @@ def require_model_name(name: str) -> None:
 
 
 def list_versions(root: Path) -> list[StoredVersion]:
-    """All version directories below `root`, newest version of every model first; other entries are passed over.
+    """Returns all version directories below `root`, each model's newest version first; other entries are skipped.
 
     Raises:
         OSError: `root` itself cannot be listed.
@@ -91,16 +91,16 @@ def list_versions(root: Path) -> list[StoredVersion]:
                 if _VERSION.fullmatch(entry.name) and entry.is_dir()
             ]
         except (FileNotFoundError, PermissionError):
-            continue  # it was removed in this moment, or is none of ours
+            continue  # it was removed at this moment, or is not a model's directory
         found += sorted(versions, key=lambda version: version.number, reverse=True)
     return found
 
 
 def read_artifact(path: Path) -> Artifact:
-    """Read a version directory, each file once, and check that its graphs are those that the card names.
+    """Reads a version directory, each file once, and checks that its graphs are those that the card describes.
 
     Raises:
-        ArtifactError: a file is missing, surplus, no regular file, too large, or not the one the card describes.
+        ArtifactError: a file is missing, unexpected, not a regular file, too large, or not the one in the card.
     """
     try:
         names = {entry.name for entry in path.iterdir()}
@@ -130,13 +130,13 @@ def publish(
     describe: Callable[[str], ModelCard],
     accept: Callable[[Artifact], None],
 ) -> Path:
-    """Write the next version of a model: to a temporary directory first, which `accept` examines, then by a rename.
+    """Writes the next version of a model to a temporary directory, which `accept` checks, and then renames it.
 
     Args:
-        root: the repository; made if it does not exist.
+        root: the repository, which is created if it does not exist.
         name: the model's name.
         graphs: the ONNX files by role.
-        describe: makes the card for a version number; called again when another publisher took the number.
+        describe: makes the card for a version number; called again when another publisher has taken the number.
         accept: raises when the artifact, as read back from disk, must not be published.
 
     Returns:
@@ -161,7 +161,7 @@ def publish(
             except OSError:
                 if not target.exists():
                     raise
-                continue  # another publisher was faster
+                continue  # another publisher has taken this number
             _sync_directory(home)
             return target
     finally:
@@ -170,7 +170,7 @@ def publish(
 
 def _read(path: Path, limit: int) -> bytes:
     try:
-        # No symbolic links: a version holds its own files, and cannot point outside itself.
+        # Symbolic links are not followed, so that a version cannot point outside its directory.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise ArtifactError(f"is not a readable regular file ({error.strerror})", path.name) from None

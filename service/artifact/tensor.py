@@ -1,4 +1,4 @@
-"""Arrays as a card holds them. The card's package knows no numpy, so they go in and out as bytes."""
+"""Defines arrays as a card holds them. This package does not import numpy, so they are read and written as bytes."""
 
 import base64
 import binascii
@@ -24,7 +24,7 @@ class Tensor(CardPart):
 
     @property
     def raw(self) -> bytes:
-        """The bytes of the array."""
+        """Returns the bytes of the array."""
         try:
             return base64.b64decode(self.data, validate=True)
         except binascii.Error:
@@ -32,5 +32,5 @@ class Tensor(CardPart):
 
     @classmethod
     def from_bytes(cls, shape: tuple[int, ...], raw: bytes) -> "Tensor":
-        """Wrap little-endian float32 bytes."""
+        """Returns a tensor of little-endian float32 bytes."""
         return cls(shape=shape, data=base64.b64encode(raw).decode())

@@ -1,7 +1,7 @@
-"""Older cards are upgraded when they are read, so that a new schema version orphans no model that people have.
+"""Upgrades older cards when they are read, so that existing models can still be served after a change of the schema.
 
-A change of the schema that older cards do not satisfy takes one step here, from the plain JSON document of the last
-schema version to that of the next. Files are never rewritten: a published version stays as it is.
+A change of the schema that older cards do not satisfy needs one step here, which turns the JSON document of one schema
+version into that of the next. Files are never rewritten: a published version stays as it is.
 """
 
 import json
@@ -16,16 +16,16 @@ Document = dict[str, Any]
 Step = Callable[[Document], Document]
 
 STEPS: tuple[Step, ...] = ()
-"""The first step turns a document of schema version 1 into one of version 2, the second 2 into 3, and so on."""
+"""Lists the steps: the first turns a document of schema version 1 into one of version 2, the second 2 into 3."""
 
 
 def upgraded(text: bytes, steps: Sequence[Step] = STEPS) -> bytes:
     """Returns a card's JSON in the newest schema version, which is one more than there are steps.
 
-    A card of that version is returned as it is. The result still has to be validated: a step takes what it finds.
+    A card of that version is returned unchanged. The result still has to be validated, because steps do not validate.
 
     Raises:
-        ArtifactError: the schema version is none that this service knows, or a step cannot work on the document.
+        ArtifactError: the schema version is unknown to this service, or a step fails on the document.
         ValidationError: the text is no JSON object with a schema version.
     """
     newest = len(steps) + 1
@@ -41,7 +41,7 @@ def upgraded(text: bytes, steps: Sequence[Step] = STEPS) -> bytes:
             document = {**steps[number - 1](document), "schema_version": number + 1}
         except ArtifactError:
             raise
-        except Exception as error:  # nothing has checked yet that the document is what a step expects
+        except Exception as error:  # the document has not been validated, so a step may raise anything
             message = f"is no sound card of schema_version {number}: it cannot be upgraded ({type(error).__name__})"
             raise ArtifactError(message, "card.json") from None
     return json.dumps(document).encode()

@@ -26,7 +26,7 @@ except ImportError as error:
 
 Device = Literal["cpu", "cuda", "auto"]
 Shape = tuple[int | str | None, ...]
-Floats = NDArray[np.float32]
+Matrix = NDArray[np.float32]
 
 # The batch sizes that have bound buffers. They are few, so that a device meets every shape while it warms up.
 BOUND_ROWS = (1, 8, 64, 256, 1024)
@@ -105,7 +105,7 @@ class Graph:
         """Makes later runs use buffers bound on a device, `cuda` or `cpu`; see `BoundRuns`."""
         self._bound = BoundRuns(self._session, self.outputs, device)
 
-    def run(self, features: Floats) -> dict[str, Floats]:
+    def run(self, features: Matrix) -> dict[str, NDArray[np.float32]]:
         """Returns all outputs by name, for `features`, (rows, D)."""
         if self._bound is not None and len(features) <= BOUND_ROWS[-1]:
             return self._bound.run(features)
@@ -131,7 +131,7 @@ class BoundRuns:
         self._buffers: dict[int, _Buffers] = {}
         self._lock = threading.Lock()
 
-    def run(self, features: Floats) -> dict[str, Floats]:
+    def run(self, features: Matrix) -> dict[str, NDArray[np.float32]]:
         """Returns all outputs by name for at most `BOUND_ROWS[-1]` rows, padded with zeros to the next batch size."""
         rows, width = features.shape
         size = BOUND_ROWS[bisect_left(BOUND_ROWS, rows)]
@@ -158,14 +158,14 @@ class _Buffers:
         self.input = ort.OrtValue.ortvalue_from_numpy(self.host.copy(), device, 0)
         self.binding = session.io_binding()
         self.binding.bind_ortvalue_input("features", self.input)
-        self.outputs: dict[str, Floats] = {}
+        self.outputs: dict[str, NDArray[np.float32]] = {}
         for name, (_, dimensions) in outputs.items():
             array = _page_locked(np.zeros((shape[0], *dimensions[1:]), dtype=np.float32), device)  # type: ignore[arg-type]
             self.outputs[name] = array
             self.binding.bind_ortvalue_output(name, ort.OrtValue.ortvalue_from_numpy(array, "cpu", 0))
 
 
-def _page_locked(array: Floats, device: str) -> Floats:
+def _page_locked(array: NDArray[np.float32], device: str) -> NDArray[np.float32]:
     """Returns the array, with its memory page-locked for direct transfer where CUDA's runtime is available to do it."""
     for name in _CUDA_RUNTIMES if device == "cuda" else ():
         try:

@@ -81,7 +81,7 @@ class Model:
         """Returns only the (rows, S) scores."""
         return self.graphs["model"].run(features)["scores"]
 
-    def differentiate(self, features: Matrix) -> Matrix:
+    def differentiate(self, features: Matrix) -> NDArray[np.float32]:
         """Returns the (rows, S, D) derivative of the scores with respect to the features in raw units."""
         if self.probe is not None:
             return self.probe.differentiate(features)

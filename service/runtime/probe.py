@@ -27,7 +27,7 @@ class Probed(NamedTuple):
         slope: (rows, D) slope of the reported output per raw unit, where draws gave it; else None.
     """
 
-    covariance: Matrix
+    covariance: NDArray[np.float32]
     diagnosis: Diagnosis | None = None
     slope: Floats | None = None
 
@@ -64,7 +64,7 @@ class Probe:
         with np.errstate(invalid="ignore", over="ignore"):
             return Probed(noisy @ noisy.transpose(0, 2, 1))
 
-    def differentiate(self, features: Matrix) -> Matrix:
+    def differentiate(self, features: Matrix) -> NDArray[np.float32]:
         """Returns the (rows, S, D) slopes of the scores per raw unit; draws give those smoothed by the noise."""
         if self._draws is not None:
             return self._drawn(self._draws, features, np.ones(len(features))).jacobian

@@ -102,7 +102,7 @@ class RowEncoder:
             raise TypeError(f"{name} is not categorical")
         return feature.levels
 
-    def level(self, name: str, row: Matrix) -> str:
+    def level(self, name: str, row: NDArray[np.float32]) -> str:
         """Returns the level of a categorical feature in an encoded row, (D,)."""
         levels, start = self.levels(name), self.start[name]
         return levels[int(row[start : start + len(levels)].argmax())]

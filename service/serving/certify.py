@@ -14,7 +14,7 @@ from chainzrule.service.serving.version import BOX_VALUES, ServedModel
 from chainzrule.service.stability.certificate import Conclusions, conclude, label_is_certain
 
 Floats = NDArray[np.float64]
-Labels = NDArray[np.int64]
+Indices = NDArray[np.int64]
 
 BISECTIONS = 12
 
@@ -79,7 +79,7 @@ def _box_reach(box: Mapping[str, float | list[float]], rows: RowEncoder, feature
 async def certify(
     served: ServedModel,
     features: NDArray[np.float32],
-    label: Labels,
+    label: Indices,
     below: Floats,
     above: Floats,
     first_order: Floats,
@@ -117,7 +117,7 @@ class _Chunk:
     """Bounds the boxes of some rows together."""
 
     def __init__(
-        self, served: ServedModel, middle: Floats, label: Labels, below: Floats, above: Floats, deadline: float
+        self, served: ServedModel, middle: Floats, label: Indices, below: Floats, above: Floats, deadline: float
     ) -> None:
         self._served = served
         self.middle = middle

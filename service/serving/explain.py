@@ -52,7 +52,7 @@ class Explanation:
 
     share: Share[Measured]
     features: Matrix
-    jacobian: Matrix
+    jacobian: NDArray[np.float32]
     layer_norms: Matrix
     sensitivity: Sensitivity
     switches: dict[str, Floats]
@@ -121,7 +121,7 @@ async def explain(served: ServedModel, question: Question, allowance: Allowance,
 
 
 def _sensitivity(
-    served: ServedModel, batch: Measured, part: slice, jacobian: Matrix, noise_scale: float
+    served: ServedModel, batch: Measured, part: slice, jacobian: NDArray[np.float32], noise_scale: float
 ) -> Sensitivity:
     noise, scales = served.model.rows.noise, np.full(len(jacobian), noise_scale)
     if batch.slope is None:
@@ -136,7 +136,7 @@ async def _certify(
     question: Question,
     features: Matrix,
     share: Share[Measured],
-    jacobian: Matrix,
+    jacobian: NDArray[np.float32],
     deadline: float,
 ) -> Certificates:
     part = slice(share.start, share.stop)

@@ -98,9 +98,7 @@ class ServedModel:
             self._bounds = Engine(
                 bounds.run,
                 _join_boxes,
-                Cost(
-                    1.0, 0.0
-                ),  # unknown until the graph is opened, and not needed, because it never runs on the event loop
+                Cost(1.0, 0.0),  # unknown until the graph is opened; not needed, as it never runs inline
                 replace(batches, inline_seconds=0.0, max_batch_rows=max(1, BOX_VALUES // card.width)),
                 _enter_nothing,
             )
@@ -127,7 +125,7 @@ class ServedModel:
             return await self.predict(inputs, deadline)
         return await self._submit(self._answers, inputs, deadline)
 
-    async def differentiate(self, features: Matrix, deadline: float) -> Matrix:
+    async def differentiate(self, features: Matrix, deadline: float) -> NDArray[np.float32]:
         """Returns the (rows, S, D) Jacobian of the scores in raw units."""
         return await _rows(self._derivatives, features, deadline)
 
@@ -154,7 +152,7 @@ class ServedModel:
             )
         return self._bounds
 
-    def violations(self, jacobian: Matrix) -> list[list[Declared]]:
+    def violations(self, jacobian: NDArray[np.float32]) -> list[list[Declared]]:
         """Returns each row's violated constraints, given the derivatives, (rows, S, D), and counts them."""
         declared = self.constraints.declared
         violated = self.constraints.violated(jacobian)

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from chainzrule.service.stability.link import Classification, Link, Ordinal, sigmoid
 
 Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 Ends = tuple[Floats, Floats]  # the minimum and the maximum of each value
 
 # The largest error of a softmax or sigmoid in float32, and of a sum of at most 64 of them (docs/certificates.md).
@@ -27,14 +29,14 @@ class Conclusions(NamedTuple):
         levels: (rows,) lowest and highest level that can be reached.
     """
 
-    certain: NDArray[np.bool_] | None = None
+    certain: Mask | None = None
     probabilities: Ends | None = None
     value: Ends | None = None
-    levels: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+    levels: tuple[Indices, Indices] | None = None
 
 
 def conclude(
-    link: Link, label: NDArray[np.int64], lower: Floats, upper: Floats, margin_lower: Floats, margin_upper: Floats
+    link: Link, label: Indices, lower: Floats, upper: Floats, margin_lower: Floats, margin_upper: Floats
 ) -> Conclusions:
     """Returns what follows from the bounds of the scores and, for a classification, of the margins, all (rows, S)."""
     if not link.has_labels:
@@ -50,9 +52,7 @@ def conclude(
     return Conclusions(certain, probability_bounds(label, margin_lower, margin_upper))
 
 
-def label_is_certain(
-    link: Link, label: NDArray[np.int64], lower: Floats, upper: Floats, margin_lower: Floats
-) -> NDArray[np.bool_]:
+def label_is_certain(link: Link, label: Indices, lower: Floats, upper: Floats, margin_lower: Floats) -> Mask:
     """Returns (rows,) whether no score within its bounds changes the label.
 
     A classification is judged by the lower bounds of the label's margins, (rows, S), any other task by the scores'.
@@ -64,7 +64,7 @@ def label_is_certain(
 
 
 def flip_factor(
-    link: Link, scores: NDArray[np.float32], jacobian: NDArray[np.float32], label: NDArray[np.int64], radius: Floats
+    link: Link, scores: NDArray[np.float32], jacobian: NDArray[np.float32], label: Indices, radius: Floats
 ) -> Floats:
     """Returns the (rows,) factor by which each box can grow until the label changes, to first order; infinite if never.
 
@@ -88,12 +88,12 @@ def flip_factor(
     return np.asarray(factor.min(axis=1))
 
 
-def reachable_levels(lower: Floats, upper: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def reachable_levels(lower: Floats, upper: Floats) -> tuple[Indices, Indices]:
     """Returns the (rows,) lowest and the (rows,) highest level that an ordinal model can answer."""
     return (lower > 0).sum(axis=1), (~(upper <= 0)).sum(axis=1)
 
 
-def probability_bounds(label: NDArray[np.int64], margin_lower: Floats, margin_upper: Floats) -> tuple[Floats, Floats]:
+def probability_bounds(label: Indices, margin_lower: Floats, margin_upper: Floats) -> tuple[Floats, Floats]:
     """Returns the (rows, K) bounds of a classification's probabilities, from the bounds of the label's margins.
 
     The probability of k is 1 / sum_j exp(s_j - s_k) with s_j - s_k = margin_k - margin_j: it is smallest where margin_k

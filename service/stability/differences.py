@@ -5,13 +5,16 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+Indices = NDArray[np.int64]
 Matrix = NDArray[np.float32]
 Scores = Callable[[Matrix], Matrix]
 
 CHUNK = 2**22  # the largest number of input values in one run
 
 
-def central_differences(scores: Scores, features: Matrix, columns: NDArray[np.int64], steps: Matrix) -> Matrix:
+def central_differences(
+    scores: Scores, features: Matrix, columns: Indices, steps: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """Returns the (rows, S, D) derivatives of the scores in raw units; 0 in columns that are not named.
 
     Every row takes two further rows for each column, all in one run unless they have more than `CHUNK` values. The

@@ -41,9 +41,9 @@ class Drawn(NamedTuple):
     """
 
     diagnosis: Diagnosis
-    covariance: Matrix
+    covariance: NDArray[np.float32]
     slope: Floats
-    jacobian: Matrix
+    jacobian: NDArray[np.float32]
 
 
 class NoiseDraws:

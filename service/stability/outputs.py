@@ -38,7 +38,7 @@ class Outputs(NamedTuple):
 
     scores: Matrix
     probabilities: Matrix | None = None
-    covariance: Matrix | None = None
+    covariance: NDArray[np.float32] | None = None
     mean_shift: Matrix | None = None
     counted: Diagnosis | None = None
     slope: NDArray[np.float64] | None = None

@@ -18,6 +18,8 @@ from chainzrule.service.stability.reference import percentiles
 from chainzrule.service.stability.standard import Standard
 from chainzrule.service.stability.verdict import VERDICTS, Verdicts, judge
 
+Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 
@@ -106,12 +108,12 @@ class Predictions(ABC):
 
     @property
     @abstractmethod
-    def label(self) -> NDArray[np.int64]:
+    def label(self) -> Indices:
         """Returns the (rows,) index of the label."""
 
     @property
     @abstractmethod
-    def value(self) -> NDArray[np.float64]:
+    def value(self) -> Floats:
         """Returns the (rows,) reported output."""
 
     @abstractmethod
@@ -143,7 +145,7 @@ class Measured(Predictions):
     """
 
     covariance: NDArray[np.float32]
-    slope: NDArray[np.float64] | None
+    slope: Floats | None
 
     @property
     @abstractmethod
@@ -152,16 +154,16 @@ class Measured(Predictions):
 
     @property
     @abstractmethod
-    def level(self) -> NDArray[np.int64]:
+    def level(self) -> Indices:
         """Returns the (rows,) verdicts, as indices into `verdict.VERDICTS`."""
 
     @property
-    def label(self) -> NDArray[np.int64]:
+    def label(self) -> Indices:
         """Returns the (rows,) index of the label."""
         return self.diagnosis.label
 
     @property
-    def value(self) -> NDArray[np.float64]:
+    def value(self) -> Floats:
         """Returns the (rows,) reported output."""
         return self.diagnosis.value
 
@@ -200,7 +202,7 @@ class Batch(Measured):
         return self._diagnosis
 
     @property
-    def level(self) -> NDArray[np.int64]:
+    def level(self) -> Indices:
         """Returns the (rows,) verdicts, as indices into `verdict.VERDICTS`."""
         return self.verdicts.level
 
@@ -256,12 +258,12 @@ class Unmeasured(Predictions):
         self._reading = self.link.read(scores)
 
     @property
-    def label(self) -> NDArray[np.int64]:
+    def label(self) -> Indices:
         """Returns the (rows,) index of the label."""
         return self._reading.label
 
     @property
-    def value(self) -> NDArray[np.float64]:
+    def value(self) -> Floats:
         """Returns the (rows,) reported output."""
         return self._reading.value
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+Indices = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 Matrix = NDArray[np.float32]
 
 
@@ -22,7 +24,7 @@ class Ranges:
     def __init__(
         self,
         names: Sequence[str],
-        columns: NDArray[np.int64],
+        columns: Indices,
         low: Sequence[float],
         high: Sequence[float],
         width: int,
@@ -36,15 +38,15 @@ class Ranges:
         self.pooled = pooled
         self.whole = len(columns) == width
 
-    def outside(self, matrix: Matrix) -> NDArray[np.bool_]:
+    def outside(self, matrix: Matrix) -> Mask:
         """Returns (rows, features) whether each numeric feature of encoded rows, (rows, D), is out of range."""
         return outside(matrix if self.whole else matrix[:, self.columns], self.low, self.high)
 
-    def named(self, outside: NDArray[np.bool_]) -> list[str]:
+    def named(self, outside: Mask) -> list[str]:
         """Returns the names of the features that one row of `outside`, (features,), says are out of range."""
         return [self.names[feature] for feature in np.flatnonzero(outside).tolist()]
 
-    def counted(self, outside: NDArray[np.bool_]) -> dict[str, int]:
+    def counted(self, outside: Mask) -> dict[str, int]:
         """Returns in how many rows of `outside`, (rows, features), each feature is out of range; omits the zeros."""
         if self.pooled:
             return {}
@@ -52,7 +54,7 @@ class Ranges:
         return {name: rows for name, rows in zip(self.names, counts, strict=True) if rows}
 
 
-def outside(values: Matrix, low: NDArray[np.floating], high: NDArray[np.floating]) -> NDArray[np.bool_]:
+def outside(values: Matrix, low: NDArray[np.floating], high: NDArray[np.floating]) -> Mask:
     """Returns whether each value, (rows, columns), lies outside its column's range, compared in float32."""
     least, largest = low.astype(np.float32, copy=False), high.astype(np.float32, copy=False)
     return np.asarray((values < least) | (values > largest))

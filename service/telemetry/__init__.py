@@ -1,1 +1,1 @@
-"""What the service tells about itself: metrics and logs."""
+"""Reports on the service itself, with metrics and logs."""

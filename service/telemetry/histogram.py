@@ -1,4 +1,4 @@
-"""A Prometheus histogram that takes a whole batch of values in one call, and one value at little cost."""
+"""Provides a Prometheus histogram that counts a batch of values in one call, and a single value at little cost."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ from prometheus_client.utils import floatToGoString
 
 
 class Bins:
-    """The counts of one label set."""
+    """Holds the counts of one label set."""
 
     def __init__(self, buckets: Sequence[float]) -> None:
         self._buckets = list(buckets)
@@ -20,7 +20,7 @@ class Bins:
         self._sum = 0.0
 
     def observe(self, values: NDArray[np.float64] | float) -> None:
-        """Counts finite values: an array of them, (rows,), or one number."""
+        """Counts the finite ones of values, given as an array, (rows,), or as one number."""
         if isinstance(values, float):
             self._counts[bisect_left(self._buckets, values)] += 1
             self._sum += values
@@ -30,13 +30,13 @@ class Bins:
         self._sum += float(values.sum())
 
     def read(self) -> tuple[list[tuple[str, float]], float]:
-        """Cumulative counts by upper bound, and the sum."""
+        """Returns the cumulative counts by upper bound, and the sum of the values."""
         bounds = [*map(floatToGoString, self._buckets), "+Inf"]
         return list(zip(bounds, np.cumsum(self._counts).astype(float).tolist(), strict=True)), self._sum
 
 
 class BatchHistogram(Collector):
-    """A histogram family. Written on the event loop alone: it takes no lock."""
+    """Collects a histogram family. It is written on the event loop alone, so it needs no lock."""
 
     def __init__(
         self,
@@ -54,24 +54,24 @@ class BatchHistogram(Collector):
         registry.register(self)
 
     def labels(self, *values: str) -> Bins:
-        """The bins of one label set."""
+        """Returns the bins of one label set, which are made on first use."""
         bins = self._bins.get(values)
         if bins is None:
             bins = self._bins[values] = Bins(self._buckets)
         return bins
 
     def remove_by_labels(self, labels: dict[str, str]) -> None:
-        """Forgets every label set that has these labels; its bins, where still held, count for nobody."""
+        """Forgets every label set that has these labels; its bins, where still referred to, are no longer exposed."""
         wanted = [(self._labels.index(name), value) for name, value in labels.items()]
         for values in [values for values in self._bins if all(values[at] == value for at, value in wanted)]:
             del self._bins[values]
 
     def describe(self) -> Iterable[Metric]:
-        """The empty family, by which the registry knows the name."""
+        """Returns the empty family, from which the registry learns the name."""
         return [HistogramMetricFamily(self._name, self._documentation, labels=self._labels)]
 
     def collect(self) -> Iterable[Metric]:
-        """The family as it stands."""
+        """Returns the family with its current counts."""
         family = HistogramMetricFamily(self._name, self._documentation, labels=self._labels)
         for labels, bins in list(self._bins.items()):
             buckets, total = bins.read()

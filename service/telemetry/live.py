@@ -1,4 +1,4 @@
-"""Gauges that are read when they are scraped, so that a version that was unloaded leaves none behind."""
+"""Collects gauges whose values are read at every scrape, so that an unloaded version leaves none behind."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ MODEL = ("model", "version")
 
 @dataclass(frozen=True)
 class LoadedReading:
-    """A loaded model version at the moment of a scrape.
+    """Holds the facts of a loaded model version at the moment of a scrape.
 
     Attributes:
-        info: facts about it.
-        loaded_timestamp: Unix time at which it became ready.
+        info: the labels of its info metric.
+        loaded_timestamp: the Unix time at which it became ready.
         window: its latest observed rows.
-        reference: what they are compared with.
-        unstable_ratio: share of the reference's rows that are unstable by the service's thresholds, if it is known.
+        reference: the card's reference, with which the window is compared.
+        unstable_ratio: the share of the held-out rows that are unstable by the service's thresholds; None if unknown.
     """
 
     info: dict[str, str]
@@ -33,7 +33,7 @@ class LoadedReading:
 
 @dataclass(frozen=True)
 class VersionReading:
-    """A model version at the moment of a scrape; `loaded` is None where nothing answers for it."""
+    """Holds the state of a model version at the moment of a scrape; `loaded` is None where it is not in service."""
 
     model: str
     version: str
@@ -43,7 +43,7 @@ class VersionReading:
 
 @dataclass(frozen=True)
 class LiveGauge:
-    """One gauge of loaded versions: its name, its help text, and how it is read; None leaves it out."""
+    """Declares a gauge of loaded versions: its name, its help text, and how it is read; None leaves a version out."""
 
     name: str
     help: str
@@ -87,7 +87,7 @@ PERCENTILES = (50, 90, 99)
 
 
 class LiveCollector(Collector):
-    """Reads model versions and queues when it is scraped."""
+    """Reads model versions and queues at every scrape."""
 
     def __init__(
         self,
@@ -100,11 +100,11 @@ class LiveCollector(Collector):
         self._queues = queues
 
     def describe(self) -> Iterable[Metric]:
-        """Returns the empty families, by which the registry knows their names."""
+        """Returns the empty families, from which the registry learns their names."""
         return self._collect([], [])
 
     def collect(self) -> Iterable[Metric]:
-        """Returns the families as they stand."""
+        """Returns the families with their current values."""
         return self._collect(list(self._versions()), self._queues())
 
     def _collect(self, versions: Sequence[VersionReading], queues: Iterable[tuple[str, int]]) -> list[Metric]:

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line on standard error, with the id of the request they belong to."""
+"""Writes logs as one JSON object a line on standard error, with the id of the request that they belong to."""
 
 import logging
 import sys
@@ -13,12 +13,12 @@ class _RequestId(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if (current := request_id.get()) is not None:
             record.request_id = current
-        record.__dict__.pop("color_message", None)  # uvicorn's second copy of its message
+        record.__dict__.pop("color_message", None)  # uvicorn adds a second copy of its message
         return True
 
 
 def configure_logs(level: str) -> None:
-    """Send every log of this process, uvicorn's too, through one JSON handler."""
+    """Sends every log of this process, uvicorn's too, through one JSON handler."""
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_RequestId())
     handler.setFormatter(

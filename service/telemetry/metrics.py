@@ -1,8 +1,8 @@
-"""Every metric of the service: its name, help text, labels and buckets.
+"""Declares every metric of the service: its name, help text, labels and buckets.
 
-The distributions of measures are declared with them (`stability.measures`); all else is declared here, once. Families
-of model versions are registered by `Metrics._version_family`, which also has them forgotten with their version. Label
-values come from loaded models and registered routes alone, never from a request's text.
+The distributions of measures are declared with the measures (`stability.measures`), all other metrics here. Families
+with a model version's labels are registered by `Metrics._version_family`, so that they are removed with the version.
+Label values come from loaded models and registered routes alone, never from a request's text.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -25,17 +25,17 @@ from chainzrule.service.telemetry.live import LiveCollector, VersionReading
 
 MODEL = ("model", "version")
 
-# 0.1 ms to 10 s.
+# The buckets reach from 0.1 ms to 10 s.
 SECONDS_BUCKETS = (1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-# Powers of two up to the row limit of a request.
+# The buckets are the powers of two up to the row limit of a request.
 ROWS_BUCKETS = tuple(float(2**power) for power in range(13))
 
 
 class Labelled(Protocol):
-    """A family of metrics whose label sets can be forgotten."""
+    """Stands for a family of metrics whose label sets can be removed."""
 
     def remove_by_labels(self, labels: dict[str, str]) -> None:
-        """Forgets every series that has these labels."""
+        """Removes every series that has these labels."""
 
 
 Family = TypeVar("Family", bound=Labelled)
@@ -43,14 +43,14 @@ Family = TypeVar("Family", bound=Labelled)
 
 @dataclass(frozen=True)
 class MeasureFamilies:
-    """The distributions of one measure; None where it has no such distribution."""
+    """Holds the histograms of one measure; a field is None where the measure does not declare it."""
 
     values: BatchHistogram | None
     relative: BatchHistogram | None
 
 
 class Metrics:
-    """One application's metrics, in a registry of its own."""
+    """Holds one application's metrics, in a registry of its own."""
 
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -120,22 +120,22 @@ class Metrics:
         versions: Callable[[], Iterable[VersionReading]],
         queues: Callable[[], Iterable[tuple[str, int]]],
     ) -> None:
-        """Reads live state at every scrape: of the model versions, each in one of `states`, and of the queues.
+        """Makes every scrape read the state of the model versions, which is one of `states`, and of the queues.
 
         Args:
             states: the states that a version may be in.
-            versions: reads the model versions.
-            queues: reads how many requests wait for each model.
+            versions: returns the model versions.
+            queues: returns how many requests wait for each model.
         """
         self.registry.register(LiveCollector(states, versions, queues))
 
     def forget(self, labels: tuple[str, str]) -> None:
-        """Takes every series of a model version out of the exposition."""
+        """Removes every series of a model version."""
         for family in self._versioned:
             family.remove_by_labels(dict(zip(MODEL, labels, strict=True)))
 
     def expose(self, accept: str) -> tuple[bytes, str]:
-        """Returns the exposition in the format that the scraper accepts, and its content type."""
+        """Returns all metrics in the format that the scraper accepts, and their content type."""
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
 

@@ -1,11 +1,11 @@
-"""What one model version has done so far, as the open inference protocol's statistics extension asks for it."""
+"""Sums what one model version has done so far, for the open inference protocol's statistics extension."""
 
 import time
 from typing import Any
 
 
 class Statistics:
-    """Plain sums: one object a version, changed on the event loop alone."""
+    """Holds the sums of one model version. It is changed on the event loop alone."""
 
     __slots__ = (
         "_batches",
@@ -23,10 +23,10 @@ class Statistics:
         self.rows = self.successes = self.failures = self.executions = 0
         self.success_ns = self.failure_ns = self.compute_ns = 0
         self.last = 0.0
-        self._batches: dict[int, list[int]] = {}  # rows of a run: runs, nanoseconds
+        self._batches: dict[int, list[int]] = {}  # by the rows of a run: the runs and their nanoseconds
 
     def ran(self, rows: int, seconds: float) -> None:
-        """Count one run."""
+        """Counts one run."""
         self.executions += 1
         self.last = time.time()
         batch = self._batches.get(rows)
@@ -36,19 +36,19 @@ class Statistics:
         batch[1] += int(seconds * 1e9)
 
     def succeeded(self, rows: int, seconds: float, run_seconds: float) -> None:
-        """Count a request that was answered after `seconds`, of which its run took `run_seconds`."""
+        """Counts a request that was answered after `seconds`, of which its run took `run_seconds`."""
         self.successes += 1
         self.rows += rows
         self.success_ns += int(seconds * 1e9)
         self.compute_ns += int(run_seconds * 1e9)
 
     def failed(self, seconds: float) -> None:
-        """Count a request that the model did not answer: out of time, given up, or not finite."""
+        """Counts a request that failed: its time ran out, its client gave up, or the output was not finite."""
         self.failures += 1
         self.failure_ns += int(seconds * 1e9)
 
     def describe(self) -> dict[str, Any]:
-        """The sums in the extension's shape. What is not measured (copies, caches) is zero."""
+        """Returns the sums as the extension gives them. What is not measured (copies, caches) is zero."""
         nothing = {"count": 0, "ns": 0}
         waited = max(0, self.success_ns - self.compute_ns)
         return {

@@ -1,4 +1,4 @@
-"""What is counted for one model version, with its labels looked up once."""
+"""Counts the runs and rows of one model version, in metrics whose labels are looked up once."""
 
 from collections.abc import Mapping
 
@@ -10,16 +10,16 @@ from chainzrule.service.telemetry.metrics import Metrics
 
 
 class VersionMetrics:
-    """The metrics of one model version."""
+    """Holds the metrics of one model version."""
 
     def __init__(self, metrics: Metrics, model: str, version: str, standard: Standard) -> None:
-        """Looks the series up.
+        """Looks up the version's series.
 
         Args:
-            metrics: the application's.
+            metrics: the application's metrics.
             model: the model's name.
-            version: its number.
-            standard: which measures the version has, and what they are compared with.
+            version: the version's number.
+            standard: gives the measures that the version has, and the reference that they are compared with.
         """
         self._metrics = metrics
         self._labels = labels = (model, version)
@@ -41,12 +41,12 @@ class VersionMetrics:
         self._removed = False
 
     def remove(self) -> None:
-        """Takes the version's series out of the exposition; what requests under way still count is lost."""
+        """Removes the version's series; what requests in progress still count is lost."""
         self._removed = True
         self._metrics.forget(self._labels)
 
     def count_run(self, rows: int, seconds: float, nonfinite: int) -> None:
-        """Counts one run of so many rows, and those of them that the model could not answer."""
+        """Counts one run of so many rows, of which `nonfinite` had an output that was not finite."""
         self._inference_seconds.observe(seconds)
         self._batch_rows.observe(float(rows))
         if nonfinite:
@@ -64,12 +64,12 @@ class VersionMetrics:
                 self._predictions[verdict].inc(rows)
         if observed.outside_rows:
             self._outside.inc(observed.outside_rows)
-        if not self._removed:  # looking labels up would bring them back
+        if not self._removed:  # looking up labels would create the series again
             for feature, rows in observed.out_of_range.items():
                 self._metrics.out_of_range.labels(*self._labels, feature).inc(rows)
 
     def count_violations(self, rows: Mapping[str, int]) -> None:
-        """Counts the explained rows that break each declared effect; a 0 shows that the effect is watched."""
+        """Counts by feature the explained rows that violate its declared effect; a 0 makes the series appear."""
         if self._removed:
             return
         for feature, count in rows.items():

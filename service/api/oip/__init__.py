@@ -1,1 +1,1 @@
-"""The open inference protocol v2 over REST, with the binary tensor extension."""
+"""Implements the open inference protocol v2 over REST, with the binary tensor extension."""

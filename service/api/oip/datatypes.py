@@ -1,6 +1,6 @@
-"""The protocol's datatypes: how each is read from JSON and from raw bytes, and written as either.
+"""Defines the protocol's datatypes: how each is read from and written as JSON and raw bytes.
 
-A datatype is one entry in `DATATYPES`; what a tensor may be, and what the documentation says, follows from the table.
+A datatype is one entry in `DATATYPES`; what tensors are accepted, and what is documented, follows from that table.
 """
 
 import math
@@ -22,8 +22,8 @@ class Datatype(ABC):
     """Reads and writes the values of a tensor.
 
     Attributes:
-        name: what the protocol calls it.
-        holds: what its values are; a tensor is taken in any datatype that holds the same as its own.
+        name: its name in the protocol.
+        holds: the kind of its values; a tensor is accepted in any datatype whose values are of the same kind.
     """
 
     name: str
@@ -31,10 +31,10 @@ class Datatype(ABC):
 
     @abstractmethod
     def from_json(self, data: list[Any], shape: Shape, place: str) -> Values:
-        """Reads values that JSON gives one after the other.
+        """Reads values from a flat JSON list.
 
         Raises:
-            InvalidInput: one of them is of another kind.
+            InvalidInput: a value is of another kind.
         """
 
     @abstractmethod
@@ -42,27 +42,27 @@ class Datatype(ABC):
         """Reads values from their raw form.
 
         Raises:
-            InvalidInput: the bytes are not those of so many values.
+            InvalidInput: the bytes are not as many values as the shape says.
         """
 
     def from_body(self, raw: memoryview, shape: Shape, place: str) -> Values:
-        """Reads the values of a body that holds nothing else; raises as `from_bytes`."""
+        """Reads the values of a body that holds nothing else; raises the errors of `from_bytes`."""
         return self.from_bytes(raw, shape, place)
 
     @abstractmethod
     def to_json(self, values: Any) -> Any:
-        """Returns values one after the other, as orjson writes them."""
+        """Returns the values in a flat form that orjson can write."""
 
     @abstractmethod
     def to_bytes(self, values: Any) -> bytes:
-        """Returns the raw form of values."""
+        """Returns the values in their raw form."""
 
 
 class Floats(Datatype):
-    """Floating-point numbers, as (*shape) float32 arrays: the models compute with nothing finer.
+    """Reads and writes floating-point numbers, as float32 arrays: the models compute in no higher precision.
 
     Args:
-        name: what the protocol calls them.
+        name: their name in the protocol.
         stored: numpy's name of their raw form, which is little-endian.
     """
 
@@ -81,12 +81,12 @@ class Floats(Datatype):
             return np.array(data, dtype=np.float32).reshape(shape)
 
     def from_bytes(self, raw: memoryview, shape: Shape, place: str) -> NDArray[np.float32]:
-        """Reads numbers: as a read-only view of the bytes where they are aligned float32, else as a copy."""
+        """Reads numbers, as a read-only view of the bytes where these are aligned float32, else as a copy."""
         if len(raw) != self._stored.itemsize * math.prod(shape):
             raise InvalidInput("must have as many bytes as its shape needs", place)
         values = np.frombuffer(raw, dtype=self._stored).reshape(shape)
         if self._is_float32:
-            # A tensor may begin at any byte of the body, and kernels may load whole vectors of aligned floats.
+            # A tensor may begin at any byte of the body, but kernels may rely on aligned floats.
             return values if values.flags.aligned else values.copy()
         with np.errstate(over="ignore"):
             return values.astype(np.float32)
@@ -101,19 +101,19 @@ class Floats(Datatype):
 
 
 class Texts(Datatype):
-    """Texts, as lists; raw, each is a 4-byte little-endian length and so many bytes of UTF-8."""
+    """Reads and writes texts, as lists; a raw text is a 4-byte little-endian length and that many UTF-8 bytes."""
 
     name = "BYTES"
     holds = "texts"
 
     def from_json(self, data: list[Any], shape: Shape, place: str) -> list[str]:
-        """Reads texts."""
+        """Reads texts from a JSON list."""
         if any(type(value) is not str for value in data):
             raise InvalidInput("must hold texts only", f"{place}.data")
         return data
 
     def from_bytes(self, raw: memoryview, shape: Shape, place: str) -> list[str]:
-        """Reads texts, one length after the other."""
+        """Reads texts, each after its length."""
         texts = []
         at = 0
         for _ in range(math.prod(shape)):
@@ -128,7 +128,7 @@ class Texts(Datatype):
         return texts
 
     def from_body(self, raw: memoryview, shape: Shape, place: str) -> list[str]:
-        """Reads the one text that a whole body is, without its length."""
+        """Reads the whole body as one text without a length."""
         return [_decoded(raw, place)]
 
     def to_json(self, values: list[str]) -> list[str]:
@@ -152,7 +152,7 @@ def _decoded(raw: memoryview, place: str) -> str:
         raise InvalidInput("must hold UTF-8 texts", place) from None
 
 
-@lru_cache(maxsize=4096)  # outputs hold labels and verdicts: few, and again and again
+@lru_cache(maxsize=4096)  # outputs hold labels and verdicts, which are few and repeat
 def _encoded(text: str) -> bytes:
     content = text.encode()
     return len(content).to_bytes(4, "little") + content

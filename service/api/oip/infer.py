@@ -1,4 +1,4 @@
-"""`POST /v2/models/{model}[/versions/{version}]/infer`."""
+"""Answers `POST /v2/models/{model}[/versions/{version}]/infer`."""
 
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -19,7 +19,7 @@ from chainzrule.service.serving.version import ServedModel
 
 
 def infer_endpoint(context: Context) -> Endpoint:
-    """Returns the endpoint of both routes, with a version and without one."""
+    """Returns the endpoint of both routes, the one with a version and the one without."""
     settings, allowance = context.settings, context.settings.allowance
     known: WeakKeyDictionary[ServedModel, Tensors] = WeakKeyDictionary()
 
@@ -54,7 +54,7 @@ def infer_endpoint(context: Context) -> Endpoint:
 
 
 def _answer(document: dict[str, Any], outputs: list[tuple[TensorSpec, bool, Values]]) -> Response:
-    """Returns the answer with each output in JSON or, where its flag says so, in bytes behind the JSON."""
+    """Returns the answer with each output in JSON or, where its flag says so, as raw bytes after the JSON."""
     raw: list[bytes] = []
     document["outputs"] = [written(spec, values, binary, raw) for spec, binary, values in outputs]
     header = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -1,4 +1,4 @@
-"""The endpoints of the protocol's health and metadata routes."""
+"""Answers the protocol's health and metadata routes."""
 
 import orjson
 from starlette.responses import Response

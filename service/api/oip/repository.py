@@ -1,4 +1,4 @@
-"""The protocol's model repository extension: what there is, and taking models in and out of service."""
+"""Answers the protocol's model repository extension, which lists models and takes them in and out of service."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from chainzrule.service.api.route import Endpoint
 from chainzrule.service.errors import Forbidden, InvalidInput, NotReady
 from chainzrule.service.serving.catalog import State
 
-# The extension has no FAILED: clients know these.
+# The extension has no state FAILED, so these are the states that clients know.
 _STATES = {State.LOADING: "LOADING", State.READY: "READY", State.FAILED: "UNAVAILABLE"}
 
 
@@ -70,7 +70,7 @@ def unload_endpoint(context: Context) -> Endpoint:
 
 
 async def _read(request: Incoming, context: Context) -> dict[str, Any]:
-    """Reads the body's JSON object, which may be left out; clients name all kinds of content types with it."""
+    """Returns the body's JSON object, which may be left out, of any content type, because clients send various ones."""
     text = await read_body(request, context.settings.max_body_bytes, context.deadline(None))
     return parse_object(text) if text.strip() else {}
 

@@ -1,4 +1,4 @@
-"""What an inference request says: JSON, or JSON followed by raw tensors (the binary tensor extension)."""
+"""Reads inference requests: JSON, or JSON followed by raw tensors (the binary tensor extension)."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ JSON_LENGTH = b"inference-header-content-length"
 
 @dataclass(frozen=True)
 class WantedOutput:
-    """An output that was asked for, and whether as raw bytes."""
+    """Names an output that was asked for, and says whether it is to be raw bytes."""
 
     name: str
     binary: bool
@@ -26,12 +26,12 @@ class WantedOutput:
 
 @dataclass(frozen=True)
 class InferRequest:
-    """A checked inference request.
+    """Holds a checked inference request.
 
     Attributes:
-        values: each input's data, with all dimensions.
+        values: each input's data by name, with all dimensions.
         outputs: the outputs asked for; None for the model's usual ones.
-        id: to be echoed; None where there was none.
+        id: the request's id, which the answer repeats; None where there was none.
         binary: whether outputs are raw bytes unless they say otherwise.
         noise_scale: multiple of the card's noise at which to measure.
         observe: whether the rows enter metrics and window.
@@ -51,9 +51,9 @@ async def read_infer_request(
     """Reads and checks an inference request for a model with these inputs; `deadline` is by the event loop's clock.
 
     Raises:
-        UnsupportedMedia: its content type is neither JSON nor bytes.
-        TooLarge: it has more bytes or rows than it may.
-        InvalidInput: it is no request for this model; the error names the tensor, or the member.
+        UnsupportedMedia: the content type is neither JSON nor bytes.
+        TooLarge: the request has more bytes or rows than the limits allow.
+        InvalidInput: the request does not fit this model; the error names the tensor or the member.
     """
     declared = request.header(JSON_LENGTH)
     media_type = (request.header(b"content-type") or "").partition(";")[0].strip().lower()
@@ -76,7 +76,7 @@ def _json_length(declared: str, size: int) -> int:
 
 
 def _read_raw(body: memoryview, inputs: Sequence[TensorSpec]) -> InferRequest:
-    """Reads a body that is the one input's bytes, of one row; outputs are raw too."""
+    """Reads a body that is the raw bytes of the only input, for one row; the outputs will be raw too."""
     if len(inputs) != 1:
         raise InvalidInput("may be 0 only for a model with one input", "Inference-Header-Content-Length")
     spec = inputs[0]
@@ -125,7 +125,7 @@ def _values(listed: Any, raw: memoryview, specs: dict[str, TensorSpec], max_rows
 
 
 def _tensor(item: dict[str, Any], raw: memoryview, spec: TensorSpec, max_rows: int) -> tuple[Values, int]:
-    """Returns one tensor's values, and how many of the raw bytes they took."""
+    """Returns one tensor's values, and how many raw bytes it used."""
     place = f"inputs.{spec.name}"
     datatype = check_datatype(spec, item.get("datatype"))
     shape = check_shape(spec, item.get("shape"), max_rows)

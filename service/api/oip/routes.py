@@ -1,4 +1,4 @@
-"""The open inference protocol's routes."""
+"""Lists the open inference protocol's routes."""
 
 from chainzrule.service.api.context import Context
 from chainzrule.service.api.oip.infer import infer_endpoint
@@ -70,7 +70,7 @@ def _repository_routes(context: Context) -> list[Route]:
 
 
 def _model_routes(path: str, parameters: tuple[Parameter, ...], context: Context) -> list[Route]:
-    """Returns the routes of a model, which is at `path` with or without its version."""
+    """Returns the routes of a model below `path`, which names it with or without its version."""
     return [
         Route("GET", path, model_endpoint(context), answer=ModelMetadata, parameters=parameters, problems=(404, 503)),
         Route(

@@ -1,6 +1,6 @@
-"""The protocol's bodies, for the documentation; requests are checked and answers written by hand.
+"""Describes the protocol's bodies for the documentation; requests are checked and answers written by other code.
 
-Tests validate real answers against these, so that they cannot drift.
+Tests validate real answers against these schemas, so that they cannot drift apart.
 """
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from chainzrule.service.api.oip.datatypes import DATATYPES
 
-if TYPE_CHECKING:  # which takes no literal that is computed
+if TYPE_CHECKING:  # type checkers take no literal that is computed
     Datatype = str
 else:
     Datatype = Literal[tuple(DATATYPES)]

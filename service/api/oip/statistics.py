@@ -1,4 +1,4 @@
-"""The protocol's statistics extension: where the time of requests and runs went."""
+"""Answers the protocol's statistics extension, which says where the time of requests and runs went."""
 
 import orjson
 from starlette.responses import Response

@@ -1,4 +1,4 @@
-"""Tensors in the protocol's messages: what one must look like, and its values in and out."""
+"""Checks and reads the tensors of the protocol's requests, and writes those of its answers."""
 
 import math
 from typing import Any
@@ -12,7 +12,7 @@ def check_datatype(spec: TensorSpec, name: Any) -> Datatype:
     """Returns the datatype of a request's tensor.
 
     Raises:
-        InvalidInput: it holds something else than the model's tensor, or is unknown.
+        InvalidInput: the datatype is unknown, or its values are of another kind than the model's tensor.
     """
     own = DATATYPES[spec.datatype]
     if name == own.name:
@@ -24,11 +24,11 @@ def check_datatype(spec: TensorSpec, name: Any) -> Datatype:
 
 
 def check_shape(spec: TensorSpec, shape: Any, max_rows: int) -> Shape:
-    """Returns the shape of a request's tensor, before its data are looked at.
+    """Returns the shape of a request's tensor, which is checked before its data are read.
 
     Raises:
-        InvalidInput: it is no shape, or does not fit the model's tensor.
-        TooLarge: it has more than `max_rows` rows.
+        InvalidInput: the value is no shape, or does not fit the model's tensor.
+        TooLarge: the shape has more than `max_rows` rows.
     """
     place = f"inputs.{spec.name}"
     if type(shape) is not list or any(type(size) is not int or size < 0 for size in shape):
@@ -44,10 +44,10 @@ def check_shape(spec: TensorSpec, shape: Any, max_rows: int) -> Shape:
 
 
 def flattened(data: Any, shape: Shape, place: str) -> list[Any]:
-    """Returns JSON data row by row.
+    """Returns JSON data as a flat list, row by row.
 
     Raises:
-        InvalidInput: they are neither flat nor nested as the shape says.
+        InvalidInput: the data are neither flat nor nested as the shape says.
     """
     size = math.prod(shape)
     if type(data) is not list:
@@ -64,7 +64,7 @@ def flattened(data: Any, shape: Shape, place: str) -> list[Any]:
 
 
 def written(spec: TensorSpec, values: Values, binary: bool, raw: list[bytes]) -> dict[str, Any]:
-    """Returns a tensor as an answer's JSON holds it; with `binary`, its data are appended to `raw` instead."""
+    """Returns a tensor as an answer's JSON gives it; with `binary`, its data are appended to `raw` instead."""
     datatype = DATATYPES[spec.datatype]
     tensor: dict[str, Any] = {
         "name": spec.name,

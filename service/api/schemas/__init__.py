@@ -1,1 +1,1 @@
-"""The bodies of our own routes, for the documentation; requests are checked and answers written by hand."""
+"""Describes our own routes' bodies for the documentation; requests are checked and answers written by other code."""

@@ -1,4 +1,4 @@
-"""Whether the service wants traffic."""
+"""Describes the answer about whether the service wants traffic."""
 
 from chainzrule.service.api.schemas.schema import Schema
 

@@ -1,4 +1,4 @@
-"""The models in the repository, and how stable their traffic is."""
+"""Describes the answers about the models in the repository, and about how stable their traffic is."""
 
 from typing import Literal
 

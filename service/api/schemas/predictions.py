@@ -1,4 +1,4 @@
-"""Predictions, each with its stability, whose members are those that the measures declare."""
+"""Describes predictions, each with its stability, whose members are those that the measures declare."""
 
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +18,7 @@ class Judged(Schema):
 
 
 def members(of_labels: bool) -> dict[str, Any]:
-    """Returns the members that the measures declare: those of labels, or those of every task."""
+    """Returns the members that the measures declare, either those that need labels or those of every task."""
     found: dict[str, Any] = {}
     for measure in MEASURES:
         if measure.needs_labels == of_labels:

@@ -1,4 +1,4 @@
-"""Errors."""
+"""Describes the answer to every error."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""What callers send."""
+"""Describes the bodies that callers send."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""What all schemas share. Tests validate real answers against them, so that neither drifts from the other."""
+"""Defines the base of all schemas. Tests validate real answers against them, so that the two cannot drift apart."""
 
 from pydantic import BaseModel, ConfigDict
 

@@ -1,4 +1,4 @@
-"""Predictions with what each feature does to them, and what was drawn and certified around them."""
+"""Describes predictions with their sensitivities, Monte-Carlo estimates and certificates."""
 
 from typing import Literal
 
