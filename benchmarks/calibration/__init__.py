@@ -1,1 +1,1 @@
-"""How true the stability measures are, on shipped models and on networks fitted for the comparison."""
+"""Measures how true the stability measures are, on shipped models and on networks fitted for the comparison."""

@@ -1,4 +1,4 @@
-"""The closed form of a flip's chance against draws from the very law it speaks of: no network, no first order."""
+"""Compares the closed form of a flip's probability with draws from the very normal law that it assumes."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ LAWS = 100
 
 
 def measure(seed: int) -> list[dict[str, Any]]:
-    """Returns errors by number of labels and rank of the covariance, over laws of all sizes."""
+    """Returns the errors by number of labels and rank of the covariance, over laws of all sizes."""
     random = np.random.default_rng(seed)
     normal = stats.norm.ppf(stats.qmc.Sobol(max(LABELS) - 1, seed=seed).random(2**15))
     found = []
@@ -62,7 +62,10 @@ def table(found: list[dict[str, Any]]) -> str:
 
 
 def _conditioned(mean: Floats, factor: Floats) -> float:
-    """Returns chance that any of jointly normal quantities is negative, each truncated law taken for a normal one."""
+    """Returns the probability that any of jointly normal quantities is negative.
+
+    Each truncated law is approximated by a normal one.
+    """
     mean, covariance, positive = mean.copy(), factor @ factor.T, 1.0
     for j in range(len(mean)):
         sd = np.sqrt(max(covariance[j, j], 1e-12))

@@ -1,4 +1,4 @@
-"""The figures as tables and as a picture."""
+"""Writes the figures as tables and as a picture."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ from chainzrule.service.artifact.evidence import Calibration
 
 
 def table(results: dict[str, Any]) -> str:
-    """Returns every network at every noise scale, as Markdown."""
+    """Returns the figures of every network at every noise scale, as Markdown."""
     lines = [
         f"Up to {results['rows']:,} rows, {results['draws']} draws of the card's noise a row, seed {results['seed']}.",
         "",
@@ -41,7 +41,7 @@ def _figure(value: float | None, digits: int = 4) -> str:
 
 
 def plot(results: dict[str, Any], path: Path, model: str = "digits") -> None:
-    """Reliability of one model's networks: seen against stated chances, a panel for each noise scale from 2 on."""
+    """Plots the reliability of one model's networks: seen against stated chances, a panel per noise scale from 2 on."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,4 +1,4 @@
-"""What is tried: shipped artifacts through ONNX Runtime, and networks fitted here, ChainzRule and ReLU of one size."""
+"""Provides the networks that are tried: shipped artifacts, and ChainzRule and ReLU of one size fitted here."""
 
 import gzip
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Subject:
-    """A network by one way of measuring it.
+    """Holds a network with one way of measuring it.
 
     Attributes:
         model: the shipped model's or the configuration's name.
@@ -44,7 +44,7 @@ class Subject:
 
 
 def shipped(model: str, rows: int, draws: int, seed: int) -> Iterator[Subject]:
-    """Returns the newest version in the repository, through the very graphs that are served."""
+    """Yields the newest version in the repository, run through the graphs that are served."""
     newest = max(
         (version for version in list_versions(ROOT / "models") if version.name == model),
         key=lambda version: int(version.version),
@@ -63,7 +63,7 @@ def shipped(model: str, rows: int, draws: int, seed: int) -> Iterator[Subject]:
 
 
 def fitted(config: Config, dataset: Dataset, rows: int, draws: int, seed: int) -> Iterator[Subject]:
-    """Returns a ChainzRule and a ReLU network of one size, by one recipe, on rows that neither was fitted to."""
+    """Yields a ChainzRule and a ReLU network of one size, by one recipe, on rows that neither was fitted to."""
     columns = Columns.of(with_noise(dataset.features, config.noise), dataset.layout)
     train, test = dataset.train, dataset.test
     if test is None:
@@ -99,7 +99,7 @@ def _simulated(
 
 
 def _rows(model: str) -> NDArray[np.float32]:
-    """Returns the digits' held-out rows; for the small tables all rows, of which none was kept apart."""
+    """Returns the digits' held-out rows; for the small tables, of which none is kept apart, all rows."""
     if model == "digits":
         with gzip.open(ROOT / "tests/data/t10k-images-idx3-ubyte.gz") as file:
             return np.frombuffer(file.read(), dtype=np.uint8, offset=16).reshape(-1, 784).astype(np.float32)

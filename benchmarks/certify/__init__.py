@@ -1,1 +1,1 @@
-"""How tight certificates are, and what they cost, beside other ways of bounding the same networks."""
+"""Measures how tight certificates are and what they cost, next to other ways of bounding the same networks."""

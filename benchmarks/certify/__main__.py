@@ -30,7 +30,7 @@ TIMED = 20
 
 
 def ours(subject: Subject) -> Certify:
-    """Returns the bounds graph, on one thread, with all its rounding."""
+    """Returns the certificate by the bounds graph, on one thread, with all rounding included."""
     graph = Graph(bounds_graph(fold(subject.model), "classification", OPSET), "bounds.onnx", Execution("cpu", 1))
 
     def certify(low: NDArray[np.float64], high: NDArray[np.float64], label: int) -> NDArray[np.float64]:
@@ -42,7 +42,7 @@ def ours(subject: Subject) -> Certify:
 def certified_radius(
     certify: Certify, row: NDArray[np.float64], std: NDArray[np.float64], label: int, most: float
 ) -> float:
-    """Returns the largest radius proved, in standard deviations; an attack has succeeded at `most`."""
+    """Returns the largest certified radius in standard deviations, below `most`, where an attack has succeeded."""
     low, high = 0.0, most
     for _ in range(BISECTIONS):
         middle = (low + high) / 2

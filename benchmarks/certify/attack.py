@@ -1,4 +1,4 @@
-"""The smallest radius at which an attack changes a label: no certificate can reach beyond it."""
+"""Finds the smallest radius at which an attack changes a label, which no certificate can exceed."""
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 
 
 def attacked_radius(model: FittedModel, rows: Floats) -> Floats:
-    """Returns (rows,) in the features' standard deviations, by bisection; `MOST` where no attack succeeds."""
+    """Returns the (rows,) radii in the features' standard deviations, by bisection; `MOST` where no attack succeeds."""
     label = model.scores(torch.from_numpy(rows)).numpy().argmax(axis=1)
     low, high = np.zeros(len(rows)), np.full(len(rows), MOST)
     for _ in range(BISECTIONS):

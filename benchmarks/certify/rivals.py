@@ -1,4 +1,4 @@
-"""Other ways to the margins' least values over a box: plain intervals, and CROWN for ReLU. No rounding is counted."""
+"""Bounds the margins over a box in other ways: interval arithmetic, and CROWN for ReLU. Rounding is not included."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ Certify = Callable[[Floats, Floats, int], Floats]  # low, high (D,), label -> (S
 
 
 def intervals(model: FittedModel) -> Certify:
-    """Returns each layer's ranges from the last layer's alone; every neuron's exact range."""
+    """Returns the certificate by interval arithmetic: each layer's intervals follow from the last layer's alone."""
     layers, output, bias = _constants(model)
     ranges = [_ranges(layer) for layer in model.network.layers]
 
@@ -31,7 +31,10 @@ def intervals(model: FittedModel) -> Certify:
 
 
 def relu_crown(model: FittedModel) -> Certify:
-    """CROWN (Zhang et al. 2018): the chord above every unsettled neuron, below it the steeper of 0 and z."""
+    """Returns the certificate by CROWN (Zhang et al. 2018) for ReLU networks.
+
+    An unstable neuron lies below its chord, and above the steeper of 0 and z.
+    """
     layers, output, bias = _constants(model)
 
     def certify(low: Floats, high: Floats, label: int) -> Floats:
@@ -69,7 +72,10 @@ def _standard(model: FittedModel, rows: Floats) -> Floats:
 
 
 def _ranges(layer: torch.nn.Module) -> Callable[[Floats, Floats], tuple[Floats, Floats]]:
-    """Returns a layer's least and largest values from those of its pre-activations: at the ends, or where the slope is 0."""
+    """Returns the function that bounds a layer's values from its pre-activations' intervals.
+
+    Extremes lie at the ends of an interval, or where the slope is 0.
+    """
     if not isinstance(layer, PolynomialLayer):
         return lambda low, high: (np.maximum(low, 0), np.maximum(high, 0))
     coefficients = _array(layer.coefficients)  # (degree + 1, width)

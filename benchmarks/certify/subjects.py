@@ -1,4 +1,4 @@
-"""The networks that are certified: ChainzRule's and ReLU's of one size by one recipe, on rows neither was fitted to."""
+"""Provides the networks that are certified: ChainzRule and ReLU of one size by one recipe, with held-out rows."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ SHAPES = (("breast-cancer", (16, 16), 2), ("breast-cancer", (16, 16), 3), ("digi
 
 @dataclass(frozen=True)
 class Subject:
-    """A network with held-out rows, raw, (rows, D)."""
+    """Holds a network with raw held-out rows, (rows, D)."""
 
     name: str
     kind: str
@@ -31,7 +31,7 @@ class Subject:
 
 
 def subjects(rows: int, epochs: int, mnist: Path | None, kept: Path) -> Iterator[Subject]:
-    """Fits what is not kept from an earlier run; without MNIST's folder the digits are left out."""
+    """Yields the networks, and fits those that no earlier run kept; without MNIST's folder there are no digits."""
     for name, hidden, degree in SHAPES:
         config = read_config(CONFIGS / f"{name}.toml")
         network = config.network.model_copy(update={"hidden": hidden, "degree": degree})

@@ -1,1 +1,1 @@
-"""Five-level reviews as ordered levels: what each method reaches from pooled word vectors and a sentence encoder."""
+"""Compares methods on five-level reviews as ordered levels, from pooled word vectors and a sentence encoder."""

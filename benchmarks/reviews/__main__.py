@@ -39,7 +39,7 @@ from benchmarks.reviews.report import report
 
 
 def measure(encoding: str, sources: Sources, workers: int, known: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Returns one encoding's results, whole once more after every method; fits among the known results are not run again."""
+    """Yields one encoding's results, complete so far, after every method; fits among `known` are not run again."""
     here = problem(encoding, sources)  # encoded before the processes start
     levels = here.test[1].numpy()
     part = {

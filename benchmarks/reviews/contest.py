@@ -1,4 +1,4 @@
-"""One method fitted to one encoding of the reviews, and what it is worth on reviews that it has not seen."""
+"""Fits one method to one encoding of the reviews, and measures it on reviews that it has not seen."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -40,7 +40,7 @@ SUBSAMPLE_SEED = 0
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the reviews and what encodes them lie."""
+    """Says where the reviews and the encoders lie."""
 
     reviews: Path
     vectors: Path
@@ -52,7 +52,7 @@ class Sources:
 
 @dataclass(frozen=True)
 class Job:
-    """A fit: `tune` is judged on validation rows, `test` on test rows."""
+    """Describes a fit: `tune` is judged on validation rows, `test` on test rows."""
 
     encoding: str
     method: str
@@ -63,7 +63,7 @@ class Job:
 
 @lru_cache(maxsize=2)
 def problem(encoding: str, sources: Sources) -> Problem:
-    """Returns standardised by the training reviews. Those to choose settings on are a balanced part of `dev.csv`."""
+    """Returns the reviews, standardised by the training rows; settings are chosen on a balanced part of `dev.csv`."""
     files = [TextFile(sources.reviews / f"{name}.csv", read_yelp_sample) for name in ("train", "dev", "test")]
     train, dev, test = encoded(files, sources.encoding(encoding), progress=True)
     mean, std = train.x.mean(axis=0), train.x.std(axis=0)
@@ -76,7 +76,7 @@ def problem(encoding: str, sources: Sources) -> Problem:
 
 
 def balanced(levels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Returns row indices, ascending: as many of every level, drawn without replacement, as the rarest has."""
+    """Returns ascending row indices with equally many of every level, drawn without replacement."""
     random = np.random.default_rng(SUBSAMPLE_SEED)
     rows = [np.flatnonzero(levels == level) for level in range(LEVELS)]
     fewest = min(map(len, rows))
@@ -84,12 +84,15 @@ def balanced(levels: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def jobs(encoding: str, method: str) -> list[Job]:
-    """Returns the fits that a method's setting is chosen from: nine for each."""
+    """Returns the fits from which a method's setting is chosen: nine for each method."""
     return [Job(encoding, method, settings, 0, "tune") for settings in grid("yelp5", method)]
 
 
 def chosen(encoding: str, method: str, results: list[dict[str, Any]]) -> list[Job]:
-    """Returns the fits of the setting with the smallest loss on the validation rows; a method without chance needs one."""
+    """Returns the fits of the setting with the smallest validation loss.
+
+    A method without randomness needs only one fit.
+    """
     tuned = [result for result in results if result["method"] == method and result["stage"] == "tune"]
     best = min(tuned, key=lambda result: result["loss"] if result["loss"] is not None else np.inf)
     seeds = SEEDS[:1] if method == "linear" else SEEDS
@@ -97,7 +100,7 @@ def chosen(encoding: str, method: str, results: list[dict[str, Any]]) -> list[Jo
 
 
 def run(job: Job, sources: Sources) -> dict[str, Any]:
-    """Fits and judge; a fit that diverged has no figures."""
+    """Fits and judges; a fit that diverged has no figures."""
     torch.set_num_threads(1)
     here = problem(job.encoding, sources)
     if job.method == "linear":

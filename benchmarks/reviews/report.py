@@ -1,4 +1,4 @@
-"""The figures as Markdown."""
+"""Writes the figures as Markdown."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ FIGURES = ("accuracy", "mae", "quadratic_kappa")
 
 
 def report(found: Mapping[str, Any]) -> str:
-    """Returns one table an encoding, its best figures in bold."""
+    """Returns one table per encoding, with the best figures in bold."""
     recipe = found["recipe"]
     rows = next(iter(found["encodings"].values()))["rows"]
     lines = [
@@ -62,7 +62,7 @@ def _table(part: Mapping[str, Any]) -> list[str]:
 
 
 def _guess(shares: Sequence[float]) -> str:
-    """Always answering the level with the smallest mean absolute error: the median."""
+    """Returns the line of always answering the median level, which has the smallest mean absolute error."""
     levels, even = np.arange(len(shares)), np.full(len(shares), 1 / len(shares))
     cells = []
     for share in (even, np.asarray(shares)):

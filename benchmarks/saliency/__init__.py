@@ -1,1 +1,1 @@
-"""What the full Jacobian of a batch costs, beside Captum's Saliency over the outputs of the same network."""
+"""Measures what the full Jacobian of a batch costs, next to Captum's Saliency over the same network's outputs."""

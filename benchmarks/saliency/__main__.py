@@ -36,7 +36,7 @@ Contender = Callable[[], NDArray[np.float32]]
 
 
 def contenders(inputs: int, hidden: tuple[int, ...], scores: int, batch: int) -> dict[str, Contender]:
-    """Returns ways to the same (batch, S, D) Jacobian of a network with drawn weights."""
+    """Returns the ways to compute the same (batch, S, D) Jacobian of a network with random weights."""
     from captum.attr import Saliency
 
     features = tuple(
@@ -67,7 +67,7 @@ def contenders(inputs: int, hidden: tuple[int, ...], scores: int, batch: int) ->
 
 
 def measure(ways: dict[str, Contender], rounds: int, calls: int) -> dict[str, list[float]]:
-    """Returns seconds a call in every round, the ways in turns."""
+    """Returns the seconds per call in every round; the ways take turns."""
     answers = {name: way() for name, way in ways.items()}
     first = answers["ChainzRule"]
     for name, answer in answers.items():

@@ -1,1 +1,1 @@
-"""How fast the service answers, beside other ways of serving the same model, in one run."""
+"""Measures how fast the service answers, next to other ways of serving the same model, in one run."""

@@ -37,7 +37,7 @@ STARTS = 5
 
 @dataclass(frozen=True)
 class Seen:
-    """What one turn of load saw of one server; times in seconds."""
+    """Holds what one turn of load measured of one server; times in seconds."""
 
     rate: float
     p50: float
@@ -81,7 +81,7 @@ def servers(workload: Workload, answer: Path, plain: Path) -> list[Server]:
 
 
 def measure(workloads: list[Workload], rounds: int, seconds: int) -> dict[str, Any]:
-    """Returns all rounds; returns rates, latencies, processor time and failures by workload and server."""
+    """Runs all rounds; returns rates, latencies, processor time and failures by workload and server."""
     results: dict[str, Any] = {}
     turns = tqdm(total=len(workloads) * rounds, unit="round")
     with tempfile.TemporaryDirectory() as name, turns:
@@ -169,7 +169,7 @@ def _summary(found: list[Seen]) -> dict[str, float]:
 
 
 def starts(times: int) -> dict[str, float]:
-    """Returns seconds from the start of the process to READY with the shipped models, and its idle memory in MB."""
+    """Returns the seconds from the start of the process to READY with the shipped models, and the idle memory in MB."""
     server = Server("chainzrule", service(ROOT / "models"), "ours")
     seconds, cpu, memory = [], [], []
     for _ in range(times):

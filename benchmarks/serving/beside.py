@@ -28,13 +28,13 @@ STARTS = 7
 
 
 def server_of(checkout: Path, repository: Path) -> Server:
-    """Returns the service as a checkout has it; before it was a package of its own its module was called `service`."""
+    """Returns the service of a checkout; in old checkouts its module is called `service`."""
     module = "chainzrule.service" if (checkout / "chainzrule").exists() else "service"
     return Server(checkout.name, service(repository, module), "ours", folder=checkout)
 
 
 def workload_ratios(checkouts: tuple[Path, Path], workload: Workload, rounds: int, seconds: int) -> dict[str, Any]:
-    """Returns the second checkout's rates, latencies and processor time over the first's: the medians over rounds."""
+    """Returns the medians over rounds of the second checkout's rates, latencies and processor time over the first's."""
     servers = [server_of(checkout, workload.repository) for checkout in checkouts]
     with running(servers[0], SERVER_CORE) as first, running(servers[1], SERVER_CORE) as second:
         question = first.server.question(workload)

@@ -1,4 +1,4 @@
-"""The ceiling: an ASGI application that reads the body and answers bytes of the service's answer's size."""
+"""Sets the ceiling: an ASGI application that reads the body and answers as many bytes as the service would."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Load at a fixed rate, whether or not answers come back in time: one process, one thread, bounded connections."""
+"""Sends load at a fixed rate, whether or not answers come back in time: one thread, bounded connections."""
 
 import asyncio
 import statistics
@@ -15,7 +15,7 @@ PATIENCE = 30.0  # seconds for the last answers
 
 @dataclass
 class Flow:
-    """What came back; times in seconds.
+    """Holds what came back; times in seconds.
 
     Attributes:
         seconds: until the last answer.
@@ -33,7 +33,7 @@ class Flow:
 
     @property
     def goodput(self) -> float:
-        """Returns good answers a second."""
+        """Returns the good answers per second."""
         return self.statuses[200] / self.seconds
 
     def percentile(self, status: int, percent: int) -> float | None:
@@ -43,7 +43,7 @@ class Flow:
 
 
 class _Connection(asyncio.Protocol):
-    """One request at a time."""
+    """Sends one request at a time over one connection."""
 
     def __init__(self, flow: Flow, idle: "deque[_Connection]") -> None:
         self._flow = flow
@@ -80,7 +80,7 @@ class _Connection(asyncio.Protocol):
 
 
 def flow(address: str, question: Question, rate: float, seconds: float, connections: int) -> Flow:
-    """Sends `question` so many times a second; what finds no connection idle is not sent, and counted."""
+    """Sends `question` at `rate` per second; requests that find no idle connection are counted, not sent."""
     return uvloop.run(_flow(address, question, rate, seconds, connections))
 
 

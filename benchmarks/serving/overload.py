@@ -38,7 +38,7 @@ FAST_RATE = 100.0  # requests a second, for its latency
 
 
 def overload(seconds: int, rows: int, run_seconds: float) -> dict[str, Any]:
-    """Measures everything; see the module."""
+    """Measures everything that the module describes."""
     fast = next(workload for workload in WORKLOADS if workload.name == "W1")
     slow = Workload(NAME, NAME, 1, CONNECTIONS)
     matrix = np.ascontiguousarray(np.resize(aspirates(), (rows, aspirates().shape[1])))
@@ -87,7 +87,7 @@ def overload(seconds: int, rows: int, run_seconds: float) -> dict[str, Any]:
 
 
 def _as_w1(slow: Workload, fast: Workload) -> Workload:
-    """Returns the fast model's request, asked of the slow one."""
+    """Returns the fast model's workload, asked of the slow model."""
 
     class Asked(Workload):
         def instances(self) -> str:

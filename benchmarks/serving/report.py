@@ -1,11 +1,11 @@
-"""The comparison as a table and as a picture."""
+"""Writes the comparison as a table and as a picture."""
 
 from pathlib import Path
 from typing import Any
 
 
 def table(results: dict[str, Any]) -> str:
-    """Rates, latencies and processor time, with each server's ratio to the service, as Markdown."""
+    """Returns rates, latencies and processor time, with each server's ratio to the service, as Markdown."""
     start = results["start"]
     lines = [
         f"{results['machine']}; medians of {results['rounds']} interleaved rounds of {results['seconds']:g} s.",
@@ -34,7 +34,7 @@ def table(results: dict[str, Any]) -> str:
 
 
 def plot(results: dict[str, Any], path: Path) -> None:
-    """Returns rates relative to the echo, by workload."""
+    """Plots the rates relative to the echo, by workload."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,4 +1,4 @@
-"""Who is measured: processes that serve one graph, each pinned to one core."""
+"""Starts the servers that are measured: processes that serve one graph each, pinned to cores."""
 
 import contextlib
 import json
@@ -35,7 +35,7 @@ Probabilities = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Question:
-    """One workload's request to one server."""
+    """Holds one workload's request to one server."""
 
     path: str
     body: bytes
@@ -44,7 +44,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Server:
-    """A way of serving.
+    """Describes a way of serving.
 
     Attributes:
         name: as the report calls it.
@@ -63,7 +63,7 @@ class Server:
     folder: Path = ROOT
 
     def question(self, workload: Workload) -> Question | None:
-        """Returns the request of a workload; None where this server has no such interface."""
+        """Returns a workload's request, or None where this server has no such interface."""
         own = self.protocol in ("ours", "undiagnosed", "echo")
         if workload.binary:
             outputs = ("scores", "probabilities") if self.protocol == "undiagnosed" else ()
@@ -80,7 +80,7 @@ class Server:
         return Question(path, f'{{{model}"instances": {workload.instances()}}}'.encode(), JSON)
 
     def check(self, workload: Workload, answer: bytes, expected: Probabilities) -> None:
-        """Raises unless the answer has the expected probabilities, (rows, labels)."""
+        """Raises unless the answer has the expected (rows, labels) probabilities."""
         if self.protocol == "echo":
             return
         found = _binary_probabilities(answer, expected.shape) if workload.binary else _probabilities(answer)
@@ -107,24 +107,24 @@ def peers(model: Path) -> list[Server]:
 
 @dataclass(frozen=True)
 class Running:
-    """A server that listens."""
+    """Is a server that listens."""
 
     server: Server
     address: str
     process: "subprocess.Popen[bytes]"
 
     def cpu_seconds(self) -> float:
-        """Returns processor time that it and what it has started have used."""
+        """Returns the processor time used by the server and its child processes."""
         return sum(_cpu_seconds(pid) for pid in _family(self.process.pid))
 
     def memory(self) -> int:
-        """Returns resident bytes, of it and what it has started."""
+        """Returns the resident bytes of the server and its child processes."""
         return sum(_resident(pid) for pid in _family(self.process.pid))
 
 
 @contextlib.contextmanager
 def running(server: Server, cores: str, seconds: float = 180) -> Iterator[Running]:
-    """Starts a server pinned to cores, and give it once it listens."""
+    """Starts a server pinned to cores, and yields it once it listens."""
     port = _free_port()
     parts = [sys.executable if part == "python" else part.format(port=port) for part in server.command]
     further = {name: value.format(port=port) for name, value in server.environment}
@@ -168,7 +168,10 @@ def _await(process: "subprocess.Popen[bytes]", port: int, seconds: float) -> Non
 
 
 def ask(address: str, question: Question, patience: float = 60) -> bytes:
-    """Returns one request; raises unless it succeeds. Some servers listen before they can answer: they get some patience."""
+    """Sends one request and returns the answer; raises unless it succeeds.
+
+    Some servers listen before they can answer, so it retries for `patience` seconds.
+    """
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -195,7 +198,7 @@ def _family(pid: int) -> list[int]:
 
 
 def _stat(pid: int) -> list[str]:
-    """Returns the fields of /proc/PID/stat behind the name."""
+    """Returns the fields of /proc/PID/stat after the name."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 

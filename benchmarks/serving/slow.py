@@ -1,4 +1,4 @@
-"""A model made slow: a shipped one, whose graph computes for a given time before it answers as it always does."""
+"""Makes a shipped model slow: its graph computes for a given time before it answers as it always does."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ WIDTH = 1024
 
 
 def publish_slow(source: Path, root: Path, rows: int, seconds: float, matrix: NDArray[np.float32]) -> float:
-    """Puts a copy that takes `seconds` for a batch of `rows` into a repository; returns what it really takes.
+    """Publishes a copy that takes `seconds` for a batch of `rows`, and returns the time that it really takes.
 
     The work is a network's, and grows with the rows as a network's does: products with a square matrix, whose result is
     multiplied by nothing and added.

@@ -26,7 +26,7 @@ from chainzrule.service.stability.standard import Standard
 
 
 class Plain:
-    """A batch with nothing but its outputs."""
+    """Holds a batch with nothing but its outputs."""
 
     def __init__(self, labels: tuple[str, ...], outputs: dict[str, NDArray[np.float32]]) -> None:
         self._labels = labels
@@ -37,7 +37,7 @@ class Plain:
 
     @cached_property
     def written(self) -> list[dict[str, Any]]:
-        """Returns the answers, of which the service finds that they have been written already."""
+        """Returns the answers."""
         if self.probabilities is None:
             return [{"value": value} for value in self.scores[:, 0].tolist()]
         return [
@@ -49,11 +49,11 @@ class Plain:
         return self.written
 
     def observed(self) -> None:
-        """Nothing of the rows is entered anywhere."""
+        """Does nothing: no row is entered into a window."""
 
 
 class PlainRuns(Runs):
-    """Runs that only predict."""
+    """Runs the graph and only predicts."""
 
     def predict(self, inputs: Inputs) -> Any:
         return Plain(self._model.interface.labels, self._model.graphs["model"].run(inputs.features))

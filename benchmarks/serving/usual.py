@@ -1,4 +1,4 @@
-"""The usual endpoint: FastAPI and pydantic around ONNX Runtime, as tutorials write it. No diagnostics."""
+"""Serves by FastAPI and pydantic around ONNX Runtime, as tutorials write it, without diagnostics."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What is asked: the five workloads, on real rows."""
+"""Defines the five workloads that servers are asked, on real rows."""
 
 import gzip
 import json
@@ -14,7 +14,7 @@ SMALL = Path(__file__).parent / "models"
 
 @dataclass(frozen=True)
 class Workload:
-    """One kind of load.
+    """Describes one kind of load.
 
     Attributes:
         name: W1 to W5.
@@ -33,7 +33,7 @@ class Workload:
 
     @property
     def folder(self) -> Path:
-        """Returns the newest version of the model."""
+        """Returns the folder of the model's newest version."""
         versions = [path for path in (self.repository / self.model).iterdir() if path.name.isdecimal()]
         return max(versions, key=lambda path: int(path.name))
 
@@ -66,13 +66,13 @@ WORKLOADS = (
 
 
 def digits() -> NDArray[np.float32]:
-    """Returns (10000, 784) the held-out digits."""
+    """Returns the (10000, 784) held-out digits."""
     with gzip.open(ROOT / "tests/data/t10k-images-idx3-ubyte.gz") as file:
         return np.frombuffer(file.read(), dtype=np.uint8, offset=16).reshape(-1, 784).astype(np.float32)
 
 
 def aspirates() -> NDArray[np.float32]:
-    """Returns (569, 30) scikit-learn's breast cancer rows."""
+    """Returns scikit-learn's (569, 30) breast cancer rows."""
     from sklearn.datasets import load_breast_cancer
 
     return np.asarray(load_breast_cancer().data, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Load by wrk, pinned to a core of its own."""
+"""Sends load by wrk, pinned to a core of its own."""
 
 import json
 import subprocess
@@ -25,7 +25,7 @@ end
 
 @dataclass(frozen=True)
 class Load:
-    """What one round of load saw; times in seconds."""
+    """Holds what one round of load measured; times in seconds."""
 
     rate: float
     p50: float
@@ -34,7 +34,7 @@ class Load:
 
 
 def load(url: str, body: bytes, headers: dict[str, str], connections: int, seconds: int, core: str) -> Load:
-    """Sends `body` over and over for so many seconds."""
+    """Sends `body` over and over for `seconds`, and returns what wrk measured."""
     with tempfile.TemporaryDirectory() as folder:
         content = Path(folder) / "body"
         content.write_bytes(body)

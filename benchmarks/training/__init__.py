@@ -1,1 +1,1 @@
-"""What a training step costs, with and without derivative penalties, all in one run."""
+"""Measures what a training step costs, with and without derivative penalties, in one run."""

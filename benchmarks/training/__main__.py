@@ -25,7 +25,7 @@ BATCHES = 8  # different ones, so that no network learns them by heart
 
 
 def measure(shape: Shape, device: torch.device, threads: list[int], rounds: int, count: int) -> list[dict[str, Any]]:
-    """Returns milliseconds a step of every contender, by number of threads."""
+    """Returns milliseconds per step of every contender, by number of threads."""
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(BATCHES, shape.batch, shape.inputs, generator=generator).to(device)
     y = torch.randint(shape.scores, (BATCHES, shape.batch), generator=generator).to(device)
@@ -87,7 +87,7 @@ def summary(device: str, threads: int, times: dict[str, list[float]]) -> dict[st
 
 
 def table(results: list[dict[str, Any]]) -> str:
-    """Markdown: one table a device and number of threads."""
+    """Returns one Markdown table for each device and number of threads."""
     lines = []
     for result in results:
         lines += [

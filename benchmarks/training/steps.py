@@ -1,4 +1,4 @@
-"""The training steps that are compared: the same loop, optimiser and batch, on networks of the same width."""
+"""Defines the training steps that are compared: the same loop, optimiser and batch, on networks of the same width."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ CROSS_ENTROPY = task_loss("classification")
 
 @dataclass(frozen=True)
 class Shape:
-    """The networks, and the rows of a step."""
+    """Describes the networks, and the number of rows of a step."""
 
     inputs: int = 784
     hidden: tuple[int, ...] = (256, 256)
@@ -36,7 +36,7 @@ Step = Callable[[Tensor, Tensor], object]
 
 
 def steps(shape: Shape, device: torch.device) -> dict[str, Step]:
-    """Returns every contender's step on a batch of features and labels; the first is what the others are compared with."""
+    """Returns every contender's step on a batch of features and labels; the others are compared with the first."""
     depth = len(shape.hidden)
     only_output = (0.0,) * depth + (1.0,)
     penalties: dict[str, Penalty | None] = {
@@ -68,7 +68,7 @@ def _chainzrule(shape: Shape) -> ChainzRuleNetwork:
 
 
 def _relu(shape: Shape) -> nn.Sequential:
-    """Without anything that a plain ReLU network does not need: no slopes."""
+    """Returns a plain ReLU network, which computes no slopes."""
     torch.manual_seed(0)
     widths = [shape.inputs, *shape.hidden]
     layers: list[nn.Module] = []

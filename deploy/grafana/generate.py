@@ -1,4 +1,4 @@
-"""What the dashboards show. `python -m deploy.grafana.generate` writes dashboards/*.json, which Grafana reads."""
+"""Writes the dashboards: `python -m deploy.grafana.generate` writes dashboards/*.json, which Grafana reads."""
 
 import json
 from pathlib import Path
@@ -26,26 +26,26 @@ VERSION_CHOICE = variable(
 
 
 def quantiles(metric: str, labels: str, by: str = "version", shown: tuple[int, ...] = (50, 90, 99)) -> list[Query]:
-    """Returns percentiles of a histogram at each moment, over all replicas."""
+    """Returns queries of percentiles of a histogram at each moment, over all replicas."""
     rate = f"sum by (le, {by}) (rate({metric}_bucket{{{labels}}}[$__rate_interval]))"
     name = VERSION if by == "version" else f"{{{{{by}}}}}"
     return [Query(f"histogram_quantile({percent / 100:g}, {rate})", f"p{percent} {name}") for percent in shown]
 
 
 def card(metric: str, name: str, more: str = "") -> Query:
-    """What the card says, dashed."""
+    """Returns a query of the card's value, which is drawn dashed."""
     return Query(
         f"max by (version) (chainzrule_reference_{metric}{{{ONE}{more}}})", f"card: {name} {VERSION}", reference=True
     )
 
 
 def recorded(name: str, legend: str) -> Query:
-    """Returns a series of deploy/prometheus/rules/recording.yml."""
+    """Returns a query of a series of deploy/prometheus/rules/recording.yml."""
     return Query(f"model_version:chainzrule_{name}{{{ONE}}}", f"{legend} {VERSION}")
 
 
 def stability() -> Json:
-    """Is the model as stable as its card promises, and if not, where?"""
+    """Returns the dashboard that shows whether the model is as stable as its card promises, and if not, where."""
     percentiles = [card("prediction_volatility", f"p{p}", f',percentile="{p}"') for p in (50, 90, 99)]
     volatility: list[Panel] = [
         lines(
@@ -185,7 +185,7 @@ def stability() -> Json:
 
 
 def operations() -> Json:
-    """Does the service answer, how fast, and how full is it?"""
+    """Returns the dashboard that shows whether the service answers, how fast, and how full it is."""
     rate = "rate(chainzrule_request_duration_seconds_count"
     glance = [
         number("Replicas", "Replicas that Prometheus reaches.", Query('sum(up{job="chainzrule"})')),

@@ -1,4 +1,4 @@
-"""How a dashboard's parts look in Grafana's JSON."""
+"""Builds a dashboard's parts in Grafana's JSON."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ LEGEND: Json = {
 
 @dataclass(frozen=True)
 class Query:
-    """An expression and the name of what it gives; a `reference` is drawn dashed, `right` on an axis of its own."""
+    """Holds an expression and its legend; a `reference` is drawn dashed, `right` on an axis of its own."""
 
     expression: str
     name: str = ""
@@ -25,7 +25,7 @@ class Query:
 
 @dataclass(frozen=True)
 class Panel:
-    """A panel: its kind's options, and how much of the 24 columns and of the height it takes."""
+    """Holds a panel: its kind's options, and its size in the grid of 24 columns."""
 
     kind: str
     title: str
@@ -44,7 +44,7 @@ class Panel:
 def lines(
     title: str, description: str, *queries: Query, unit: str = "short", width: int = 12, mark: float | None = None
 ) -> Panel:
-    """Returns values over time, with a line at `mark`."""
+    """Returns a panel of values over time, with a line at `mark`."""
     custom: Json = {"drawStyle": "line", "lineWidth": 1, "fillOpacity": 0, "showPoints": "auto", "spanNulls": False}
     defaults: Json = {"unit": unit, "custom": custom, "min": 0}
     if mark is not None:
@@ -55,7 +55,7 @@ def lines(
 
 
 def shares(title: str, description: str, query: Query, colors: dict[str, str], width: int = 12) -> Panel:
-    """Returns parts of a whole over time."""
+    """Returns a panel of parts of a whole over time."""
     custom = {"drawStyle": "line", "lineWidth": 1, "fillOpacity": 60, "stacking": {"mode": "normal", "group": "A"}}
     defaults: Json = {"unit": "percentunit", "custom": custom, "min": 0, "max": 1}
     overrides = tuple(
@@ -66,7 +66,7 @@ def shares(title: str, description: str, query: Query, colors: dict[str, str], w
 
 
 def heatmap(title: str, description: str, query: Query, width: int = 12) -> Panel:
-    """Where rows lie among a histogram's buckets, over time."""
+    """Returns a panel of how rows spread over a histogram's buckets, over time."""
     options = {
         "calculate": False,
         "cellGap": 1,
@@ -84,7 +84,7 @@ def heatmap(title: str, description: str, query: Query, width: int = 12) -> Pane
 def number(
     title: str, description: str, query: Query, unit: str = "short", width: int = 4, warn: float | None = None
 ) -> Panel:
-    """Returns the value now, orange from `warn` on."""
+    """Returns a panel of the current value, orange from `warn` on."""
     defaults: Json = {"unit": unit}
     if warn is not None:
         steps = [{"color": "green", "value": None}, {"color": "orange", "value": warn}]
@@ -99,7 +99,7 @@ def number(
 
 
 def table(title: str, description: str, query: Query, columns: list[str], width: int = 12) -> Panel:
-    """Returns one line a series, with these labels in this order."""
+    """Returns a panel with one row per series, with these labels in this order."""
     organize = {
         "excludeByName": dict.fromkeys(("Time", "Value", "__name__", "job"), True),
         "indexByName": {column: place for place, column in enumerate(columns)},
@@ -122,7 +122,7 @@ def table(title: str, description: str, query: Query, columns: list[str], width:
 
 
 def variable(name: str, label: str, description: str, expression: str, several: bool = False) -> Json:
-    """Returns a choice above the dashboard, of the values that a label has."""
+    """Returns a choice above the dashboard, among the values of a label."""
     asked = f"label_values({expression}, {name})"
     current: Json = {"text": ["All"], "value": ["$__all"]} if several else {}
     return {

@@ -1,4 +1,4 @@
-"""The service as a Ray Serve application: `serve run deploy/ray/serve.yaml`, from the project's top folder.
+"""Runs the service as a Ray Serve application: `serve run deploy/ray/serve.yaml`, from the top folder.
 
 A replica holds the whole service, with its settings from CHAINZRULE_* as everywhere. In front of the replicas stands an
 ingress that hands each request to one of them, and to another if that one dies: a prediction may be asked for twice.
@@ -36,13 +36,13 @@ FORGOTTEN_AFTER = 10.0  # seconds without being announced
 
 @ray.remote(num_cpus=0)
 class Targets:
-    """The replicas' own addresses, for Prometheus: each is scraped by itself, its windows and counters are whole."""
+    """Keeps the replicas' own addresses for Prometheus, because every replica's counters and windows are its own."""
 
     def __init__(self) -> None:
         self._seen: dict[str, float] = {}
 
     def announce(self, address: str) -> None:
-        """Says that a replica lives."""
+        """Records that a replica lives."""
         self._seen[address] = time.monotonic()
 
     def living(self) -> list[str]:
@@ -53,7 +53,7 @@ class Targets:
 
 
 def targets() -> Any:
-    """Returns the one list of addresses of this cluster."""
+    """Returns the cluster's one list of addresses."""
     return Targets.options(
         name="chainzrule-targets", namespace="chainzrule", get_if_exists=True, lifetime="detached", max_restarts=-1
     ).remote()
@@ -61,7 +61,7 @@ def targets() -> Any:
 
 @serve.deployment
 class Replica:
-    """One whole service: it answers what the ingress hands it, and listens on a port of its own for scrapes."""
+    """Runs one whole service: it answers what the ingress hands it, and listens on its own port for scrapes."""
 
     def __init__(self) -> None:
         self._app: Any = None
@@ -106,7 +106,7 @@ class Replica:
         return start["status"], start["headers"], b"".join(message.get("body", b"") for message in said[1:])
 
     async def check_health(self) -> None:
-        """Ray replaces a replica of which this raises."""
+        """Raises where the service is unhealthy, upon which Ray replaces the replica."""
         await self._start()
         assert self._server is not None
         if self._server.should_exit:
@@ -135,7 +135,7 @@ class Replica:
 
 
 def _scrapes_of(app: ASGIApp) -> ASGIApp:
-    """Returns the application for whoever reaches the replica's own port: it runs, and shows its metrics and nothing else."""
+    """Returns the application at the replica's own port, which shows that it runs and its metrics, nothing else."""
 
     async def scraped(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] != "/metrics":

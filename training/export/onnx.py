@@ -1,4 +1,4 @@
-"""Exports a fitted model as ONNX files of standard operators with a dynamic batch, and no trace of where they were made.
+"""Exports a fitted model as ONNX files of standard operators, with a dynamic batch and no trace of this machine.
 
 The formulas are those of `export.graphs`, written operator by operator: `verify` holds the two against each other, and
 both against the definition in float64.

@@ -109,7 +109,7 @@ def _layers(network: nn.Module, problem: Problem, settings: Settings, seed: int)
 
 
 def _fisher(network: nn.Module, problem: Problem, settings: Settings, seed: int) -> Objective:
-    """Returns the objective with DREG on the Fisher information, as in `chainzrule fit`, for polynomial and ReLU layers.
+    """Returns the objective with DREG on the Fisher information, for polynomial and ReLU layers alike.
 
     Where a prediction is certain, the Fisher information vanishes whatever the scores do. With images every row is near
     another label somewhere; on small tables most rows are not, and the layers' own terms (`settings.layers`) keep the
@@ -150,7 +150,7 @@ def _strengths(
     degrees: Sequence[int] = (3,),
     table_layers: float = 0.0,
 ) -> Mapping[Kind, Sequence[Settings]]:
-    """Returns grids of learning rates and penalty strengths; on functions also of degrees, where a method has several."""
+    """Returns grids of learning rates and penalty strengths; on functions also of degrees, where there are several."""
     layers = {"table": table_layers}
     grids = {
         kind: [Settings(rate, decay, strength, layers=layers.get(kind, 0.0)) for rate in RATES for strength in choices]

@@ -157,7 +157,7 @@ def _texts(name: str, data: Path | None, _seed: int) -> Problem:
 
 
 def _table(name: str, dataset: Dataset, seed: int) -> Problem:
-    """Returns a table with a new split for every seed, because on a small table the split decides much of the figures."""
+    """Returns a table with a new split for every seed, because a small table's figures depend much on its split."""
     rows = dataset.train
     if dataset.test is not None:
         rows = Rows(np.concatenate([rows.x, dataset.test.x]), np.concatenate([rows.y, dataset.test.y]))

@@ -1,5 +1,5 @@
 # ruff: noqa: F722 -- jaxtyping's shape strings are not forward references
-"""Defines the networks that ChainzRule is compared with; all map (rows, inputs) standardised features to (rows, scores)."""
+"""Defines the networks that ChainzRule is compared with, which map (rows, inputs) features to (rows, scores)."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -107,7 +107,10 @@ def kolmogorov_arnold(
 
 
 class NeuralOde(nn.Module):
-    """Is an encoder, dh/dt = W2 tanh(W1 h) from t = 0 to 1 by Runge-Kutta of order 4, and a decoder (Chen et al. 2018)."""
+    """Computes a neural ODE (Chen et al. 2018): an encoder, an initial value problem, and a decoder.
+
+    The state follows dh/dt = W2 tanh(W1 h) from t = 0 to 1, by the fourth-order Runge-Kutta method.
+    """
 
     STEPS = 6
 

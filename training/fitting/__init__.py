@@ -1,1 +1,1 @@
-"""From rows to a fitted network: the loop, its recipe, objective, losses and checkpoints."""
+"""Fits networks to rows: the loop, its recipe, objective, losses and checkpoints."""

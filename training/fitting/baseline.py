@@ -1,4 +1,4 @@
-"""The ReLU network that a ChainzRule network is compared with: same parameters, same data, same epochs."""
+"""Builds the ReLU network that a ChainzRule network is compared with, of as many parameters."""
 
 import itertools
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ def relu_network(
 def matching_widths(
     inputs: int, hidden: Sequence[int], scores: int, parameters: int, output: type[Output] = nn.Linear
 ) -> tuple[int, ...]:
-    """Returns hidden widths with a parameter count as close to `parameters` as makes no difference, grown from `hidden` evenly.
+    """Returns widths, grown evenly from `hidden`, whose parameter count is about `parameters`.
 
     All layers but the last grow by the same number of neurons; the last takes up the rest: the count is linear in it.
     """
@@ -41,7 +41,7 @@ def matching_widths(
 
 
 def count(inputs: int, hidden: Sequence[int], scores: int, output: type[Output] = nn.Linear) -> int:
-    """Returns parameters of a ReLU network: weights and biases, or thresholds in place of the last layer's biases."""
+    """Returns the parameter count of a ReLU network: weights and biases, or thresholds for the last layer's biases."""
     further = 0
     if output is CumulativeLogits:  # one weight vector and a threshold for every score: one bias and some more
         scores, further = 1, scores - 1

@@ -1,4 +1,4 @@
-"""A fit's state on disk, so that an interrupted run goes on where it stopped."""
+"""Keeps a fit's state on disk, so that an interrupted run goes on where it stopped."""
 
 import os
 import pickle
@@ -12,7 +12,7 @@ from chainzrule.training.errors import CheckpointError
 
 
 class Checkpoint:
-    """One file, replaced in one step: a crash leaves the last complete state."""
+    """Keeps one file, replaced in one step, so that a crash leaves the last complete state."""
 
     def __init__(self, path: Path, identity: str, resume: bool, interval: float = 5.0) -> None:
         """Opens a checkpoint.
@@ -49,7 +49,7 @@ class Checkpoint:
         return state
 
     def save(self, state: dict[str, Any], force: bool = False) -> None:
-        """Keeps a state; does nothing within `interval` of the last save, unless forced."""
+        """Saves a state; does nothing within `interval` of the last save, unless forced."""
         if not force and time.monotonic() - self._saved < self._interval:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)

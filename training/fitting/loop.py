@@ -1,4 +1,4 @@
-"""The training loop: seeded, with the derivative penalty, early stopping, and a state that survives an interruption."""
+"""Fits a network: seeded, with the derivative penalty, early stopping, and a state that survives an interruption."""
 
 import copy
 import math
@@ -25,7 +25,7 @@ SETTLED = 1e-7  # L-BFGS is done when an epoch lowers the loss by no more than t
 
 @dataclass(frozen=True)
 class FitReport:
-    """What a fit came to.
+    """Holds the result of a fit.
 
     Attributes:
         network: with the weights of the best epoch.
@@ -41,7 +41,7 @@ class FitReport:
 
 
 class Fit:
-    """A network being fitted: everything that a checkpoint must hold, and one epoch's work."""
+    """Holds a network while it is fitted, with everything that a checkpoint must save, and runs its epochs."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Fit:
         self._shuffle = torch.Generator().manual_seed(seed)
 
     def epoch(self, train: Batch, validation: Watched | None) -> None:
-        """Passes over the training rows once, then see whether the network is the best so far.
+        """Passes over the training rows once, then remembers the network if it is the best so far.
 
         Raises:
             DivergenceError: the loss became infinite or NaN.
@@ -88,7 +88,7 @@ class Fit:
             self._best = copy.deepcopy(self.network.state_dict())
 
     def _watch(self, validation: Watched) -> float:
-        """Returns the mean loss of the validation rows, chunk by chunk: all of them at once would be many activations."""
+        """Returns the mean loss of the validation rows, computed in chunks to bound the memory of activations."""
         chunks = zip(*(torch.split(part, WATCHED_ROWS) for part in validation), strict=True)
         with torch.no_grad():
             return sum(float(self._loss(self.network(x), *rest)) * len(x) for x, *rest in chunks) / len(validation[0])
@@ -102,13 +102,13 @@ class Fit:
 
     @property
     def exhausted(self) -> bool:
-        """Returns whether the validation loss has not improved for as many epochs as patience allows, or nothing moves."""
+        """Returns whether the loss has settled, or the validation loss has not improved within the patience."""
         if self._full and len(self.losses) > 1 and math.isclose(*self.losses[-2:], rel_tol=SETTLED):
             return True
         return len(self.losses) - self.best_epoch >= self._config.patience
 
     def state(self) -> dict[str, Any]:
-        """What `restore` takes to go on as if nothing had happened."""
+        """Returns what `restore` needs to continue exactly."""
         return {
             "network": self.network.state_dict(),
             "best": self._best,
@@ -119,7 +119,7 @@ class Fit:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Takes up a saved state."""
+        """Restores a saved state."""
         self.network.load_state_dict(state["network"])
         self._best = state["best"]
         self._optimiser.load_state_dict(state["optimiser"])
@@ -128,12 +128,12 @@ class Fit:
         self.validation_losses = state["validation_losses"]
 
     def report(self) -> FitReport:
-        """Ends the fit, with the best epoch's weights."""
+        """Ends the fit and returns its result, with the best epoch's weights."""
         self.network.load_state_dict(self._best)
         return FitReport(self.network, self.best_epoch, tuple(self.losses), tuple(self.validation_losses))
 
     def _pass(self, x: Tensor, y: Tensor) -> float:
-        """AdamW's epoch: a step on every batch; returns the rows' mean objective."""
+        """Runs an epoch of AdamW, a step on every batch, and returns the rows' mean objective."""
         order = torch.split(torch.randperm(len(x), generator=self._shuffle), self._config.batch)
         total = torch.zeros(())
         for number, rows in enumerate(order):
@@ -142,7 +142,7 @@ class Fit:
         return float(total) / len(x)
 
     def _descend(self, x: Tensor, y: Tensor) -> float:
-        """L-BFGS's epoch: a few steps on all rows; returns the objective after them."""
+        """Runs an epoch of L-BFGS, a few steps on all rows, and returns the objective after them."""
         progress = len(self.losses) / self._config.epochs
         matrices = [linear.weight for linear in self.network.modules() if isinstance(linear, nn.Linear)]
 
@@ -157,7 +157,7 @@ class Fit:
         return float(objective().detach())
 
     def step(self, progress: float, x: Tensor, y: Tensor, *weights: Tensor) -> Tensor:
-        """Returns one step of AdamW; returns the objective that it was taken on."""
+        """Takes one step of AdamW, and returns the objective before it."""
         for group in self._optimiser.param_groups:
             group["lr"] = self._config.learning_rate * one_cycle(progress)
         objective = self._objective(x, y, progress, *weights)
@@ -191,7 +191,7 @@ def fit(
     label: str = "fit",
     progress: bool = False,
 ) -> FitReport:
-    """Fits a network; `network` itself is changed on the way.
+    """Fits a network, which is changed in place.
 
     Args:
         network: freshly initialised.
@@ -228,7 +228,7 @@ def fit(
 
 
 def one_cycle(progress: float) -> float:
-    """Returns the learning rate as a share of its peak: up a cosine over the first 30% of the steps, then down to nearly 0.
+    """Returns the learning rate over its peak: it rises over the first 30% of the steps, then falls to nearly 0.
 
     A function of progress alone, so that a resumed run needs no scheduler's state (Smith and Topin, 2018).
     """
@@ -243,7 +243,7 @@ def _cosine(start: float, end: float, share: float) -> float:
 
 
 def _lbfgs(network: nn.Module) -> torch.optim.Optimizer:
-    """L-BFGS with a line search that keeps the strong Wolfe conditions (Nocedal and Wright 2006, chapter 7)."""
+    """Returns L-BFGS with a line search under the strong Wolfe conditions (Nocedal and Wright 2006, chapter 7)."""
     return torch.optim.LBFGS(
         network.parameters(),
         max_iter=LBFGS_STEPS,
@@ -255,7 +255,7 @@ def _lbfgs(network: nn.Module) -> torch.optim.Optimizer:
 
 
 def _adamw(network: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
-    """AdamW that decays the weight matrices only: biases and polynomials set the function's shape, not its size."""
+    """Returns AdamW that decays only weight matrices: biases and polynomials set the function's shape, not its size."""
     matrices = {id(linear.weight) for linear in network.modules() if isinstance(linear, nn.Linear)}
     groups: dict[bool, list[Tensor]] = {True: [], False: []}
     for parameter in network.parameters():

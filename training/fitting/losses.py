@@ -1,4 +1,4 @@
-"""What the scores are compared with: the mean of the task's losses, whose rows may have weights."""
+"""Defines the tasks' losses: means over the batch, whose rows may have weights."""
 
 from typing import Protocol
 
@@ -9,7 +9,10 @@ from chainzrule.training.nn.link import link_of
 
 
 class Loss(Protocol):
-    """Mean loss of (batch, S) scores against (batch,) targets; `weights`, whose mean over all rows is 1, count rows."""
+    """Computes the mean loss of (batch, S) scores against (batch,) targets.
+
+    `weights` are those of the rows; their mean over all rows is 1.
+    """
 
     def __call__(self, scores: Tensor, targets: Tensor, weights: Tensor | None = None, /) -> Tensor:
         """Returns the mean over the batch."""

@@ -1,4 +1,4 @@
-"""What a step of the optimiser lowers: the task's loss, and with DREG the penalty on the layers' derivatives."""
+"""Defines the objective of an optimiser's step: the task's loss, and with DREG the penalty on derivatives."""
 
 from collections.abc import Callable
 
@@ -17,12 +17,15 @@ Where rows have weights, those come fourth: (rows,), their mean over all trainin
 
 
 def plain(network: Callable[[Tensor], Tensor], loss: Loss) -> Objective:
-    """Returns the task's loss alone."""
+    """Returns the objective of the task's loss alone."""
     return lambda x, y, _, weights=None: loss(network(x), y, weights)
 
 
 def derivative_controlled(network: Network, loss: Loss, penalty: Penalty | Schedule | None) -> Objective:
-    """Returns the task's loss and, where given, DREG, from one forward pass; a schedule alone means the per-layer form."""
+    """Returns the objective of the task's loss and, where given, DREG, from one forward pass.
+
+    A schedule alone stands for the per-layer penalty.
+    """
     if penalty is None:
         return plain(network, loss)
     controlled = Penalty(penalty) if isinstance(penalty, Schedule) else penalty

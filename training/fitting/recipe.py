@@ -1,4 +1,4 @@
-"""How a configuration turns rows into a fitted network, standardisation included."""
+"""Turns rows into a fitted network by a configuration, standardisation included."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,7 +31,7 @@ Make = Callable[[int], Network]
 
 
 class Recipe:
-    """One configuration for the rows of one data set, or for parts of them."""
+    """Fits networks by one configuration, to the rows of one data set or to parts of them."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Recipe:
         resume: bool = False,
         progress: bool = False,
     ) -> None:
-        """Prepares for a data set.
+        """Prepares to fit to a data set.
 
         Args:
             config: network, penalty and optimiser; the latter is chosen here, by the whole data set's rows.
@@ -62,13 +62,13 @@ class Recipe:
         self._progress = progress
 
     def chainzrule(self, seed: int) -> ChainzRuleNetwork:
-        """Returns a network as configured."""
+        """Returns a new ChainzRule network as configured."""
         network, generator = self._config.network, torch.Generator().manual_seed(seed)
         width, scores, output = self._columns.width, self._dataset.scores, self._link.last_layer
         return ChainzRuleNetwork(width, network.hidden, scores, network.degree, generator, output)
 
     def relu(self, seed: int) -> Network:
-        """Returns a ReLU network of the same size."""
+        """Returns a new ReLU network of the same size."""
         hidden, output = self._config.network.hidden, self._link.last_layer
         parameters = self.chainzrule(seed).parameter_count
         return relu_network(self._columns.width, hidden, self._dataset.scores, parameters, seed, output)
@@ -76,7 +76,7 @@ class Recipe:
     def fit(
         self, make: Make, stage: str, rows: Rows, columns: Columns, epochs: int | None = None
     ) -> tuple[FittedModel, FitReport]:
-        """Fits to `rows`: all of them for `epochs`, or without a given number, early stopping on a share of them.
+        """Fits to `rows`: for `epochs` passes over all of them, or with early stopping on a share of them.
 
         Args:
             make: builds the network; a ChainzRule network is fitted with the configured penalty.
@@ -160,7 +160,7 @@ class Recipe:
 
 
 def _start(network: Network, still: Tensor, y: Tensor, weights: list[Tensor]) -> None:
-    """What of a network's start depends on the data; `still` says which columns are constant."""
+    """Initialises what depends on the data; `still` marks the constant columns."""
     with torch.no_grad():
         next(network.layers).weight[:, still] = 0.0
     if isinstance(network.output, CumulativeLogits):
@@ -170,9 +170,9 @@ def _start(network: Network, still: Tensor, y: Tensor, weights: list[Tensor]) ->
 
 
 def _silence(network: Network, still: Tensor, row: Tensor) -> None:
-    """Columns that were constant have taught their weights nothing: these must not speak where the columns are not.
+    """Sets the weights of columns that were constant in training to 0, because training taught them nothing.
 
-    What they said, the same in every row, goes into the bias.
+    Their contribution, the same in every row, goes into the bias.
     """
     first = next(network.layers).linear
     with torch.no_grad():

@@ -1,1 +1,1 @@
-"""What a model is worth on rows it was not fitted to: quality, stability reference, calibration."""
+"""Measures a model on rows it was not fitted to: quality, stability reference, calibration."""

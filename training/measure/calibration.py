@@ -1,4 +1,4 @@
-"""Are the stability measures true? They are compared with what noise did to the same rows. Needs no torch."""
+"""Compares the stability measures with what noise did to the same rows. Needs no torch."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,7 +25,7 @@ def calibration(
     draws: int = DRAWS,
     noise_scales: Sequence[float] = NOISE_SCALES,
 ) -> Calibration:
-    """Returns how the measures compare with what noise did, over the rows of all simulations."""
+    """Returns how the measures compare with the effect of noise, over the rows of all simulations."""
     scores, covariance = (
         np.concatenate([getattr(part, name) for part in simulations]) for name in ("scores", "covariance")
     )
@@ -48,7 +48,7 @@ def compared(
     draws: int = DRAWS,
     noise_scales: Sequence[float] = NOISE_SCALES,
 ) -> Calibration:
-    """Returns how measures, one batch for each noise scale, compare with what noise did, (noise scales, rows)."""
+    """Returns how measures, one batch for each noise scale, compare with the effect of noise, (noise scales, rows)."""
     levels = []
     probabilities = link.probabilities(scores.astype(np.float64))
     for number, (scale, found) in enumerate(zip(noise_scales, diagnoses, strict=True)):

@@ -1,4 +1,4 @@
-"""What a fitted network says of rows that it was not fitted to, and what becomes of that when noise moves the rows."""
+"""Computes a fitted model's outputs on rows that it was not fitted to, and under noise on these rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -29,7 +29,7 @@ CHUNK = 1024  # rows at a time, so that memory does not grow with the data
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a model says about rows, as the service would see it.
+    """Holds a model's outputs on rows, as the service would compute them.
 
     Attributes:
         scores: (rows, S).
@@ -50,7 +50,7 @@ class Outputs:
 
 
 def predict(model: FittedModel, rows: Rows) -> Outputs:
-    """Returns a ChainzRule model's outputs on raw rows, from the very graph that is exported.
+    """Returns a ChainzRule model's outputs on raw rows, computed by the graph that is exported.
 
     Raises:
         DivergenceError: an output is infinite or NaN.
@@ -140,7 +140,7 @@ def reference(link: Link, outputs: Outputs, out_of_fold: bool) -> Reference:
 
 
 def simulation(model: FittedModel, rows: Rows, limit: int, seed: int) -> Simulation:
-    """Returns what noise does to at most so many of the rows, chosen at random."""
+    """Returns the effect of noise on at most `limit` of the rows, chosen at random."""
     chosen = rows.take(choose_rows(len(rows), model.columns.width, limit, seed))
     outputs = predict(model, chosen)
     assert outputs.covariance is not None

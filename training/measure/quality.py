@@ -1,4 +1,4 @@
-"""How good answers are on rows whose truth is known, whatever model gave them. Needs no torch."""
+"""Measures the quality of answers on rows whose truth is known, whatever model gave them. Needs no torch."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,6 +108,6 @@ def agreement(y: Indices, level: Indices) -> dict[str, float]:
 
 
 def guesses(y: Indices) -> dict[str, float]:
-    """Returns what answers that look at no feature reach."""
+    """Returns the figures of constant answers, which look at no feature."""
     shares = np.unique(y, return_counts=True)[1] / len(y)
     return {"majority_share": float(shares.max()), "frequency_log_loss": float(-np.sum(shares * np.log(shares)))}

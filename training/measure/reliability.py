@@ -1,4 +1,4 @@
-"""How true stated chances are: figures that compare what was predicted for rows with how often it then happened.
+"""Measures how well predicted probabilities agree with the frequencies that are then observed.
 
 Everywhere `stated` is (rows,) chances and `seen` (rows,) shares of as many draws, for every row alike.
 """
@@ -13,7 +13,7 @@ UNCERTAIN = (0.02, 0.98)  # rows that really flip this often: where a chance can
 
 
 def auroc(score: Floats, weight_of_positives: Floats, weight_of_negatives: Floats) -> float | None:
-    """Returns area under the ROC curve, ties counting half; None where one of the classes is empty.
+    """Returns the area under the ROC curve, with ties counting half, or None where a class is empty.
 
     Args:
         score: (rows,) higher where the positive class is expected.
@@ -32,7 +32,7 @@ def auroc(score: Floats, weight_of_positives: Floats, weight_of_negatives: Float
 
 
 def reliability(stated: Floats, seen: Floats) -> list[tuple[int, float, float]]:
-    """Rows, mean stated and mean seen chance in each of `BINS` equal bins of the stated chance that has rows."""
+    """Returns the rows, the mean stated and the mean seen chance of each non-empty one of `BINS` equal bins."""
     bins = np.minimum((stated * BINS).astype(int), BINS - 1)
     table = []
     for number in np.unique(bins):
@@ -42,12 +42,14 @@ def reliability(stated: Floats, seen: Floats) -> list[tuple[int, float, float]]:
 
 
 def calibration_error(stated: Floats, seen: Floats) -> float:
-    """Returns expected calibration error: mean distance of stated from seen over the bins, weighted by their rows."""
+    """Returns the expected calibration error: the mean distance of stated from seen over the bins, weighted by rows."""
     return sum(rows * abs(expected - found) for rows, expected, found in reliability(stated, seen)) / len(stated)
 
 
 def brier_skill(stated: Floats, seen: Floats) -> float | None:
-    """1 - mean squared error over that of always stating the mean chance seen; None where all rows are alike.
+    """Returns 1 - the mean squared error over that of always stating the mean seen chance.
+
+    It is None where all rows have the same seen chance.
 
     Errors are of the rows' chances, not of single draws: what chance leaves open no statement can explain.
     """

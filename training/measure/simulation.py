@@ -1,4 +1,4 @@
-"""Held-out rows run again and again with the noise that the stability measures speak of. Needs no torch."""
+"""Runs held-out rows again and again with the noise that the stability measures assume. Needs no torch."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ CHUNK = 2**22  # noisy input values at a time
 
 @dataclass(frozen=True)
 class Simulation:
-    """What a model says of rows, and what noise then did to them.
+    """Holds a model's outputs on rows, and the effect of noise on them.
 
     Attributes:
         scores: (rows, S).
@@ -41,7 +41,7 @@ class Simulation:
 
 
 def choose_rows(rows: int, width: int, limit: int, seed: int) -> Indices:
-    """Returns which of so many rows to simulate: at most `limit`, and fewer of wide ones, which bounds the time."""
+    """Returns the indices of the rows to simulate: at most `limit`, and fewer of wide ones, which bounds the time."""
     count = min(rows, limit, max(MIN_ROWS, MAX_VALUES // (DRAWS * width)))
     return np.sort(np.random.default_rng(seed).permutation(rows)[:count])
 

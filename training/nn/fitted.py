@@ -1,4 +1,4 @@
-"""A fitted network with the raw units at both of its ends: the definition that the exported graphs are held against."""
+"""Defines a fitted network in raw units at both ends, with which the exported graphs are compared."""
 
 import copy
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from chainzrule.training.nn.network import Network
 
 @dataclass(frozen=True)
 class FittedModel:
-    """A network and what turns raw features into its inputs, and its outputs into scores.
+    """Holds a network with the scaling of its raw inputs and of its outputs.
 
     Every method computes in float64 and step by step, as docs/science.md defines it: nothing is folded together.
     """
@@ -30,7 +30,7 @@ class FittedModel:
 
     @property
     def link(self) -> Link:
-        """What the scores mean."""
+        """Returns the link, which says what the scores mean."""
         return link_of(self.task)
 
     def scores(self, x: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ class FittedModel:
         return noisy @ noisy.transpose(1, 2)
 
     def mean_shift(self, x: Tensor) -> Tensor | None:
-        """Returns (rows, S) what one noise sigma adds to the scores' mean, to second order; None for a regression."""
+        """Returns (rows, S) the shift of the scores' mean at one noise sigma (second order); None for a regression."""
         if not self.link.has_labels:
             return None
         network, columns = self._double, self.columns

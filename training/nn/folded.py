@@ -1,4 +1,4 @@
-"""A fitted model's constants, folded in float64: what the exported graphs and the bounds are made of.
+"""Folds a fitted model's constants in float64, for the exported graphs and the bounds.
 
 What could be done once is done here: the inputs' standard deviation goes into the first weights, every polynomial's
 constant into the next bias, the softmax's common direction and the target's unit into the output layer, and the noise
@@ -22,7 +22,7 @@ from chainzrule.training.nn.meanshift import leading_directions
 
 @dataclass(frozen=True)
 class Folded:
-    """The constants of a fitted model's graphs, float64.
+    """Holds the constants of a fitted model's graphs, in float64.
 
     Attributes:
         offset: (D,) float32 means, or (1,) where all are equal.
@@ -86,7 +86,7 @@ def fold(model: FittedModel) -> Folded:
 
 
 def noise_factor(weight: Tensor, noise: Tensor) -> Tensor:
-    """Returns R^T, (width, rank), with (weight diag(noise))^T = Q R: what the scores' covariance needs of the inputs.
+    """Returns R^T, (width, rank), with (weight diag(noise))^T = Q R, which gives the scores' covariance.
 
     Args:
         weight: (width, D) float64, per raw unit.

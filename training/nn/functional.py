@@ -1,5 +1,5 @@
 # ruff: noqa: F722 -- jaxtyping's shape strings are not forward references
-"""The polynomial engine's mathematics, without state (paper: "Polynomial engine")."""
+"""Defines the mathematics of the polynomial engine, without state (paper: "Polynomial engine")."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -40,7 +40,9 @@ def polynomial(
 def hermite_fit(
     function: Callable[[NDArray[np.float64]], NDArray[np.float64]], degree: int, spread: float = 1.0
 ) -> Float[Tensor, " terms"]:
-    """Returns power coefficients of the polynomial closest to `function` in mean square under z ~ N(0, spread^2), in float64.
+    """Returns the power coefficients, in float64, of the polynomial closest to `function` under z ~ N(0, spread^2).
+
+    Closest means in mean square.
 
     The Hermite polynomials are orthogonal under N(0, 1): the k-th coefficient is E[f He_k] / k!, whatever the degree.
     """
@@ -55,14 +57,14 @@ def hermite_fit(
 
 
 def gaussian_mean(coefficients: Float[Tensor, " terms"], spread: float = 1.0) -> float:
-    """E[p(z)] under z ~ N(0, spread^2): what a layer adds to the next one's bias."""
+    """Returns E[p(z)] under z ~ N(0, spread^2), which is what a layer adds to the next one's bias."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(16)
     values = np.polynomial.polynomial.polyval(spread * nodes, coefficients.numpy())
     return float(np.average(values, weights=weights))
 
 
 def gaussian_moment(coefficients: Float[Tensor, " terms"], spread: float = 1.0) -> float:
-    """E[p(z)^2] under z ~ N(0, spread^2): what keeps the signal's size from layer to layer."""
+    """Returns E[p(z)^2] under z ~ N(0, spread^2), by which the weights keep the signal's size from layer to layer."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(16)
     values = np.polynomial.polynomial.polyval(spread * nodes, coefficients.numpy())
     return float(np.average(values**2, weights=weights))

@@ -1,5 +1,5 @@
 # ruff: noqa: F722 -- jaxtyping's shape strings are not forward references
-"""What autograd would make of the polynomial and its penalty, written by hand: fewer passes over (batch, width) arrays.
+"""Computes the polynomial and its penalty with hand-written backward passes, in fewer passes over the arrays.
 
 Both backward passes are themselves differentiable, so that penalties on gradients work through them.
 """
@@ -15,11 +15,11 @@ from chainzrule.training.nn.functional import polynomial
 
 
 class ValueAndSlope(torch.autograd.Function):
-    """`polynomial` with the reverse of its Horner recursion as its backward pass."""
+    """Computes `polynomial`, with the reverse of its Horner recursion as its backward pass."""
 
     @staticmethod
     def forward(ctx: Any, z: Tensor, coefficients: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns (batch, width) pre-activations and (terms, width) coefficients to value and slope."""
+        """Returns (batch, width) value and slope of (batch, width) pre-activations by (terms, width) coefficients."""
         *lower, leading = coefficients.unbind()
         # The recursion v <- v z + c, s <- s z + v, as in `polynomial`, a pass over the array for each.
         value, slope = torch.addcmul(lower.pop(), leading, z), leading.expand_as(z)
@@ -32,7 +32,7 @@ class ValueAndSlope(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Returns gradients of z and the coefficients from those of value and slope; None stands for zeros.
+        """Returns the gradients of z and the coefficients from those of value and slope; None stands for zeros.
 
         Horner's v <- v z + c_k, s <- s z + v runs from k = n to 0; its adjoints run back from 0 to n.
         """
@@ -57,7 +57,7 @@ class ValueAndSlope(torch.autograd.Function):
 def value_and_slope(
     z: Float[Tensor, "batch width"], coefficients: Float[Tensor, "terms width"]
 ) -> tuple[Float[Tensor, "batch width"], Float[Tensor, "batch width"]]:
-    """p(z) and p'(z) for training; row k of `coefficients` holds every neuron's c_k."""
+    """Returns p(z) and p'(z) for training; row k of `coefficients` holds every neuron's c_k."""
     try:
         value, slope = ValueAndSlope.apply(z, coefficients)  # type: ignore[no-untyped-call]
     except RuntimeError:
@@ -68,7 +68,7 @@ def value_and_slope(
 
 
 def curvature(z: Float[Tensor, "batch width"], coefficients: Float[Tensor, "terms width"]) -> Float[Tensor, "..."]:
-    """p''(z) of polynomials of degree 2 and more; (width,) where it is constant."""
+    """Returns p''(z) of polynomials of degree 2 and more; (width,) where it is constant."""
     degree = len(coefficients) - 1
     second = degree * (degree - 1) * coefficients[degree]
     for power in range(degree - 1, 1, -1):
@@ -77,14 +77,14 @@ def curvature(z: Float[Tensor, "batch width"], coefficients: Float[Tensor, "term
 
 
 class LayerPenalties(torch.autograd.Function):
-    """Sum over layers of factor mean_i(E_b[slope_bi^2] ||w_i||^2), one node of the graph for all of them.
+    """Computes the sum over layers of factor mean_i(E_b[slope_bi^2] ||w_i||^2), as one node for all of them.
 
     Its backward pass needs no more than each layer's two factors of width i again.
     """
 
     @staticmethod
     def forward(ctx: Any, factors: Sequence[float], *tensors: Tensor) -> Tensor:
-        """Returns one factor a layer, their (width, inputs) weights, then their (batch, width) slopes, to a number."""
+        """Returns the sum, from one factor per layer, the (width, inputs) weights, then the (batch, width) slopes."""
         ctx.save_for_backward(*tensors)
         ctx.factors, ctx.squares = factors, [_squares(*layer) for layer in _layers(factors, tensors)]
         terms = [
@@ -95,7 +95,7 @@ class LayerPenalties(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """Returns gradients of the weights and of the slopes."""
+        """Returns the gradients of the weights and of the slopes."""
         layers, squares = _layers(ctx.factors, ctx.saved_tensors), ctx.squares
         if torch.is_grad_enabled():  # a gradient of this gradient goes through them
             squares = [_squares(*layer) for layer in layers]

@@ -1,5 +1,5 @@
 # ruff: noqa: F722 -- jaxtyping's shape strings are not forward references
-"""The exact input Jacobian of a network, by matrix products alone (paper: "Derivatives in the forward pass").
+"""Computes the exact input Jacobian of a network by matrix products (paper: "Derivatives in the forward pass").
 
 With z_l = W_l h_(l-1) + b_l and slopes p'(z_l), the chain rule gives
 
@@ -22,7 +22,7 @@ def forward_mode(
     weights: Sequence[Tensor],
     slopes: Sequence[Tensor],
 ) -> list[Tensor]:
-    """Returns derivative after each hidden layer along the columns of `start`: G_l = diag(p'(z_l)) W_l G_(l-1).
+    """Returns the derivative after each hidden layer along the columns of `start`: G_l = diag(p'(z_l)) W_l G_(l-1).
 
     Args:
         start: directions in input space, or one derivative a row to go on from; the identity gives the Jacobian.
@@ -45,7 +45,7 @@ def output_side(
     weights: Sequence[Tensor],
     slopes: Sequence[Tensor],
 ) -> Float[Tensor, "batch scores first"]:
-    """Returns slopes of the scores down to the first layer's pre-activations: d scores / d z_1.
+    """Returns d scores / d z_1, the derivative with respect to the first layer's pre-activations.
 
     Args:
         output: the last layer's weight.
@@ -59,7 +59,7 @@ def output_side(
 
 
 def input_jacobian(network: Network, x: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch scores inputs"]:
-    """Returns the scores' derivative d scores / d x at standardised features, from the output side."""
+    """Returns d scores / d x at standardised features, computed from the output side."""
     slopes = network.propagate(x).slopes
     weights = hidden_weights(network)
     return output_side(network.output.weight, weights, slopes) @ weights[0]

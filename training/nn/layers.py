@@ -1,5 +1,5 @@
 # ruff: noqa: F722 -- jaxtyping's shape strings are not forward references
-"""Layers that return their slope beside their value: the derivative is part of the forward pass."""
+"""Defines layers that return their slope with their value, so that the derivative is part of the forward pass."""
 
 import math
 
@@ -13,7 +13,7 @@ MAX_DEGREE = 5
 
 
 class PolynomialLayer(nn.Module):
-    """h' = p(W h + b), each neuron with its own polynomial.
+    """Computes h' = p(W h + b), where each neuron has its own polynomial.
 
     Its Jacobian is closed-form: d h' / d h = diag(p'(W h + b)) W.
 
@@ -36,12 +36,12 @@ class PolynomialLayer(nn.Module):
 
     @property
     def weight(self) -> Float[Tensor, "width inputs"]:
-        """W, the factor of the slope in the layer's Jacobian."""
+        """Returns W, which the slope multiplies in the layer's Jacobian."""
         return self.linear.weight
 
     @property
     def coefficients(self) -> Float[Tensor, "terms width"]:
-        """c, its row k the factor of every neuron's z^k."""
+        """Returns c, whose row k holds the factors of every neuron's z^k."""
         return self.derivatives / self.factorials
 
     def forward(
@@ -52,7 +52,7 @@ class PolynomialLayer(nn.Module):
 
 
 class ReluLayer(nn.Module):
-    """h' = max(W h + b, 0): the piecewise-linear layer that ChainzRule is compared with."""
+    """Computes h' = max(W h + b, 0), the piecewise-linear layer that ChainzRule is compared with."""
 
     linear: nn.Linear
 
@@ -62,7 +62,7 @@ class ReluLayer(nn.Module):
 
     @property
     def weight(self) -> Float[Tensor, "width inputs"]:
-        """W, the factor of the slope in the layer's Jacobian."""
+        """Returns W, which the slope multiplies in the layer's Jacobian."""
         return self.linear.weight
 
     def forward(

@@ -1,5 +1,5 @@
 # ruff: noqa: F722 -- jaxtyping's shape strings are not forward references
-"""What a task's scores mean, in torch: labels, reported output, probabilities, likelihood, and the layer behind them.
+"""Defines what a task's scores mean, in torch: labels, reported output, probabilities, likelihood and last layer.
 
 There is one object a task, the counterpart of those in `service.stability.link`, whose definitions these are. Training,
 export and the comparison with other methods ask it wherever a task decides something.
@@ -23,14 +23,14 @@ BEYOND = 1e30  # the score of exceeding what lies under the lowest level; its ne
 
 @dataclass(frozen=True)
 class TargetScale:
-    """A regression target's mean and standard deviation over the training rows; the network fits it standardised."""
+    """Holds a regression target's mean and standard deviation over the training rows, by which it is standardised."""
 
     mean: float = 0.0
     std: float = 1.0
 
 
 class Link(ABC):
-    """What the scores of one task mean.
+    """Defines what the scores of one task mean.
 
     Attributes:
         task: the task.
@@ -45,7 +45,7 @@ class Link(ABC):
     last_layer: ClassVar[type[Output]] = nn.Linear
 
     def derivatives(self, scores: int) -> int:
-        """Returns how many different derivatives so many scores have: the rows of the last layer's weight."""
+        """Returns the number of different derivatives that so many scores have: the rows of the last layer's weight."""
         return scores
 
     def in_units(self, outputs: Tensor, target: TargetScale, dim: int = 1) -> Tensor:
@@ -65,7 +65,7 @@ class Link(ABC):
         """Returns the reported output: the label's probability, the expected level, or the predicted number."""
 
     def level_widths(self, bias: Float[Tensor, " scores"]) -> Float[Tensor, " inner"] | None:
-        """Returns what the probabilities of ordered levels need of the last layer's bias; None for other tasks."""
+        """Returns what the probabilities of ordered levels need of the last layer's bias, or None for other tasks."""
         return None
 
     @abstractmethod
@@ -109,7 +109,7 @@ class Link(ABC):
 
 
 class Regression(Link):
-    """One score, which is the predicted number itself."""
+    """Gives one score, which is the predicted number itself."""
 
     task = "regression"
     has_labels = False
@@ -131,7 +131,7 @@ class Regression(Link):
         return s[:, 0]
 
     def probabilities(self, s: Float[Tensor, "batch scores"], widths: Tensor | None = None) -> None:
-        """Returns None."""
+        """Returns None, because there are no labels."""
 
     def through(
         self, s: Float[Tensor, "batch scores"], derivative: Float[Tensor, "batch derivatives columns"]
@@ -140,13 +140,13 @@ class Regression(Link):
         return derivative
 
     def log_likelihood(self, s: Float[Tensor, "batch scores"], y: Int[Tensor, " batch"]) -> Float[Tensor, " batch"]:
-        """Raises `TypeError`."""
+        """Raises `TypeError`, because a regression has no labels."""
         raise TypeError("a regression has no probabilities")
 
     def likelihood_gradient(
         self, s: Float[Tensor, "batch scores"], p: Tensor | None, labels: Int[Tensor, "batch answers"]
     ) -> Float[Tensor, "batch answers scores"]:
-        """Returns ones."""
+        """Returns ones, the derivative one standard deviation away."""
         return torch.ones_like(s).unsqueeze(1).expand(-1, labels.shape[1], -1)
 
     def losses(self, s: Float[Tensor, "batch scores"], y: Tensor) -> Float[Tensor, " batch"]:
@@ -155,13 +155,13 @@ class Regression(Link):
 
 
 class Classification(Link):
-    """K logits: the label has the largest, the lower index where two tie, and the softmax gives the probabilities."""
+    """Gives K logits: the label has the largest (the lower index on a tie); the softmax gives the probabilities."""
 
     task = "classification"
     has_margins = True
 
     def slope_in_units(self, derivatives: Tensor, target: TargetScale, dim: int = 1) -> Tensor:
-        """Returns what is left without the mean over the labels, which the softmax does not see.
+        """Returns the derivatives less their mean over the labels, which the softmax does not see.
 
         Without it the scores' covariance needs no more than float32.
         """
@@ -204,7 +204,7 @@ class Classification(Link):
 
 
 class Ordinal(Link):
-    """K - 1 scores s_k = f - b_k over ordered thresholds: P(level > k) = sigmoid(s_k), and the label is the median.
+    """Gives K - 1 scores s_k = f - b_k over ordered thresholds: P(level > k) = sigmoid(s_k); the label is the median.
 
     All scores have one derivative, that of f. P(level = k) is the product sigmoid(s_k) sigmoid(-s_k+1)
     (1 - exp(s_k+1 - s_k)), which has no cancellation: an unlikely level's probability is as exact as a likely one's.
@@ -214,11 +214,11 @@ class Ordinal(Link):
     last_layer = CumulativeLogits
 
     def derivatives(self, scores: int) -> int:
-        """Returns 1."""
+        """Returns 1, because all scores share one derivative."""
         return 1
 
     def label(self, s: Float[Tensor, "batch scores"]) -> Int[Tensor, " batch"]:
-        """Returns how many scores are above 0."""
+        """Returns the level: the number of scores above 0."""
         return (s > 0).sum(dim=1)
 
     def output(self, s: Float[Tensor, "batch scores"]) -> Float[Tensor, " batch"]:
@@ -240,7 +240,7 @@ class Ordinal(Link):
     def through(
         self, s: Float[Tensor, "batch scores"], derivative: Float[Tensor, "batch derivatives columns"]
     ) -> Float[Tensor, "batch answers columns"]:
-        """Returns the derivatives of the levels' probabilities; of `derivative` only the first row is looked at."""
+        """Returns the derivatives of the levels' probabilities; of `derivative` only the first row is used."""
         slopes = s.sigmoid() * (-s).sigmoid()
         return (F.pad(slopes, (1, 0)) - F.pad(slopes, (0, 1))).unsqueeze(2) * derivative[:, :1]
 

@@ -1,4 +1,4 @@
-"""How input noise shifts the mean of the scores: half the trace of each score's second derivative under the noise.
+"""Computes how input noise shifts the mean of the scores: half the trace of each score's Hessian under the noise.
 
 A polynomial layer knows its curvature as it knows its slope, so one forward pass carries it: to second order a neuron's
 mean moves by its slope times what its input moved by, and by half its curvature times its input's variance. The
@@ -17,7 +17,7 @@ NUMBERS = 256  # of directions times the first layer's width: what one row may c
 
 
 def leading_directions(factor: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Returns the noise after the first layer as (directions, width) and the remaining variance, (width,), or None for none.
+    """Returns the noise after the first layer as (directions, width), and the (width,) variance that remains or None.
 
     Args:
         factor: (width, any) float64, F of the covariance F F^T.
@@ -35,13 +35,13 @@ def leading_directions(factor: Tensor) -> tuple[Tensor, Tensor | None]:
 
 
 def half_curvature_coefficients(coefficients: list[Tensor]) -> list[Tensor]:
-    """Returns the polynomial p''(z) / 2, lowest power first, of a polynomial's c_1 to c_n; empty for a straight line."""
+    """Returns p''(z) / 2, lowest power first, from a polynomial's c_1 to c_n; empty for a straight line."""
     return [power * (power - 1) / 2 * coefficients[power - 1] for power in range(2, len(coefficients) + 1)]
 
 
 @dataclass(frozen=True)
 class NoisyLayer:
-    """What of a hidden layer decides how noise moves its mean.
+    """Holds what decides how noise moves the mean of a hidden layer.
 
     Attributes:
         weight: (width, inputs).
@@ -57,7 +57,7 @@ class NoisyLayer:
 def mean_shift(
     leading: Tensor, rest: Tensor | None, layers: list[NoisyLayer], before: list[Tensor], slopes: list[Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """Returns how far one noise sigma moves the mean of the last hidden layer, and its leading directions there.
+    """Returns the shift of the last hidden layer's mean at one noise sigma, and the noise's leading directions there.
 
     Args:
         leading: (directions, first width), see `leading_directions`.
@@ -89,7 +89,7 @@ def mean_shift(
 
 
 def _horner(z: Tensor, coefficients: list[Tensor], factor: Tensor) -> Tensor | None:
-    """Returns the polynomial times `factor`; constants are multiplied first, so that an exported graph need not."""
+    """Returns the polynomial times `factor`; the factor goes into the constants, which keeps exported graphs small."""
     if not coefficients:
         return None
     constant = factor.ndim == 1

@@ -1,5 +1,5 @@
 # ruff: noqa: F722 -- jaxtyping's shape strings are not forward references
-"""Networks as a chain of layers that know their slopes, and a linear layer at the end."""
+"""Defines networks: a chain of layers that return their slopes, and a linear layer at the end."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -21,7 +21,7 @@ DEEP_SPREAD = 0.5
 
 
 class Propagation(NamedTuple):
-    """One forward pass: the scores, and every hidden layer's slopes."""
+    """Holds one forward pass: the scores, and every hidden layer's slopes."""
 
     scores: Tensor
     slopes: tuple[Tensor, ...]
@@ -31,7 +31,7 @@ Output = nn.Linear | CumulativeLogits
 
 
 class Network(nn.Module):
-    """Hidden layers, then a linear layer: scores = W_out h_L + b_out.
+    """Chains hidden layers and a linear layer: scores = W_out h_L + b_out.
 
     An ordinal network's W_out has one row, which all of its scores share.
     """
@@ -53,11 +53,11 @@ class Network(nn.Module):
 
     @property
     def parameter_count(self) -> int:
-        """Returns how many numbers were learned."""
+        """Returns the number of learned parameters."""
         return sum(parameter.numel() for parameter in self.parameters())
 
     def propagate(self, x: Float[Tensor, "batch inputs"]) -> Propagation:
-        """Returns scores and slopes of standardised features, in one pass."""
+        """Returns scores and slopes of standardised features, from one pass."""
         slopes = []
         for layer in self.hidden:
             x, slope = layer(x)
@@ -65,12 +65,12 @@ class Network(nn.Module):
         return Propagation(self.output(x), tuple(slopes))
 
     def forward(self, x: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch scores"]:
-        """Returns scores of standardised features."""
+        """Returns the scores of standardised features."""
         return self.propagate(x).scores
 
 
 class ChainzRuleNetwork(Network):
-    """The paper's network: polynomial layers, the last layer linear.
+    """Is the paper's network: polynomial layers, and a linear last layer.
 
     Its polynomials start as those closest to a smooth activation under N(0, FITTED^2), and its weights are scaled so
     that pre-activations have the standard deviation SPREAD in every layer, where polynomials are tame.
@@ -106,7 +106,7 @@ class ChainzRuleNetwork(Network):
 
 
 class ReluNetwork(Network):
-    """The same chain with max(z, 0) in place of the polynomials (He's initialisation)."""
+    """Is the same chain with max(z, 0) in place of the polynomials (He's initialisation)."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class ReluNetwork(Network):
 
 
 def _scale(layer: Output, moment: float, generator: torch.Generator) -> None:
-    """Returns weights that multiply the inputs' second moment by 1 / `moment`; bias 0 (thresholds stay)."""
+    """Sets weights that multiply the inputs' second moment by 1 / `moment`, and bias 0; thresholds stay."""
     linear = layer.linear if isinstance(layer, CumulativeLogits) else layer
     with torch.no_grad():
         linear.weight.normal_(0.0, (linear.in_features * moment) ** -0.5, generator=generator)
@@ -134,5 +134,5 @@ def _scale(layer: Output, moment: float, generator: torch.Generator) -> None:
 
 
 def gelu(z: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Returns the smooth activation that polynomials start as: z Phi(z), in its logistic form."""
+    """Returns z Phi(z) in its logistic form, the smooth activation that the polynomials start from."""
     return np.asarray(z / (1 + np.exp(-1.702 * z)))

@@ -1,5 +1,7 @@
 # ruff: noqa: F722 -- jaxtyping's shape strings are not forward references
-"""The last layer of ordered levels, cumulative logits (paper: "Ordinal regression"): P(level > k) = sigmoid(f - b_k).
+"""Defines the last layer of ordinal networks, cumulative logits (paper: "Ordinal regression").
+
+It states P(level > k) = sigmoid(f - b_k).
 
 The thresholds are ordered, b_1 < b_2 < ... One number f says how far up the scale a row lies, and the thresholds b_k
 cut the scale into levels. So a network has one output whatever the number of levels, and its scores s_k = f - b_k have
@@ -16,7 +18,7 @@ MIN_GAP = 1e-6  # between two thresholds, which float32 has to tell apart
 
 
 class CumulativeLogits(nn.Module):
-    """The last layer of an ordinal network: s_k = w h - b_k.
+    """Is the last layer of an ordinal network: s_k = w h - b_k.
 
     Learned are w, the first threshold, and for every further one a number whose softplus is its distance from the one
     before: whatever an optimiser makes of them, the thresholds stay in order.
@@ -40,16 +42,16 @@ class CumulativeLogits(nn.Module):
 
     @property
     def bias(self) -> Float[Tensor, " scores"]:
-        """What is added to f: the negative thresholds."""
+        """Returns the negative thresholds, which are added to f."""
         return -self.thresholds
 
     @property
     def thresholds(self) -> Float[Tensor, " scores"]:
-        """Returns the b_1 < b_2 < ..., where one level ends and the next begins."""
+        """Returns b_1 < b_2 < ..., where one level ends and the next begins."""
         return torch.cat([self.first, self.first + F.softplus(self.increments).cumsum(0)])
 
     def start_from(self, counts: Float[Tensor, " levels"]) -> None:
-        """Sets the thresholds so that f = 0 means the levels' shares, and a little for levels that have none.
+        """Sets the thresholds so that f = 0 gives the levels' shares; empty levels count as having a few rows.
 
         Args:
             counts: the number of rows of every level, or the sum of their weights.

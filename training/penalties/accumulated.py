@@ -1,5 +1,5 @@
 # ruff: noqa: F722 -- jaxtyping's shape strings are not forward references
-"""DREG on the accumulated Jacobian: how far the inputs move each layer, not only the layer before (docs/science.md).
+"""Computes DREG on the accumulated Jacobian: how far the inputs move each layer (docs/science.md).
 
 With A_l = J_l ... J_1 = d h_l / d x, layer l's term is the batch mean of ||A_l||_F^2, divided by the layer's width: the
 mean squared gradient of its neurons in the standardised features. Layer 1's is that of `dreg`. Further ones
@@ -67,7 +67,10 @@ def accumulated_penalties(
 def propagate_directions(
     start: Float[Tensor, "batch directions inputs"], weights: Sequence[Tensor], slopes: Sequence[Tensor]
 ) -> list[Tensor]:
-    """Returns (batch, directions, width) derivatives along `start` after each layer; a layer without slopes is linear."""
+    """Returns (batch, directions, width) derivatives along `start` after each layer.
+
+    A layer without slopes is linear.
+    """
     moved, derivative = [], start
     for number, weight in enumerate(weights):
         derivative = F.linear(derivative, weight)
@@ -78,5 +81,5 @@ def propagate_directions(
 
 
 def signs(shape: tuple[int, ...], like: Tensor, generator: torch.Generator) -> Tensor:
-    """Returns independent +1 and -1: of entries with mean 0 and variance 1, those that give the estimate the least variance."""
+    """Returns independent +1 and -1, which of all entries of mean 0 and variance 1 give the estimate least variance."""
     return torch.randint(2, shape, generator=generator, device=like.device, dtype=like.dtype).mul_(2).sub_(1)

@@ -1,4 +1,4 @@
-"""Differential regularisation: a penalty on every hidden layer's derivative, exact, in the same forward pass.
+"""Computes differential regularisation (DREG): an exact penalty on every hidden layer's derivative.
 
 Per layer (paper: "DREG"): the mean over the batch of ||diag(p'(z_l)) W_l||_F^2 = sum_i p'(z_li)^2 ||w_li||^2, divided
 by the layer's width. Because mean and sum change places, it costs one multiplication per slope and per weight, and no
@@ -19,7 +19,7 @@ ScheduleForm = Literal["constant", "linear", "cosine"]
 
 @dataclass(frozen=True)
 class Schedule:
-    """The penalty's factor lambda(t) over training.
+    """Defines the penalty's factor lambda(t) over training.
 
     Attributes:
         start: the factor at the first step.
@@ -43,7 +43,7 @@ class Schedule:
 
 
 def dreg(weights: Sequence[Tensor], slopes: Sequence[Tensor], factors: Sequence[float] | None = None) -> Tensor:
-    """Returns the penalty summed over layers: the batch mean of ||diag(slope) weight||_F^2 / width, each times its factor.
+    """Returns the sum over layers of factor times the batch mean of ||diag(slope) weight||_F^2 / width.
 
     Args:
         weights: the layers' (width, inputs).

@@ -1,5 +1,5 @@
 # ruff: noqa: F722 -- jaxtyping's shape strings are not forward references
-"""DREG on what the accumulated Jacobian does to the answer: the trace of the input's Fisher information.
+"""Computes DREG on the predicted distribution: the trace of the input's Fisher information.
 
 A network's likelihood p(y | x) has the Fisher information I(x) = E_y[grad_x log p grad_x log p^T] in its input, the
 expectation over its own answers: to second order, moving x by d changes the predicted distribution by d^T I d / 2 nats.
@@ -59,7 +59,7 @@ def fisher_penalty(
 def answers(
     link: Link, scores: Float[Tensor, "batch scores"], exact: int, generator: torch.Generator | None = None
 ) -> tuple[Float[Tensor, "batch answers"], Float[Tensor, "batch answers scores"]]:
-    """Returns the shares of the answers in the expectation, and the log likelihood's gradient at each.
+    """Returns the answers' shares in the expectation, and the gradient of each one's log likelihood.
 
     The answers are all the possible ones where these are at most `exact`, and else one a row, drawn by its likelihood.
     """
@@ -77,7 +77,7 @@ def answers(
 
 
 def squared_norms(rows: Float[Tensor, "batch width"], weight: Float[Tensor, "width inputs"]) -> Float[Tensor, " batch"]:
-    """Returns ||row W||^2 of every row, by whichever product is smaller."""
+    """Returns ||row W||^2 of every row, computed by the smaller of two equivalent products."""
     if weight.shape[0] < len(rows):
         return (rows @ (weight @ weight.T) * rows).sum(dim=1)
     return (rows @ weight).square().sum(dim=1)

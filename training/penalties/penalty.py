@@ -1,4 +1,4 @@
-"""Which derivatives a training run penalises, and how strongly, as one function of a batch."""
+"""Defines which derivatives a training run penalises, and how strongly, as one function of a batch."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -18,7 +18,7 @@ Derivative = Literal["layer", "accumulated"]
 
 @dataclass(frozen=True)
 class Penalty:
-    """What is penalised: lambda(progress) times the layers' terms, each times its factor, and the Fisher information.
+    """Computes lambda(progress) times the sum of the layers' terms, each with its factor, and the Fisher information.
 
     Attributes:
         schedule: lambda over training.

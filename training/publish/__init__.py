@@ -1,1 +1,1 @@
-"""A whole run: data, fit, measurement, export, verification, and the next version in the repository."""
+"""Whole training runs: data, fit, measurement, export, verification, and the next version in the repository."""

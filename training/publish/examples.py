@@ -1,4 +1,4 @@
-"""Real rows for the card, for people to start from; only where the user asks for them."""
+"""Chooses real rows for the card, for people to start from; only where the user asks for them."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from chainzrule.training.data.dataset import Dataset
 
 
 def examples(dataset: Dataset, count: int, seed: int) -> tuple[Example, ...]:
-    """Returns up to `count` rows drawn by chance, with what they really are: the labels in turn, so that none is missing.
+    """Returns up to `count` random rows with their true answers; the labels take turns, so that none is missing.
 
     They are held-out rows where the data set keeps some apart.
     """
@@ -33,7 +33,7 @@ def examples(dataset: Dataset, count: int, seed: int) -> tuple[Example, ...]:
 
 
 def _values(x: NDArray[np.float32], features: Sequence[Feature], layout: Layout | None) -> tuple[float | str, ...]:
-    """Returns one encoded row as a caller would send it; numbers in the fewest digits that float32 tells apart."""
+    """Returns one encoded row as a caller would send it, with as few digits as float32 needs."""
     if layout is not None:
         return tuple(_shortest(value) for value in x)
     values: list[float | str] = []

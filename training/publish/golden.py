@@ -1,4 +1,4 @@
-"""Golden rows: synthetic inputs with the outputs that any sound copy of the artifact must give."""
+"""Draws golden rows: synthetic inputs with the outputs that any sound copy of the artifact must give."""
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ ROWS = 4
 
 
 def golden(model: FittedModel, seed: int, bounds: bytes | None = None) -> Golden:
-    """Draws golden rows and say what they give; by the exported graph alone what its `bounds` are.
+    """Returns golden rows with their outputs; their `bounds` come from the exported graph alone.
 
     The expected outputs are those of the definition in float64, not those of the exported graph: a graph is then held
     against the mathematics rather than against itself, and no one machine's rounding becomes the norm.
@@ -35,7 +35,7 @@ def golden(model: FittedModel, seed: int, bounds: bytes | None = None) -> Golden
 
 
 def synthetic_rows(columns: Columns, rows: int, seed: int) -> NDArray[np.float32]:
-    """Returns (rows, D) normal draws around every column's mean, within its range; a random level in every one-hot block."""
+    """Returns (rows, D) normal draws around every column's mean, within its range; one-hot blocks get random levels."""
     random = np.random.default_rng(seed)
     draws = columns.mean + columns.std * random.standard_normal((rows, columns.width))
     features = np.clip(draws, columns.low, columns.high)
@@ -48,7 +48,7 @@ def synthetic_rows(columns: Columns, rows: int, seed: int) -> NDArray[np.float32
 
 
 def has_bounds(model: FittedModel, seed: int, bounds: bytes) -> bool:
-    """Returns whether there are bounds for the golden rows: a network may be too steep for any."""
+    """Returns whether the golden rows have finite bounds; a network may be too steep for any."""
     found = _bounds(model, synthetic_rows(model.columns, ROWS, seed), bounds)
     return bool((np.abs(found) <= np.finfo(np.float32).max).all())
 

@@ -1,4 +1,4 @@
-"""From the configuration's `data` section to rows."""
+"""Loads rows as the configuration's `data` section says."""
 
 from chainzrule.training.config import DataConfig
 from chainzrule.training.data.bundled import bundled_dataset

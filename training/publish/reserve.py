@@ -1,4 +1,4 @@
-"""The place in the model repository that a run will publish to."""
+"""Reserves the place in the model repository that a run will publish to."""
 
 import contextlib
 import tempfile
@@ -10,7 +10,7 @@ from chainzrule.training.errors import RepositoryError
 
 @contextlib.contextmanager
 def reserved(root: Path, name: str) -> Iterator[None]:
-    """Makes `root/name` and try it: better refused now than after an hour of training. Left empty, it is removed again.
+    """Makes `root/name` and tries to write there, before the work is done; removes it again if it stays empty.
 
     Args:
         root: the repository; made if it does not exist.

@@ -1,4 +1,4 @@
-"""A training run from data to published artifact: fit, evaluate, export, verify, publish."""
+"""Runs a training from data to published artifact: fit, evaluate, export, verify, publish."""
 
 import platform
 import shutil
@@ -44,7 +44,7 @@ Predict = Callable[[FittedModel, Rows], Outputs]
 
 @dataclass(frozen=True)
 class RunReport:
-    """What a run made.
+    """Holds the result of a run.
 
     Attributes:
         card: the published card.
@@ -61,7 +61,7 @@ class RunReport:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A recipe's figures on rows that its models were not fitted to."""
+    """Holds a recipe's figures on rows that its models were not fitted to."""
 
     quality: dict[str, float]
     outputs: Outputs
@@ -70,7 +70,7 @@ class Evaluation:
 
 
 class Run:
-    """One configuration on one data set."""
+    """Trains and publishes one configuration on one data set."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class Run:
         self._recipe = Recipe(config, dataset, self.columns, checkpoints, resume, progress)
 
     def publish(self, root: Path, fitted: Fitted | None = None) -> RunReport:
-        """Fit, evaluate, export and verify, then write the next version of the model below `root`.
+        """Fits, evaluates, exports and verifies, then writes the next version of the model below `root`.
 
         Args:
             root: the repository; made if it does not exist.
@@ -159,14 +159,14 @@ class Run:
         return model, epochs, evaluation
 
     def evaluate_baseline(self) -> Evaluation:
-        """Returns a ReLU network of the same size, by the same recipe without the penalty."""
+        """Returns the figures of a ReLU network of the same size, by the same recipe without the penalty."""
         if self.dataset.test is not None:
             model, _ = self._recipe.fit(self._recipe.relu, "baseline", self.dataset.train, self.columns)
             return self._held_out(model, predict_baseline)
         return self._out_of_fold(self._recipe.relu, "baseline-fold", predict_baseline)[0]
 
     def _out_of_fold(self, make: Make, stage: str, predict: Predict) -> tuple[Evaluation, int]:
-        """Returns rows judged by models that were fitted without them, and the median of those models' best epochs.
+        """Returns the figures of rows judged by models fitted without them, and the median of their best epochs.
 
         Every row is judged where rows are few; a fifth of them, by one model, where there are enough for a test.
         """
@@ -200,7 +200,7 @@ class Run:
     def _describe(
         self, model: FittedModel, graphs: dict[Role, bytes], held_out: Evaluation, baseline: Evaluation
     ) -> Callable[[str], ModelCard]:
-        """Returns the card as a function of the version number."""
+        """Returns the function that makes the card of a version number."""
         config, dataset = self.config, self.dataset
         files: dict[Role, GraphFile] = {role: describe_graph(content, OPSET) for role, content in graphs.items()}
         stability: Reference = reference(self._link, held_out.outputs, out_of_fold=dataset.test is None)
@@ -246,7 +246,7 @@ class Run:
 
 
 def folds(y: NDArray[np.generic], count: int, seed: int, stratified: bool) -> list[NDArray[np.int64]]:
-    """Returns row indices of `count` folds of equal size; stratified ones hold every label in the same share."""
+    """Returns the row indices of `count` folds of equal size; stratified folds hold every label in the same share."""
     order = np.random.default_rng(seed).permutation(len(y))
     if stratified:
         order = order[np.argsort(y[order], kind="stable")]

@@ -1,1 +1,1 @@
-"""Texts as rows: readers of labelled texts, word vectors, encoders that make numbers of a text, and a cache of them."""
+"""Texts as rows: readers of labelled texts, word vectors, encoders that turn a text into numbers, and their cache."""

@@ -1,4 +1,4 @@
-"""Yelp Review Full as a data set: five ordered levels, every text as the numbers of a fixed encoding."""
+"""Loads Yelp Review Full as a data set: five ordered levels, every text encoded by a fixed encoding."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 
 def yelp_full(folder: Path, encoding: Encoding, progress: bool = False) -> Dataset:
-    """Returns the official `train.csv` and `test.csv` of a folder, encoded once; their numbers stay on disk.
+    """Returns the official `train.csv` and `test.csv` of a folder, encoded once; the encodings stay on disk.
 
     Raises:
         DataError: a file cannot be read or is damaged; names it and the line.
@@ -63,7 +63,7 @@ def _features(encoding: Encoding, x: NDArray[np.float32]) -> list[NumericFeature
 
 
 def _statistics(x: NDArray[np.float32]) -> tuple[Floats, Floats, NDArray[np.float32], NDArray[np.float32]]:
-    """Mean, standard deviation, smallest and largest value of every column, in float64 and chunk by chunk."""
+    """Returns mean, standard deviation, minimum and maximum of every column, in float64 and chunk by chunk."""
     chunks = [x[start : start + CHUNK] for start in range(0, len(x), CHUNK)]  # views
     mean = np.sum([chunk.sum(axis=0, dtype=np.float64) for chunk in chunks], axis=0) / len(x)
     squares = np.sum([np.square(chunk.astype(np.float64) - mean).sum(axis=0) for chunk in chunks], axis=0)

@@ -1,4 +1,4 @@
-"""Texts encoded once, chunk by chunk, into files that later runs open again: memory does not grow with the rows."""
+"""Encodes texts once, chunk by chunk, into files that later runs reopen, so that memory does not grow with the rows."""
 
 import hashlib
 import itertools
@@ -23,7 +23,7 @@ CHUNK = 1024  # texts at a time
 
 @dataclass(frozen=True)
 class TextFile:
-    """A file of labelled texts, and how it is read."""
+    """Names a file of labelled texts, and how it is read."""
 
     path: Path
     read: Read
@@ -34,7 +34,7 @@ class TextFile:
 
 @dataclass(frozen=True)
 class EncodedTexts:
-    """A file's texts as numbers.
+    """Holds a file's texts as numbers.
 
     Attributes:
         x: (texts, D), mapped from disk: what is not looked at takes no memory.
@@ -46,7 +46,7 @@ class EncodedTexts:
 
 
 def encoded(files: Sequence[TextFile], encoding: Encoding, progress: bool = False) -> list[EncodedTexts]:
-    """Returns the files' texts as numbers, from the cache or into it (`cache_folder("texts")`).
+    """Returns the files' texts as numbers, which are read from the cache or written into it (`cache_folder("texts")`).
 
     Every file is read through and checked before the first text is encoded.
 
@@ -77,7 +77,7 @@ def _count(file: TextFile) -> int:
 
 
 def _write(folder: Path, file: TextFile, rows: int, width: int, encode: Encode, progress: bool) -> None:
-    """Both arrays into a folder that appears when it is whole."""
+    """Writes both arrays into a folder that appears only when it is complete."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".encoding-") as temporary:

@@ -1,4 +1,4 @@
-"""What makes numbers of texts: always the same numbers of the same text, learned elsewhere and left as they are."""
+"""Defines encodings, which turn texts into numbers: fixed functions, learned elsewhere and never trained here."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
@@ -11,15 +11,15 @@ Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 
 
 class Encoding(Protocol):
-    """A way from texts to numbers."""
+    """Turns texts into numbers."""
 
     @property
     def names(self) -> Sequence[str]:
-        """Of the D numbers."""
+        """Returns the names of the D numbers."""
 
     @property
     def fingerprint(self) -> str:
         """Returns a hash of everything that shapes the numbers."""
 
     def prepare(self, texts: Iterable[str]) -> Encode:
-        """Ready to encode these texts, which are passed over at most once."""
+        """Returns the function that encodes these texts, which are passed over at most once."""

@@ -1,4 +1,4 @@
-"""A text as the mean, maximum, minimum and standard deviation of its words' vectors."""
+"""Encodes a text as the mean, maximum, minimum and standard deviation of its words' vectors."""
 
 import hashlib
 from collections.abc import Iterable
@@ -18,10 +18,10 @@ POOLS = ("mean", "max", "min", "sd")
 
 
 class PooledVectors:
-    """Pooled word vectors from a file in GloVe's text format; four numbers for each of the vectors'."""
+    """Pools word vectors from a file in GloVe's text format, into four numbers per dimension of the vectors."""
 
     def __init__(self, path: Path) -> None:
-        """Finds the file's dimension.
+        """Reads the vectors' dimension from the file.
 
         Raises:
             DataError: the file cannot be read, or is of another format.
@@ -31,7 +31,7 @@ class PooledVectors:
 
     @property
     def fingerprint(self) -> str:
-        """Of the file's content and the way of pooling."""
+        """Returns a hash of the file's content and the way of pooling."""
         return hashlib.sha256(f"pooled {REVISION} {fingerprint_file(self._path)}".encode()).hexdigest()
 
     def prepare(self, texts: Iterable[str]) -> Encode:
@@ -48,7 +48,7 @@ class PooledVectors:
 
 
 def pool(text: str, vectors: WordVectors) -> NDArray[np.float32]:
-    """Returns (4 dimension,) mean, maximum, minimum and standard deviation over the words that have a vector; 0 without any."""
+    """Returns (4 dimension,) mean, maximum, minimum and standard deviation of known words' vectors; 0 without any."""
     places = [place for word in words(text) if (place := vectors.places.get(word)) is not None]
     if not places:
         return np.zeros(len(POOLS) * vectors.matrix.shape[1], np.float32)

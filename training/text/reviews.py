@@ -1,4 +1,4 @@
-"""Files of texts with an ordered label each, read row by row: however long the file, one text is in memory."""
+"""Reads files of texts with an ordered label each, row by row, so that only one text is in memory."""
 
 import csv
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ SST_LABEL = "__label__"
 
 
 class Review(NamedTuple):
-    """A text and its level, counted from 0."""
+    """Holds a text and its level, counted from 0."""
 
     level: int
     text: str
@@ -23,7 +23,7 @@ Read = Callable[[Path], Iterator[Review]]
 
 
 def read_yelp_full(path: Path) -> Iterator[Review]:
-    r"""The official files of Yelp Review Full (Zhang, Zhao and LeCun 2015): CSV without a header, `"5","text"`.
+    """Reads the official files of Yelp Review Full (Zhang, Zhao and LeCun 2015): CSV without a header, `"5","text"`.
 
     Labels are 1 to 5; a quote within a text is doubled, and a line break is written as a backslash and an n.
 
@@ -34,7 +34,7 @@ def read_yelp_full(path: Path) -> Iterator[Review]:
 
 
 def read_yelp_sample(path: Path) -> Iterator[Review]:
-    """CSV without a header, `0,"text"`: labels 0 to 4, line breaks as they are within quotes.
+    """Reads CSV without a header, `0,"text"`, with labels 0 to 4 and plain line breaks within quotes.
 
     Raises:
         DataError: as of `read_yelp_full`.
@@ -43,7 +43,7 @@ def read_yelp_sample(path: Path) -> Iterator[Review]:
 
 
 def read_sst(path: Path) -> Iterator[Review]:
-    """Returns the Stanford Sentiment Treebank's sentences of five levels, a line each: `__label__1`, a tab, the text.
+    """Reads the Stanford Sentiment Treebank's sentences of five levels, a line each: `__label__1`, a tab, the text.
 
     Raises:
         DataError: as of `read_yelp_full`.
@@ -73,7 +73,7 @@ def _read_csv(path: Path, lowest: int) -> Iterator[Review]:
 
 
 def _lines(path: Path) -> Iterator[str]:
-    """Returns the file's lines with their ends; read as bytes, so that what is not UTF-8 can be placed."""
+    """Yields the file's lines with their ends, read as bytes so that invalid UTF-8 can be located."""
     try:
         with path.open("rb") as stream:
             for number, line in enumerate(stream, start=1):

@@ -1,4 +1,4 @@
-"""A sentence encoder of the BERT family from its folder: a transformer whose last layer's tokens are averaged.
+"""Encodes sentences by an encoder of the BERT family, read from its folder, with mean pooling.
 
 The folder is as sentence-transformers keeps such models (Reimers and Gurevych 2019): `config.json`,
 `model.safetensors`, `tokenizer.json` and, for the longest text, `sentence_bert_config.json`. all-MiniLM-L6-v2 is one.
@@ -27,10 +27,10 @@ LENGTHS = "sentence_bert_config.json"
 
 
 class SentenceVectors:
-    """Texts as a sentence encoder's normalised vectors; it is never trained here."""
+    """Encodes texts as a sentence encoder's normalised vectors; the encoder is never trained here."""
 
     def __init__(self, folder: Path) -> None:
-        """Reads the folder.
+        """Loads the encoder from its folder.
 
         Raises:
             DataError: a file is missing or is none of such an encoder's, or the extra `text` is not installed.
@@ -60,13 +60,13 @@ class SentenceVectors:
 
     @property
     def fingerprint(self) -> str:
-        """Of the files' content and of how they are used."""
+        """Returns a hash of the files' content and of how they are used."""
         files = [self._folder / file for file in (*FILES, LENGTHS)]
         content = " ".join(fingerprint_file(file) for file in files if file.is_file())
         return hashlib.sha256(f"sentences {REVISION} {content}".encode()).hexdigest()
 
     def prepare(self, texts: Iterable[str]) -> Encode:
-        """Ready for any texts."""
+        """Returns the function that encodes any texts."""
         return self._encode
 
     def _encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -79,7 +79,7 @@ class SentenceVectors:
         return found
 
     def _longest(self, config: Mapping[str, Any]) -> int:
-        """Returns tokens of a text; what comes after them is not read."""
+        """Returns the number of tokens of a text that are read; later ones are ignored."""
         path, most = self._folder / LENGTHS, int(config["max_position_embeddings"])
         if not path.is_file():
             return most
@@ -87,10 +87,10 @@ class SentenceVectors:
 
 
 class Transformer:
-    """BERT (Devlin et al. 2019) with the mean of the last layer's tokens on top, scaled to length 1."""
+    """Computes BERT (Devlin et al. 2019) with the mean of the last layer's tokens on top, scaled to length 1."""
 
     def __init__(self, config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
-        """Takes up the weights.
+        """Loads the weights.
 
         Raises:
             KeyError, ValueError, RuntimeError: they are not those of the configuration, or of another family.
@@ -116,7 +116,7 @@ class Transformer:
 
     @torch.inference_mode()
     def __call__(self, tokens: Sequence[Sequence[int]]) -> Tensor:
-        """Returns (texts, width) of the texts' token numbers."""
+        """Returns the (texts, width) vectors of the texts' token numbers."""
         longest = max(map(len, tokens))
         ids = torch.tensor([[*text, *[0] * (longest - len(text))] for text in tokens])
         padding = torch.arange(longest) >= torch.tensor([len(text) for text in tokens])[:, None]
@@ -137,7 +137,7 @@ class Transformer:
 
 
 def _layer(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Returns a BERT layer's weights by the names of torch's own layer."""
+    """Returns a BERT layer's weights under the names of torch's own layer."""
     found = {}
     for kind in ("weight", "bias"):
         parts = [weights[f"{prefix}attention.self.{part}.{kind}"] for part in ("query", "key", "value")]

@@ -1,4 +1,4 @@
-"""GloVe's text files: a line a word, the word and its numbers between single spaces."""
+"""Reads GloVe's text files: a line a word, the word and its numbers between single spaces."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from chainzrule.training.data.errors import DataError
 
 @dataclass(frozen=True)
 class WordVectors:
-    """Vectors of words.
+    """Holds the vectors of words.
 
     Attributes:
         places: row by word.
@@ -24,7 +24,7 @@ class WordVectors:
 
 
 def dimension(path: Path) -> int:
-    """Returns how many numbers a word has, by the file's first line.
+    """Returns the vectors' dimension, by the file's first line.
 
     Raises:
         DataError: the file cannot be read, or begins otherwise.
@@ -40,7 +40,7 @@ def dimension(path: Path) -> int:
 
 
 def read_vectors(path: Path, wanted: Collection[str]) -> WordVectors:
-    """Returns the vectors of those words of `wanted` that the file has; the others' lines are passed over.
+    """Returns the vectors of those words of `wanted` that the file has; other words' lines are skipped.
 
     Raises:
         DataError: the file cannot be read, or a line is not of this format; names the line.

@@ -1,4 +1,4 @@
-"""Texts cut into the words that word vectors know."""
+"""Cuts texts into the words that word vectors know."""
 
 import re
 
@@ -6,5 +6,5 @@ _WORD = re.compile(r"n't|'\w+|\w+?(?=n't)|\w+|[^\w\s]")
 
 
 def words(text: str) -> list[str]:
-    """Lower-case words, contractions in two (do n't, it 's) and punctuation marks one by one, as GloVe's are."""
+    """Returns lower-case words as GloVe's: contractions in two (do n't, it 's), punctuation marks one by one."""
     return _WORD.findall(text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))

@@ -1,4 +1,4 @@
-"""BentoML: a service with one worker and one typed API."""
+"""Serves the graph by BentoML: a service with one worker and one typed API."""
 
 import os
 from typing import Annotated

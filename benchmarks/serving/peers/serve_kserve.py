@@ -1,4 +1,4 @@
-"""KServe's Python server: a `Model` with `load` and `predict`, asked in its V1 JSON and in V2's binary tensors."""
+"""Serves the graph by KServe's Python server, asked in its V1 JSON and in V2's binary tensors."""
 
 import os
 from typing import Any

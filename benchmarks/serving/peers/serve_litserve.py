@@ -1,4 +1,4 @@
-"""LitServe: a `LitAPI` with one worker on the CPU, its defaults otherwise."""
+"""Serves the graph by LitServe: a `LitAPI` with one worker on the CPU, with defaults otherwise."""
 
 import os
 from typing import Any

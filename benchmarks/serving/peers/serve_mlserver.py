@@ -1,4 +1,4 @@
-"""MLServer with a custom runtime, in its in-process mode (`parallel_workers` 0), asked in V2 JSON."""
+"""Serves the graph by MLServer: a custom runtime in its in-process mode (`parallel_workers` 0), asked in V2 JSON."""
 
 import asyncio
 import os
