@@ -29,7 +29,7 @@ class Draws(CardPart):
 
 
 class Interface(CardPart):
-    """What a model takes and gives. With its graphs it is all that the model needs to run and to be measured."""
+    """Holds what a model takes and gives. With the graphs, it is all that is needed to run and measure the model."""
 
     task: Task
     method: Method = Field(
