@@ -209,10 +209,10 @@ def _certificates(found: Certificates, names: list[str], labels: tuple[str, ...]
 
 
 def _named(names: Sequence[str], ends: Ends) -> list[Row]:
-    return [dict(zip(names, _ranges((least, most)), strict=True)) for least, most in zip(*ends, strict=True)]
+    return [dict(zip(names, _ranges((low, high)), strict=True)) for low, high in zip(*ends, strict=True)]
 
 
 def _ranges(ends: Ends) -> list[tuple[float, float]]:
     """Returns each row's minimum and maximum as a pair; values that are not finite become null in JSON."""
-    least, most = ends
-    return list(zip(least.tolist(), most.tolist(), strict=True))
+    low, high = ends
+    return list(zip(low.tolist(), high.tolist(), strict=True))

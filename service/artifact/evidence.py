@@ -137,7 +137,7 @@ class Adoption(CardPart):
 
 
 class Evidence(CardPart):
-    """What is known about a model: nothing of it is needed to run the model, all of it to judge the answers."""
+    """Holds what is known about a model. It is not needed to run the model, only to judge its answers."""
 
     reference: Reference
     calibration: Calibration | None = None

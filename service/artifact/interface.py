@@ -29,7 +29,7 @@ class Draws(CardPart):
 
 
 class Interface(CardPart):
-    """What a model takes and gives. With its graphs it is all that the model needs to run and to be measured."""
+    """Holds what a model takes and gives. With the graphs, it is all that is needed to run and measure the model."""
 
     task: Task
     method: Method = Field(
@@ -56,8 +56,8 @@ class Interface(CardPart):
     def _labels_fit_the_task(self) -> Self:
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("labels repeat")
-        least = {"classification": 2, "ordinal": 3, "regression": 0}[self.task]
-        if len(self.labels) < least or (self.task == "regression" and self.labels):
+        minimum = {"classification": 2, "ordinal": 3, "regression": 0}[self.task]
+        if len(self.labels) < minimum or (self.task == "regression" and self.labels):
             raise ValueError(f"a {self.task} card cannot have {len(self.labels)} labels")
         if self.scores > MAX_SCORES:
             raise ValueError(f"more than {MAX_SCORES} scores")

@@ -9,6 +9,6 @@ Label = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 
 class CardPart(BaseModel):
-    """Frozen, strict about unknown fields, and without NaN or infinity anywhere."""
+    """Is the base of a card's parts: it is frozen, refuses unknown fields, and holds no NaN or infinity."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

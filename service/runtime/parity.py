@@ -35,6 +35,6 @@ def require_parity(graph: Graph, reference: Graph, rows: NDArray[np.float32]) ->
     """Logs how far a graph's outputs are from the reference's; raises `ArtifactError` where that is too far."""
     found = differences(graph, reference, rows)
     log.info("parity with the CPU", extra={"graph": graph.name, "largest_relative_difference": found})
-    name, most = max(found.items(), key=lambda item: item[1])
-    if not most <= PARITY_TOLERANCE:
-        raise ArtifactError(f"differs from the CPU by {most:.1e} of its largest magnitude in its {name}", graph.name)
+    name, largest = max(found.items(), key=lambda item: item[1])
+    if not largest <= PARITY_TOLERANCE:
+        raise ArtifactError(f"differs from the CPU by {largest:.1e} of its largest magnitude in its {name}", graph.name)

@@ -34,10 +34,12 @@ class Certificates(NamedTuple):
     largest: list[float | None] | None
 
 
-def check_certificates(served: ServedModel, wanted: Question, most: int) -> None:
-    """Raises `TooLarge` for more rows than `most`, and `NoBounds` for versions that have no bounds graph."""
-    if len(wanted.instances) > most:
-        raise TooLarge(f"must be at most {most} rows where radius or box is given; send several requests", "instances")
+def check_certificates(served: ServedModel, wanted: Question, maximum: int) -> None:
+    """Raises `TooLarge` for more rows than `maximum`, and `NoBounds` for versions that have no bounds graph."""
+    if len(wanted.instances) > maximum:
+        raise TooLarge(
+            f"must be at most {maximum} rows where radius or box is given; send several requests", "instances"
+        )
     served.require_bounds()
 
 
@@ -66,11 +68,11 @@ def _box_reach(box: Mapping[str, float | list[float]], rows: RowEncoder, feature
             below[:, column] = above[:, column] = ends
             continue
         # The ends are cast to float32 as the rows are, so that rounding puts no row at an end outside.
-        least, largest = np.array(ends, dtype=np.float32).astype(np.float64)
-        outside = (features[:, column] < least) | (features[:, column] > largest)
+        low, high = np.array(ends, dtype=np.float32).astype(np.float64)
+        outside = (features[:, column] < low) | (features[:, column] > high)
         if outside.any():
             raise InvalidInput("does not hold the row's own value", f"box.{name}")
-        below[:, column], above[:, column] = features[:, column] - least, largest - features[:, column]
+        below[:, column], above[:, column] = features[:, column] - low, high - features[:, column]
         above[:, column] = np.maximum(above[:, column], ends[1] - features[:, column])
         below[:, column] = np.maximum(below[:, column], features[:, column] - ends[0])
     return below, above
@@ -131,19 +133,19 @@ class _Chunk:
         low, high = self.middle - factor[:, None] * self._below, self.middle + factor[:, None] * self._above
         return await self._served.bound(Boxes(low, high, self._label), self._deadline)
 
-    async def largest(self, most: Floats) -> list[float | None]:
-        """Returns the largest factor, up to `most`, by which each box can be scaled such that the label provably stays.
+    async def largest(self, maximum: Floats) -> list[float | None]:
+        """Returns the largest factor, up to `maximum`, by which each box can be scaled while the label provably stays.
 
         The factor is found by bisection, and the one returned has itself been proved. It is None where the box is a
         single point.
         """
-        least, open_ = np.zeros(len(most)), most
+        proven, unproven = np.zeros(len(maximum)), maximum
         for _ in range(BISECTIONS):
-            factor = (least + open_) / 2
+            factor = (proven + unproven) / 2
             bounds = await self.bounds(factor)
-            proved = label_is_certain(
+            certain = label_is_certain(
                 self._served.model.link, self._label, bounds.lower, bounds.upper, bounds.margin_lower
             )
-            least, open_ = np.where(proved, factor, least), np.where(proved, open_, factor)
+            proven, unproven = np.where(certain, factor, proven), np.where(certain, unproven, factor)
         moves: NDArray[np.bool_] = np.asarray((self._below + self._above > 0).any(axis=1))
-        return [float(factor) if moved else None for factor, moved in zip(least, moves, strict=True)]
+        return [float(factor) if moved else None for factor, moved in zip(proven, moves, strict=True)]

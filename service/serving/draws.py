@@ -21,10 +21,10 @@ class Counted(NamedTuple):
     flip_probability: Estimate | None
 
 
-def check_draws(served: ServedModel, rows: int, draws: int, most: int, seconds: float) -> None:
-    """Raises `TooLarge` for more than `most` draws in all, or more than can be run in the seconds that are left."""
-    if rows * draws > most:
-        raise TooLarge(f"would be over {most} draws in all; ask for fewer draws or rows", "draws")
+def check_draws(served: ServedModel, rows: int, draws: int, maximum: int, seconds: float) -> None:
+    """Raises `TooLarge` for more than `maximum` draws in all, or more than can be run in the seconds that are left."""
+    if rows * draws > maximum:
+        raise TooLarge(f"would be over {maximum} draws in all; ask for fewer draws or rows", "draws")
     if served.costs.score(rows * draws) > seconds:
         raise TooLarge("would take longer than the request may; ask for fewer draws or rows", "draws")
 

@@ -60,13 +60,13 @@ class Explanation:
     counted: list[Counted] | None
     certificates: Certificates | None
 
-    def order(self, encoder: RowEncoder, most: int | None) -> list[list[int]]:
-        """Returns each row's features, at most `most`, sorted by |effect| or by the largest switch of a category."""
+    def order(self, encoder: RowEncoder, maximum: int | None) -> list[list[int]]:
+        """Returns each row's features, at most `maximum`, sorted by |effect| or by the largest switch of a category."""
         weight = np.abs(self.sensitivity.effect)[:, [encoder.start[name] for name in encoder.names]]
         for position, name in enumerate(encoder.names):
             if name in self.switches:
                 weight[:, position] = np.abs(self.switches[name]).max(axis=1)
-        ordered: list[list[int]] = np.argsort(-weight, axis=1, kind="stable")[:, :most].tolist()
+        ordered: list[list[int]] = np.argsort(-weight, axis=1, kind="stable")[:, :maximum].tolist()
         return ordered
 
 

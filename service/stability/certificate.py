@@ -112,12 +112,12 @@ def level_probability_bounds(lower: Floats, upper: Floats) -> tuple[Floats, Floa
     """
     link = Ordinal()
     ends = link.probabilities(lower), link.probabilities(upper)
-    least, most = np.minimum(*ends), np.maximum(*ends)
+    low, high = np.minimum(*ends), np.maximum(*ends)
     moved = (upper - lower).max(axis=1, keepdims=True)
     below, above = lower[:, :-1], lower[:, 1:]
     peak = np.clip(-(below + above) / 2, 0.0, moved)
-    most[:, 1:-1] = np.maximum(most[:, 1:-1], sigmoid(below + peak) - sigmoid(above + peak))
-    return np.maximum(least - ROUNDING, 0.0), np.minimum(most + ROUNDING, 1.0)
+    high[:, 1:-1] = np.maximum(high[:, 1:-1], sigmoid(below + peak) - sigmoid(above + peak))
+    return np.maximum(low - ROUNDING, 0.0), np.minimum(high + ROUNDING, 1.0)
 
 
 def expected_level_bounds(lower: Floats, upper: Floats) -> tuple[Floats, Floats]:

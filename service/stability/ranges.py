@@ -56,5 +56,5 @@ class Ranges:
 
 def outside(values: Matrix, low: NDArray[np.floating], high: NDArray[np.floating]) -> Mask:
     """Returns whether each value, (rows, columns), lies outside its column's range, compared in float32."""
-    least, largest = low.astype(np.float32, copy=False), high.astype(np.float32, copy=False)
-    return np.asarray((values < least) | (values > largest))
+    lowest, highest = low.astype(np.float32, copy=False), high.astype(np.float32, copy=False)
+    return np.asarray((values < lowest) | (values > highest))

@@ -18,13 +18,13 @@ Size = Annotated[int, Field(ge=0)]
 
 
 class Answered(BaseModel):
-    """What the service says: nothing but these members."""
+    """Is the base of what the service answers, which has no members but the declared ones."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class Asked(BaseModel):
-    """What callers say: members that are not known are passed over, as the protocol wants it."""
+    """Is the base of what callers send, whose unknown members are ignored, as the protocol requires."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -11,7 +11,7 @@ from chainzrule.service.stability.verdict import REASONS, VERDICTS
 
 
 class Judged(Schema):
-    """A verdict and its reasons."""
+    """Holds a verdict and its reasons."""
 
     verdict: Literal[VERDICTS]  # type: ignore[valid-type]
     reasons: list[Literal[REASONS]]  # type: ignore[valid-type]
@@ -39,10 +39,10 @@ KINDS: dict[str, tuple[Any, dict[str, Any]]] = {
 if TYPE_CHECKING:
 
     class Stability(Judged):
-        """How stable one prediction is; a type checker sees no more of it."""
+        """Stands for the created model in the type checker."""
 
     class LabelStability(Stability):
-        """Stability of a predicted label."""
+        """Stands for the created model of labels in the type checker."""
 
 else:
     Stability = create_model(

@@ -4,6 +4,6 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Schema(BaseModel):
-    """Unknown members are refused: these models are also what tests hold answers against."""
+    """Refuses unknown members, because tests validate the service's answers with these models."""
 
     model_config = ConfigDict(extra="forbid")

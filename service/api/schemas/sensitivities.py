@@ -76,7 +76,7 @@ class Certificate(Schema):
 
 
 class Explained(Schema):
-    """What sensitivity adds to a row's answer."""
+    """Holds the members that sensitivity adds to a row's answer."""
 
     method: Method = Field(
         description="how they were obtained: analytic is exact, monte_carlo is of the output smoothed by the noise"
