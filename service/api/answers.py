@@ -110,10 +110,7 @@ class _Explained:
         content: Row = {
             "model": card.name,
             "version": card.version,
-            "predictions": [
-                self._row(row, order)
-                for row, order in enumerate(self._explanation.order(self._encoder, self._question.top))
-            ],
+            "predictions": [self._row(row, order) for row, order in enumerate(self._order())],
         }
         if "jacobian" in self._question.include:
             content["jacobian_axes"] = {"scores": self._names, "columns": self._encoder.column_names}

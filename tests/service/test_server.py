@@ -1,4 +1,4 @@
-"""What the server listens on. `test_process.py` has the real process."""
+"""What the server listens on. `tests/served/test_process.py` has the real process."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""What ends a start, in one line and with status 2. `tests/service/test_process.py` has the real process."""
+"""What ends a start, in one line and with status 2. `tests/served/test_process.py` has the real process."""
 
 import json
 import logging
