@@ -1,1 +1,1 @@
-"""Train ChainzRule networks and publish them as artifacts that the service has already accepted."""
+"""Trains ChainzRule networks and publishes them as artifacts that the service has already accepted."""

@@ -1,4 +1,4 @@
-"""`python -m chainzrule.training`: the same as `chainzrule`, whose commands `fit`, `adopt` and `compare` train."""
+"""Runs `chainzrule`, whose commands `fit`, `adopt` and `compare` train, as `python -m chainzrule.training`."""
 
 import sys
 

@@ -13,7 +13,7 @@ from chainzrule.training.errors import ConfigError
 
 Floats = NDArray[np.float64]
 
-FAR = 15.0  # standard deviations from the mean: further out, a polynomial of a polynomial is all outlier
+FAR = 15.0  # standard deviations from the mean; further out, composed polynomials are dominated by the outlier
 
 
 @dataclass(frozen=True)

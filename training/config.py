@@ -16,7 +16,7 @@ from chainzrule.training.penalties.dreg import Schedule, ScheduleForm
 from chainzrule.training.penalties.penalty import Derivative, Penalty
 
 FISHER = 0.1
-LBFGS_ROWS = 2000  # a step on all of them takes milliseconds; beyond, AdamW is done sooner
+LBFGS_ROWS = 2000  # up to so many rows a full-batch step takes milliseconds; with more, AdamW is faster
 Source = Literal["mnist", "breast-cancer", "diabetes", "digits8x8", "wine", "yelp-full", "table", "arrays"]
 
 
@@ -135,7 +135,7 @@ class DregConfig(_Section):
 
     def as_penalty(self, task: Task, seed: int) -> Penalty | None:
         """Returns the penalty with seeded draws, or None where it is switched off."""
-        # Of a regression it is the squared slope itself: on a smooth function without much noise that costs accuracy.
+        # A regression's Fisher trace is the squared slope itself; to penalise it costs accuracy on smooth functions.
         usual = FISHER if link_of(task).has_labels else 0.0
         fisher = usual if self.fisher is None else self.fisher
         if not self.strength and not self.final and not fisher:
@@ -214,7 +214,7 @@ class Config(_Section):
         The data's content has a hash of its own.
         """
         left_out: dict[str, Any] = {"data": {"path", "vectors", "encoder"}}
-        if not self.constraints:  # as before there were any
+        if not self.constraints:  # keeps the hash that such a configuration had before constraints existed
             left_out["constraints"] = True
         return hashlib.sha256(self.model_dump_json(exclude=left_out).encode()).hexdigest()
 

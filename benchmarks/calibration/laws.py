@@ -13,7 +13,7 @@ from chainzrule.service.stability.normal import density, tail
 Floats = NDArray[np.float64]
 
 LABELS = (3, 10)
-SIZES = (0.3, 1.0, 3.0)  # of the scores, where the noise is about 1
+SIZES = (0.3, 1.0, 3.0)  # sizes of the scores, relative to noise of about 1
 LAWS = 100
 
 

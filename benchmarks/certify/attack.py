@@ -8,7 +8,7 @@ from chainzrule.training.nn.fitted import FittedModel
 
 STEPS = 40
 BISECTIONS = 12
-MOST = 4.0  # standard deviations
+MOST = 4.0  # the largest radius that is tried, in standard deviations
 
 Floats = NDArray[np.float64]
 

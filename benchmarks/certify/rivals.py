@@ -10,7 +10,7 @@ from chainzrule.training.nn.fitted import FittedModel
 from chainzrule.training.nn.layers import PolynomialLayer
 
 Floats = NDArray[np.float64]
-Certify = Callable[[Floats, Floats, int], Floats]  # low, high (D,), label -> (S,) least margins
+Certify = Callable[[Floats, Floats, int], Floats]  # low, high (D,), label -> (S,) lower bounds of the margins
 
 
 def intervals(model: FittedModel) -> Certify:

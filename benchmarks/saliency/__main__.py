@@ -110,7 +110,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    keep_freed_memory()  # as the service does; for all ways alike
+    keep_freed_memory()  # as the service does, and for all ways alike
     results = [
         {
             "network": network,

@@ -50,7 +50,7 @@ class _Connection(asyncio.Protocol):
         self._idle = idle
         self._sent = 0.0
         self._status = 0
-        self._missing = 0  # bytes of the answer
+        self._missing = 0  # bytes of the answer that are still to come
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -61,7 +61,7 @@ class _Connection(asyncio.Protocol):
         self.transport.write(request)
 
     def data_received(self, data: bytes) -> None:
-        # By hand, because it shares the cores with what it measures: a head comes in one piece from all servers here.
+        # HTTP is parsed by hand to save the cores that the server shares; all servers here send a head in one piece.
         if self._missing == 0:
             end = data.index(b"\r\n\r\n") + 4
             head = data[:end].lower()
@@ -106,7 +106,7 @@ async def _flow(address: str, question: Question, rate: float, seconds: float, c
             else:
                 seen.skipped += 1
         await asyncio.sleep(0.001)
-    while len(idle) < len(every) and time.perf_counter() - begin < seconds + PATIENCE:  # what is under way
+    while len(idle) < len(every) and time.perf_counter() - begin < seconds + PATIENCE:  # waits for requests in flight
         await asyncio.sleep(0.001)
     seen.seconds = time.perf_counter() - begin
     for connection in every:

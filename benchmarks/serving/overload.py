@@ -32,7 +32,7 @@ from benchmarks.serving.wrk import load
 
 ROWS, SECONDS_A_RUN = (32, 8), 0.020
 CONNECTIONS = 64
-QUEUE = 128  # rows; what the fast model's clients are at most
+QUEUE = 128  # rows; the fast model has at most as many clients
 BATCHES = (1, 8, 16, 32)
 FAST_RATE = 100.0  # requests a second, for its latency
 

@@ -144,7 +144,7 @@ def running(server: Server, cores: str, seconds: float = 180) -> Iterator[Runnin
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=30)
-            with contextlib.suppress(ProcessLookupError):  # what it has left behind, in the session made for it
+            with contextlib.suppress(ProcessLookupError):  # ends the children that it has left in its own session
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 

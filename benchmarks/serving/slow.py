@@ -53,7 +53,7 @@ def _deep(content: bytes, depth: int) -> bytes:
     }
     for name, values in weights.items():
         graph.initializer.append(numpy_helper.from_array(values.astype(np.float32), name))
-    for node in graph.node:  # the scores as they were, for whatever reads them
+    for node in graph.node:  # other readers of the scores keep reading the original ones
         node.output[:] = ["slow_before" if name == "scores" else name for name in node.output]
         node.input[:] = ["slow_before" if name == "scores" else name for name in node.input]
     nodes = [onnx.helper.make_node("MatMul", ["features", "slow_in"], ["slow_0"])]

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from benchmarks.training.steps import Shape, Step, steps
 
-BATCHES = 8  # different ones, so that no network learns them by heart
+BATCHES = 8  # different batches, so that no network memorises them
 
 
 def measure(shape: Shape, device: torch.device, threads: list[int], rounds: int, count: int) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ from chainzrule.service.telemetry.logs import configure_logs
 Headers = Sequence[tuple[bytes, bytes]]
 
 TARGETS = "/metrics/targets"
-ATTEMPTS = 5  # replicas that may die under one request
+ATTEMPTS = 5  # replicas that are tried for one request
 ANNOUNCED_EVERY = 2.0  # seconds
 FORGOTTEN_AFTER = 10.0  # seconds without being announced
 
@@ -148,7 +148,7 @@ def _scrapes_of(app: ASGIApp) -> ASGIApp:
 
 async def _announce(address: str) -> None:
     while True:
-        with contextlib.suppress(RayActorError):  # it is started anew
+        with contextlib.suppress(RayActorError):  # a dead replica is started anew
             await targets().announce.remote(address)
         await asyncio.sleep(ANNOUNCED_EVERY)
 

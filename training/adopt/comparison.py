@@ -14,7 +14,7 @@ from chainzrule.training.adopt.head import Meaning
 from chainzrule.training.adopt.source import OUTPUT, Source
 from chainzrule.training.errors import AdoptionError
 
-TOLERANCE = 1e-5  # of a probability, or of a value relative to the largest
+TOLERANCE = 1e-5  # the largest difference of a probability, or of a value relative to the largest value
 
 Matrix = NDArray[np.float32]
 
@@ -40,13 +40,13 @@ def plain_answer(source: Source, x: Matrix) -> Matrix:
     plain = opened(source.graph).run(x)[OUTPUT].reshape(len(x), -1)
     original = onnx.load_from_string(source.content)
     own_input, own_output = source.original
-    if own_output not in {value.name for value in original.graph.output}:  # what a ZipMap made a list of
+    if own_output not in {value.name for value in original.graph.output}:  # a ZipMap hides the tensor behind it
         original.graph.output.append(onnx.ValueInfoProto(name=own_output))
     try:
         session = onnxruntime.InferenceSession(original.SerializeToString(), providers=["CPUExecutionProvider"])
         kind = np.float64 if "double" in session.get_inputs()[0].type else np.float32
         own = session.run([own_output], {own_input: x.astype(kind).reshape(-1, *source.shape)})[0]
-    except Exception as error:  # ONNX Runtime's errors share no other base
+    except Exception as error:  # ONNX Runtime's errors share no narrower base
         raise AdoptionError(f"ONNX Runtime cannot run the file as it is ({type(error).__name__}: {error})") from None
     own = np.asarray(own, np.float32).reshape(len(x), -1)
     require_finite(own)
@@ -79,7 +79,7 @@ def compare_expected(path: Path, labels: tuple[str, ...], served: Mapping[str, M
         AdoptionError: it is more than `TOLERANCE`, or the file does not fit.
     """
     try:
-        frame = pd.read_csv(path)  # labels may be numbers: a header that tables may not have
+        frame = pd.read_csv(path)  # `read_table` refuses a header of numbers, but labels may be numbers
     except (OSError, ValueError) as error:
         raise AdoptionError(f"{path}: cannot be read ({type(error).__name__}); give a CSV file") from None
     if not all(pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes):

@@ -54,7 +54,7 @@ def _measured(model: Model, x: Matrix, noise_scale: float = 1.0) -> Diagnosis:
 
 def _calibration(model: Model, x: Matrix, seed: int) -> Calibration:
     chosen = x[choose_rows(len(x), x.shape[1], CALIBRATED_ROWS, seed)]
-    # The verdicts' own draws are not those that they are held against.
+    # The draws of the verdicts must differ from those that they are compared with.
     truth = simulate(model.link, model.score, chosen, model.rows.noise, seed + 1)
     stated = [_measured(model, chosen, scale) for scale in NOISE_SCALES]
     return compared(model.link, model.score(chosen), stated, *truth, seed=seed + 1, draws=DRAWS)
@@ -69,7 +69,7 @@ def _golden(model: Model, seed: int) -> Golden:
     drawn = mean + std * np.random.default_rng(seed).standard_normal((GOLDEN_ROWS, len(features)))
     x = np.clip(drawn.astype(np.float32), low.astype(np.float32), high.astype(np.float32))
     outputs = model.predict(x, np.ones(GOLDEN_ROWS))
-    assert outputs.covariance is not None  # `predict` leaves nothing out
+    assert outputs.covariance is not None  # `predict` computes every output
     return Golden(
         features=to_tensor(x),
         scores=to_tensor(outputs.scores),

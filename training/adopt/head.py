@@ -14,7 +14,7 @@ from chainzrule.training.adopt.source import OUTPUT, Source
 from chainzrule.training.errors import AdoptionError
 from chainzrule.training.onnxwriter import NodeWriter, Value
 
-LEAST = 1e-7  # of a probability, so that its logarithm is finite
+LEAST = 1e-7  # the smallest probability, so that its logarithm is finite
 ROUNDING = 1e-5  # a sum of float32 shares may be a little over 1
 
 Matrix = NDArray[np.float32]
@@ -111,7 +111,7 @@ def _add_probabilities(writer: NodeWriter, model: onnx.ModelProto, answer: Value
             node = None
     if columns == 1:
         answer = writer.node("Concat", 1.0 - answer, answer, axis=1)
-    # Not Clip, whose bounds are inputs only from opset 11: converters of scikit-learn's models write 9.
+    # Clip cannot be used: its bounds are inputs only from opset 11, and scikit-learn's converters write 9.
     writer.node("Max", answer.minimum(1.0), 0.0, output="probabilities")
     if node is not None and node.op_type == "Softmax" and columns > 1:
         logits = writer.value(node.input[0]).reshape(-1, columns)

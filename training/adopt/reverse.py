@@ -48,7 +48,7 @@ class Reverse:
         for node in self._nodes:
             if self._dependent & set(node.input):
                 self._dependent |= set(node.output)
-        # Added to zeros of the output's own, so that there is a seed for every row of the batch.
+        # The seed is added to zeros made from the output, which repeats it for every row of the batch.
         zeros = self.value(output).reshape(-1, 1, seed.shape[1]) * 0.0
         self._adjoints = {output: zeros + writer.constant(seed[None])}
 

@@ -120,7 +120,7 @@ def _pool(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
     else:
         tiled = reverse.value(node.input[0]).reshape(-1, 1, channels, rows, kernel[0], columns, kernel[1])
         largest = reverse.value(node.output[0]).reshape(-1, 1, channels, rows, 1, columns, 1)
-        # Nothing in a window exceeds its largest.
+        # No value of a window exceeds its maximum, so "not less" means equal.
         is_largest = reverse.writer.node("Not", reverse.writer.node("Less", tiled, largest)).cast(TensorProto.FLOAT)
         image = is_largest.reshape(-1, channels, height, width)
         mean = reverse.writer.node("AveragePool", image, kernel_shape=kernel, strides=kernel)

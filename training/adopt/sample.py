@@ -28,9 +28,9 @@ class Sample:
         task: what the target is, guessed or asked for.
         target: its column.
         features: the columns as a card describes them.
-        x: (rows, D).
+        x: (rows, D) the features.
         y: (rows,) indices into `labels`, or float32.
-        labels: of the target, in its own order; empty for a regression.
+        labels: the target's labels, in its own order; empty for a regression.
         fingerprint: the table's sha256.
     """
 

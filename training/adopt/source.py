@@ -64,11 +64,11 @@ def read_source(path: Path) -> Source:
         onnx.checker.check_model(model)
     except OSError as error:
         raise AdoptionError(f"{path}: cannot be read ({error.strerror})") from None
-    except Exception as error:  # protobuf's and the checker's errors share no other base
+    except Exception as error:  # protobuf's and the checker's errors share no narrower base
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise AdoptionError(f"{path}: no sound ONNX file ({first}); export the model again") from None
     _check_domains(model)
-    # The names of the artifact's own tensors must be free.
+    # The names of the artifact's own tensors must not be taken.
     model = onnx.compose.add_prefix(model, PREFIX)
     name, shape = _input(model)
     answer, labels = _answer(model)

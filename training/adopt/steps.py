@@ -11,12 +11,12 @@ from chainzrule.service.stability.differences import central_differences
 Matrix = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
-STEPS = (0.1, 0.03, 0.01, 0.003)  # standard deviations of a feature
+STEPS = (0.1, 0.03, 0.01, 0.003)  # candidates, in standard deviations of a feature
 ROWS = 64
-KINKED = 0.1  # share of rows that may lie at a kink
-AGREEMENT = 0.05  # a smooth model's derivative differs from that at half the step by no more
-EXPLAINED = 0.5  # a smooth model's derivative misses no more of what noise does, root mean square
-FLOOR = 0.1  # of the batch's largest derivative: rows whose own vanishes are held to it
+KINKED = 0.1  # the share of rows that may lie at a kink
+AGREEMENT = 0.05  # the largest disagreement of a smooth model's derivative with that at half the step
+EXPLAINED = 0.5  # the largest share of the effect of noise that a smooth model's derivative misses, root mean square
+FLOOR = 0.1  # the smallest scale, as a share of the batch's largest derivative, for rows whose own vanishes
 
 
 @dataclass(frozen=True)

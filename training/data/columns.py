@@ -15,7 +15,7 @@ from chainzrule.training.data.errors import DataError
 
 Role = Literal["auto", "numeric", "categorical"]
 LONGEST_TEXT = 256  # characters of a name or a level, as in the card
-FLOAT32_LIMIT = float(np.finfo(np.float32).max) / 2  # half, so that the distance of two values is finite too
+FLOAT32_LIMIT = float(np.finfo(np.float32).max) / 2  # half of it, so that the difference of two values is finite too
 
 _DAY = r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}|\d{1,2}[/.]\d{1,2}[/.]\d{2})"
 _TIME = r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?\s*(Z|[+-]\d{2}:?\d{2}|[AaPp][Mm])?"
@@ -110,7 +110,7 @@ def _read_numbers(name: str, column: "pd.Series[Any]") -> NumericColumn:
 
 
 def _read_levels(name: str, column: "pd.Series[Any]", own_order: list[object] | None) -> CategoricalColumn:
-    codes, found = pd.factorize(column)  # gaps get -1
+    codes, found = pd.factorize(column)  # factorize codes gaps as -1
     present = set(found)
     all_numbers = all(_kind(type(value)) == "number" for value in found)
     if own_order is not None:

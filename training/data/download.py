@@ -18,7 +18,7 @@ TIMEOUT_SECONDS = 30.0
 def cache_folder(name: str) -> Path:
     """Returns the user's cache folder for `name`: `$XDG_CACHE_HOME/chainzrule/<name>`, by default under `~/.cache`."""
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    # The XDG specification has relative paths ignored.
+    # The XDG specification says that relative paths are ignored.
     return (base if base.is_absolute() else Path.home() / ".cache") / "chainzrule" / name
 
 

@@ -15,7 +15,7 @@ MISSING = "(missing)"  # the level that stands for a gap
 MOST_LEVELS = 64
 
 _ID_WORDS = {"id", "uuid", "guid", "key"}
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")  # of customer_id, customerId, CustomerID
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")  # finds the words of customer_id, customerId, CustomerID
 
 
 def describe(
@@ -46,8 +46,8 @@ def describe(
     distinct = len(np.unique(seen))
     mean, std = map(float, moments(seen, weights))
     if distinct < 2 or not np.finfo(np.float32).tiny <= std:
-        distinct, std = 1, abs(mean) or 1.0  # says nothing, and its weights are 0
-    # The range is that of float32 values, as the service will see them; else the extreme rows lie outside by rounding.
+        distinct, std = 1, abs(mean) or 1.0  # a constant column carries no information, and its weights are 0
+    # The range is that of the float32 values that the service will see, so that rounding puts no extreme row outside.
     stored = seen.astype(np.float32)
     return NumericFeature(
         name=column.name,

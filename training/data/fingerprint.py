@@ -48,7 +48,7 @@ def fingerprint_frame(frame: pd.DataFrame) -> str:
             _add_part(digest, str(name), "category", [str(level) for level in kept])
             _add_text(digest, column)
         elif types.is_bool_dtype(column.dtype) or not types.is_numeric_dtype(column.dtype):
-            # One name for all: pandas' own name for a column of text differs between its major versions.
+            # All text gets one name, because pandas' name for a text column differs between major versions.
             _add_part(digest, str(name), "text", column.shape)
             _add_text(digest, column)
         else:
@@ -57,7 +57,7 @@ def fingerprint_frame(frame: pd.DataFrame) -> str:
             filled = column.fillna(0) if gaps.any() else column
             _add_part(digest, str(name), kind, column.shape)
             digest.update(np.ascontiguousarray(filled.to_numpy(dtype=kind)).data)
-            digest.update(np.packbits(gaps).data)  # beside the values, since NaN has many bit patterns
+            digest.update(np.packbits(gaps).data)  # gaps are hashed separately, because NaN has many bit patterns
     return digest.hexdigest()
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from chainzrule.training.data.errors import DataError
 
 UNSIGNED_BYTE = 8
-MOST_BYTES = 1 << 30  # of elements in one file; a header can declare far more than any memory holds
+MOST_BYTES = 1 << 30  # the most elements of one file; a header can declare far more than any memory holds
 GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -35,7 +35,7 @@ def read_idx(path: Path, dimensions: int, sha256: str | None = None) -> NDArray[
             header = stream.read(4 + 4 * dimensions)
             shape = _parse_header(header, dimensions, path)
             size = math.prod(shape)
-            body = stream.read(size + 1)  # never more than the header declares: a compressed bomb stays small
+            body = stream.read(size + 1)  # no more than the header declares, in case of a decompression bomb
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read ({error}); fetch the file again") from error
     if len(body) != size:

@@ -13,7 +13,7 @@ MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
 )
-# Of the decompressed content: mirrors compress differently.
+# The checksums are those of the decompressed content, because mirrors compress differently.
 CHECKSUMS: Mapping[str, str] = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -78,7 +78,7 @@ def fetch_mnist(
 
         try:
             check(folder / f"{name}.gz")
-        except DataError:  # not there yet, or damaged since
+        except DataError:  # the file is missing or damaged
             try:
                 download(f"{name}.gz", mirrors, folder, check, MOST_DOWNLOAD_BYTES)
             except DataError as error:

@@ -7,8 +7,8 @@ import numpy as np
 from chainzrule.service.artifact.features import Feature, NumericFeature
 from chainzrule.training.data.errors import DataError
 
-NOISE_SHARE = 0.1  # of the standard deviation, where nobody declared a noise
-SPACING_SHARE = 0.1  # of the noise: the coarsest float32 spacing at which a noise of one sigma still looks smooth
+NOISE_SHARE = 0.1  # the default noise, as a share of the standard deviation
+SPACING_SHARE = 0.1  # the coarsest float32 spacing at which noise still looks smooth, as a share of one sigma
 
 
 def default_noise(std: float, distinct: int) -> float:

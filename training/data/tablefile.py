@@ -62,13 +62,13 @@ def _read_csv(path: Path) -> pd.DataFrame:
         _check_header(next(csv.reader(stream, delimiter=separator, skipinitialspace=True), []), path)
         stream.seek(0)
         with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header would be cut
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # else rows longer than the header are cut
             return pd.read_csv(
                 stream,
                 sep=separator,
                 skipinitialspace=True,
                 index_col=False,
-                low_memory=False,  # a column's type is that of the whole column
+                low_memory=False,  # infers a column's type from the whole column
             )
 
 

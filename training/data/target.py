@@ -14,7 +14,7 @@ from chainzrule.training.data.errors import DataError
 from chainzrule.training.data.noise import NOISE_SHARE, spacing_problem
 
 MOST_INTEGER_CLASSES = 20  # whole numbers with more distinct values than this are taken as a quantity
-LEAST_STD, MOST_STD = 1e-15, 1e15  # variances, with room on either side, fit in float32
+LEAST_STD, MOST_STD = 1e-15, 1e15  # within these, variances fit in float32 with room to spare
 FOLDS = 5  # out-of-fold scoring needs a row of every class in each
 
 

@@ -29,7 +29,7 @@ def merge(rows: Floats, weights: Floats) -> tuple[NDArray[np.int64], Floats]:
 
     Whether a row is repeated or weighted, and in which order rows come, then makes no difference to the last bit.
     """
-    content = np.ascontiguousarray(rows + 0.0)  # no negative zeros: rows are compared byte by byte
+    content = np.ascontiguousarray(rows + 0.0)  # + 0.0 turns -0.0 into 0.0, because rows are compared byte by byte
     content[np.isnan(content)] = np.nan
     _, first, place = np.unique(
         content.view(np.dtype((np.void, content.dtype.itemsize * content.shape[1])))[:, 0],

@@ -133,7 +133,7 @@ class LayersGraph(Graph):
         """Returns, after each layer, the norm of the derivative along one noise sigma of every feature."""
         _, slopes, _ = self.propagate(features)
         factor = self.get_buffer("factor")
-        # The factor stands for W_1 N: same norm, fewer columns. The last layer's derivative is the output side's.
+        # The factor replaces W_1 N: same norm, fewer columns. The last derivative comes from the output side.
         start = slopes[0].unsqueeze(-1) * factor
         last = self.first_slopes(slopes).expand(-1, self.scores, -1) @ factor
         derivatives = [start, *forward_mode(start, self.later_weights(), slopes[1:]), last]
@@ -147,7 +147,7 @@ def centred_polynomial(z: Tensor, coefficients: list[Tensor]) -> tuple[Tensor, T
     product = leading * z
     if not lower:
         return product, leading.expand_as(z)
-    # Horner's recursion of `polynomial`, but for the last addition: this constant is 0.
+    # This is Horner's recursion of `polynomial` without the last addition, because the constant is 0.
     value = product + lower.pop()
     slope = product + value
     while lower:

@@ -76,7 +76,7 @@ def layers_graph(folded: Folded) -> bytes:
     """Returns the graph features -> layer_norms (batch, hidden layers + 1)."""
     network = _Network(folded)
     slopes, factor = network.propagate().slopes, network.factor()
-    # The factor stands for W_1 N: same norm, fewer columns. The last layer's derivative is the output side's.
+    # The factor replaces W_1 N: same norm, fewer columns. The last derivative comes from the output side.
     derivatives = [network.column(slopes[0]) * factor]
     for number in range(1, len(slopes)):
         derivatives.append(network.column(slopes[number]) * (network.weight(number) @ derivatives[-1]))
@@ -178,10 +178,10 @@ class _Network:
                 carried = passed.slopes[number] * (shift @ self.constant(weight.T))
                 bent = carried if bent is None else carried + bent
             shift = bent
-        if shift is None:  # straight lines do not bend
+        if shift is None:  # linear layers have no curvature, so they shift nothing
             shift = self.constant(torch.zeros(1))
         if len(folded.weights) == 1 or not any(len(rows) > 1 for rows in folded.coefficients):
-            shift = self._for_each_row(shift, passed.before[-1])  # which a constant is not yet
+            shift = self._for_each_row(shift, passed.before[-1])  # a constant has to be repeated for every row
         return self._linear(shift, self._output), spread * self._row(passed.slopes[-1])
 
     def level_probabilities(self, scores: Value) -> Value:
@@ -231,9 +231,9 @@ class _Network:
         """Writes value and slope of the polynomial without its constant; `coefficients` are c_1 to c_n."""
         *lower, leading = coefficients
         product = leading * z
-        if not lower:  # the slope is a constant, which has to be there for every row
+        if not lower:  # the slope is a constant, which has to be repeated for every row
             return product, self._for_each_row(leading, z)
-        # Horner's recursion for both at once, but for the value's last addition: its constant is 0.
+        # This is Horner's recursion for value and slope, without the last addition because the constant is 0.
         value = product + lower.pop()
         slope = product + value
         while lower:

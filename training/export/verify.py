@@ -16,11 +16,11 @@ from chainzrule.training.export.graphs import JacobianGraph, LayersGraph, Predic
 from chainzrule.training.nn.fitted import FittedModel
 from chainzrule.training.nn.folded import fold
 
-AUTOGRAD_TOLERANCE = 1e-8  # closed form against autograd, both in float64
-DEFINITION_TOLERANCE = 1e-4  # ONNX Runtime in float32 against the definition in float64
-EXPORT_TOLERANCE = 5e-5  # ONNX Runtime against torch, the same float32 operations in another order
-BOXES, POINTS = 4, 32  # whose bounds are tried, and how often each
-FLOOR = 0.1  # of the batch's largest magnitude: rows whose terms cancel are rounded by what they were made of
+AUTOGRAD_TOLERANCE = 1e-8  # for the closed form against autograd, both in float64
+DEFINITION_TOLERANCE = 1e-4  # for ONNX Runtime in float32 against the definition in float64
+EXPORT_TOLERANCE = 5e-5  # for ONNX Runtime against torch, which do the same float32 operations in another order
+BOXES, POINTS = 4, 32  # how many boxes are tested, and with how many points each
+FLOOR = 0.1  # the smallest scale, as a share of the batch's largest magnitude, for rows whose terms cancel
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _check_bounds(model: FittedModel, graph: Graph, features: NDArray[np.float32
 
 def autograd_jacobian(model: FittedModel, x: Tensor) -> Tensor:
     """Returns the scores' (rows, S, D) derivative by torch.func.jacrev, in float64."""
-    model.scores(x[:1])  # makes the float64 network, which a functional transform must not
+    model.scores(x[:1])  # creates the float64 network now, because a functional transform must not
 
     def row_scores(row: Tensor) -> Tensor:
         return model.scores(row[None])[0]

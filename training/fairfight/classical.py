@@ -64,6 +64,6 @@ def _trees(x: Any, y: Any, settings: Settings, problem: Problem, seed: int) -> t
         def predict(rows: Tensor) -> Tensor:
             return torch.from_numpy(model.predict_proba(rows.numpy())).float()
 
-    # Two numbers a split (feature, threshold), one a leaf.
+    # A split counts as two numbers (feature and threshold), a leaf as one.
     nodes = sum(3 * tree.get_n_leaf_nodes() - 2 for stage in model._predictors for tree in stage)
     return predict, nodes

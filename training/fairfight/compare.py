@@ -57,7 +57,7 @@ def compare(
         raise DataError(f"no method is named '{unknown[0]}'; there are {', '.join(sorted(known))}")
     problems, left_out = _available(problems, data, strict)
     taking = {problem: [name for name in methods(problem) if not only or name in only] for problem in problems}
-    # Not yet chosen settings cost about as much as the first of the grid.
+    # The cost of settings that are not chosen yet is estimated by that of the first of the grid.
     planned = [
         trial
         for problem, names in taking.items()

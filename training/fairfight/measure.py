@@ -17,7 +17,7 @@ Network = Callable[[Tensor], Tensor]
 
 CHUNK = 500
 ATTACKED_ROWS = 1000
-GLANCED_ROWS = 2000  # validation rows whose derivatives are looked at
+GLANCED_ROWS = 2000  # validation rows whose derivatives are computed
 ATTACK = 0.1  # largest change of a feature, in its standard deviations (on MNIST 0.03 of the grey scale)
 ATTACK_STEPS = 10
 NOISE = 0.5  # standard deviation of Gaussian noise, in the features' standard deviations
@@ -122,7 +122,7 @@ def corruptions(problem: Problem, x: Tensor) -> list[Tensor]:
     """Returns the test features under each corruption that this kind of problem meets in use."""
     generator = torch.Generator().manual_seed(1)
     if problem.kind != "image":
-        # A tenth of the values is missing, or every sensor has drifted by its own amount.
+        # For tables a tenth of the values goes missing, or every sensor drifts by its own amount.
         lost = torch.rand(x.shape, generator=generator) < 0.1
         drift = x + 0.5 * torch.randn(x.shape[1], generator=generator)
         return [x.masked_fill(lost, 0.0), drift]

@@ -91,7 +91,7 @@ def _splines(problem: Problem, hidden: Sequence[int], settings: Settings, seed: 
 def _ode(problem: Problem, hidden: Sequence[int], settings: Settings, seed: int) -> nn.Module:
     torch.manual_seed(seed)
     state, output = hidden[0], problem.link.last_layer
-    # Encoder and decoder, and the biases of the field's second layer.
+    # These count the encoder, the decoder, and the biases of the field's second layer.
     fixed = count(problem.inputs, [state], problem.scores, output) + state
     width = max(4, round((size(problem, hidden) - fixed) / (2 * state + 1)))
     return NeuralOde(problem.inputs, state, width, problem.scores, output)

@@ -14,7 +14,7 @@ def input_gradient_penalty(network: nn.Module, loss: Loss, strength: float) -> O
         x = x.detach().requires_grad_()
         value = loss(network(x), y)
         (gradient,) = torch.autograd.grad(value, x, create_graph=True)
-        # The loss is a mean: times the rows, each row has its own gradient.
+        # The loss is a mean; times the number of rows, its gradient at each row is that of the row's own loss.
         total: Tensor = value + strength * len(x) * gradient.square().sum()
         return total
 

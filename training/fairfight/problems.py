@@ -35,7 +35,7 @@ class Problem:
     """Holds a task with its rows, split.
 
     Attributes:
-        name: as the report and the command line call it.
+        name: the name in the report and on the command line.
         kind: what the rows are, which decides how they are corrupted.
         task: what is predicted.
         scores: columns of a network's output: a classification's labels, the steps between ordered levels, or 1.
@@ -105,7 +105,7 @@ def load(name: str, data: Path | None, seed: int) -> Problem:
 def _function(name: str, _data: Path | None, seed: int) -> Problem:
     drawn = [draw(name, rows, 1000 * seed + part) for part, rows in enumerate(FUNCTION_ROWS)]
     mean, std = float(drawn[0][1].mean()), float(drawn[0][1].std())
-    # Evenly spread over [-1, 1], whose standard deviation is 3^-1/2.
+    # The inputs are uniform over [-1, 1], with standard deviation 3^-1/2.
     train, validation, test = (_tensors(x * 3**0.5, (y - mean) / std) for x, y in drawn)
     return Problem(name, "function", "regression", 1, train, validation, test)
 

@@ -26,7 +26,7 @@ class Results:
             for line in path.read_text(encoding="utf-8").splitlines():
                 try:
                     entry = json.loads(line)
-                except json.JSONDecodeError:  # the last line of a run that was cut off
+                except json.JSONDecodeError:  # an interrupted run may leave an incomplete last line
                     continue
                 self._found[entry["key"]] = entry
 
@@ -40,7 +40,7 @@ class Results:
         entry = {"key": trial.key, "trial": asdict(trial), **result}
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / f"{trial.problem}.jsonl").open("ab+") as stream:
-            if stream.tell() and not _ends_a_line(stream):  # a run was cut off; its line must not spoil this one
+            if stream.tell() and not _ends_a_line(stream):  # an interrupted run left an incomplete line
                 stream.write(b"\n")
             stream.write(json.dumps(entry).encode() + b"\n")
         self._found[trial.key] = entry
@@ -53,7 +53,7 @@ def race(trials: Iterable[Trial], results: Results, data: Path | None, workers: 
     bar.update(sum(cost(trial) for trial in wanted if trial.key in results.by_key))
     if not missing:
         return
-    # Fresh processes: a fork would inherit this one's threads, and torch does not survive that.
+    # Processes are spawned: a fork would inherit this one's threads, which torch does not survive.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_alone) as pool:
         running = {pool.submit(run, trial, data): trial for trial in missing}
@@ -62,7 +62,7 @@ def race(trials: Iterable[Trial], results: Results, data: Path | None, workers: 
                 trial = running[future]
                 results.add(trial, future.result())
                 bar.update(cost(trial))
-        except BaseException:  # an interruption above all: what has not begun is not waited for
+        except BaseException:  # after an error or an interruption, trials that have not begun are not waited for
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 

@@ -71,7 +71,7 @@ def iso_ratio(ours: Curve, theirs: Curve, level: float, higher_is_better: bool) 
     lows, highs = [], []
     for _ in range(RESAMPLES):
         mine, other = (parameters_at(_resampled(curve, random), level, higher_is_better) for curve in (ours, theirs))
-        # Who misses the level needs more than the largest network that was measured.
+        # A curve that misses the level needs more than the largest network that was measured.
         lows.append(0.0 if mine is None else (other or max(theirs)[0]) / mine)
         highs.append(math.inf if mine is None or other is None else other / mine)
     low, high = (float(np.quantile(ends, at, method="nearest")) for ends, at in ((lows, 0.025), (highs, 0.975)))

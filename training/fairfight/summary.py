@@ -13,7 +13,7 @@ from chainzrule.training.fairfight.trial import Stage
 Entry = dict[str, Any]
 
 MEANS = ("peak_p99", "peak_max", "tail_ratio", "noisy", "corrupted", "attacked")
-ORDERED_MEANS = ("mae", "kappa")  # of ordered levels alone
+ORDERED_MEANS = ("mae", "kappa")  # figures that only ordered levels have
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Group:
         hidden: widths of the ChainzRule network of that size.
         config: the setting, epochs, batch and rows.
         runs: results by seed; a fit that diverged has `figures` None.
-        stage: of the trials: "test", or "strength" for another strength than was chosen.
+        stage: the trials' stage, "test", or "strength" for another strength than the chosen one.
     """
 
     problem: str

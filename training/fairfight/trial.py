@@ -23,7 +23,7 @@ from chainzrule.training.fitting.loop import Batch, fit
 from chainzrule.training.fitting.losses import task_loss
 from chainzrule.training.nn.ordinal import CumulativeLogits
 
-REVISION = 1  # of the procedure: what is cached under another is measured anew
+REVISION = 1  # version of the procedure: results cached under another are measured anew
 REVISED = {(problem, method): 2 for problem in BINARY for method in METHODS if METHODS[method].fisher}
 """Later revisions. Since the second, the Fisher penalty over up to four answers is an expectation, not drawn."""
 
@@ -35,13 +35,13 @@ class Trial:
     """Says what to train and where to measure it.
 
     Attributes:
-        problem: by its name.
-        method: by its name.
+        problem: the problem's name.
+        method: the method's name.
         hidden: widths of the ChainzRule network whose size the method is to match.
         settings: learning rate and so on.
         epochs: passes over the rows.
         batch: rows a step.
-        seed: of the initialisation, the shuffling and, where there is one, the split.
+        seed: seeds the initialisation, the shuffling and, where there is one, the split.
         stage: `tune` fits to the training rows and scores on the validation rows, `test` fits to both and scores on the
             test rows, `portrait` as well, for the plots: how derivatives are spread and how they grow by layer;
             `strength` is a test of the method at another strength than was chosen.
@@ -115,7 +115,7 @@ def fitted(trial: Trial, problem: Problem, rows: Batch) -> tuple[Network | None,
         validation=0,
     )
     objective = method.objective(network, problem, trial.settings, trial.seed)
-    torch.manual_seed(trial.seed)  # of the rivals' penalties that draw directions
+    torch.manual_seed(trial.seed)  # seeds the rivals' penalties that draw directions
     try:
         fit(network, task_loss(problem.task), rows, None, config, objective, trial.seed)
     except DivergenceError:

@@ -18,8 +18,8 @@ from chainzrule.training.fitting.objective import Objective
 Batch = tuple[Tensor, Tensor]
 Watched = tuple[Tensor, ...]
 
-WATCHED_ROWS = 8192  # at a time
-LBFGS_STEPS = 5  # an epoch
+WATCHED_ROWS = 8192  # validation rows at a time
+LBFGS_STEPS = 5  # steps an epoch
 SETTLED = 1e-7  # L-BFGS is done when an epoch lowers the loss by no more than this share of it
 
 
@@ -28,7 +28,7 @@ class FitReport:
     """Holds the result of a fit.
 
     Attributes:
-        network: with the weights of the best epoch.
+        network: the network with the weights of the best epoch.
         best_epoch: the epoch of the lowest validation loss, counted from 1; the last one without validation rows.
         losses: mean training loss of every epoch, penalty included.
         validation_losses: task loss on the validation rows after every epoch; empty without such rows.

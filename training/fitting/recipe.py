@@ -24,7 +24,7 @@ from chainzrule.training.nn.network import ChainzRuleNetwork, Network
 from chainzrule.training.nn.ordinal import CumulativeLogits
 from chainzrule.training.penalties.penalty import Penalty
 
-CHUNK = 1 << 14  # rows
+CHUNK = 1 << 14  # rows that are standardised at a time
 
 Indices = NDArray[np.int64]
 Make = Callable[[int], Network]
@@ -90,7 +90,7 @@ class Recipe:
             CheckpointError: the checkpoint cannot be resumed from.
         """
         config, settings, dataset = self._config, self._settings, self._dataset
-        # A line search compares losses whose difference float32 cannot show.
+        # float64, because a line search compares losses whose difference float32 cannot show.
         dtype = torch.float64 if settings.optimiser == "lbfgs" else torch.float32
         target = self._target_scale(rows)
         network = make(config.seed).to(dtype)
@@ -124,7 +124,7 @@ class Recipe:
     def _penalty(self) -> Penalty | None:
         penalty = self._config.dreg.as_penalty(self._dataset.task, self._config.seed)
         if penalty and self._settings.optimiser == "lbfgs":
-            # A line search compares values of one function: no answer is drawn.
+            # A line search needs one deterministic function, so no answer is drawn.
             return replace(penalty, exact_answers=len(self._dataset.labels))
         return penalty
 
@@ -147,7 +147,7 @@ class Recipe:
     ) -> tuple[Tensor, ...]:
         """Returns standardised features, targets, and the rows' weights where they have some, with mean 1."""
         x = torch.empty(len(index), columns.width, dtype=dtype)
-        for start in range(0, len(x), CHUNK):  # in float64, and not all at once: the rows may lie on disk
+        for start in range(0, len(x), CHUNK):  # in float64 and in chunks, because the rows may lie on disk
             part = slice(start, start + CHUNK)
             x[part] = torch.from_numpy(columns.standardise(rows.x[index[part]]))
         y = torch.from_numpy(rows.y[index])

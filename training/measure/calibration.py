@@ -15,7 +15,7 @@ from chainzrule.training.measure.simulation import DRAWS, NOISE_SCALES, Simulati
 Floats = NDArray[np.float64]
 
 FLIPPING = 0.05  # rows whose label changes this often: the verdict's default threshold of `unstable`
-STILL = 0.01  # of a probability: volatility below is too small to be seen among the draws' own noise
+STILL = 0.01  # a smaller volatility of a probability cannot be told from the draws' own noise
 
 
 def calibration(

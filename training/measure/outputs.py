@@ -32,8 +32,8 @@ class Outputs:
     """Holds a model's outputs on rows, as the service would compute them.
 
     Attributes:
-        scores: (rows, S).
-        covariance: (rows, S, S), under one noise sigma; None for a network that is only compared with.
+        scores: (rows, S) the scores.
+        covariance: (rows, S, S) of the scores at one noise sigma; None for a baseline.
         mean_shift: (rows, S), what one noise sigma adds to the scores' mean; None where there are no labels.
         layer_norms: (rows, hidden layers + 1) norm of the derivative after each layer under one noise sigma; None as
             for the covariance.

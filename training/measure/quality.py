@@ -96,7 +96,7 @@ def of_levels(y: Indices, scores: Floats) -> dict[str, float]:
 def agreement(y: Indices, level: Indices) -> dict[str, float]:
     """Returns accuracy, mean absolute error in levels and quadratic kappa of (rows,) answered levels."""
     miss = level - y
-    # Chance: levels answered as often, but to rows drawn at random.
+    # Agreement by chance is that of the same levels answered to rows drawn at random.
     by_chance = float(
         np.mean(np.square(level[:, None] - np.unique(y)) @ (np.unique(y, return_counts=True)[1] / len(y)))
     )

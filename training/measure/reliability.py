@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 BINS = 15
-UNCERTAIN = (0.02, 0.98)  # rows that really flip this often: where a chance can be wrong by much
+UNCERTAIN = (0.02, 0.98)  # rows that really flip between these shares, where a stated chance can err by much
 
 
 def auroc(score: Floats, weight_of_positives: Floats, weight_of_negatives: Floats) -> float | None:

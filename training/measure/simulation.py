@@ -17,8 +17,8 @@ NOISE_SCALES = (0.5, 1.0, 2.0, 5.0, 10.0)
 MAX_ROWS = 2000
 MIN_ROWS = 50
 DRAWS = 200
-MAX_VALUES = 2**29  # noisy input values in all: wide rows are fewer
-CHUNK = 2**22  # noisy input values at a time
+MAX_VALUES = 2**29  # the most noisy input values in all, so that wide rows are fewer
+CHUNK = 2**22  # the most noisy input values in memory at a time
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Simulation:
     """Holds a model's outputs on rows, and the effect of noise on them.
 
     Attributes:
-        scores: (rows, S).
+        scores: (rows, S) the scores.
         covariance: (rows, S, S) at one noise sigma.
-        mean_shift: (rows, S) at one noise sigma; None counts as nothing.
+        mean_shift: (rows, S) at one noise sigma; None counts as 0.
         flips: (noise scales, rows) share of the draws that changed the label; 0 for a regression.
         spread: (noise scales, rows) standard deviation of the reported output over the draws.
     """

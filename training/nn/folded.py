@@ -29,11 +29,11 @@ class Folded:
         weights: hidden layers' (width, inputs) weights; the first per raw unit.
         biases: hidden layers' (width,) biases.
         coefficients: hidden layers' (degree, width) polynomial coefficients c_1 to c_n.
-        output_weight: (S, width); ordinal: (1, width), of f alone.
-        output_bias: (S,); ordinal: the thresholds' negatives.
+        output_weight: (S, width) the last layer's weight; ordinal: (1, width), the weight of f.
+        output_bias: (S,) the last layer's bias; ordinal: the negative thresholds.
         factor: (first width, rank) R^T with R the QR factor of (W_1 N)^T, so that W_1 N^2 W_1^T = R^T R.
-        leading: (directions, first width) that covariance's leading directions.
-        rest: (first width,) the variance that they leave; None where they are all there are.
+        leading: (directions, first width) the leading directions of that covariance.
+        rest: (first width,) the variance that the leading directions leave; None where they leave none.
     """
 
     offset: Tensor

@@ -21,7 +21,7 @@ class ValueAndSlope(torch.autograd.Function):
     def forward(ctx: Any, z: Tensor, coefficients: Tensor) -> tuple[Tensor, Tensor]:
         """Returns (batch, width) value and slope of (batch, width) pre-activations by (terms, width) coefficients."""
         *lower, leading = coefficients.unbind()
-        # The recursion v <- v z + c, s <- s z + v, as in `polynomial`, a pass over the array for each.
+        # This is the recursion v <- v z + c, s <- s z + v of `polynomial`, with one pass over the array for each step.
         value, slope = torch.addcmul(lower.pop(), leading, z), leading.expand_as(z)
         while lower:
             slope = torch.addcmul(value, slope, z)
@@ -97,7 +97,7 @@ class LayerPenalties(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Returns the gradients of the weights and of the slopes."""
         layers, squares = _layers(ctx.factors, ctx.saved_tensors), ctx.squares
-        if torch.is_grad_enabled():  # a gradient of this gradient goes through them
+        if torch.is_grad_enabled():  # a second derivative goes through these operations
             squares = [_squares(*layer) for layer in layers]
         weights, slopes = [], []
         for factor, (weight, slope), (norms, means) in zip(ctx.factors, layers, squares, strict=True):

@@ -18,7 +18,7 @@ from chainzrule.service.artifact.interface import Task
 from chainzrule.training.nn.network import Output
 from chainzrule.training.nn.ordinal import MIN_GAP, CumulativeLogits
 
-BEYOND = 1e30  # the score of exceeding what lies under the lowest level; its negative, of exceeding the highest
+BEYOND = 1e30  # stands for an infinite score: every level exceeds the one below the lowest, none exceeds the highest
 
 
 @dataclass(frozen=True)
@@ -257,7 +257,7 @@ class Ordinal(Link):
     ) -> Float[Tensor, "batch answers scores"]:
         """Returns the derivative: above 0 for the score that the level reaches, below 0 for the one it stays under."""
         gap = (s[:, :-1] - s[:, 1:]).clamp_min(MIN_GAP)
-        narrow = torch.exp(-gap) / -torch.expm1(-gap)  # what the narrowness of a level adds; 0 at the scale's ends
+        narrow = torch.exp(-gap) / -torch.expm1(-gap)  # due to the level's width; 0 for the two outer levels
         reached = (-s).sigmoid() + F.pad(narrow, (0, 1))
         exceeded = s.sigmoid() + F.pad(narrow, (1, 0))
         place, level = torch.arange(s.shape[1], device=s.device), labels.unsqueeze(2)

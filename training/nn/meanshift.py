@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-NUMBERS = 256  # of directions times the first layer's width: what one row may carry through the layers
+NUMBERS = 256  # the largest number of directions times the first layer's width, which bounds the cost of a row
 
 
 def leading_directions(factor: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -26,7 +26,7 @@ def leading_directions(factor: Tensor) -> tuple[Tensor, Tensor | None]:
     left, sizes, _ = np.linalg.svd(factor.numpy(), full_matrices=False)
     count = max(1, min(int((sizes > 1e-9 * sizes[0]).sum()), NUMBERS // width))
     leading: NDArray[np.float64] = (left * sizes)[:, :count].T
-    # The largest entry of every direction is made positive: the same weights give the same file.
+    # The largest entry of every direction is made positive, so that the same weights give the same file.
     largest = np.take_along_axis(leading, np.abs(leading).argmax(axis=1)[:, None], axis=1)
     leading = leading * np.where(largest < 0, -1.0, 1.0)
     variance: NDArray[np.float64] = np.square(factor.numpy()).sum(axis=1)
@@ -44,8 +44,8 @@ class NoisyLayer:
     """Holds what decides how noise moves the mean of a hidden layer.
 
     Attributes:
-        weight: (width, inputs).
-        squares: (width, inputs) of the weight's entries.
+        weight: (width, inputs) the weight.
+        squares: (width, inputs) the squares of the weight's entries.
         curvature: coefficients of half its polynomials' curvature, each (width,).
     """
 

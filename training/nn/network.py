@@ -15,7 +15,7 @@ from chainzrule.training.nn.layers import Layer, PolynomialLayer, ReluLayer
 from chainzrule.training.nn.ordinal import CumulativeLogits
 
 FITTED = 2.0
-SHALLOW = 2  # hidden layers
+SHALLOW = 2  # the largest number of hidden layers of a shallow network
 SPREAD = 0.7  # MNIST's accuracy is the same from 0.5 to 1
 DEEP_SPREAD = 0.5
 

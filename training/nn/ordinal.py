@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-MIN_SHARE = 1e-3  # of a level, where its threshold starts
-MIN_GAP = 1e-6  # between two thresholds, which float32 has to tell apart
+MIN_SHARE = 1e-3  # the smallest share of a level from which its threshold is initialised
+MIN_GAP = 1e-6  # the smallest gap between two thresholds, which float32 can still distinguish
 
 
 class CumulativeLogits(nn.Module):

@@ -64,7 +64,7 @@ def answers(
     The answers are all the possible ones where these are at most `exact`, and else one a row, drawn by its likelihood.
     """
     p = link.probabilities(scores)
-    if p is None:  # of a regression's unit normal law one answer says all: the gradient's mean square is 1
+    if p is None:  # a regression's unit normal law needs one answer only: the gradient's mean square is 1
         labels = torch.zeros_like(scores, dtype=torch.int64)
         shares = torch.ones_like(scores)
     elif p.shape[1] <= exact:

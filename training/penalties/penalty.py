@@ -29,9 +29,9 @@ class Penalty:
         exact_width: accumulated: layers with at most so many neurons are exact.
         projections: accumulated: random directions a row for the wider ones.
         fisher: the factor of the trace of the input's Fisher information, by `task`'s likelihood.
-        task: of the network.
+        task: the network's task, which decides the likelihood.
         exact_answers: fisher: over at most so many answers the expectation is exact.
-        seed: of random directions and drawn answers.
+        seed: seeds the random directions and drawn answers.
     """
 
     schedule: Schedule
@@ -54,7 +54,7 @@ class Penalty:
             progress: of training, from 0 to 1.
             rows: (batch,) weights of the rows, or None where all count alike.
         """
-        # A function of the seed and progress alone: a resumed run, and a line search, meet the same draws again.
+        # The draws depend on seed and progress alone, so that a resumed run and a line search meet the same ones.
         generator = torch.Generator(passed.scores.device).manual_seed(hash((self.seed, progress)))
         weights, strength = hidden_weights(network), self.schedule(progress)
         terms = []
@@ -73,12 +73,12 @@ class Penalty:
         layers = [number for number, (_, factor) in enumerate(zip(weights, factors, strict=True)) if factor]
         scales = [float(factors[number]) for number in layers]
         if self.derivative == "layer":
-            if rows is not None:  # each term is a mean of squares over the rows
+            if rows is not None:  # a term is a mean of squares, so slopes carry the square root of the row's weight
                 slopes = [slope * rows.sqrt().unsqueeze(1) for slope in slopes]
             if self.output:
-                slopes.append(weights[-1].new_ones(1, len(weights[-1])))  # a linear layer's slope
+                slopes.append(weights[-1].new_ones(1, len(weights[-1])))  # a linear layer's slope is 1
             return dreg([weights[number] for number in layers], [slopes[number] for number in layers], scales)
-        if rows is not None:  # every product has the first layer's slopes in it, once
+        if rows is not None:  # every product contains the first layer's slopes once, so they alone carry the weight
             slopes[0] = slopes[0] * rows.sqrt().unsqueeze(1)
         terms = accumulated_penalties(weights, slopes, layers, self.exact_width, self.projections, generator)
         return torch.stack([scale * term for scale, term in zip(scales, terms, strict=True)]).sum()

@@ -19,7 +19,7 @@ def examples(dataset: Dataset, count: int, seed: int) -> tuple[Example, ...]:
     order = np.random.default_rng(seed).permutation(len(rows))
     if dataset.labels:
         label = rows.y[order].astype(np.int64)
-        turn = np.zeros(len(order), dtype=np.int64)  # how many rows of the same label come before
+        turn = np.zeros(len(order), dtype=np.int64)  # how many rows of the same label come before each row
         for each in range(len(dataset.labels)):
             turn[label == each] = np.arange(np.sum(label == each))
         order = order[np.lexsort((label, turn))]

@@ -42,7 +42,7 @@ def synthetic_rows(columns: Columns, rows: int, seed: int) -> NDArray[np.float32
     for block in columns.blocks:
         level = random.integers(block.stop - block.start, size=rows)
         features[:, block] = np.eye(block.stop - block.start)[level]
-    # float32 may round a bound past itself.
+    # Casting a bound to float32 may round it outside the range.
     low, high = columns.low.astype(np.float32), columns.high.astype(np.float32)
     return np.clip(features.astype(np.float32), low, high)
 

@@ -35,5 +35,5 @@ def reserved(root: Path, name: str) -> Iterator[None]:
         yield
     finally:
         if made:
-            with contextlib.suppress(OSError):  # it holds what was published
+            with contextlib.suppress(OSError):  # a folder that holds a published version cannot be removed
                 home.rmdir()

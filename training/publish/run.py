@@ -124,12 +124,12 @@ class Run:
         """
         with reserved(root, self.config.name):
             if not self._resume:
-                self.forget()  # all of it, or a later resumption would meet what another run left
+                self.forget()  # forget all of it, or a later resumption would find the states of another run
             model, epochs, held_out = self.fit_model(fitted)
             baseline = self.evaluate_baseline()
             graphs = export_graphs(model)
             if "bounds" in graphs and not has_bounds(model, self.config.seed, graphs["bounds"]):
-                del graphs["bounds"]  # published all the same: it cannot be certified, and answers that
+                del graphs["bounds"]  # the model is published all the same, and answers that it cannot certify
             sample = self.dataset.test or self.dataset.train
             verification = verify(model, graphs, sample.x[:VERIFIED_ROWS])
             describe = self._describe(model, graphs, held_out, baseline)
@@ -176,7 +176,7 @@ class Run:
             held = held[:1]
         for number, index in enumerate(held, start=1):
             others = rows.take(np.setdiff1d(np.arange(len(rows)), index))
-            # A fold knows nothing of the rows it is judged on, not even their mean or range.
+            # A fold must know nothing of the rows it is judged on, not even their mean or range.
             model, report = self._recipe.fit(
                 make, f"{stage}-{number}", others, self.columns.of_rows(others.x, others.weights)
             )

@@ -14,7 +14,7 @@ from chainzrule.training.text.encoded import TextFile, encoded
 from chainzrule.training.text.encoding import Encoding
 from chainzrule.training.text.reviews import LEVELS, read_yelp_full
 
-CHUNK = 1 << 14  # rows at a time
+CHUNK = 1 << 14  # rows that are read at a time
 
 Floats = NDArray[np.float64]
 
@@ -48,7 +48,7 @@ def yelp_full(folder: Path, encoding: Encoding, progress: bool = False) -> Datas
 
 def _features(encoding: Encoding, x: NDArray[np.float32]) -> list[NumericFeature]:
     mean, std, low, high = _statistics(x)
-    still = std < np.finfo(np.float32).tiny  # says nothing, and its weights will be 0
+    still = std < np.finfo(np.float32).tiny  # constant columns carry no information, and their weights will be 0
     return [
         NumericFeature(
             name=name,
@@ -64,7 +64,7 @@ def _features(encoding: Encoding, x: NDArray[np.float32]) -> list[NumericFeature
 
 def _statistics(x: NDArray[np.float32]) -> tuple[Floats, Floats, NDArray[np.float32], NDArray[np.float32]]:
     """Returns mean, standard deviation, minimum and maximum of every column, in float64 and chunk by chunk."""
-    chunks = [x[start : start + CHUNK] for start in range(0, len(x), CHUNK)]  # views
+    chunks = [x[start : start + CHUNK] for start in range(0, len(x), CHUNK)]  # these are views, no copies
     mean = np.sum([chunk.sum(axis=0, dtype=np.float64) for chunk in chunks], axis=0) / len(x)
     squares = np.sum([np.square(chunk.astype(np.float64) - mean).sum(axis=0) for chunk in chunks], axis=0)
     low = np.min([chunk.min(axis=0) for chunk in chunks], axis=0)

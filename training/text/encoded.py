@@ -18,7 +18,7 @@ from chainzrule.training.data.fingerprint import fingerprint_file
 from chainzrule.training.text.encoding import Encode, Encoding
 from chainzrule.training.text.reviews import Read, Review
 
-CHUNK = 1024  # texts at a time
+CHUNK = 1024  # texts that are encoded at a time
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def _write(folder: Path, file: TextFile, rows: int, width: int, encode: Encode, 
                     bar.update(len(chunk))
             x.flush()
             np.save(part / "levels.npy", levels)
-            if not folder.is_dir():  # another process may have been quicker
+            if not folder.is_dir():  # otherwise another process has written it meanwhile
                 part.replace(folder)
     except OSError as error:
         raise DataError(f"{folder.parent}: cannot be written ({error.strerror}); set XDG_CACHE_HOME to a folder "
@@ -104,7 +104,7 @@ def _write(folder: Path, file: TextFile, rows: int, width: int, encode: Encode, 
 
 def _open(folder: Path) -> EncodedTexts:
     try:
-        # Copy on write: torch wants arrays that could be written to, and the file must stay as it is.
+        # Copy on write, because torch wants writable arrays and the file must not change.
         return EncodedTexts(np.load(folder / "x.npy", mmap_mode="c"), np.load(folder / "levels.npy"))
     except (OSError, ValueError):
         shutil.rmtree(folder, ignore_errors=True)

@@ -12,7 +12,7 @@ from chainzrule.training.text.encoding import Encode
 from chainzrule.training.text.vectors import WordVectors, dimension, read_vectors
 from chainzrule.training.text.words import words
 
-REVISION = 1  # of the words and the pooling
+REVISION = 1  # version of the splitting into words and of the pooling
 
 POOLS = ("mean", "max", "min", "sd")
 

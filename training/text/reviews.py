@@ -8,7 +8,7 @@ from typing import NamedTuple
 from chainzrule.training.data.errors import DataError
 
 LEVELS = 5
-LONGEST_TEXT = 131_072  # characters: a quote that is never closed is found here, not at the end of the file
+LONGEST_TEXT = 131_072  # characters; with this limit an unclosed quote is found before the end of the file
 SST_LABEL = "__label__"
 
 
@@ -58,7 +58,7 @@ def read_sst(path: Path) -> Iterator[Review]:
 def _read_csv(path: Path, lowest: int) -> Iterator[Review]:
     rows = csv.reader(_lines(path), strict=True)
     while True:
-        start = rows.line_num + 1  # a text may run over lines
+        start = rows.line_num + 1  # a quoted text may span several lines
         try:
             row = next(rows)
         except StopIteration:

@@ -20,8 +20,8 @@ from chainzrule.training.data.errors import DataError
 from chainzrule.training.data.fingerprint import fingerprint_file
 from chainzrule.training.text.encoding import Encode
 
-REVISION = 1  # of what is computed from the folder's files
-BATCH = 32  # texts of about one length
+REVISION = 1  # version of the computation, to be raised when the same files give other vectors
+BATCH = 32  # texts of similar length that are encoded at a time
 FILES = ("config.json", "model.safetensors", "tokenizer.json")
 LENGTHS = "sentence_bert_config.json"
 
@@ -52,7 +52,7 @@ class SentenceVectors:
             raise DataError(f"{folder}: no encoder of the BERT family ({error})") from None
         try:
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        except Exception as error:  # its own errors have no class of their own
+        except Exception as error:  # the library raises plain Exception
             raise DataError(f"{folder / 'tokenizer.json'}: cannot be read ({error})") from None
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(self._longest(config))

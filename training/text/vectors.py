@@ -34,7 +34,7 @@ def dimension(path: Path) -> int:
             first = stream.readline().split(b" ")
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    if len(first) < 3:  # word2vec's text files begin with two counts
+    if len(first) < 3:  # word2vec's text files begin with two counts, so they are recognised here
         raise DataError(f"{path}, line 1: must be a word and its numbers between single spaces, without a header")
     return len(first) - 1
 
@@ -50,7 +50,7 @@ def read_vectors(path: Path, wanted: Collection[str]) -> WordVectors:
     rows: list[NDArray[np.float32]] = []
     with path.open("rb") as stream:
         for number, line in enumerate(stream, start=1):
-            # From the right: some files have words with spaces.
+            # The line is split from the right, because some files have words with spaces.
             parts = line.rstrip().rsplit(b" ", size)
             if len(parts) != size + 1:
                 raise DataError(f"{path}, line {number}: {len(parts) - 1} numbers, but line 1 has {size}")

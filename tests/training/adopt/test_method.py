@@ -94,7 +94,7 @@ def test_a_graph_that_cannot_be_made_is_not_the_best(
         raise ZeroDivisionError
 
     def misfit(reverse, node, adjoint) -> None:  # type: ignore[no-untyped-def]
-        reverse.give(node.input[0], adjoint.reshape(-1, 1, 7).reshape(-1, 1, 3))
+        reverse.accumulate(node.input[0], adjoint.reshape(-1, 1, 7).reshape(-1, 1, 3))
 
     monkeypatch.setitem(RULES, "Tanh", fault if rule == "raises" else misfit)
     note = differenced(choose(value("t = Tanh (x) y = MatMul (t, W)")))

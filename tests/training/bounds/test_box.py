@@ -226,7 +226,9 @@ def test_a_quadratic_form_is_bounded_over_the_cube() -> None:
     def formula(box: Box) -> dict[str, Value]:
         writer = box.radius.writer
         matrix = writer.constant(form[None])
-        bound, point = quadratic(writer.constant(linear), matrix.each, writer.constant(curvature * 1.0001), box)
+        bound, point = quadratic(
+            writer.constant(linear), matrix.batched_matvec, writer.constant(curvature * 1.0001), box
+        )
         return {"bound": bound, "point": point}
 
     found = case.computed(formula)
