@@ -1,4 +1,5 @@
-# The serving image: chainzrule/ without training, models/ and the base dependencies with one ONNX Runtime. No torch, no compiler, no caches.
+# The serving image contains chainzrule/ without training, models/, and the base dependencies with one ONNX Runtime. It contains no torch,
+# no compiler and no caches.
 #
 #   docker build -t chainzrule .
 #   docker run --rm --read-only -p 127.0.0.1:8000:8000 chainzrule

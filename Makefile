@@ -21,7 +21,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PYTEST := $(BIN)/python -m pytest
-# A file's tests stay together: what they share is made once.
+# The tests of one file run in one process, so that fixtures they share are made once.
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
@@ -105,7 +105,7 @@ compare: $(VENV)/.dev ## train ChainzRule and its rivals on the same rows; ARGS=
 bench-training: $(VENV)/.dev ## time training steps with and without derivative penalties, side by side
 	$(BIN)/python -m benchmarks.training $(ARGS)
 
-# Captum is no dependency of the product: it lies in a folder of its own, and what it needs is there for training.
+# Captum is no dependency of the product, so it is installed in a folder of its own. What it needs is installed for training anyway.
 .venv-saliency/.installed: benchmarks/saliency/captum.txt | $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .venv-saliency -r $<
 	@touch $@
@@ -173,14 +173,14 @@ test-package: $(VENV)/.dev ## build the wheel, install it where nothing else is,
 	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -r .venv-lowest/requirements.txt
 	@touch $@
 
-# These need torch, whose lowest version is another matter.
+# These tests need torch, and the lowest version of torch is not tested here.
 NEED_TORCH := service/runtime/test_bounds service/serving/test_certify chainzrule/test_cli chainzrule/commands/test_compare chainzrule/commands/test_fit
 
 test-lowest: .venv-lowest/.installed ## test serving with the lowest versions that pyproject.toml admits of all it needs
 	.venv-lowest/bin/python -m pytest $(PARALLEL) tests/service tests/contract tests/chainzrule \
 	  $(NEED_TORCH:%=--ignore=tests/%.py) $(ARGS)
 
-# As Captum above: a folder of its own, beside what the tests have anyway. The browser is the system's.
+# Like Captum above, these packages get a folder of their own beside what the tests have anyway. The browser is the system's.
 .venv-ui/.installed: tests/ui/requirements.txt | $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .venv-ui -r $<
 	@touch $@
@@ -191,7 +191,7 @@ test-ui: $(VENV)/.dev .venv-ui/.installed ## watch the playground in a real Chro
 screenshots: $(VENV)/.dev .venv-ui/.installed ## take the README's pictures of the playground anew
 	SCREENSHOTS=docs/images PYTHONPATH=.venv-ui $(PYTEST) -m ui tests/ui -k "pictures and not whole" $(ARGS)
 
-# One after the other also under `make -j`: the quick ones answer first.
+# The checks run one after the other even under `make -j`, so that the quick ones answer first.
 check: ## everything that CI checks: format, lint, types, test
 	@$(MAKE) --no-print-directory format-check
 	@$(MAKE) --no-print-directory lint
