@@ -75,10 +75,10 @@ def adopt(
         models: the repository; made if it does not exist.
         expected: a CSV file of the source library's predictions of the sample, to be compared with.
         task: what the target is; guessed from it when absent.
-        labels: in the order of the model's columns, where its file names none.
+        labels: the labels in the order of the model's columns, where its file names none.
         noise: one standard deviation of measurement noise by column, in its unit.
-        units: by column.
-        seed: of draws and choices.
+        units: the columns' units, by name.
+        seed: the seed of draws and choices.
 
     Returns:
         The published card, its directory, and notes on why no better method was taken.

@@ -72,7 +72,7 @@ def compare_expected(path: Path, labels: tuple[str, ...], served: Mapping[str, M
     Args:
         path: a CSV file: a column of probabilities for each label, or one column, of values or of the second of two
             labels' probability.
-        labels: of the model, in its order; empty for a regression.
+        labels: the model's labels, in its order; empty for a regression.
         served: the sample's `scores` and, for labels, `probabilities`.
 
     Raises:

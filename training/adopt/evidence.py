@@ -29,7 +29,7 @@ def gather_evidence(
         model: the interface with the graphs that will be served.
         x: (rows, D) the sample.
         y: (rows,) the true labels as indices, or values.
-        seed: of golden rows and calibration.
+        seed: the seed of golden rows and calibration.
         provenance: where the artifact comes from.
         adoption: where the model comes from.
     """

@@ -17,10 +17,10 @@ def match_labels(
     A regression has no labels, and its rows keep their values.
 
     Args:
-        declared: by the user; empty where nothing was said.
-        named: by the model's file; empty where it names none.
+        declared: the labels that the user declares; empty where there are none.
+        named: the labels that the model's file names; empty where it names none.
         sample: the rows.
-        columns: of the model's answer; one column is the second of two labels' probability or score.
+        columns: the number of columns of the model's answer; one column is the second of two labels' probability or score.
 
     Raises:
         AdoptionError: the labels are not as many as the model has, or the sample has others.

@@ -31,13 +31,13 @@ class Choice:
     """Holds a chosen method with its graphs.
 
     Attributes:
-        method: the best that holds on the sample.
-        graphs: the artifact's, by role.
+        method: the best method that holds on the sample.
+        graphs: the artifact's graphs, by role.
         how: what it does, in words.
         differences: the differences of method `finite_difference`, else None.
         draws: the draws of method `monte_carlo`, else None.
         jacobian_difference: how far exact derivatives differ from differences, as the card has it.
-        notes: why it is no better method.
+        notes: why no better method holds.
     """
 
     method: Method
@@ -61,7 +61,7 @@ def choose_method(
         x: (rows, D) the sample.
         std: (D,) standard deviations of its columns.
         noise: (D,) one noise sigma of each.
-        seed: of the rows that are tried, and of draws.
+        seed: the seed of the rows that are tried, and of draws.
 
     Raises:
         AdoptionError: there are no exact derivatives, and too many columns for differences or draws.

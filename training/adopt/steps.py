@@ -48,7 +48,7 @@ def choose_step(scores: Callable[[Matrix], Matrix], x: Matrix, std: Floats, nois
         x: (rows, D) rows to try it on.
         std: (D,) standard deviations of the columns.
         noise: (D,) one noise sigma of each.
-        seed: of the noise that the derivative has to explain.
+        seed: the seed of the noise that the derivative has to explain.
     """
     columns = np.arange(x.shape[1])
 
@@ -77,7 +77,7 @@ def disagreement(found: NDArray[np.floating], expected: NDArray[np.floating]) ->
     return np.asarray(gap / np.where(scale > 0, scale, 1.0))
 
 
-def half_jumps(scores: Callable[[Matrix], Matrix], x: Matrix, steps: Matrix) -> Floats:
+def half_jumps(scores: Callable[[Matrix], Matrix], x: Matrix, steps: NDArray[np.float32]) -> Floats:
     """Returns (rows, S, D) half the absolute difference between the forward and the backward difference.
 
     It is large at a kink, where a rectifier is at 0 or the maximum of a window is tied. There the derivative may be

@@ -37,7 +37,7 @@ class Dataset:
 
     Attributes:
         features: statistics (mean, std, low, high, fill) are those of the rows in `train` alone.
-        labels: in the order of `y`'s indices; empty for regression.
+        labels: the labels, in the order of `y`'s indices; empty for regression.
         test: rows kept apart for quality and stability reference; None where data are few and out-of-fold rows serve.
         fingerprint: sha256 over everything the rows were made from.
     """

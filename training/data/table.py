@@ -49,10 +49,10 @@ def table_dataset(
         categorical: columns to read as levels although they hold numbers.
         numeric: columns to read as numbers although they look like an id or hold booleans.
         drop: columns to leave out.
-        units: of numeric columns, by name.
+        units: the units of numeric columns, by name.
         target_unit: of the target of a regression.
         drop_unlabelled: leave out the rows whose target is a gap, which are otherwise refused.
-        seed: of the split.
+        seed: the seed of the split.
 
     Returns:
         The data set, and notes for the user: how the task was found, how gaps and categories were read.

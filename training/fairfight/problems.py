@@ -92,7 +92,7 @@ def load(name: str, data: Path | None, seed: int) -> Problem:
     Args:
         name: one of `PROBLEMS`.
         data: the folder in which problems that no package carries are looked for (docs/science.md names the files).
-        seed: of the split, where the problem has no test rows of its own.
+        seed: the seed of the split, where the problem has no test rows of its own.
 
     Raises:
         DataError: no such problem, or its files are not in `data`.

@@ -59,7 +59,7 @@ class Fit:
             loss: the task's loss, which judges the validation rows.
             config: the optimiser's settings.
             objective: what every step lowers on a batch, a function of `network`.
-            seed: of the shuffling.
+            seed: the seed of the shuffling.
             weights: of the training rows, their mean 1; None where all rows count alike.
         """
         self.network = network
@@ -200,7 +200,7 @@ def fit(
         validation: rows that early stopping watches, with weights where they have some; None runs every epoch.
         config: the optimiser's settings.
         objective: what every step lowers on a batch, a function of `network` (training/fitting/objective.py).
-        seed: of the shuffling.
+        seed: the seed of the shuffling.
         weights: (rows,) of the training rows, their mean 1; None where all count alike.
         stop_after: end after so many epochs of the same learning-rate schedule.
         checkpoint: where to keep the state, and to take it up from.

@@ -62,7 +62,7 @@ def simulate(
         scores: (rows, S) scores of raw rows.
         x: (rows, D) raw rows.
         noise: (D,) one noise sigma in raw units.
-        seed: of the draws.
+        seed: the seed of the draws.
         draws: how many a row.
         noise_scales: multiples of the noise.
     """

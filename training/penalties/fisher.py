@@ -37,7 +37,7 @@ def fisher_penalty(
 
     Args:
         task: decides the likelihood.
-        scores: of the batch.
+        scores: the batch's scores.
         output: weights of the last layer; a single row where all scores have one derivative, as ordinal ones have.
         weights: the hidden layers' (width, inputs) weights, first to last.
         slopes: the hidden layers' (batch, width) slopes.
