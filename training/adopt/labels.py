@@ -20,7 +20,7 @@ def match_labels(
         declared: the labels that the user declares; empty where there are none.
         named: the labels that the model's file names; empty where it names none.
         sample: the rows.
-        columns: the number of columns of the model's answer; one column is the second of two labels' probability or score.
+        columns: the answer's number of columns; one column is the second of two labels' probability or score.
 
     Raises:
         AdoptionError: the labels are not as many as the model has, or the sample has others.
