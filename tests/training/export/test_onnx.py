@@ -21,13 +21,17 @@ from chainzrule.training.export.onnx import (
     layers_graph,
     prediction_graph,
 )
-from chainzrule.training.export.verify import EXPORT_TOLERANCE, difference, verify
+from chainzrule.training.export.verify import difference, verify
 from chainzrule.training.nn.fitted import FittedModel
 from chainzrule.training.nn.folded import fold
 from chainzrule.training.publish.golden import synthetic_rows
 
 MakeModel = Callable[..., FittedModel]
 Exported = tuple[FittedModel, dict[Role, bytes]]
+
+# Where terms of a row cancel, two orders of the same float32 operations differ by some 1e-4 of what is left; a wrong
+# formula is off by far more.
+ROUNDING = 5e-3
 
 
 def run(content: bytes, features: np.ndarray) -> list[np.ndarray]:
@@ -156,7 +160,7 @@ def assert_written_as_torch_computes(model: FittedModel, with_rest: bool) -> Non
             expected = [output.numpy() for output in graph(x)]
         for name, found, truth in zip(graph.output_names, run(content, x.numpy()), expected, strict=True):
             assert found.shape == truth.shape, name
-            assert difference(found, truth) <= EXPORT_TOLERANCE, name
+            assert difference(found, truth) <= ROUNDING, name
 
 
 @given(shape=shapes, with_rest=st.booleans())
