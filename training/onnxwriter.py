@@ -44,6 +44,10 @@ class NodeWriter:
             self._constants[digest] = numpy_helper.from_array(np.ascontiguousarray(array), called)
         return self.value(self._constants[digest].name)
 
+    def integers(self, values: Sequence[int]) -> "Value":
+        """Returns a constant of integers, as axes and shapes are given."""
+        return self.constant(np.array(values, dtype=np.int64))
+
     def eye(self, width: int) -> "Value":
         """Returns the (width, width) identity matrix in float32."""
         return self.constant(np.eye(width, dtype=np.float32))
@@ -193,23 +197,23 @@ class Value:
 
     def reshape(self, *shape: int) -> "Value":
         """Returns the tensor in another shape, in which one size may be -1."""
-        return self.writer.node("Reshape", self, _whole(self, shape))
+        return self.writer.node("Reshape", self, self.writer.integers(shape))
 
     def sum(self, *axes: int) -> "Value":
         """Returns the sum over axes, which are dropped."""
-        return self.writer.node("ReduceSum", self, _whole(self, axes), keepdims=0)
+        return self.writer.node("ReduceSum", self, self.writer.integers(axes), keepdims=0)
 
     def expand_dims(self, *axes: int) -> "Value":
         """Returns the tensor with new axes of length 1 at these positions of the result."""
-        return self.writer.node("Unsqueeze", self, _whole(self, axes))
+        return self.writer.node("Unsqueeze", self, self.writer.integers(axes))
 
     def matvec(self, vector: "Value") -> "Value":
         """Returns the (batch, m) products of (batch, m, n) matrices with (batch, n) vectors."""
-        return self.writer.node("Squeeze", self @ vector.expand_dims(2), _whole(self, (2,)))
+        return self.writer.node("Squeeze", self @ vector.expand_dims(2), self.writer.integers((2,)))
 
     def batched_matvec(self, vectors: "Value") -> "Value":
         """Returns the (batch, k, m) products of (batch, k, m, n) matrices with (batch, k, n) vectors."""
-        return self.writer.node("Squeeze", self @ vectors.expand_dims(3), _whole(self, (3,)))
+        return self.writer.node("Squeeze", self @ vectors.expand_dims(3), self.writer.integers((3,)))
 
     def matrix_transpose(self, rank: int) -> "Value":
         """Returns the tensor, which has `rank` axes, with the last two swapped."""
@@ -249,7 +253,3 @@ def total(values: Sequence[Value]) -> Value:
     for value in values[1:]:
         result = result + value
     return result
-
-
-def _whole(value: Value, numbers: Sequence[int]) -> Value:
-    return value.writer.constant(np.array(numbers, dtype=np.int64))

@@ -16,7 +16,7 @@ from chainzrule.service.artifact.interface import Task
 from chainzrule.training.bounds.graph import bounds_graph
 from chainzrule.training.nn.fitted import FittedModel
 from chainzrule.training.nn.folded import Folded, fold
-from chainzrule.training.nn.link import Ordinal
+from chainzrule.training.nn.link import link_of
 from chainzrule.training.nn.meanshift import half_curvature_coefficients
 from chainzrule.training.onnxwriter import GraphWriter, Value
 
@@ -40,24 +40,25 @@ def export_graphs(model: FittedModel) -> dict[Role, bytes]:
 
 def prediction_graph(folded: Folded, task: Task) -> bytes:
     """Returns the graph features -> scores, covariance; with labels also probabilities and mean_shift."""
-    network = _Network(folded)
+    network, link = _Network(folded), link_of(task)
     passed = network.propagate()
     scores, S = network.scores(passed.hidden), network.S
-    if task == "regression":
+    if not link.has_labels:
         covariance = network.covariance(passed.slopes)
         return network.writer.finish([("scores", scores, (S,)), ("covariance", covariance, (S, S))])
     shift, directions = network.mean_shift(passed)
-    if task == "ordinal":
-        probabilities = network.level_probabilities(scores)
-        covariance = network.expanded(network.covariance(passed.slopes), (1, S, S))
-        shift = network.expanded(shift, (1, S))
-    else:
+    widths = link.level_widths(folded.output_bias)
+    if widths is None:
         probabilities = network.writer.node("Softmax", scores, axis=1)
-        covariance = network.covariance(passed.slopes, directions)
+    else:
+        probabilities = network.level_probabilities(scores, widths)
+    covariance = network.covariance(passed.slopes, directions)
+    if network.moves_as_one:
+        shift = network.expanded(shift, (1, S))
     return network.writer.finish(
         [
             ("scores", scores, (S,)),
-            ("probabilities", probabilities, (len(folded.output_bias) + (task == "ordinal"),)),
+            ("probabilities", probabilities, (link.labels(S),)),
             ("covariance", covariance, (S, S)),
             ("mean_shift", shift, (S,)),
         ]
@@ -77,9 +78,9 @@ def layers_graph(folded: Folded) -> bytes:
     network = _Network(folded)
     slopes, factor = network.propagate().slopes, network.factor()
     # The factor replaces W_1 N: same norm, fewer columns. The last derivative comes from the output side.
-    derivatives = [network.column(slopes[0]) * factor]
+    derivatives = [slopes[0].expand_dims(2) * factor]
     for number in range(1, len(slopes)):
-        derivatives.append(network.column(slopes[number]) * (network.weight(number) @ derivatives[-1]))
+        derivatives.append(slopes[number].expand_dims(2) * (network.weight(number) @ derivatives[-1]))
     derivatives.append(network.per_score(network.first_slopes(slopes)) @ factor)
     norms = [network.norm(derivative) for derivative in derivatives]
     joined = network.writer.node("Concat", *norms, axis=1)
@@ -103,7 +104,7 @@ class _Network:
         self.S = len(folded.output_bias)
         self._folded = folded
         self._output = self.constant(folded.output_weight, "output_weight")
-        self._moves_as_one = len(folded.output_weight) < self.S
+        self.moves_as_one = len(folded.output_weight) < self.S
 
     def constant(self, values: Tensor, name: str | None = None) -> Value:
         """Writes a constant in float32."""
@@ -133,27 +134,28 @@ class _Network:
     def scores(self, hidden: Value) -> Value:
         """Writes the (batch, S) scores."""
         bias = self.constant(self._folded.output_bias, "output_bias")
-        if self._moves_as_one:
+        if self.moves_as_one:
             return self._linear(hidden, self._output) + bias
         return self._linear(hidden, self._output, bias)
 
     def first_slopes(self, slopes: list[Value]) -> Value:
         """Writes (batch, S, width) d scores / d z_1; one row for all scores where they move as one."""
-        derivative = self._output * self._row(slopes[-1])
+        derivative = self._output * slopes[-1].expand_dims(1)
         for number in range(len(slopes) - 1, 0, -1):
-            derivative = (derivative @ self.weight(number)) * self._row(slopes[number - 1])
+            derivative = (derivative @ self.weight(number)) * slopes[number - 1].expand_dims(1)
         return derivative
 
     def covariance(self, slopes: list[Value], directions: Value | None = None) -> Value:
-        """Writes the scores' covariance, in factored form, which keeps variances non-negative.
+        """Writes the scores' (batch, S, S) covariance, in factored form, which keeps variances non-negative.
 
         It comes by the noise's leading directions, (batch, directions, width), where those are all there are.
         """
-        if directions is not None and self._folded.rest is None:
+        if directions is not None and self._folded.rest is None and not self.moves_as_one:
             noisy = directions @ self.constant(self._folded.output_weight.T)
-            return self._transposed(noisy) @ noisy
+            return noisy.matrix_transpose(3) @ noisy
         noisy = self.first_slopes(slopes) @ self.factor()
-        return noisy @ self._transposed(noisy)
+        covariance = noisy @ noisy.matrix_transpose(3)
+        return self.expanded(covariance, (1, self.S, self.S)) if self.moves_as_one else covariance
 
     def mean_shift(self, passed: _Passed) -> tuple[Value, Value]:
         """Writes the (batch, S) mean shift of the scores at one noise sigma, and the noise's leading directions.
@@ -168,10 +170,10 @@ class _Network:
         shift: Value | None = self._bent(passed.before[0], 0, variance)
         for number in range(1, len(folded.weights)):
             weight, slope = folded.weights[number], passed.slopes[number - 1]
-            spread = (spread * self._row(slope)) @ self.constant(weight.T)
-            varies = self._squared(spread).sum(1)
+            spread = (spread * slope.expand_dims(1)) @ self.constant(weight.T)
+            varies = (spread * spread).sum(1)
             if remaining is not None:
-                remaining = (remaining * self._squared(slope)) @ self.constant(weight.square().T)
+                remaining = (remaining * (slope * slope)) @ self.constant(weight.square().T)
                 varies = varies + remaining
             bent = self._bent(passed.before[number], number, varies)
             if shift is not None:
@@ -182,34 +184,29 @@ class _Network:
             shift = self.constant(torch.zeros(1))
         if len(folded.weights) == 1 or not any(len(rows) > 1 for rows in folded.coefficients):
             shift = self._for_each_row(shift, passed.before[-1])  # a constant has to be repeated for every row
-        return self._linear(shift, self._output), spread * self._row(passed.slopes[-1])
+        return self._linear(shift, self._output), spread * passed.slopes[-1].expand_dims(1)
 
-    def level_probabilities(self, scores: Value) -> Value:
-        """Writes an ordinal model's (batch, K) probabilities; see `nn.ordinal.level_probabilities`."""
+    def level_probabilities(self, scores: Value, widths: Tensor) -> Value:
+        """Writes an ordinal model's (batch, K) probabilities; see `nn.link.Ordinal`."""
         above = self.writer.node("Sigmoid", scores)
         below = self.writer.node("Sigmoid", -scores)
-        widths = self.constant(Ordinal().level_widths(self._folded.output_bias))
-        last = self.S - 1
-        between = self._columns(above, 0, last) * self._columns(below, 1, self.S) * widths
+        inner, last = self.constant(widths), self.S - 1
+        between = self._columns(above, 0, last) * self._columns(below, 1, self.S) * inner
         first, end = self._columns(below, 0, 1), self._columns(above, last, self.S)
         return self.writer.node("Concat", first, between, end, axis=1)
 
     def per_score(self, derivative: Value) -> Value:
         """Writes a derivative that all scores share once for each of them."""
-        return self.expanded(derivative, (1, self.S, 1)) if self._moves_as_one else derivative
+        return self.expanded(derivative, (1, self.S, 1)) if self.moves_as_one else derivative
 
     def expanded(self, value: Value, shape: Sequence[int]) -> Value:
         """Writes a value repeated to a shape, in which 1 leaves an axis as it is."""
-        return self.writer.node("Expand", value, self._whole(shape))
-
-    def column(self, vectors: Value) -> Value:
-        """Writes (batch, width) vectors as (batch, width, 1) columns."""
-        return self.writer.node("Unsqueeze", vectors, self._whole((2,)))
+        return self.writer.node("Expand", value, self.writer.integers(shape))
 
     def norm(self, matrices: Value) -> Value:
         """Writes the (batch, 1) Frobenius norms of (batch, m, n) matrices."""
-        norms = self.writer.node("ReduceL2", matrices, self._whole((1, 2)), keepdims=0)
-        return self.writer.node("Unsqueeze", norms, self._whole((1,)))
+        norms = self.writer.node("ReduceL2", matrices, self.writer.integers((1, 2)), keepdims=0)
+        return norms.expand_dims(1)
 
     def _bent(self, z: Value, number: int, variance: Tensor | Value) -> Value | None:
         """Writes half the curvature of a layer's polynomials times a variance; None for straight lines.
@@ -247,17 +244,6 @@ class _Network:
     def _for_each_row(self, constant: Value, like: Value) -> Value:
         return self.writer.node("Expand", constant, self.writer.node("Shape", like))
 
-    def _row(self, vectors: Value) -> Value:
-        return self.writer.node("Unsqueeze", vectors, self._whole((1,)))
-
-    def _squared(self, value: Value) -> Value:
-        return self.writer.node("Mul", value, value)
-
-    def _transposed(self, value: Value) -> Value:
-        return self.writer.node("Transpose", value, perm=[0, 2, 1])
-
     def _columns(self, value: Value, start: int, stop: int) -> Value:
-        return self.writer.node("Slice", value, self._whole((start,)), self._whole((stop,)), self._whole((1,)))
-
-    def _whole(self, numbers: Sequence[int]) -> Value:
-        return self.writer.constant(np.array(numbers, dtype=np.int64))
+        limits = (self.writer.integers((place,)) for place in (start, stop, 1))
+        return self.writer.node("Slice", value, *limits)

@@ -48,6 +48,10 @@ class Link(ABC):
         """Returns the number of different derivatives that so many scores have: the rows of the last layer's weight."""
         return scores
 
+    def labels(self, scores: int) -> int:
+        """Returns the number of labels that so many scores tell apart; 0 where there are no labels."""
+        return scores
+
     def in_units(self, outputs: Tensor, target: TargetScale, dim: int = 1) -> Tensor:
         """Returns the scores that an artifact gives, from a network's outputs along the axis `dim`."""
         return self.slope_in_units(outputs, target, dim)
@@ -113,6 +117,10 @@ class Regression(Link):
 
     task = "regression"
     has_labels = False
+
+    def labels(self, scores: int) -> int:
+        """Returns 0, because there are no labels."""
+        return 0
 
     def in_units(self, outputs: Tensor, target: TargetScale, dim: int = 1) -> Tensor:
         """Returns the outputs in the target's unit."""
@@ -212,6 +220,10 @@ class Ordinal(Link):
 
     task = "ordinal"
     last_layer = CumulativeLogits
+
+    def labels(self, scores: int) -> int:
+        """Returns one more than there are thresholds."""
+        return scores + 1
 
     def derivatives(self, scores: int) -> int:
         """Returns 1, because all scores share one derivative."""

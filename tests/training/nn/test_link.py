@@ -11,7 +11,6 @@ from chainzrule.training.nn.link import Link, TargetScale, link_of
 from chainzrule.training.nn.ordinal import CumulativeLogits
 
 CASES: tuple[tuple[Task, int], ...] = (("classification", 2), ("classification", 5), ("ordinal", 4), ("regression", 1))
-LABELS: dict[Task, int] = {"classification": 0, "ordinal": 1, "regression": 1}  # more than scores
 
 Case = tuple[Link, torch.Tensor]
 
@@ -32,7 +31,7 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 def labels_of(link: Link, s: torch.Tensor) -> torch.Tensor:
     """(rows,) every label in turn."""
-    return torch.arange(len(s)) % (s.shape[1] + LABELS[link.task])
+    return torch.arange(len(s)) % max(link.labels(s.shape[1]), 1)
 
 
 @pytest.mark.parametrize(("task", "S"), CASES)
@@ -52,10 +51,12 @@ def test_it_says_what_the_link_in_numpy_says(task: Task, S: int, size: float) ->
     probabilities, known = link.probabilities(s), numpy_link.probabilities(plain)
     if probabilities is None:
         assert known is None
+        assert link.labels(S) == 0
         with pytest.raises(TypeError, match="no probabilities"):
             link.log_likelihood(s, labels_of(link, s))
         return
     np.testing.assert_allclose(probabilities.detach().numpy(), known, rtol=1e-9, atol=1e-15)
+    assert probabilities.shape[1] == link.labels(S)
     y = labels_of(link, s)
     found = link.log_likelihood(s, y).detach().numpy()
     # Beside a score of 1e30 the step between two levels is lost in rounding, and each side puts another in its place.
@@ -68,15 +69,15 @@ def test_it_says_what_the_link_in_numpy_says(task: Task, S: int, size: float) ->
 @pytest.mark.parametrize(("task", "S"), [case for case in CASES if case[0] != "regression"])
 def test_the_likelihoods_gradient_is_autograds(task: Task, S: int, size: float) -> None:
     link, s = link_of(task), scores_of(task, S, size).requires_grad_()
-    for label in range(S + LABELS[task]):
+    for label in range(link.labels(S)):
         y = torch.full((len(s),), label)
         (expected,) = torch.autograd.grad(link.log_likelihood(s, y).sum(), s)
         for p in (None, link.probabilities(s)):
             found = link.likelihood_gradient(s, p, y[:, None])
             torch.testing.assert_close(found[:, 0], expected, rtol=1e-9, atol=1e-14)
-    every = torch.arange(S + LABELS[task]).expand(len(s), -1)
+    every = torch.arange(link.labels(S)).expand(len(s), -1)
     found = link.likelihood_gradient(s, None, every)
-    assert found.shape == (len(s), S + LABELS[task], S)
+    assert found.shape == (len(s), link.labels(S), S)
     torch.testing.assert_close(found[:, -1], link.likelihood_gradient(s, None, every[:, -1:])[:, 0])
     # What is expected of the gradient, over the labels' own probabilities, is nothing.
     probabilities = link.probabilities(s)
