@@ -7,7 +7,6 @@ EXTRA_OF = {
     "jaxtyping": "training",
     "matplotlib": "training",
     "onnx": "training",
-    "onnxscript": "training",
     "pandas": "training",
     "pyarrow": "parquet",
     "scipy": "training",
