@@ -171,11 +171,11 @@ def _table(name: str, dataset: Dataset, seed: int) -> Problem:
 def _standardised(name: str, kind: Kind, dataset: Dataset, rows: tuple[Rows, Rows, Rows], side: int = 0) -> Problem:
     columns = Columns.of(dataset.features, dataset.layout).of_rows(rows[0].x)
     unit, mean = 1.0, 0.0
-    if dataset.task == "regression":
+    measured = not link_of(dataset.task).has_labels
+    if measured:
         mean, unit = float(rows[0].y.mean()), float(rows[0].y.std())
     train, validation, test = (
-        _tensors(columns.standardise(part.x), (part.y - mean) / unit if dataset.task == "regression" else part.y)
-        for part in rows
+        _tensors(columns.standardise(part.x), (part.y - mean) / unit if measured else part.y) for part in rows
     )
     return Problem(name, kind, dataset.task, dataset.scores, train, validation, test, side, unit)
 
