@@ -32,7 +32,8 @@ class ChainzRuleClassifier(ClassifierMixin, ChainzRuleEstimator):  # type: ignor
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Returns (rows,) the most probable labels."""
-        return np.asarray(self.classes_[self._link.label(self._scores(X)).numpy()])
+        label = self._link.label(self._scores(X)).numpy()
+        return np.asarray(self.classes_[label])
 
     def predict_proba(self, X: Any) -> Floats:
         """Returns (rows, classes) probabilities in the order of `classes_`."""
@@ -111,7 +112,8 @@ class ChainzRuleOrdinal(ChainzRuleEstimator):
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Returns (rows,) levels: for each row, the level at the number of thresholds that its output exceeds."""
-        return np.asarray(self.classes_[self._link.label(self._scores(X)).numpy()])
+        label = self._link.label(self._scores(X)).numpy()
+        return np.asarray(self.classes_[label])
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Returns the accuracy: the share of rows whose level is predicted exactly."""
