@@ -1,6 +1,8 @@
 """Publishing: atomic, never overwriting, leaving nothing behind that a server would take for a model."""
 
+import errno
 import multiprocessing
+import os
 import subprocess
 import sys
 import threading
@@ -200,3 +202,24 @@ def test_a_signature_tells_when_files_change(tmp_path: Path) -> None:
     (stored.path / "model.onnx").write_bytes(b"other")
     assert stored.signature() != before
     assert store.StoredVersion("toy", "9", tmp_path / "absent").signature() == ()
+
+
+def test_a_file_of_a_version_is_no_link_and_no_pipe(tmp_path: Path) -> None:
+    for number, make in enumerate((lambda path: path.symlink_to("model.onnx"), os.mkfifo), start=1):
+        version = CLASSIFIER.write(tmp_path, str(number))
+        (version / "jacobian.onnx").unlink()
+        make(version / "jacobian.onnx")
+        with pytest.raises(ArtifactError, match=r"jacobian\.onnx: is not a readable regular file"):
+            read_artifact(version)
+
+
+def test_a_file_that_cannot_be_read_to_its_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = CLASSIFIER.write(tmp_path)
+
+    def broken(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(store.os, "fdopen", broken)
+    with pytest.raises(ArtifactError) as caught:
+        read_artifact(version)
+    assert str(caught.value) == "card.json: cannot be read (Input/output error)"

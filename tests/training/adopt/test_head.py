@@ -89,6 +89,11 @@ HEADS: dict[str, tuple[str, str, Meaning, int, np.ndarray, str]] = {
         "h = MatMul (x, W2) s = Softmax (h) c = Identity (s) y = ai.onnx.ml.Normalizer <norm = \"L1\"> (c)",
         TWO, "probabilities", 2, centred(X @ W2), SOFTMAX_INPUT,
     ),
+    "a softmax that is scaled by its largest in between": (
+        "h = MatMul (x, W2) s = Softmax (h) m = ai.onnx.ml.Normalizer <norm = \"MAX\"> (s) "
+        "y = ai.onnx.ml.Normalizer <norm = \"L1\"> (m)",
+        TWO, "probabilities", 2, centred(X @ W2), LOGARITHMS,
+    ),
     "a logistic function": (
         "h = MatMul (x, W1) y = Sigmoid (h)", "float[batch,1] y", "probabilities", 1, PAIR, LOGISTIC_INPUT,
     ),
