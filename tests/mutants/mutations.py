@@ -27,13 +27,13 @@ class Mutation:
         return (content[: self.start] + self.text.encode() + content[self.end :]).decode()
 
     def changed(self, source: str) -> tuple[str, str]:
-        """The lines that the fault changes, before and after, without their layout: they name it wherever it moves."""
+        """The lines that the fault changes, before and after, as code alone: they name it wherever it moves."""
         content = source.encode()
         first = content.rfind(b"\n", 0, self.start) + 1
         last = content.find(b"\n", self.end)
         before, after = content[first : self.start].decode(), content[self.end : last].decode()
         original = before + content[self.start : self.end].decode() + after
-        return " ".join(original.split()), " ".join((before + self.text + after).split())
+        return _code(original), _code(before + self.text + after)
 
     def diff(self, source: str) -> str:
         """The fault as a diff with one line of context."""
@@ -46,6 +46,11 @@ class Mutation:
             return ast.dump(ast.parse(self.apply(source))) != ast.dump(ast.parse(source))
         except SyntaxError:
             return False
+
+
+def _code(text: str) -> str:
+    """The text without comments, which the format sets apart by two spaces, and without layout."""
+    return " ".join(" ".join(line.split("  # ")[0] for line in text.split("\n")).split())
 
 
 def find(file: str, source: str) -> list[Mutation]:
