@@ -28,9 +28,9 @@ STARTS = 7
 
 
 def server_of(checkout: Path, repository: Path) -> Server:
-    """Returns the service of a checkout; in old checkouts its module is called `service`."""
-    module = "chainzrule.service" if (checkout / "chainzrule").exists() else "service"
-    return Server(checkout.name, service(repository, module), "ours", folder=checkout)
+    """Returns the service of a checkout; in old checkouts the module `service` is the program."""
+    program = ("chainzrule", "serve") if (checkout / "chainzrule").exists() else ("service",)
+    return Server(checkout.name, service(repository, program), "ours", folder=checkout)
 
 
 def workload_ratios(checkouts: tuple[Path, Path], workload: Workload, rounds: int, seconds: int) -> dict[str, Any]:
