@@ -1,6 +1,5 @@
 """Writes predictions and explanations as JSON. This is the only place where such answers are written."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,9 +13,8 @@ from chainzrule.service.serving.question import Question
 from chainzrule.service.serving.version import ServedModel
 from chainzrule.service.stability.certificate import Ends
 from chainzrule.service.stability.lone.reference import percentile
-from chainzrule.service.stability.measures import Measure, measures_of
 from chainzrule.service.stability.montecarlo import Estimate
-from chainzrule.service.stability.predictions import ListedStability, Measured, Predictions, Unmeasured
+from chainzrule.service.stability.predictions import Measured, Predictions, Unmeasured
 from chainzrule.service.stability.verdict import VERDICTS
 
 Row = dict[str, Any]
@@ -42,41 +40,30 @@ def prediction_rows(predictions: Predictions, labels: tuple[str, ...]) -> list[R
 
 
 def _write(predictions: Predictions, labels: tuple[str, ...]) -> list[Row]:
-    link, listed = predictions.link, predictions.listed()
-    answer: dict[str, list[Any]] = {}
-    if link.has_labels:
-        answer["label"] = [labels[label] for label in listed.label]
-    if link.has_value:
-        answer["value"] = listed.value
-    if listed.probabilities:
-        answer["probabilities"] = [dict(zip(labels, row, strict=True)) for row in listed.probabilities]
-    if listed.stability is None:
-        verdict = ["not_computed"] * len(listed.outside)
-        answer["stability"] = _rows({"verdict": verdict, "out_of_range": listed.outside})
-    else:
-        answer["stability"] = _rows(_stability(measures_of(link), listed.stability, listed.outside, labels))
-    return _rows(answer)
-
-
-def _stability(
-    measures: tuple[Measure, ...], stability: ListedStability, outside: list[list[str]], labels: tuple[str, ...]
-) -> dict[str, list[Any]]:
-    """Returns the members of every row's stability, each as a list over the rows."""
-    found: dict[str, list[Any]] = {
-        "verdict": [VERDICTS[level] for level in stability.level],
-        "reasons": stability.reasons,
-    }
-    for measure in measures:
-        values = stability.measures[measure.name]
-        if measure.kind == "label":
-            values = [labels[value] for value in values]
-        elif measure.kind == "distance":  # JSON has no infinity
-            values = [None if value == math.inf else value for value in values]
-        found[measure.name] = values
-        if measure.rank is not None:
-            found[measure.rank[0]] = stability.rank[measure.name]
-    found["out_of_range"] = outside
-    return found
+    standard = predictions.standard
+    has_labels, has_value = standard.link.has_labels, standard.link.has_value
+    answers: list[Row] = []
+    # Lists that belong together have one length here; making `zip` check that takes as long as all of its work.
+    for label, value, probabilities, outside, stability in predictions.listed():
+        answer: Row = {}
+        if has_labels:
+            answer["label"] = labels[label]
+        if has_value:
+            answer["value"] = value
+        if probabilities is not None:
+            answer["probabilities"] = dict(zip(labels, probabilities))  # noqa: B905
+        if stability is None:
+            answer["stability"] = {"verdict": "not_computed", "out_of_range": outside}
+        else:
+            level, reasons, members = stability
+            written: Row = {"verdict": VERDICTS[level], "reasons": reasons}
+            written.update(zip(standard.member_names, members))  # noqa: B905
+            for name in standard.label_members:
+                written[name] = labels[written[name]]
+            written["out_of_range"] = outside
+            answer["stability"] = written
+        answers.append(answer)
+    return answers
 
 
 def _rows(members: dict[str, list[Any]]) -> list[Row]:

@@ -26,10 +26,10 @@ class Costs:
             return np.resize(golden, (count, golden.shape[1]))
 
         def predict(count: int) -> object:
-            return runs.predict(inputs_of(rows(count), noise_scale=1.0, observe=False)).listed()
+            return list(runs.predict(inputs_of(rows(count), noise_scale=1.0, observe=False)).listed())
 
         def answer(count: int) -> object:
-            return runs.answer(inputs_of(rows(count), noise_scale=1.0, observe=False)).listed()
+            return list(runs.answer(inputs_of(rows(count), noise_scale=1.0, observe=False)).listed())
 
         self.score: Cost = measure_cost(lambda count: model.score(rows(count)))
         self.layer_norms: Cost | None = None

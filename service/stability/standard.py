@@ -1,11 +1,29 @@
 """Holds what a model version's rows are measured against: its link, ranges, reference, and rules for verdicts."""
 
-from chainzrule.service.artifact.evidence import Reference
+from typing import NamedTuple
+
+from chainzrule.service.artifact.evidence import Distribution, Reference
 from chainzrule.service.stability.link import Link
 from chainzrule.service.stability.lone.ranges import LoneRanges
-from chainzrule.service.stability.measures import measures_of
+from chainzrule.service.stability.measures import Diagnosis, Measure, measures_of
 from chainzrule.service.stability.ranges import Ranges
 from chainzrule.service.stability.verdict import Thresholds, rules_of
+
+
+class Member(NamedTuple):
+    """Describes a value that every measured row is given: a measure, or its percentile among the held-out rows.
+
+    Attributes:
+        name: the name in answers.
+        field: the position of the measure among the fields of `Diagnosis`.
+        is_distance: whether the measure may be infinite.
+        known: the distribution among held-out rows for a percentile; None for the measure itself.
+    """
+
+    name: str
+    field: int
+    is_distance: bool
+    known: Distribution | None = None
 
 
 class Standard:
@@ -18,7 +36,9 @@ class Standard:
         reference: how the model behaved on rows that it was not fitted to.
         rules: the rules for verdicts.
         measures: the measures that the task has.
-        ranked: the measures that are ranked among the held-out rows.
+        members: the values that every measured row is given, in the order of the answers.
+        member_names: their names.
+        label_members: the names of those that are indices of labels.
     """
 
     def __init__(self, link: Link, ranges: Ranges, reference: Reference, thresholds: Thresholds) -> None:
@@ -28,4 +48,14 @@ class Standard:
         self.reference = reference
         self.rules = rules_of(link, reference, thresholds)
         self.measures = measures_of(link)
-        self.ranked = tuple(measure for measure in self.measures if measure.rank is not None)
+        self.members = tuple(member for measure in self.measures for member in _members(measure, reference))
+        self.member_names = tuple(member.name for member in self.members)
+        self.label_members = tuple(measure.name for measure in self.measures if measure.kind == "label")
+
+
+def _members(measure: Measure, reference: Reference) -> list[Member]:
+    field, is_distance = Diagnosis._fields.index(measure.name), measure.kind == "distance"
+    members = [Member(measure.name, field, is_distance)]
+    if measure.rank is not None:
+        members.append(Member(measure.rank[0], field, is_distance, getattr(reference, measure.name)))
+    return members

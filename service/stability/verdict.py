@@ -54,8 +54,11 @@ class Rule:
     def level(self, diagnosis: Any, outside: Any) -> Any:
         """Returns the index into `VERDICTS`: a number for plain numbers of one row, (rows,) for arrays."""
         value = outside if self.measure is None else getattr(diagnosis, self.measure)
+        elevated = self.reaches(value, self.elevated)
+        if self.unstable == math.inf:
+            return elevated * 1
         unstable = self.reaches(value, self.unstable)
-        return (unstable | self.reaches(value, self.elevated)) * 1 + unstable
+        return (unstable | elevated) * 1 + unstable
 
 
 def rules_of(link: Link, reference: Reference, thresholds: Thresholds) -> tuple[Rule, ...]:

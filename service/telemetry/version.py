@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from chainzrule.service.stability.measures import Diagnosis
 from chainzrule.service.stability.predictions import Observed
 from chainzrule.service.stability.standard import Standard
 from chainzrule.service.stability.verdict import VERDICTS
@@ -23,16 +24,16 @@ class VersionMetrics:
         """
         self._metrics = metrics
         self._labels = labels = (model, version)
-        self._values: list[tuple[str, Bins]] = []
-        self._relative: list[tuple[str, float, Bins]] = []
+        self._values: list[tuple[int, Bins]] = []
+        self._relative: list[tuple[int, float, Bins]] = []
         for measure in standard.measures:
-            families = metrics.measures[measure.name]
+            field, families = Diagnosis._fields.index(measure.name), metrics.measures[measure.name]
             if families.values is not None:
-                self._values.append((measure.name, families.values.labels(*labels)))
+                self._values.append((field, families.values.labels(*labels)))
             if families.relative is not None:
                 mean = getattr(standard.reference, measure.name).mean
                 if mean > 0:
-                    self._relative.append((measure.name, mean, families.relative.labels(*labels)))
+                    self._relative.append((field, mean, families.relative.labels(*labels)))
         self._predictions = {verdict: metrics.predictions.labels(*labels, verdict) for verdict in VERDICTS}
         self._nonfinite = metrics.nonfinite.labels(*labels)
         self._outside = metrics.outside.labels(*labels)
@@ -55,10 +56,10 @@ class VersionMetrics:
     def count_rows(self, observed: Observed) -> None:
         """Counts observed rows."""
         diagnosis = observed.diagnosis
-        for name, bins in self._values:
-            bins.observe(getattr(diagnosis, name))
-        for name, mean, bins in self._relative:
-            bins.observe(getattr(diagnosis, name) / mean)
+        for field, bins in self._values:
+            bins.observe(diagnosis[field])
+        for field, mean, bins in self._relative:
+            bins.observe(diagnosis[field] / mean)
         for verdict, rows in observed.verdicts.items():
             if rows:
                 self._predictions[verdict].inc(rows)

@@ -2,6 +2,7 @@
 
 import math
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from chainzrule.service.stability.lone.reference import percentile
 from chainzrule.service.stability.lone.verdict import judge_row
 from chainzrule.service.stability.measures import Diagnosis
 from chainzrule.service.stability.outputs import Inputs, Outputs
-from chainzrule.service.stability.predictions import Listed, ListedStability, Measured, Observed
+from chainzrule.service.stability.predictions import Listed, Measured, Observed
 from chainzrule.service.stability.standard import Standard
 from chainzrule.service.stability.verdict import VERDICTS
 
@@ -20,9 +21,8 @@ class LonePrediction(Measured):
     """Measures one row of few scores, with the interface of a batch."""
 
     def __init__(self, standard: Standard, inputs: Inputs, outputs: Outputs) -> None:
-        super().__init__(standard.link, standard.ranges, inputs, outputs)
+        super().__init__(standard, inputs, outputs)
         assert outputs.covariance is not None
-        self._standard = standard
         self.covariance = outputs.covariance
         self.slope = outputs.slope
         s, C = self.scores[0].tolist(), self.covariance[0].tolist()
@@ -47,29 +47,20 @@ class LonePrediction(Measured):
         """Returns the verdict, (1,), as an index into `verdict.VERDICTS`."""
         return np.array([self._verdict.level])
 
-    def listed(self) -> Listed:
+    def listed(self) -> list[Listed]:
         """Returns the row in plain Python."""
-        measures, verdict, standard = self._measures, self._verdict, self._standard
-        usual = self._scale == 1.0
-        return Listed(
-            [measures.label],
-            [measures.value],
-            self._listed_probabilities(),
-            self._listed_outside([self._is_outside]),
-            ListedStability(
-                [verdict.level],
-                [verdict.reasons() if verdict.level else []],
-                {measure.name: [getattr(measures, measure.name)] for measure in standard.measures},
-                {
-                    measure.name: [
-                        percentile(getattr(measures, measure.name), getattr(standard.reference, measure.name))
-                        if usual
-                        else None
-                    ]
-                    for measure in standard.ranked
-                },
-            ),
-        )
+        measures, verdict, usual = self._measures, self._verdict, self._scale == 1.0
+        members: list[Any] = []
+        for _, field, is_distance, known in self.standard.members:
+            value: Any = measures[field]
+            if known is not None:
+                value = percentile(value, known) if usual else None
+            elif is_distance and value == math.inf:
+                value = None
+            members.append(value)
+        [probabilities], [outside] = self._listed_probabilities(), self._listed_outside([self._is_outside])
+        reasons = verdict.reasons() if verdict.level else []
+        return [(measures.label, measures.value, probabilities, outside, (verdict.level, reasons, members))]
 
     def observed(self) -> Observed | None:
         """Returns the row in plain numbers; None where it is not finite or not to be observed."""

@@ -1,11 +1,14 @@
 """Measured batches: what one row is does not touch the others, and views of a batch say the same of it."""
 
+import math
+
 import numpy as np
 import pytest
 
 from chainzrule.service.api.answers import prediction_rows
 from chainzrule.service.serving.runs import inputs_of, join
 from chainzrule.service.stability.predictions import Batch, Observed
+from chainzrule.service.stability.reference import percentiles
 from chainzrule.service.stability.verdict import VERDICTS
 from tests.answers import assert_same
 from tests.artifacts import ALL, CUBIC, MIXED, Toy
@@ -35,14 +38,25 @@ def test_only_the_covariance_overflows() -> None:
 def test_lists_say_what_arrays_say(toy: Toy) -> None:
     found = runs_of(toy).predict(inputs_of(toy.rows(5).astype(np.float32), 1.0, True))
     assert isinstance(found, Batch)
-    listed = found.listed()
-    assert listed.label == found.label.tolist()
-    assert listed.value == found.value.tolist()
-    assert listed.stability is not None
-    assert listed.stability.level == found.level.tolist()
-    for name, values in listed.stability.measures.items():
-        assert values == getattr(found.diagnosis, name).tolist(), name
-    assert [bool(names) for names in listed.outside] == found.outside.any(axis=1).tolist()
+    labels, values, probabilities, outside, stability = zip(*found.listed(), strict=True)
+    assert list(labels) == found.label.tolist()
+    assert list(values) == found.value.tolist()
+    assert probabilities == ((None,) * 5 if found.probabilities is None else tuple(found.probabilities.tolist()))
+    assert [bool(names) for names in outside] == found.outside.any(axis=1).tolist()
+    levels, _, members = zip(*stability, strict=True)
+    assert list(levels) == found.level.tolist()
+    for member, given in zip(found.standard.members, zip(*members, strict=True), strict=True):
+        measured = found.diagnosis[member.field]
+        if member.known is not None:
+            measured = percentiles(measured, member.known)
+        assert [math.inf if value is None else value for value in given] == measured.tolist(), member.name
+
+
+def test_percentiles_are_of_the_usual_noise_alone() -> None:
+    runs, rows = runs_of(CUBIC), CUBIC.rows(4).astype(np.float32)
+    found = runs.predict(join([inputs_of(rows[:2], 1.0, True), inputs_of(rows[2:], 2.0, True)]))
+    ranks = [row["stability"]["percentile"] for row in prediction_rows(found, CUBIC.names)]
+    assert [rank is None for rank in ranks] == [False, False, True, True]
 
 
 def observed(found: Observed | None) -> Observed:

@@ -5,6 +5,7 @@ import pytest
 
 from chainzrule.service.artifact.interface import Task
 from chainzrule.service.stability.link import link_of
+from chainzrule.service.stability.measures import Diagnosis
 from chainzrule.service.stability.ranges import Ranges
 from chainzrule.service.stability.standard import Standard
 from chainzrule.service.stability.verdict import Thresholds
@@ -28,6 +29,9 @@ RANGES = Ranges(["a"], np.arange(1), [-1.0], [1.0], width=1)
 def test_a_task_has_its_measures_and_its_rules(task: Task, measures: list[str], reasons: list[str]) -> None:
     standard = Standard(link_of(task, 3), RANGES, REFERENCE, Thresholds())
     assert [measure.name for measure in standard.measures] == measures
+    assert [name for name in standard.member_names if name != "percentile"] == measures
+    assert standard.member_names[1] == "percentile"
+    assert standard.label_members == tuple(name for name in measures if name == "runner_up")
     assert [rule.reason for rule in standard.rules] == reasons
     assert standard.reference is REFERENCE
 
@@ -41,10 +45,9 @@ def test_the_rules_limits_are_the_thresholds_and_the_references() -> None:
 
 def test_ranked_measures_have_a_rank_and_a_distribution_in_the_reference() -> None:
     standard = Standard(link_of("classification", 3), RANGES, REFERENCE, Thresholds())
-    assert [measure.name for measure in standard.ranked] == ["volatility"]
-    for measure in standard.ranked:
-        assert measure.rank is not None
-        assert len(getattr(REFERENCE, measure.name).quantiles) == 101
+    ranked = [member for member in standard.members if member.known is not None]
+    assert [(member.name, Diagnosis._fields[member.field]) for member in ranked] == [("percentile", "volatility")]
+    assert ranked[0].known is REFERENCE.volatility
 
 
 def test_lone_rows_meet_the_same_ranges() -> None:
