@@ -33,7 +33,6 @@ class RowEncoder:
         self._by_name = {feature.name: feature for feature in self._features}
         self.names = tuple(feature.name for feature in self._features)
         self.width = interface.width
-        self._plain = all(isinstance(feature, NumericFeature) and feature.fill is None for feature in self._features)
         self._numeric = all(isinstance(feature, NumericFeature) for feature in self._features)
         numeric: list[NumericFeature] = []
         columns: list[int] = []
@@ -76,7 +75,7 @@ class RowEncoder:
         rows = [self._ordered(i, row) for i, row in enumerate(instances)]
         try:
             with np.errstate(over="ignore"):
-                if self._plain and all(_NUMBERS.issuperset(map(type, row)) for row in rows):
+                if self._numeric and all(_NUMBERS.issuperset(map(type, row)) for row in rows):
                     matrix = np.array(rows, dtype=np.float32).reshape(len(rows), self.width)
                 else:
                     matrix = self._mixed(rows)

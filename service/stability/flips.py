@@ -132,10 +132,10 @@ def counted(link: Link, s: Floats, moved: Floats, label: Indices) -> Flips:
 
 def _any_rival(margin: Floats, C: Floats, label: Indices, distance: Floats) -> Floats:
     """Returns the (rows,) probability that any rival overtakes the label, by the margins' joint normal law."""
-    near = np.partition(distance, 1, axis=1)[:, :2]
-    chance = tail(near[:, 0])  # the nearest rival alone is enough where the next is out of reach
-    limit = np.sqrt(np.square(np.clip(near[:, 0], 0.0, OUT_OF_REACH)) + NEGLIGIBLE)
-    several = np.flatnonzero((near[:, 1] < limit) & (near[:, 0] < OUT_OF_REACH))
+    nearest, second = np.partition(distance, 1, axis=1)[:, :2].T
+    chance = tail(nearest)  # the nearest rival alone is enough where the next is out of reach
+    limit = np.sqrt(np.square(np.clip(nearest, 0.0, OUT_OF_REACH)) + NEGLIGIBLE)
+    several = np.flatnonzero((second < limit) & (nearest < OUT_OF_REACH))
     if len(several) == 0:
         return chance
     rivals = np.argsort(distance[several], axis=1, kind="stable")

@@ -9,6 +9,7 @@ from chainzrule.service.api.context import Context
 from chainzrule.service.api.routes import routes
 from chainzrule.service.app import create_app
 from chainzrule.service.settings import Settings
+from tests.contract.promised import assert_promised
 from tests.contract.regenerate import openapi
 
 INFER = ("/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer")
@@ -55,3 +56,9 @@ def test_without_the_playground_its_routes_are_not_there(context: Context, tmp_p
     settings = Settings(models=tmp_path, playground=False)
     found = {route.path for route in routes(replace(context, settings=settings))}
     assert found == {route.path for route in routes(context)} - {"/", "/ui/{file:path}"}
+
+
+def test_each_route_keeps_what_the_committed_document_promises(context: Context) -> None:
+    for route in routes(context):
+        if route.documented:
+            assert_promised(route)

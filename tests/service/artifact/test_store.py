@@ -223,3 +223,22 @@ def test_a_file_that_cannot_be_read_to_its_end_is_refused(tmp_path: Path, monkey
     with pytest.raises(ArtifactError) as caught:
         read_artifact(version)
     assert str(caught.value) == "card.json: cannot be read (Input/output error)"
+
+
+@pytest.mark.parametrize(("name", "limit"), [("card.json", 64 * 2**20), ("model.onnx", 2**31 - 1)])
+def test_a_file_beyond_its_limit_is_refused_before_it_is_read(tmp_path: Path, name: str, limit: int) -> None:
+    version = CLASSIFIER.write(tmp_path)
+    os.truncate(version / name, limit + 1)  # a hole, which takes no space
+    with pytest.raises(ArtifactError, match=f"{name}: is larger than {limit} bytes"):
+        read_artifact(version)
+
+
+def test_no_file_stays_open(tmp_path: Path) -> None:
+    good, bad = CLASSIFIER.write(tmp_path, "1"), CLASSIFIER.write(tmp_path, "2")
+    (bad / "model.onnx").write_bytes(b"other")
+    before = sorted(path.name for path in Path("/proc/self/fd").iterdir())
+    read_artifact(good)
+    with pytest.raises(ArtifactError):
+        read_artifact(bad)
+    CLASSIFIER.publish(tmp_path / "another")
+    assert sorted(path.name for path in Path("/proc/self/fd").iterdir()) == before

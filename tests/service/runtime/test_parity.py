@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from chainzrule.service.errors import ArtifactError
-from chainzrule.service.runtime import selfcheck
+from chainzrule.service.runtime import parity, selfcheck
 from chainzrule.service.runtime.graph import BOUND_ROWS, Execution, Graph
 from chainzrule.service.runtime.parity import PARITY_TOLERANCE, differences, require_parity
 from tests.artifacts import CLASSIFIER, CUBIC, ORDINAL, Toy
@@ -96,3 +96,15 @@ def test_a_version_is_held_against_the_cpu_when_it_runs_elsewhere(
     monkeypatch.setattr(selfcheck, "require_parity", lambda *_: (_ for _ in ()).throw(ArtifactError("too far", "x")))
     with pytest.raises(ArtifactError, match="too far"):
         selfcheck.load(CUBIC.artifact(), Execution("cuda", 1))
+
+
+def test_the_largest_difference_that_is_allowed_still_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    off = replace(CLASSIFIER, weights=CLASSIFIER.W * 1.001)
+    bound, plain = graphs(off)[0], graphs(CLASSIFIER)[1]
+    rows = CLASSIFIER.rows(16).astype(np.float32)
+    largest = max(differences(bound, plain, rows).values())
+    monkeypatch.setattr(parity, "PARITY_TOLERANCE", largest)
+    require_parity(bound, plain, rows)
+    monkeypatch.setattr(parity, "PARITY_TOLERANCE", np.nextafter(largest, 0.0))
+    with pytest.raises(ArtifactError, match="differs from the CPU"):
+        require_parity(bound, plain, rows)

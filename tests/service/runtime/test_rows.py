@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chainzrule.service.errors import InvalidInput
 from chainzrule.service.runtime.rows import RowEncoder
-from tests.artifacts import CLASSIFIER, IMAGE, MIXED, numeric
+from tests.artifacts import CLASSIFIER, IMAGE, MIXED, categorical, numeric
 
 PLAIN = RowEncoder(CLASSIFIER.card())
 TABLE = RowEncoder(MIXED.card())  # age (fill 3.5), colour (fill green), dose, site
@@ -233,3 +233,15 @@ def test_anything_else_is_refused_and_never_an_accident(row: Any) -> None:
     except InvalidInput as refused:
         error = refused
     assert str(error.place).startswith("instances[0]") if error else np.isfinite(encoded).all()
+
+
+def test_a_level_is_no_number_even_where_all_others_are() -> None:
+    encoder = RowEncoder(replace(MIXED, features=(numeric("age"), categorical("site", "north", "south"))).card())
+    error = refusal(encoder, [1.0, 2.0])
+    assert (error.detail, error.place) == ("must be one of the levels, not a number", "instances[0].site")
+
+
+def test_only_pixels_are_counted_together() -> None:
+    assert RowEncoder(IMAGE.card()).ranges.pooled
+    assert not PLAIN.ranges.pooled
+    assert not TABLE.ranges.pooled

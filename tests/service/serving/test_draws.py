@@ -7,11 +7,15 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from chainzrule.service.api.schemas.sensitivities import SensitivityAnswer
+from chainzrule.service.serving import draws as drawing
+from chainzrule.service.serving.version import ServedModel
 from tests.answers import assert_same
 from tests.artifacts import BINARY, CLASSIFIER, CUBIC, IMAGE, MIXED, ORDINAL, REGRESSION, SILENT, Toy, numeric
 from tests.service.conftest import Serving
+from tests.service.serving.conftest import Load
 
 pytestmark = pytest.mark.anyio
 
@@ -153,3 +157,30 @@ async def test_draws_follow_the_noise_they_are_told_of(client: httpx.AsyncClient
     label = CUBIC.scores(row)[0].argmax()
     low, high = found[0]["monte_carlo"]["flip_probability_interval"]
     assert abs(found[0]["monte_carlo"]["flip_probability"] - (moved.argmax(axis=1) != label).mean()) <= high - low
+
+
+@pytest.mark.parametrize(("toy", "draws", "batches"), [
+    (CLASSIFIER, 3, [3]),
+    (CLASSIFIER, 256, [256]),
+    (CLASSIFIER, 600, [256, 256, 88]),
+    (IMAGE, 5, [2, 2, 1]),
+])  # fmt: skip
+async def test_as_many_rows_are_drawn_as_were_asked_for_and_few_at_a_time(
+    load: Load, monkeypatch: pytest.MonkeyPatch, toy: Toy, draws: int, batches: list[int]
+) -> None:
+    served, run = await load(toy), []
+
+    async def watched(features: NDArray[np.float32], deadline: float) -> NDArray[np.float32]:
+        run.append(len(features))
+        return await ServedModel.sample(served, features, deadline)
+
+    monkeypatch.setattr(served, "sample", watched)
+    if toy is IMAGE:
+        monkeypatch.setattr(drawing, "BATCH_VALUES", 2 * 6 + 1)  # of six pixels each
+    rows = toy.rows(2)
+    deadline = asyncio.get_running_loop().time() + 30
+    found = await drawing.sample(
+        served, rows.astype(np.float32), toy.scores(rows).astype(np.float32), 1.0, draws, 0, deadline
+    )
+    assert len(found) == 2
+    assert run == 2 * batches

@@ -12,7 +12,7 @@ from chainzrule.service.serving import explain as explaining
 from chainzrule.service.serving.explain import Explanation, explain
 from chainzrule.service.serving.question import Allowance, Question
 from chainzrule.service.serving.version import ServedModel
-from tests.artifacts import BINARY, CLASSIFIER, CUBIC, MIXED, REGRESSION, Toy, numeric, probed
+from tests.artifacts import BINARY, CLASSIFIER, CUBIC, MIXED, REGRESSION, Toy, categorical, numeric, probed
 from tests.service.serving.conftest import Load, entered
 
 pytestmark = pytest.mark.anyio
@@ -159,6 +159,7 @@ async def test_the_strongest_features_come_first(load: Load) -> None:
     served = await load(MIXED)
     found = await ask(served, ROWS)
     encoder = served.model.rows
+    assert len(found.order(encoder, None)) == len(ROWS)
     for row, order in enumerate(found.order(encoder, None)):
         weight = []
         for name in encoder.names:
@@ -174,3 +175,19 @@ async def test_answers_that_are_not_finite_are_refused_by_their_row(load: Load) 
     with pytest.raises(NonFiniteOutput) as caught:
         await ask(await load(CUBIC), [*CUBIC.rows(1).tolist(), [1e20, 0.0]])
     assert caught.value.place == "instances[1]"
+
+
+async def test_a_switch_whose_answer_is_not_finite_is_refused(load: Load) -> None:
+    """The row's own level is served, and so are the levels of the golden rows."""
+    levels = tuple(f"level {number}" for number in range(30))
+    weights = np.zeros((3, 31))
+    weights[0, 1:] = np.linspace(-1.0, 1.0, 30)
+    toy = Toy(name="steep", features=(numeric("height"), categorical("kind", *levels)), weights=weights)
+    golden = toy.rows(4, seed=toy.seed + 100)[:, 1:].argmax(axis=1)
+    free = next(level for level in range(30) if level not in golden)
+    weights[0, 1 + free] = 3.4e38
+    bent = replace(toy, bias=np.array([3.4e38, 0.0, 0.0]))
+    served = await load(bent)
+    with pytest.raises(NonFiniteOutput, match="switched level is not finite") as caught:
+        await ask(served, [[1.0, levels[golden[0]]]])
+    assert caught.value.place == "instances"

@@ -42,6 +42,7 @@ def test_a_task_has_its_outputs(toy: Toy, usual: list[str], by_name: list[str]) 
     assert [spec.name for spec in found.usual] == usual
     assert list(found.outputs) == usual + by_name
     assert all(spec is found.outputs[spec.name] for spec in found.usual)
+    assert {spec.shape[0] for spec in (*found.inputs, *found.outputs.values())} == {-1}  # any number of rows
 
 
 def test_numbers_come_as_one_matrix_and_a_table_with_levels_by_column() -> None:

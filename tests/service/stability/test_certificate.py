@@ -127,3 +127,9 @@ def test_each_task_has_its_conclusions() -> None:
     found = conclude(REGRESSION, label, lower[:, :1], upper[:, :1], nothing, nothing)
     np.testing.assert_array_equal(found.value, [[-0.5], [0.5]])
     assert (found.certain, found.probabilities, found.levels) == (None, None, None)
+
+
+def test_the_widest_score_says_how_far_a_level_can_come_to_its_peak() -> None:
+    """The graph rounds each score's bounds by itself, so that one range may be wider than the other."""
+    _, most = level_probability_bounds(np.array([[0.0, -2.0]]), np.array([[0.5, -0.5]]))
+    assert most[0, 1] == pytest.approx(logistic(np.array(1.0)) - logistic(np.array(-1.0)) + ROUNDING, abs=1e-12)

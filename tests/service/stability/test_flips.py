@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from chainzrule.service.stability import flips
-from chainzrule.service.stability.link import margins
+from chainzrule.service.stability.link import Classification, margins
 
 Floats = NDArray[np.float64]
 
@@ -142,3 +142,41 @@ def test_levels_that_no_noise_moves_stay() -> None:
     nothing = np.zeros(1)
     found = flips.of_levels(nothing, np.ones(1), nothing, np.ones(1), nothing, np.array([2]))
     assert (found.distance[0], found.probability[0], found.runner_up[0]) == (np.inf, 0.0, 1)
+
+
+def test_a_batch_says_of_each_row_what_it_says_of_it_alone() -> None:
+    rng = np.random.default_rng(4)
+    scores = rng.normal(size=(12, 6)) * np.linspace(0.5, 12.0, 12)[:, None]  # from six near rivals to none
+    factor = rng.normal(size=(12, 6, 4)) * 0.7
+    C = factor @ factor.transpose(0, 2, 1)
+    for count in (3, 12):  # in plain floats and by numpy
+        together = many(scores[:count], C[:count])
+        for row in range(count):
+            alone = many(scores[row : row + 1], C[row : row + 1])
+            for found, expected in zip(together, alone, strict=True):
+                assert found[row] == pytest.approx(expected[0], rel=1e-9, abs=1e-300)
+
+
+def test_counted_flips_are_the_draws_with_another_label() -> None:
+    rng = np.random.default_rng(5)
+    scores = rng.normal(size=(20, 4))
+    moved = scores[:, None] + rng.normal(size=(20, 300, 4))
+    label = scores.argmax(axis=1)
+    found = flips.counted(Classification(), scores, moved, label)
+    for row in range(20):
+        drawn = moved[row].argmax(axis=1)
+        assert found.probability[row] == (drawn != label[row]).mean()
+        others = [int((drawn == other).sum()) if other != label[row] else -1 for other in range(4)]
+        assert found.runner_up[row] == np.argmax(others)
+    assert np.isinf(found.distance).all()
+
+
+def test_where_no_draw_flips_the_runner_up_is_the_nearest_in_sigmas_or_else_in_scores() -> None:
+    scores = np.array([[9.0, 3.0, 1.0], [9.0, 3.0, 1.0], [1.0, 9.0, 3.0]])
+    moved = np.repeat(scores[:, None], 4, axis=1)
+    moved[0, :, 2] += [-2.0, 2.0, -2.0, 2.0]  # only the lowest score moves
+    moved[1, :, 2] += [-0.2, 0.2, -0.2, 0.2]
+    moved[1, :, 1] += [-2.0, 2.0, -2.0, 2.0]  # both do, and the next one more
+    found = flips.counted(Classification(), scores, moved, scores.argmax(axis=1))
+    assert found.runner_up.tolist() == [2, 1, 2]
+    assert found.probability.tolist() == [0.0, 0.0, 0.0]

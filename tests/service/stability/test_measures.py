@@ -383,3 +383,34 @@ def test_an_ordinal_models_thresholds_stay_where_the_shift_moves_f() -> None:
         assert found.flip_probability[0] == pytest.approx(expected, rel=1e-9)
         moved = draws(scores + scale**2 * shift, np.full((3, 1), sd * scale), 200_000)
         assert found.volatility[0] == pytest.approx(output("ordinal", moved, 0).std(), rel=0.02)
+
+
+# What is declared of them.
+
+
+def test_a_task_has_the_measures_that_it_has_outputs_for() -> None:
+    everywhere = ["volatility", "gradient_norm"]
+    labelled = ["volatility", "flip_distance", "flip_probability", "runner_up", "gradient_norm"]
+    for task, count, names in (
+        ("classification", 2, labelled),
+        ("classification", 5, labelled),
+        ("ordinal", 3, labelled),
+        ("regression", 1, everywhere),
+    ):
+        assert [one.name for one in measures.measures_of(link_of(task, count))] == names
+
+
+def test_the_buckets_rise_and_cover_what_can_be_observed() -> None:
+    declared = [one for one in measures.MEASURES for one in (one.histogram, one.relative_histogram) if one]
+    buckets = {one.name: list(one.buckets) for one in declared}
+    assert all(rising == sorted(set(rising)) for rising in buckets.values())
+    chances = buckets["prediction_flip_probability"]
+    assert {0.01, 0.05, 0.5} < set(chances)  # the verdicts' thresholds, and a tie
+    assert (chances[0], chances[-1]) == (1e-6, 1.0)
+    ratios = buckets["prediction_volatility_relative"]
+    assert (ratios[0], ratios[-1]) == (0.01, 100.0)
+    assert {0.5, 1.0, 2.0} < set(ratios)
+    for name in ("prediction_volatility", "input_gradient_norm"):
+        assert (len(buckets[name]), buckets[name][0], buckets[name][-1]) == (28, 1e-6, 1e3)
+        steps = np.divide(buckets[name][1:], buckets[name][:-1])
+        assert steps == pytest.approx(np.resize([2.0, 2.5, 2.0], 27))

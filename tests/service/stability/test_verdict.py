@@ -5,6 +5,7 @@ import pytest
 
 from chainzrule.service.artifact.evidence import Distribution, Reference
 from chainzrule.service.artifact.interface import Task
+from chainzrule.service.stability import verdict as verdicts
 from chainzrule.service.stability.link import Link, link_of
 from chainzrule.service.stability.measures import Diagnosis
 from chainzrule.service.stability.verdict import REASONS, Thresholds, Verdicts, judge, rules_of, unstable_share
@@ -146,3 +147,13 @@ def test_the_unstable_share_of_the_cards_rows_follows_the_thresholds() -> None:
 @pytest.mark.parametrize("task", ["classification", "ordinal", "regression"])
 def test_every_rules_reason_is_one_that_answers_may_give(task: Task) -> None:
     assert {rule.reason for rule in rules_of(link(task), HUNDRED, Thresholds())} <= set(REASONS)
+
+
+def test_the_unstable_share_is_of_the_rule_that_makes_rows_unstable_wherever_it_stands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    card = HUNDRED.model_copy(update={"flip_probability": HUNDRED.volatility})
+    expected = unstable_share(link("classification"), card, Thresholds())
+    backwards = rules_of(link("classification"), card, Thresholds())[::-1]
+    monkeypatch.setattr(verdicts, "rules_of", lambda *_: backwards)
+    assert unstable_share(link("classification"), card, Thresholds()) == expected == pytest.approx(1.0 - 0.05 / 100)

@@ -12,6 +12,7 @@ from chainzrule.training.adopt.comparison import (
     compare_expected,
     largest_difference,
     plain_answer,
+    require_finite,
     served_difference,
 )
 from chainzrule.training.adopt.graph import copied
@@ -155,3 +156,16 @@ def test_a_file_that_does_not_fit_is_refused(tmp_path: Path, text: str, labels: 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AdoptionError, match=r"cannot be read \(FileNotFoundError\); give a CSV file"):
         compare_expected(tmp_path / "none.csv", LABELS, SERVED)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_answers_that_are_not_finite_are_refused(tmp_path: Path, value: float) -> None:
+    require_finite(X, CHANCES)
+    bad = CHANCES.copy()
+    bad[2, 1] = value
+    for answers in ((bad,), (X, bad), (bad, X)):
+        with pytest.raises(AdoptionError, match="not all finite; look for outliers"):
+            require_finite(*answers)
+    source = read(tmp_path, model("y = Exp (x)", "float[batch,6] x", "float[batch,6] y"))
+    with pytest.raises(AdoptionError, match="not all finite; look for outliers"):
+        plain_answer(source, X * 1e4)

@@ -6,8 +6,11 @@ import pytest
 from onnx import numpy_helper
 
 from chainzrule.service.artifact.card import Role
+from chainzrule.service.runtime.bounds import Bounds, Boxes, bound
+from chainzrule.service.runtime.graph import Graph
 from chainzrule.training.bounds.graph import bounds_graph
 from chainzrule.training.errors import VerificationError
+from chainzrule.training.export import verify as verification
 from chainzrule.training.export.onnx import OPSET
 from chainzrule.training.export.verify import difference, verify
 from chainzrule.training.nn.fitted import FittedModel
@@ -66,3 +69,37 @@ def test_differences_are_relative_to_the_row() -> None:
     assert difference(np.array([[1.0, 2.2], [100.0, 1.0]]), expected) == pytest.approx(0.02)
     assert difference(np.array([[np.nan, 2.0], [1.0, 1.0]]), expected) == np.inf
     assert difference(np.zeros((2, 2)), np.zeros((2, 2))) == 0
+
+
+def test_boxes_of_one_sigma_around_the_first_rows_are_tried(
+    classifier: Exported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, graphs = classifier
+    rows, tried = synthetic_rows(model.columns, 8, seed=4), []
+
+    def watched(graph: Graph, boxes: Boxes) -> Bounds:
+        tried.append(boxes)
+        return bound(graph, boxes)
+
+    monkeypatch.setattr(verification, "bound", watched)
+    verify(model, graphs, rows)
+    (boxes,) = tried
+    np.testing.assert_array_equal(boxes.low, rows[:4] - model.columns.noise)
+    np.testing.assert_array_equal(boxes.high, rows[:4] + model.columns.noise)
+
+
+@pytest.mark.parametrize("side", ["lower", "upper", "margin_lower", "margin_upper"])
+def test_each_bound_is_held_against_the_scores(
+    classifier: Exported, monkeypatch: pytest.MonkeyPatch, side: str
+) -> None:
+    model, graphs = classifier
+
+    def tighter(graph: Graph, boxes: Boxes) -> Bounds:
+        found = bound(graph, boxes)
+        other = side.replace("lower", "upper") if "lower" in side else side.replace("upper", "lower")
+        middle = (getattr(found, side) + getattr(found, other)) / 2
+        return found._replace(**{side: middle})
+
+    monkeypatch.setattr(verification, "bound", tighter)
+    with pytest.raises(VerificationError, match="escapes its bounds"):
+        verify(model, graphs, synthetic_rows(model.columns, 8, seed=4))

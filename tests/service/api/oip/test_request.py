@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import orjson
 import pytest
 
@@ -12,7 +13,19 @@ from chainzrule.service.api.problems import PROBLEMS, problem_of
 from chainzrule.service.errors import ServiceError
 from tests.artifacts import CLASSIFIER, MIXED, SLOW
 from tests.service.api.oip.fuzzer import TOYS, fuzz
-from tests.service.api.oip.messages import Tensor, assert_error, features, infer, inputs, message, post
+from tests.service.api.oip.messages import (
+    LENGTH,
+    OCTETS,
+    Tensor,
+    assert_error,
+    features,
+    floats,
+    infer,
+    inputs,
+    message,
+    post,
+    read,
+)
 from tests.service.conftest import Serving, serve
 
 pytestmark = pytest.mark.anyio
@@ -290,3 +303,35 @@ async def test_malformed_requests_are_refused_for_long(tmp_path: Path, seed: int
         statuses = await fuzz(client, seed, 10_000)
         print(f"seed {seed}: {dict(statuses)}")
         assert statuses[400] > 5000
+
+
+# The length of the JSON, and raw bodies.
+
+
+@pytest.mark.parametrize("text", ["-1", "+1", "1.0", "1e1", " ", "x", "\u00b2", "1" * 30, "100000"])
+async def test_a_length_of_json_is_a_whole_number_within_the_body(client: httpx.AsyncClient, text: str) -> None:
+    body, headers = message([features([[1, 2]], binary=True)])
+    refused = await post(client, "toy", body, {**headers, LENGTH: text.encode("latin-1")})  # type: ignore[dict-item]
+    assert_error(refused, 400, "Inference-Header-Content-Length", "whole number of bytes")
+
+
+async def test_a_length_of_json_may_begin_with_zeros_and_be_all_of_the_body(client: httpx.AsyncClient) -> None:
+    body, headers = message([features([[1, 2]], binary=True)])
+    padded = {**headers, LENGTH: headers[LENGTH].zfill(30)}
+    expected = read(await post(client, "toy", body, headers)).document
+    assert read(await post(client, "toy", body, padded)).document == expected
+    whole, _ = message([features([[1, 2]])])
+    assert read(await post(client, "toy", whole, {**JSON, LENGTH: str(len(whole))})).document == expected
+    assert_error(await post(client, "toy", whole, {**JSON, LENGTH: str(len(whole) + 1)}), 400, "at most the body's")
+
+
+@pytest.mark.parametrize("nothing", ["0", "000"])
+async def test_a_body_without_json_is_one_row_of_the_only_input(client: httpx.AsyncClient, nothing: str) -> None:
+    headers = {"Content-Type": OCTETS, LENGTH: nothing}
+    answer = read(await post(client, "toy", floats([1.5, -2.0]), headers))
+    expected = await infer(client, "toy", [features([[1.5, -2.0]])])
+    assert answer.binary == set(expected.outputs)
+    for name, values in expected.outputs.items():
+        np.testing.assert_array_equal(answer.outputs[name], values)
+    assert_error(await post(client, "toy", floats([1.5, -2.0, 3.0]), headers), 400, "features")
+    assert_error(await post(client, "mixed", floats([1.5]), headers), 400, "only for a model with one input")

@@ -8,6 +8,7 @@ from chainzrule.service.api.context import Context
 from chainzrule.service.api.oip.routes import MODEL, VERSION, oip_routes
 from chainzrule.service.app import create_app
 from chainzrule.service.settings import Settings
+from tests.contract.promised import assert_promised
 
 PLAIN, VERSIONED = "/v2/models/{model}", "/v2/models/{model}/versions/{version}"
 
@@ -42,3 +43,9 @@ def test_only_health_is_open_and_only_inference_hot(context: Context) -> None:
     assert [route.path for route in listed if route.open] == ["/v2/health/live", "/v2/health/ready"]
     assert [route.path for route in listed if route.hot] == [f"{PLAIN}/infer", f"{VERSIONED}/infer"]
     assert all(route.documented for route in listed)
+
+
+def test_each_route_keeps_what_the_committed_document_promises(context: Context) -> None:
+    for route in oip_routes(context):
+        if route.documented:
+            assert_promised(route)
