@@ -24,14 +24,20 @@ def report(outcomes: Sequence[Outcome], equivalent: int) -> str:
     parts = [_table(outcomes, "kind", lambda outcome: outcome.mutation.kind), _table(outcomes, "room", room)]
     killed = sum(outcome.killed for outcome in outcomes)
     verdict = f"{killed} of {len(outcomes)} faults killed: {share(outcomes):.1%}, and {REQUIRED:.0%} are required"
+    late = [f"out of time: {_place(outcome)}" for outcome in outcomes if outcome.late]  # a hang, or a busy machine
+    parts += ["\n".join(late)] if late else []
     return "\n\n".join([*parts, f"{verdict}; {equivalent} more are equivalent and were not tried"])
 
 
 def survivor(outcome: Outcome, source: str) -> str:
     """Where a fault lies that nobody noticed, what it does, and who should have noticed it."""
+    tests = " ".join(map(str, outcome.tests))
+    return f"survived: {_place(outcome)}\n{outcome.mutation.diff(source)}\n  tests: {tests}\n"
+
+
+def _place(outcome: Outcome) -> str:
     found = outcome.mutation
-    title = f"survived: {found.file}:{found.line} {found.function} ({found.kind})"
-    return f"{title}\n{found.diff(source)}\n  tests: {' '.join(map(str, outcome.tests))}\n"
+    return f"{found.file}:{found.line} {found.function} ({found.kind})"
 
 
 def _table(outcomes: Sequence[Outcome], title: str, key: Callable[[Outcome], str]) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.mutants.__main__ import main
 from tests.mutants.mutations import Mutation, find
+from tests.mutants.report import report
 from tests.mutants.trial import BaselineFailed, Copy
 
 ABSOLUTE = """
@@ -70,7 +71,12 @@ def test_a_fault_is_killed_by_a_test_that_fails_and_by_one_that_does_not_end(tre
     endless = Mutation("service/absolute.py", 0, 0, "while True: pass\n", "statement", 1, "")
     outcome = copy.attempt(endless, OWN, 2)
     assert outcome.killed
-    assert 2 <= outcome.seconds < 30
+    assert outcome.late
+    assert not killed.late
+    assert not survived.late
+    assert 2 <= outcome.seconds < 60
+    assert "out of time: service/absolute.py:1  (statement)" in report([killed, outcome], 0)
+    assert "out of time" not in report([killed, survived], 0)
 
 
 def test_tests_must_pass_without_a_fault(tree: Path, tmp_path: Path) -> None:

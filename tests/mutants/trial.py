@@ -24,12 +24,13 @@ class BaselineFailed(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a fault: nobody noticed it, unless it was killed."""
+    """What became of a fault: nobody noticed it, unless it was killed; `late` says that the time limit did so."""
 
     mutation: Mutation
     tests: tuple[PurePath, ...]
     killed: bool
     seconds: float
+    late: bool = False
 
 
 class Copy:
@@ -77,7 +78,8 @@ class Copy:
         begin = time.monotonic()
         with self.mutated(mutation):
             passed, _ = self._run(tests, limit)
-        return Outcome(mutation, tests, not passed, time.monotonic() - begin)
+        seconds = time.monotonic() - begin
+        return Outcome(mutation, tests, not passed, seconds, not passed and seconds >= limit)
 
     def _run(self, tests: tuple[PurePath, ...], limit: float | None) -> tuple[bool, str]:
         # Compiled files are told apart by second and size, and two faults of one file may share both.
