@@ -184,7 +184,7 @@ def runtime_version() -> str:
     return str(ort.__version__)
 
 
-def _session(content: bytes, execution: Execution, arena: bool = True) -> Any:
+def _session(content: bytes, execution: Execution, arena: bool) -> Any:
     options = ort.SessionOptions()
     options.enable_cpu_mem_arena = arena
     options.intra_op_num_threads = execution.threads
@@ -211,7 +211,7 @@ def _cuda_fault(threads: int) -> str | None:
     if _CUDA not in ort.get_available_providers():
         return "this ONNX Runtime has no CUDA; install chainzrule[gpu] instead of chainzrule[cpu]"
     try:
-        session = _session(_PROBE, Execution("cuda", threads))
+        session = _session(_PROBE, Execution("cuda", threads), arena=True)
     except Exception as error:  # ONNX Runtime's errors have no other common base class
         return f"ONNX Runtime failed to start CUDA ({type(error).__name__}); check the NVIDIA driver and CUDA libraries"
     if session.get_providers()[0] != _CUDA:

@@ -95,7 +95,7 @@ def test_a_silent_fallback_of_onnx_runtime_is_found_out(monkeypatch: pytest.Monk
     # It says that CUDA is there, takes the provider, and runs on the CPU all the same.
     real = module._session
     monkeypatch.setattr(module.ort, "get_available_providers", lambda: [module._CUDA, module._CPU])
-    monkeypatch.setattr(module, "_session", lambda content, execution, arena=True: real(content, CPU, arena))
+    monkeypatch.setattr(module, "_session", lambda content, execution, arena: real(content, CPU, arena))
     with pytest.raises(DeviceError, match="could not load CUDA"):
         choose_execution("cuda", 1)
     assert "could not load CUDA" in choose_execution("auto", 1).note
@@ -104,7 +104,7 @@ def test_a_silent_fallback_of_onnx_runtime_is_found_out(monkeypatch: pytest.Monk
 
 
 def test_a_provider_that_raises_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(content: bytes, execution: Execution, arena: bool = True) -> None:
+    def fail(content: bytes, execution: Execution, arena: bool) -> None:
         raise RuntimeError("libcudart is missing")
 
     monkeypatch.setattr(module.ort, "get_available_providers", lambda: [module._CUDA, module._CPU])
@@ -121,3 +121,13 @@ def test_the_probe_is_a_graph() -> None:
 
 def test_the_runtime_has_a_version() -> None:
     assert runtime_version().count(".") >= 1
+
+
+@pytest.mark.parametrize("arena", [True, False])
+def test_memory_is_kept_between_runs_unless_told_otherwise(arena: bool) -> None:
+    content = BINARY.graphs["model"]
+    usual, own = Graph(content, "model.onnx", CPU), Graph(content, "model.onnx", CPU, arena=arena)
+    assert usual._session.get_session_options().enable_cpu_mem_arena
+    assert own._session.get_session_options().enable_cpu_mem_arena == arena
+    assert own._session.get_session_options().intra_op_num_threads == CPU.threads
+    assert own._session.get_session_options().inter_op_num_threads == 1

@@ -1,5 +1,6 @@
 """`POST /sensitivity` with `radius` and `box`: guarantees beside the extremes that these models really take."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -9,12 +10,15 @@ import numpy as np
 import pytest
 
 from chainzrule.service.api.schemas.sensitivities import SensitivityAnswer
+from chainzrule.service.runtime.bounds import Bounds, Boxes
+from chainzrule.service.serving import certify as certifying
+from chainzrule.service.serving.version import ServedModel
 from tests.artifacts import BINARY, CLASSIFIER, CUBIC, IMAGE, MIXED, ORDINAL, REGRESSION, SILENT, Toy, tensor
 from tests.service.conftest import serve
 from tests.service.serving.bounded import bounded
+from tests.service.serving.conftest import Load
 
 pytestmark = pytest.mark.anyio
-
 
 TOYS = [CLASSIFIER, BINARY, ORDINAL, REGRESSION, CUBIC, IMAGE, MIXED]
 
@@ -176,3 +180,26 @@ async def test_a_bounds_graph_that_is_not_the_models_certifies_nothing(tmp_path:
         response = await client.post("/sensitivity", json={"instances": ROW, "radius": 1})
         assert response.status_code == 500
         assert (await client.post("/predict", json={"instances": ROW})).status_code == 200
+
+
+async def test_rows_are_bounded_as_many_at_a_time_as_memory_allows(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    served, rows = await load(bounded(CLASSIFIER)), CLASSIFIER.rows(5)
+    label, reach, sizes = CLASSIFIER.scores(rows).argmax(axis=1), 0.1 * np.ones(rows.shape), []
+
+    async def watched(boxes: Boxes, deadline: float) -> Bounds:
+        sizes.append(len(boxes.low))
+        return await ServedModel.bound(served, boxes, deadline)
+
+    monkeypatch.setattr(served, "bound", watched)
+    deadline, whole = asyncio.get_running_loop().time() + 60, None
+    for values, parts in ((certifying.BOX_VALUES, [5]), (2 * 2 + 1, [2, 2, 1]), (1, [1] * 5)):  # of two inputs each
+        monkeypatch.setattr(certifying, "BOX_VALUES", values)
+        sizes.clear()
+        found = await certifying.certify(
+            served, rows.astype(np.float32), label, reach, reach, np.full(5, 3.0), 1.0, deadline
+        )
+        assert sizes == [part for part in parts for _ in range(1 + certifying.BISECTIONS)]
+        whole = whole or found
+        for ours, theirs in zip(found.bounds, whole.bounds, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+        assert found.largest == whole.largest

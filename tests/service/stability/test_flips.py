@@ -172,11 +172,12 @@ def test_counted_flips_are_the_draws_with_another_label() -> None:
 
 
 def test_where_no_draw_flips_the_runner_up_is_the_nearest_in_sigmas_or_else_in_scores() -> None:
-    scores = np.array([[9.0, 3.0, 1.0], [9.0, 3.0, 1.0], [1.0, 9.0, 3.0]])
+    scores = np.array([[9.0, 3.0, 1.0], [9.0, 3.0, 1.0], [1.0, 9.0, 3.0], [9.0, 3.0, 1.0]])
     moved = np.repeat(scores[:, None], 4, axis=1)
     moved[0, :, 2] += [-2.0, 2.0, -2.0, 2.0]  # only the lowest score moves
     moved[1, :, 2] += [-0.2, 0.2, -0.2, 0.2]
     moved[1, :, 1] += [-2.0, 2.0, -2.0, 2.0]  # both do, and the next one more
+    moved[3, :, 2] += [-0.2, 0.2, -0.2, 0.2]  # little as it is, nothing else moves
     found = flips.counted(Classification(), scores, moved, scores.argmax(axis=1))
-    assert found.runner_up.tolist() == [2, 1, 2]
-    assert found.probability.tolist() == [0.0, 0.0, 0.0]
+    assert found.runner_up.tolist() == [2, 1, 2, 2]
+    assert found.probability.tolist() == [0.0, 0.0, 0.0, 0.0]

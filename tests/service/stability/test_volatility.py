@@ -104,3 +104,11 @@ def test_without_noise_nothing_varies_and_neighbours_do() -> None:
     assert levels[0] == 0.0  # a covariance that rounding made negative
     assert levels[1] > 0.1
     np.testing.assert_allclose(volatility.of_two_labels(np.ones(1), np.zeros(1)), 0.0, atol=1e-15)
+
+
+def test_the_rule_has_seven_points_and_is_exact_as_far_as_those_can_be() -> None:
+    """Each point is a run through the link for every row, so that more of them would cost time."""
+    assert len(volatility.NODES) == len(volatility.WEIGHTS) == 7
+    for power in range(14):
+        moment = volatility.WEIGHTS @ volatility.NODES**power
+        assert moment == pytest.approx(stats.norm.moment(power), rel=1e-9, abs=1e-9)
