@@ -1,5 +1,6 @@
 """`/sensitivity`: the closed form's derivatives, by GET and by POST."""
 
+import threading
 from typing import Any
 from urllib.parse import quote
 
@@ -7,6 +8,7 @@ import httpx
 import numpy as np
 import pytest
 
+from chainzrule.service.api import sensitivity as answering
 from chainzrule.service.api.schemas.sensitivities import SensitivityAnswer
 from tests.answers import assert_same
 from tests.artifacts import (
@@ -263,3 +265,23 @@ async def test_switches_run_in_pieces_give_the_same_changes(serving: Serving) ->
         async with serving(MIXED, max_batch_rows=rows) as client:
             answers.append((await client.post("/sensitivity", json=question)).json()["predictions"])
     assert_same(answers[0], answers[1])
+
+
+@pytest.mark.parametrize(
+    ("most", "include", "aside"), [(8, [], False), (7, [], True), (8, ["jacobian"], True), (8, ["layers"], True)]
+)
+async def test_large_answers_are_written_beside_the_event_loop(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch, most: int, include: list[str], aside: bool
+) -> None:
+    threads: list[threading.Thread] = []
+    write = answering.explanation_body
+
+    def noted(*arguments: Any) -> bytes:
+        threads.append(threading.current_thread())
+        return write(*arguments)
+
+    monkeypatch.setattr(answering, "explanation_body", noted)
+    monkeypatch.setattr(answering, "INLINE_ENTRIES", most)  # two rows of four features
+    async with serving(MIXED) as client:
+        await post(client, instances=MIXED_ROWS[:2], include=include)
+    assert [thread is not threading.main_thread() for thread in threads] == [aside]

@@ -12,7 +12,8 @@ from chainzrule.service.serving import explain as explaining
 from chainzrule.service.serving.explain import Explanation, explain
 from chainzrule.service.serving.question import Allowance, Question
 from chainzrule.service.serving.version import ServedModel
-from tests.artifacts import BINARY, CLASSIFIER, CUBIC, MIXED, REGRESSION, Toy, categorical, numeric, probed
+from tests.artifacts import BINARY, CLASSIFIER, CUBIC, MIXED, ORDINAL, REGRESSION, Toy, categorical, numeric, probed
+from tests.service.serving.bounded import bounded
 from tests.service.serving.conftest import Load, entered
 
 pytestmark = pytest.mark.anyio
@@ -191,3 +192,30 @@ async def test_a_switch_whose_answer_is_not_finite_is_refused(load: Load) -> Non
     with pytest.raises(NonFiniteOutput, match="switched level is not finite") as caught:
         await ask(served, [[1.0, levels[golden[0]]]])
     assert caught.value.place == "instances"
+
+
+@pytest.mark.parametrize("toy", [BINARY, ORDINAL, REGRESSION], ids=lambda toy: toy.name)
+async def test_certificates_are_given_for_a_radius_and_for_a_box(load: Load, toy: Toy) -> None:
+    served, rows = await load(bounded(toy)), toy.rows(2)
+    scores, noise = toy.scores(rows), toy.columns[2]
+    for question, reach in (
+        ({"radius": 0.5}, 0.5 * np.abs(toy.jacobian(rows)) @ noise),
+        ({"box": {"height": 0.25}}, 0.25 * np.abs(toy.jacobian(rows))[:, :, 0]),
+    ):
+        found = (await ask(served, rows.tolist(), **question)).certificates
+        assert found is not None
+        np.testing.assert_allclose(found.bounds.lower, scores - reach, atol=1e-4)  # the toys are linear
+        np.testing.assert_allclose(found.bounds.upper, scores + reach, atol=1e-4)
+        assert (found.largest is None) == (toy is REGRESSION)
+
+
+async def test_a_box_on_one_side_grows_nearly_until_the_label_changes(load: Load) -> None:
+    served, row = await load(bounded(BINARY)), BINARY.rows(1)
+    scores, label = BINARY.scores(row)[0], int(BINARY.scores(row)[0].argmax())
+    lead = scores[label] - scores[1 - label]
+    slope = BINARY.jacobian(row)[0, label, 0] - BINARY.jacobian(row)[0, 1 - label, 0]
+    own = float(row[0, 0])
+    ends = sorted([own, own - float(np.sign(slope))])  # towards the boundary, and not away from it
+    found = (await ask(served, row.tolist(), box={"height": ends})).certificates
+    assert found is not None
+    assert found.largest == [pytest.approx(lead / abs(slope), rel=2e-3)]

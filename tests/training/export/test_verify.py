@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -103,3 +104,19 @@ def test_each_bound_is_held_against_the_scores(
     monkeypatch.setattr(verification, "bound", tighter)
     with pytest.raises(VerificationError, match="escapes its bounds"):
         verify(model, graphs, synthetic_rows(model.columns, 8, seed=4))
+
+
+def test_the_largest_difference_from_each_is_reported(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, graphs = exported
+    seen: dict[str, list[float]] = {}
+    check = verification._check
+
+    def noted(name: str, against: str, *rest: Any) -> float:
+        seen.setdefault(against, []).append(check(name, against, *rest))
+        return seen[against][-1]
+
+    monkeypatch.setattr(verification, "_check", noted)
+    found = verify(model, graphs, synthetic_rows(model.columns, 32, seed=4))
+    assert [found.autograd] == seen["autograd"]
+    assert found.definition == max(seen["the definition in float64"]) > min(seen["the definition in float64"])
+    assert found.export == max(seen["torch"]) > min(seen["torch"])
