@@ -23,11 +23,13 @@ COMMANDS = {
     "adopt": "publish an ONNX model that was trained elsewhere",
     "predict": "put predictions and their stability beside the rows of a CSV or Parquet file",
     "models": "list the models of a repository, and whether each would load",
+    "keys": "make a key to sign models with, or show the public half of one",
+    "sign": "sign models, so that a server can tell who published them",
     "compare": "train ChainzRule and its rivals on the same rows, and compare them",
 }
 
 # These commands run models as the service does.
-ON_THE_RUNTIME = ("serve", "predict", "models")
+ON_THE_RUNTIME = ("serve", "predict", "models", "sign")
 
 EXAMPLES = """\
 examples:

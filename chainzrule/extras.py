@@ -5,6 +5,7 @@ EXTRA_OF = {
     "chainzrule.training": "training",  # which the image leaves out
     "beartype": "training",
     "jaxtyping": "training",
+    "cryptography": "signatures",
     "matplotlib": "training",
     "onnx": "training",
     "pandas": "training",

@@ -127,10 +127,13 @@ def load(path: str | os.PathLike[str], name: str | None = None, version: str | i
     return open_version(find(Path(path), name, None if version is None else str(version)))
 
 
-def open_version(stored: StoredVersion) -> LoadedModel:
-    """Opens one version and checks it as the service does; raises `ArtifactError` where it fails."""
+def open_version(stored: StoredVersion, digest: str | None = None) -> LoadedModel:
+    """Opens one version and checks it as the service does; raises `ArtifactError` where it fails.
+
+    Its card must be the one with the sha256 `digest`, where that is given.
+    """
     try:
-        artifact = read_artifact(stored.path)
+        artifact = read_artifact(stored.path, digest)
         card = artifact.card
         if (card.name, card.version) != (stored.name, stored.version):
             raise ArtifactError("its name and version are not those of its directory", CARD_FILE)

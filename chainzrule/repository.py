@@ -1,4 +1,4 @@
-"""Finds a model version in a repository."""
+"""Finds model versions in a repository."""
 
 from pathlib import Path
 
@@ -11,11 +11,8 @@ def find(path: Path, name: str | None = None, version: str | None = None) -> Sto
     if (path / CARD_FILE).is_file():
         if name is not None or version is not None:
             raise UnknownModel(f"{path} is one version's directory; name the repository, or no model in it")
-        return StoredVersion(path.absolute().parent.name, path.absolute().name, path)
-    try:
-        stored = list_versions(path)
-    except OSError as error:
-        raise UnknownModel(f"{path} is no model repository ({error.strerror})") from None
+        return _version_at(path)
+    stored = _listed(path)
     names = list(dict.fromkeys(one.name for one in stored))
     if name is None and len(names) == 1:
         name = names[0]
@@ -27,3 +24,31 @@ def find(path: Path, name: str | None = None, version: str | None = None) -> Sto
         if version in (None, one.version):
             return one
     raise UnknownVersion(f"{name} has no version {version}; it has {', '.join(one.version for one in versions)}")
+
+
+def versions_at(path: Path) -> list[StoredVersion]:
+    """Returns the version whose directory this is, or all versions of the model or of the repository that it is.
+
+    Raises:
+        UnknownModel: it is none of these, or holds no version.
+    """
+    if (path / CARD_FILE).is_file():
+        return [_version_at(path)]
+    if any(path.glob(f"*/{CARD_FILE}")):
+        found = [stored for stored in _listed(path.absolute().parent) if stored.name == path.absolute().name]
+    else:
+        found = _listed(path)
+    if not found:
+        raise UnknownModel(f"{path} is no version, no model and no repository that holds any")
+    return found
+
+
+def _version_at(path: Path) -> StoredVersion:
+    return StoredVersion(path.absolute().parent.name, path.absolute().name, path)
+
+
+def _listed(root: Path) -> list[StoredVersion]:
+    try:
+        return list_versions(root)
+    except OSError as error:
+        raise UnknownModel(f"{root} is no model repository ({error.strerror})") from None

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -18,6 +20,7 @@ from chainzrule.service.api.hot import HotRoutes
 from chainzrule.service.api.origins import Origins
 from chainzrule.service.api.problems import routing_problem
 from chainzrule.service.api.routes import routes
+from chainzrule.service.errors import KeyFileError
 from chainzrule.service.runtime.cpu import available_cpus
 from chainzrule.service.runtime.graph import choose_execution
 from chainzrule.service.serving.catalog import Catalog, State
@@ -26,6 +29,9 @@ from chainzrule.service.serving.version import ServedModel
 from chainzrule.service.settings import Settings
 from chainzrule.service.telemetry.live import VersionReading
 from chainzrule.service.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from chainzrule.service.artifact.keys import Keyring
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +64,8 @@ def create_app(settings: Settings) -> Application:
 
     Raises:
         DeviceError: `device` is `cuda`, which does not work here.
-        ServiceError: the token file cannot be read, or is empty.
+        ServiceError: the token file cannot be read, or is empty; or a file of `require_signature` holds no key.
+        ImportError: `require_signature` is set, and the extra `signatures` is not installed.
     """
     execution = choose_execution(settings.device, settings.threads or available_cpus())
     log.info(
@@ -73,6 +80,7 @@ def create_app(settings: Settings) -> Application:
         settings.window_rows,
         settings.window_minimum_rows,
         metrics,
+        _read_keys(settings.require_signature),
     )
     catalog: Catalog[ServedModel] = Catalog(
         settings.models,
@@ -118,6 +126,20 @@ def create_app(settings: Settings) -> Application:
     app.context = context
     app.exchange = Exchange(context, access, HotRoutes(served), origins or app.routed, origins)
     return app
+
+
+def _read_keys(path: Path | None) -> "Keyring | None":
+    if path is None:
+        return None
+    # Only here, because it needs an extra.
+    from chainzrule.service.artifact.keys import read_keyring
+
+    try:
+        keys = read_keyring(path)
+    except KeyFileError as error:
+        raise KeyFileError(f"--require-signature: {error}") from None
+    log.info("only signed versions are served", extra={"keys": sorted(keys.keys)})
+    return keys
 
 
 async def _follow(catalog: Catalog[ServedModel], seconds: float) -> None:

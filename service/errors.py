@@ -15,6 +15,7 @@
     ├── NotReady                the model or the service cannot answer yet, or no longer
     ├── DeadlineExceeded        the caller's or the service's time ran out
     ├── ArtifactError           a model version on disk that must not be served
+    ├── KeyFileError            a file that holds no key to sign or to check signatures with
     └── DeviceError             the asked-for device cannot be used
 
 Messages are written for the caller: they name a place and what to do, and never repeat the input itself.
@@ -88,6 +89,10 @@ class DeadlineExceeded(ServiceError):
 
 class ArtifactError(ServiceError):
     """A model version on disk is damaged, inconsistent or of an unknown kind, and must not be served."""
+
+
+class KeyFileError(ServiceError):
+    """A file holds no key of the kind that is needed to sign versions or to check their signatures."""
 
 
 class DeviceError(ServiceError):

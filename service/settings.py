@@ -155,6 +155,10 @@ class Settings(BaseSettings):
         default=None,
         description="file whose content is the bearer token that all routes but health and metrics ask for",
     )
+    require_signature: Path | None = Field(
+        default=None,
+        description="public key, or folder of them: versions that none of these keys has signed are not served",
+    )
     playground: bool = Field(default=True, description="serve a page at / on which people can try the models")
     admin: bool = Field(default=False, description="let callers load and unload models under /v2/repository")
     cors_origins: NameList = Field(default=Names(), description="comma-separated origins that browsers may call from")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from chainzrule.exits import Exit
 from chainzrule.service.errors import ServiceError
+from chainzrule.signer import signer
 from chainzrule.training.adopt.adopt import AdoptionReport, adopt
 from chainzrule.training.data.errors import DataError
 from chainzrule.training.errors import AdoptionError, TrainingError
@@ -62,6 +63,7 @@ def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], i
         "--noise", action="append", default=[], metavar="COLUMN=VALUE", help="a column's measurement noise"
     )
     parser.add_argument("--unit", action="append", default=[], metavar="COLUMN=UNIT", help="a column's unit")
+    parser.add_argument("--sign", type=Path, metavar="KEY", help="sign what is published with this private key")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of draws and choices (%(default)s)")
     return run
 
@@ -80,6 +82,7 @@ def run(options: argparse.Namespace) -> int:
         noise={column: _number(column, value) for column, value in _pairs("--noise", options.noise)},
         units=dict(_pairs("--unit", options.unit)),
         seed=options.seed,
+        sign=options.sign and signer(options.sign),
     )
     print("\n".join(summary(report, options.models)))
     return Exit.FINE

@@ -16,6 +16,7 @@ from chainzrule.exits import Exit
 from chainzrule.service.artifact.evidence import NoiseCalibration
 from chainzrule.service.artifact.interface import Task
 from chainzrule.service.errors import ServiceError
+from chainzrule.signer import signer
 from chainzrule.training.columns import heavy_tails
 from chainzrule.training.config import Config, make_config, read_config
 from chainzrule.training.data.errors import DataError
@@ -78,6 +79,7 @@ def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], i
     parser.add_argument(
         "--models", type=Path, default=Path("models"), metavar="DIR", help="model repository (%(default)s)"
     )
+    parser.add_argument("--sign", type=Path, metavar="KEY", help="sign what is published with this private key")
     parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="checkpoints (%(default)s)")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (%(default)s)")
@@ -97,13 +99,14 @@ def run(options: argparse.Namespace) -> int:
 
 def _fit(options: argparse.Namespace) -> int:
     config = _config(options)
+    sign = options.sign and signer(options.sign)
     dataset, notes = load(config.data, config.seed)
     for note in (*notes, *heavy_tails(dataset.features)):
         print(f"note: {note}")
     checkpoints = options.runs / config.name
     run = Run(config, dataset, checkpoints, options.resume, progress=True, examples=options.examples)
     try:
-        report = run.publish(options.models)
+        report = run.publish(options.models, sign=sign)
     except KeyboardInterrupt:
         if not run.resumable:
             raise

@@ -18,9 +18,12 @@ from chainzrule.service.artifact.card import GraphFile, ModelCard, Role, parse_c
 from chainzrule.service.errors import ArtifactError
 
 CARD_FILE = "card.json"
+SIGNATURE_FILE = "card.sig"
 MAX_CARD_BYTES = 64 * 2**20
+MAX_SIGNATURE_BYTES = 4096
 MAX_GRAPH_BYTES = 2**31 - 1  # protobuf has this limit
 Signature = tuple[tuple[str, int, int], ...]
+Sign = Callable[[str, str, str], bytes]  # of a model's name, its version and its card's sha256
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 
@@ -96,11 +99,30 @@ def list_versions(root: Path) -> list[StoredVersion]:
     return found
 
 
-def read_artifact(path: Path) -> Artifact:
+def card_digest(path: Path) -> str:
+    """Returns the sha256 of the card's file in a version directory; raises `ArtifactError` where it cannot be read."""
+    return hashlib.sha256(_read(path / CARD_FILE, MAX_CARD_BYTES)).hexdigest()
+
+
+def read_signature(path: Path) -> bytes:
+    """Returns the signature file of a version directory; raises `ArtifactError` where there is none to be read."""
+    if not (path / SIGNATURE_FILE).exists():
+        raise ArtifactError(
+            "is missing: the version is not signed, and only signed ones are served here", SIGNATURE_FILE
+        )
+    return _read(path / SIGNATURE_FILE, MAX_SIGNATURE_BYTES)
+
+
+def read_artifact(path: Path, digest: str | None = None) -> Artifact:
     """Reads a version directory, each file once, and checks that its graphs are those that the card describes.
 
+    Args:
+        path: the version directory, in which there may be a signature, which is not looked at.
+        digest: the sha256 that the card's file must have; None where any will do.
+
     Raises:
-        ArtifactError: a file is missing, unexpected, not a regular file, too large, or not the one in the card.
+        ArtifactError: a file is missing, unexpected, not a regular file, too large, or not the one in the card; or the
+            card is another one than `digest` says.
     """
     try:
         names = {entry.name for entry in path.iterdir()}
@@ -108,11 +130,14 @@ def read_artifact(path: Path) -> Artifact:
         raise ArtifactError(f"the version directory cannot be listed ({error.strerror})") from None
     if CARD_FILE not in names:
         raise ArtifactError("is missing", CARD_FILE)
-    card = parse_card(_read(path / CARD_FILE, MAX_CARD_BYTES))
+    content = _read(path / CARD_FILE, MAX_CARD_BYTES)
+    if digest not in (None, hashlib.sha256(content).hexdigest()):
+        raise ArtifactError("was changed while the version was being loaded", CARD_FILE)
+    card = parse_card(content)
     expected = {CARD_FILE, *(graph_file(role) for role in card.graphs)}
     for name in sorted(expected - names):
         raise ArtifactError("is missing", name)
-    if names - expected:
+    if names - expected - {SIGNATURE_FILE}:
         raise ArtifactError("the version directory holds files that the card does not name")
     graphs: dict[Role, bytes] = {}
     for role, described in card.graphs.items():
@@ -129,6 +154,7 @@ def publish(
     graphs: Mapping[Role, bytes],
     describe: Callable[[str], ModelCard],
     accept: Callable[[Artifact], None],
+    sign: Sign | None = None,
 ) -> Path:
     """Writes the next version of a model to a temporary directory, which `accept` checks, and then renames it.
 
@@ -138,6 +164,7 @@ def publish(
         graphs: the ONNX files by role.
         describe: makes the card for a version number; called again when another publisher has taken the number.
         accept: raises when the artifact, as read back from disk, must not be published.
+        sign: makes the signature that is published with the version; None publishes it unsigned.
 
     Returns:
         The new version directory.
@@ -153,8 +180,12 @@ def publish(
         while True:
             taken = [int(entry.name) for entry in home.iterdir() if _VERSION.fullmatch(entry.name)]
             card = describe(str(max(taken, default=0) + 1))
-            _write(staging / CARD_FILE, card.model_dump_json(indent=1, exclude_none=True).encode() + b"\n")
+            content = card.model_dump_json(indent=1, exclude_none=True).encode() + b"\n"
+            _write(staging / CARD_FILE, content)
             accept(read_artifact(staging))
+            if sign is not None:
+                digest = hashlib.sha256(content).hexdigest()
+                _write(staging / SIGNATURE_FILE, sign(card.name, card.version, digest))
             target = home / card.version
             try:
                 staging.rename(target)
@@ -166,6 +197,18 @@ def publish(
             return target
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def write_signature(path: Path, content: bytes) -> None:
+    """Puts a signature into a version directory, where the service sees all of it or, until then, the one before it."""
+    descriptor, staged = tempfile.mkstemp(prefix=".signing-", dir=path.parent)
+    os.close(descriptor)
+    try:
+        _write(Path(staged), content)
+        Path(staged).replace(path / SIGNATURE_FILE)
+        _sync_directory(path)
+    finally:
+        Path(staged).unlink(missing_ok=True)
 
 
 def _read(path: Path, limit: int) -> bytes:

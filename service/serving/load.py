@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from chainzrule.service.artifact.card import ModelCard
 from chainzrule.service.artifact.store import StoredVersion, read_artifact
@@ -20,6 +21,9 @@ from chainzrule.service.stability.window import Window
 from chainzrule.service.telemetry.metrics import Metrics
 from chainzrule.service.telemetry.version import VersionMetrics
 
+if TYPE_CHECKING:  # it needs an extra, which only those who check signatures have
+    from chainzrule.service.artifact.keys import Keyring
+
 
 @dataclass(frozen=True)
 class Loader:
@@ -32,6 +36,7 @@ class Loader:
         window_rows: the number of rows in a rolling window.
         window_minimum_rows: the number of rows that a window must hold before ratios are computed from it.
         metrics: the application's metrics.
+        keys: the keys of which one must have signed a version; None serves unsigned versions too.
     """
 
     execution: Execution
@@ -40,6 +45,7 @@ class Loader:
     window_rows: int
     window_minimum_rows: int
     metrics: Metrics
+    keys: "Keyring | None" = None
 
     async def load(self, stored: StoredVersion) -> ServedModel:
         """Returns what answers for a version; raises `ArtifactError` where it must not be served."""
@@ -59,7 +65,8 @@ class Loader:
 
     def open(self, stored: StoredVersion) -> "Opened":
         """Reads, checks and warms up a version, off the event loop; raises `ArtifactError`."""
-        artifact = read_artifact(stored.path)
+        signed = None if self.keys is None else self.keys.require_signature(stored.path, stored.name, stored.version)
+        artifact = read_artifact(stored.path, signed)
         card = artifact.card
         if (card.name, card.version) != (stored.name, stored.version):
             raise ArtifactError("its name and version are not those of its directory", "card.json")

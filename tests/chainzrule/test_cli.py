@@ -19,6 +19,8 @@ REFUSED = {
     "adopt": ("adopt", "none.onnx", "--data", "none.csv", "--target", "y", "--name", "m"),
     "predict": ("predict", "none.csv"),
     "models": ("models", "--models", "nowhere"),
+    "keys": ("keys", "show", "nowhere"),
+    "sign": ("sign", "nowhere", "--key", "none.key"),
     "compare": ("compare", "--problems", "mars"),
 }
 
@@ -98,7 +100,8 @@ def test_what_cannot_be_used_ends_with_one_line(name: str, tmp_path: Path) -> No
         ("compare", "torch", "training"),
         ("adopt", "onnx", "training"),
         ("adopt", "pandas", "training"),
-        *((name, "onnxruntime", "cpu") for name in ("serve", "adopt", "predict", "models")),
+        *((name, "onnxruntime", "cpu") for name in ("serve", "adopt", "predict", "models", "sign")),
+        *((name, "cryptography", "signatures") for name in ("keys", "sign")),
     ],
 )
 def test_a_missing_extra_is_named_in_one_line(name: str, hidden: str, extra: str, tmp_path: Path) -> None:
@@ -111,10 +114,30 @@ def test_a_missing_extra_is_named_in_one_line(name: str, hidden: str, extra: str
     assert said.startswith(expected)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("serve", "--require-signature", "keys"),
+        ("adopt", "none.onnx", "--data", "none.csv", "--target", "y", "--name", "m", "--sign", "key"),
+        ("fit", "--csv", "none.csv", "--target", "y", "--name", "m", "--sign", "key"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_signatures_need_their_extra_only_where_they_are_asked_for(words: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    code, _, said, _ = without("cryptography", *words, cwd=tmp_path)
+    assert code == Exit.USAGE
+    expected = f"error: `chainzrule {words[0]}`: cryptography is not installed; install it with: "
+    assert said.splitlines()[-1] == f"{expected}pip install 'chainzrule[signatures]'"
+
+
 def test_serving_predicting_and_listing_need_nothing_of_training(tmp_path: Path) -> None:
     CLASSIFIER.publish(tmp_path / "models")
     (tmp_path / "rows.csv").write_text("height,weight\n1.5,2\n")
-    hidden = "torch,onnx,onnxscript,pandas,pyarrow,sklearn,scipy,matplotlib,tqdm,beartype,jaxtyping,chainzrule.training"
+    hidden = "cryptography,"
+    hidden += (
+        "torch,onnx,onnxscript,pandas,pyarrow,sklearn,scipy,matplotlib,tqdm,beartype,jaxtyping,chainzrule.training"
+    )
     code, _, said, _ = without(hidden, "models", cwd=tmp_path)
     assert (code, said) == (0, "")
     code, _, said, _ = without(hidden, "predict", "rows.csv", cwd=tmp_path)

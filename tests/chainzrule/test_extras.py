@@ -20,7 +20,7 @@ def test_the_named_extra_brings_the_module(module: str) -> None:
     assert PACKAGES.get(module, module) in packages(EXTRA_OF[module])
 
 
-@pytest.mark.parametrize("extra", ["cpu", "training", "text", "parquet"])
+@pytest.mark.parametrize("extra", ["cpu", "training", "text", "parquet", "signatures"])
 def test_every_package_of_an_extra_is_known(extra: str) -> None:
     assert packages(extra) <= {PACKAGES.get(module, module) for module in EXTRA_OF}
 

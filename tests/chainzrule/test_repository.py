@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from chainzrule.repository import find
+from chainzrule.repository import find, versions_at
 from chainzrule.service.errors import UnknownModel, UnknownVersion
 from tests.artifacts import BINARY, CLASSIFIER
 
@@ -43,3 +43,18 @@ def test_what_is_not_there_is_named_with_what_is(root: Path) -> None:
     (root / "empty").mkdir()
     with pytest.raises(UnknownModel, match="has none"):
         find(root / "empty")
+
+
+def test_a_folder_is_a_version_a_model_or_a_repository(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    BINARY.publish(root)
+    assert [stored.path for stored in versions_at(root / "toy" / "3")] == [root / "toy" / "3"]
+    assert [stored.version for stored in versions_at(root / "toy")] == [str(number) for number in range(10, 0, -1)]
+    assert {stored.name for stored in versions_at(root)} == {"binary", "toy"}
+    monkeypatch.chdir(root / "binary")
+    assert [(stored.name, stored.version) for stored in versions_at(Path())] == [("binary", "1")]
+    for path, reason in ((root / "none", "is no model repository"), (root / "toy" / "none", "is no model repository")):
+        with pytest.raises(UnknownModel, match=reason):
+            versions_at(path)
+    (root / "empty").mkdir()
+    with pytest.raises(UnknownModel, match="is no version, no model and no repository"):
+        versions_at(root / "empty")

@@ -12,7 +12,7 @@ import onnx
 from chainzrule.service.artifact.card import ModelCard
 from chainzrule.service.artifact.evidence import Adoption, Provenance
 from chainzrule.service.artifact.interface import Interface, Task
-from chainzrule.service.artifact.store import describe_graph, publish, require_model_name
+from chainzrule.service.artifact.store import Sign, describe_graph, publish, require_model_name
 from chainzrule.service.runtime.graph import Execution, runtime_version
 from chainzrule.service.runtime.model import Model
 from chainzrule.service.runtime.selfcheck import accept
@@ -64,6 +64,7 @@ def adopt(
     noise: Mapping[str, float] | None = None,
     units: Mapping[str, str] | None = None,
     seed: int = 0,
+    sign: Sign | None = None,
 ) -> AdoptionReport:
     """Publishes an ONNX model with a card that is measured on a sample of rows.
 
@@ -79,6 +80,7 @@ def adopt(
         noise: one standard deviation of measurement noise by column, in its unit.
         units: the columns' units, by name.
         seed: the seed of draws and choices.
+        sign: makes the version's signature; None publishes it unsigned.
 
     Returns:
         The published card, its directory, and notes on why no better method was taken.
@@ -128,7 +130,7 @@ def adopt(
         def describe(version: str) -> ModelCard:
             return ModelCard(**dict(interface), **dict(evidence), name=name, version=version, graphs=files)
 
-        path = publish(root, name, graphs, describe, accept)
+        path = publish(root, name, graphs, describe, accept, sign)
         return AdoptionReport(describe(path.name), path, choice.notes)
 
 

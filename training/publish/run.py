@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from chainzrule.service.artifact.card import GraphFile, ModelCard, Role
 from chainzrule.service.artifact.evidence import Baseline, Provenance, Reference
 from chainzrule.service.artifact.features import Feature
-from chainzrule.service.artifact.store import describe_graph, publish
+from chainzrule.service.artifact.store import Sign, describe_graph, publish
 from chainzrule.service.runtime.graph import runtime_version
 from chainzrule.service.runtime.selfcheck import accept
 from chainzrule.service.stability.link import link_of
@@ -110,12 +110,13 @@ class Run:
         self._examples = examples
         self._recipe = Recipe(config, dataset, self.columns, checkpoints, resume, progress)
 
-    def publish(self, root: Path, fitted: Fitted | None = None) -> RunReport:
+    def publish(self, root: Path, fitted: Fitted | None = None, sign: Sign | None = None) -> RunReport:
         """Fits, evaluates, exports and verifies, then writes the next version of the model below `root`.
 
         Args:
             root: the repository; made if it does not exist.
             fitted: the model to publish and its epochs, where the recipe has already made it of all the rows.
+            sign: makes the version's signature; None publishes it unsigned.
 
         Raises:
             TrainingError: the fit diverged, or the graphs do not follow the network.
@@ -133,7 +134,7 @@ class Run:
             sample = self.dataset.test or self.dataset.train
             verification = verify(model, graphs, sample.x[:VERIFIED_ROWS])
             describe = self._describe(model, graphs, held_out, baseline)
-            path = publish(root, self.config.name, graphs, describe, accept)
+            path = publish(root, self.config.name, graphs, describe, accept, sign)
             return RunReport(describe(path.name), path, epochs, verification)
 
     @property

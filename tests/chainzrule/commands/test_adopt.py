@@ -13,6 +13,8 @@ import pytest
 from chainzrule.cli import main
 from chainzrule.commands.adopt import METHODS, summary
 from chainzrule.service.artifact.interface import Method
+from chainzrule.service.artifact.keys import Keyring, PrivateKey
+from chainzrule.service.artifact.store import read_artifact
 from chainzrule.training.adopt.adopt import AdoptionReport
 from tests.artifacts import CLASSIFIER
 from tests.processes import ROOT
@@ -51,6 +53,15 @@ def test_a_model_is_published_and_what_came_of_it_is_printed(capsys: pytest.Capt
     card = (Path("out") / "waves" / "1" / "card.json").read_text()
     for part in ('"noise": 0.25', '"noise": 0.0', '"unit": "cm"', '"seed": 7'):
         assert part in card
+
+
+def test_what_is_published_can_be_signed() -> None:
+    key = PrivateKey.new()
+    Path("key").write_bytes(key.pem)
+    assert main([*ARGUMENTS, "--sign", "key"]) == 0
+    path = Path("out") / "waves" / "1"
+    digest = Keyring({key.public.id: key.public}).require_signature(path, "waves", "1")
+    assert read_artifact(path, digest).card.name == "waves"
 
 
 @pytest.mark.parametrize(("arguments", "said"), [

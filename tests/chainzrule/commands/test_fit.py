@@ -11,6 +11,7 @@ import pytest
 
 from chainzrule.cli import main
 from chainzrule.commands.fit import summary
+from chainzrule.service.artifact.keys import Keyring, PrivateKey
 from chainzrule.service.artifact.store import read_artifact
 from chainzrule.training.config import Config
 from chainzrule.training.export.verify import Verification
@@ -61,6 +62,25 @@ def test_a_csv_becomes_an_artifact(table: Path, capsys: pytest.CaptureFixture[st
     for part in ("accuracy", "majority_share 0.", "volatility", "out/patients/1", "chainzrule serve --models out"):
         assert part in printed
     assert not Path("runs/patients").exists()
+
+
+def test_what_is_published_can_be_signed(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key = PrivateKey.new()
+    Path("key").write_bytes(key.pem)
+    assert main(["fit", "--csv", str(table), *ARGUMENTS, "--models", "out", "--sign", "key"]) == 0
+    keys = Keyring({key.public.id: key.public})
+    digest = keys.require_signature(Path("out/patients/1"), "patients", "1")
+    assert read_artifact(Path("out/patients/1"), digest).card.name == "patients"
+
+
+def test_a_key_that_is_none_is_told_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("key").write_text("nonsense")
+    said = error_of(["fit", "--csv", "not-there.csv", *ARGUMENTS, "--sign", "key"], capsys)
+    assert "key: is not a private key" in said
+    assert not Path("models").exists()
 
 
 def test_a_model_worse_than_the_mean_is_called_so(report: RunReport) -> None:

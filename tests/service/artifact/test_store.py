@@ -242,3 +242,45 @@ def test_no_file_stays_open(tmp_path: Path) -> None:
         read_artifact(bad)
     CLASSIFIER.publish(tmp_path / "another")
     assert sorted(path.name for path in Path("/proc/self/fd").iterdir()) == before
+
+
+def test_a_signature_is_published_with_its_version_and_of_its_own_number(tmp_path: Path) -> None:
+    asked: list[tuple[str, str, str]] = []
+
+    def sign(name: str, version: str, digest: str) -> bytes:
+        asked.append((name, version, digest))
+        return b"signed"
+
+    for number in ("1", "2"):
+        path = publish(tmp_path, "toy", CLASSIFIER.graphs, CLASSIFIER.card, accept, sign)
+        assert asked[-1] == ("toy", number, store.card_digest(path))
+        assert store.read_signature(path) == b"signed"
+        assert read_artifact(path).card == CLASSIFIER.card(number)
+    assert (path / "card.sig").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_version_that_is_refused_is_not_signed(tmp_path: Path) -> None:
+    def sign(*_: str) -> bytes:
+        raise AssertionError("it was refused already")
+
+    with pytest.raises(ArtifactError, match="is not good enough"):
+        publish(tmp_path, "toy", CLASSIFIER.graphs, CLASSIFIER.card, fail, sign)
+    assert entries(tmp_path) == []
+
+
+def test_a_digest_binds_the_card(tmp_path: Path) -> None:
+    path = CLASSIFIER.publish(tmp_path)
+    assert read_artifact(path, store.card_digest(path)).card == CLASSIFIER.card()
+    with pytest.raises(ArtifactError, match=r"card\.json: was changed while"):
+        read_artifact(path, "0" * 64)
+
+
+def test_a_signature_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    path = CLASSIFIER.publish(tmp_path)
+    with pytest.raises(ArtifactError, match=r"card\.sig: is missing"):
+        store.read_signature(path)
+    for content in (b"one", b"another"):
+        store.write_signature(path, content)
+        assert store.read_signature(path) == content
+        assert read_artifact(path).card == CLASSIFIER.card()
+    assert entries(tmp_path) == ["toy/1"]
