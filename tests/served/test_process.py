@@ -471,23 +471,14 @@ def test_abuse_of_the_socket_never_kills_it(
     assert server.process.poll() is None
 
 
-def test_a_client_that_closes_its_half_gets_the_whole_answer_or_none(server: Process) -> None:
-    """uvicorn takes the end of a client's half for the end of the connection: the answer is in time, or is not sent."""
-
-    def counted() -> float:
-        text = httpx.get(f"{server.address}/metrics").text
-        found = re.findall(r'request_duration_seconds_count{code="(\d+)",method="POST",route="/predict"} (\S+)', text)
-        return sum(float(count) for code, count in found if code in ("200", "499"))
-
-    before = counted()
+def test_a_client_that_closes_its_half_gets_its_answer(server: Process) -> None:
     for closing in (CLOSE, "Connection: keep-alive"):
         for _ in range(10):
             answer = talk(server, request(BODY, closing), half_close=True)
-            assert statuses(answer) in ([200], [])
+            assert statuses(answer) == [200]
             head, _, content = answer.partition(b"\r\n\r\n")
-            assert answer == b"" or f"content-length: {len(content)}\r\n".encode() in head + b"\r\n"
-            assert answer == b"" or json.loads(content)["predictions"]
-    until(lambda: counted() == before + 20)  # none is forgotten
+            assert f"content-length: {len(content)}\r\n".encode() in head + b"\r\n"
+            assert json.loads(content)["predictions"]
     assert server.predict().status_code == 200
     assert not [line for line in server.lines if "Traceback" in line]
 
@@ -541,6 +532,7 @@ def test_a_client_that_goes_away_takes_its_queued_work_along(tmp_path: Path) -> 
             connection.sendall(f"{head}\r\n\r\n".encode() + body)
             leaving.append(connection)
         await_depth(len(leaving))
+        time.sleep(0.3)  # one that closed its half at once would only say that it has nothing more to ask
         for connection in leaving[:2]:  # reset, instead of a polite end
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         for connection in leaving:

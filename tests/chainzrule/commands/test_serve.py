@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from chainzrule.cli import main
+from chainzrule.service.listeners import listen
 from chainzrule.service.runtime.graph import Execution, choose_execution
-from chainzrule.service.server import listen
 from tests.artifacts import CLASSIFIER
 
 
@@ -40,6 +40,19 @@ def _process_as_it_was() -> Iterator[None]:
         (("--host", "192.0.2.1"), "--host, --port: cannot listen on 192.0.2.1:8000 ("),
         (("--host", "no such host"), "--host, --port: cannot listen on no such host:8000 ("),
         (("--host", "a" * 100), "--host, --port: cannot listen on aaa"),
+        (("--unix-socket", "absent/socket"), "--unix-socket: cannot listen on absent/socket (No such file"),
+        (
+            ("--unix-socket", "/dev/null"),
+            "--unix-socket: cannot listen on /dev/null (there is a file that is no socket)",
+        ),
+        (("--tls-key", "key"), "tls_certificate and tls_key are given together or not at all"),
+        (("--tls-client-ca", "ca"), "tls_client_ca needs tls_certificate and tls_key"),
+        (("--unix-socket", "x", "--tls-key", "y", "--tls-certificate", "z"), "unix_socket takes no tls_certificate"),
+        (("--tls-certificate", "absent", "--tls-key", "absent"), "--tls-certificate: the file cannot be read ("),
+        (
+            ("--tls-certificate", "/dev/null", "--tls-key", "/dev/null"),
+            "--tls-certificate, --tls-key: they do not work",
+        ),
     ],
 )
 def test_settings_that_cannot_work_end_with_one_line(
