@@ -112,11 +112,10 @@ class Server(uvicorn.Server):
         """Stops accepting, answers what the latest connections still ask, then closes the others and finishes."""
         loop = asyncio.get_running_loop()
         for server in self.servers:
-            listeners = [_duplicate(listener) for listener in server.sockets]
             server.close()
-            for connection in [connection for listener in listeners for connection in _accept_waiting(listener)]:
-                with contextlib.suppress(OSError):  # its handshake fails, or it is gone
-                    await loop.connect_accepted_socket(self._protocol, connection, **self._encryption(connection))
+        for connection in [connection for listener in self._listeners for connection in _accept_waiting(listener)]:
+            with contextlib.suppress(OSError):  # its handshake fails, or it is gone
+                await loop.connect_accepted_socket(self._protocol, connection, **self._encryption(connection))
         await asyncio.sleep(LAST_REQUESTS)
         await super().shutdown(sockets)
 

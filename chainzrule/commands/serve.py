@@ -73,15 +73,23 @@ def serve(settings: "Settings", attached: bool) -> int:
         settings: the settings.
         attached: whether the server stops when the terminal is closed.
     """
+    from chainzrule.service.telemetry.logs import configure_logs
+
+    log_handler = configure_logs(settings.log_level)
+    try:
+        return _serve(settings, attached)
+    finally:
+        log_handler.flush()
+
+
+def _serve(settings: "Settings", attached: bool) -> int:
     from chainzrule.service.app import create_app
     from chainzrule.service.errors import ServiceError
     from chainzrule.service.listeners import is_exposed
     from chainzrule.service.server import serve as serve_app
     from chainzrule.service.settings import unknown_variables
-    from chainzrule.service.telemetry.logs import configure_logs
     from chainzrule.service.tls import Certificates
 
-    configure_logs(settings.log_level)
     for name, nearest in unknown_variables(os.environ).items():
         log.warning(
             "environment variable passed over: there is no such setting", extra={"variable": name, "nearest": nearest}

@@ -21,7 +21,7 @@ import httpx
 import pytest
 
 from tests.artifacts import CLASSIFIER, SLOW
-from tests.processes import ROOT
+from tests.processes import ROOT, await_ready, free_port, until
 
 BODY = json.dumps({"instances": [[1.0, 2.0]]}).encode()
 JSON = {"Content-Type": "application/json"}
@@ -222,14 +222,6 @@ def test_the_repository_is_followed_without_a_signal(tmp_path: Path) -> None:
         assert httpx.get(f"{running.address}/readyz").status_code == 200
 
 
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait until a condition holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 @dataclass
 class Load:
     """Clients that ask without pause; each outcome is written down."""
@@ -367,6 +359,31 @@ def test_idle_connections_do_not_hold_the_end_up(models: Path) -> None:
             running.signal(signal.SIGTERM)
             assert running.end() == 0
             assert time.monotonic() - begin < 5
+
+
+def test_a_log_that_nobody_reads_stops_nothing(models: Path) -> None:
+    reader, end = os.pipe()
+    port = free_port()
+    command = [sys.executable, "-m", "chainzrule", "serve", "--models", str(models), "--port", str(port)]
+    running = subprocess.Popen([*command, "--access-log", "true", "--drain-grace", "0"], cwd=ROOT, stderr=end)
+    os.close(end)
+    try:
+        await_ready(f"http://127.0.0.1:{port}", running)
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+            for _ in range(2000):  # more than a pipe holds
+                assert client.get("/healthz", headers={"X-Request-ID": "x" * 100}).status_code == 200
+            for _ in range(1000):
+                with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+                    connection.sendall(b"garbage\r\n\r\n")
+                    assert statuses(connection.recv(4096)) == [400]
+            assert client.post("/predict", content=BODY, headers=JSON).status_code == 200
+            assert 'chainzrule_log_lines_lost_total{reason="repeated"} 900.0' in client.get("/metrics").text
+        running.terminate()
+        assert running.wait(30) == 0
+    finally:
+        running.kill()
+        running.wait(30)
+        os.close(reader)
 
 
 # Abuse.

@@ -3,6 +3,7 @@
 import json
 import logging
 import signal
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,9 +19,11 @@ from tests.artifacts import CLASSIFIER
 def _process_as_it_was() -> Iterator[None]:
     root = logging.getLogger()
     kept = root.handlers, root.level
+    at_warning = warnings.showwarning
     at_hang_up = signal.getsignal(signal.SIGHUP)
     yield
     root.handlers, root.level = kept
+    warnings.showwarning = at_warning
     signal.signal(signal.SIGHUP, at_hang_up)
 
 
@@ -74,8 +77,8 @@ def test_a_port_in_use_ends_with_one_line(tmp_path: Path, capsys: pytest.Capture
     with listener:
         port = listener.getsockname()[1]
         assert main(["serve", "--port", str(port), "--models", str(tmp_path)]) == 2
-    last = capsys.readouterr().err.splitlines()[-1]
-    assert last == f"--host, --port: cannot listen on 127.0.0.1:{port} (Address already in use)"
+    (own,) = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("{")]
+    assert own == f"--host, --port: cannot listen on 127.0.0.1:{port} (Address already in use)"
 
 
 def test_misspelt_variables_are_warned_of(
@@ -83,7 +86,8 @@ def test_misspelt_variables_are_warned_of(
 ) -> None:
     monkeypatch.setenv("CHAINZRULE_MAXROWS", "s3cret")
     assert main(["serve", "--models", str(tmp_path / "absent")]) == 2
-    found = json.loads(capsys.readouterr().err.splitlines()[0])
+    lines = capsys.readouterr().err.splitlines()
+    found = json.loads(next(line for line in lines if line.startswith("{")))
     assert found["level"] == "WARNING"
     assert (found["variable"], found["nearest"]) == ("CHAINZRULE_MAXROWS", "CHAINZRULE_MAX_ROWS")
     assert "s3cret" not in str(found)
