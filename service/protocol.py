@@ -11,12 +11,16 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from chainzrule.service.framing import FRAMING, NOT_HTTP, TOO_LARGE, Fault, fault_of, refusal
+
 log = logging.getLogger(__name__)
 
 HEADER_SECONDS = 10.0  # the longest that a header may take, from its first byte or the connection's start
 WRITE_SECONDS = 30.0  # the longest that a client may not read what is waiting to be sent
+# A client that only has nothing more to ask closes its half of the connection right behind its request. One that
+# closes later has given up waiting, and its work is dropped.
+HALF_CLOSE_SECONDS = 0.2
 HEADER_BYTES = 2**16
-HEADERS = 128
 SWEEP_SECONDS = 1.0
 # These ASGI extensions of a request give its `take_whole` and its `answer_whole`.
 WHOLE_BODY = "chainzrule.whole_body"
@@ -40,6 +44,12 @@ class BoundedProtocol(HttpToolsProtocol):
     _header_alone = True
     _idle_since: float | None = None
     _lost: Callable[[], None] | None = None
+    _hosts = 0
+    _encodings: tuple[bytes, ...] = ()
+    _asked_at = 0.0  # when the last byte of the latest whole request arrived
+    _fault: Fault | None = None  # with which the latest header is refused
+    # What ends the connection once the requests before it are answered; nothing more is read from then on.
+    _end: Callable[[], None] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Starts the time limit of the first header; refuses the connection where there are too many."""
@@ -61,29 +71,54 @@ class BoundedProtocol(HttpToolsProtocol):
 
         Bytes of a header that arrived together with those of another message are not counted.
         """
+        if self._end is not None:
+            return
         self._header_alone = True
         try:
             self._parse(data)
         except httptools.HttpParserError:
-            message = "Invalid HTTP request received."
-            self.logger.warning(message)
-            self.send_400_response(message)
+            fault = self._fault or NOT_HTTP
+            log.warning("request refused", extra={"status": fault[0], "reason": fault[1]})
+            self._finish(partial(self._refuse, fault))
             return
         if self._in_header and self._header_alone:
             self._header_bytes += len(data)
             if self._header_bytes > HEADER_BYTES:
-                self._refuse()
+                self._finish(partial(self._refuse, TOO_LARGE))
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Returns whether the connection stays open, for a client that has asked and only says that this was all."""
+        if self._end is None:
+            in_time = self.loop.time() - self._asked_at <= HALF_CLOSE_SECONDS
+            if not in_time or not self._waits():
+                return False
+            self._finish(self.transport.close)
+        return True
 
     def on_message_begin(self) -> None:
         """Starts the time limit of the header that begins."""
         super().on_message_begin()
         self._idle_since = None
+        self._hosts, self._encodings = 0, ()
         self._expect_header()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Takes a header, or a trailer."""
+        name = name.lower()
+        self.headers.append((name, value))
+        if name in FRAMING:
+            if name == b"host":
+                self._hosts += 1
+            elif name == b"transfer-encoding":
+                self._encodings += (value,)
+            elif value.lower() == b"100-continue":
+                self.expect_100_continue = True
+
     def on_headers_complete(self) -> None:
-        """Ends the header's time limit and starts the request; raises `ValueError` where it has too many headers."""
-        if len(self.headers) > HEADERS:
-            raise ValueError("too many headers")  # the parser turns it into a 400
+        """Ends the header's time limit and starts the request; raises `ValueError` where the header is refused."""
+        self._fault = fault_of(self.parser, len(self.headers), self._hosts, self._encodings)
+        if self._fault is not None:
+            raise ValueError  # the parser raises an error of its own for it
         if self._upgrades():
             return
         self._header_since = None
@@ -113,6 +148,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._upgrades():
             return
         self._in_header = self._header_alone = False
+        self._asked_at = self.loop.time()
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -120,12 +156,18 @@ class BoundedProtocol(HttpToolsProtocol):
         self._lost = None
         self.server_state.total_requests += 1
         if self.transport.is_closing():
+            self._idle_since = self.loop.time()  # bounds the time in which the client reads the rest
             return
-        self.flow.resume_reading()
-        if self.pipeline:
+        if self.pipeline and (self._end is None or not self.pipeline[-1][0].more_body):
+            self.flow.resume_reading()
             self._start_asgi_task(*self.pipeline.pop())
-        elif self._header_since is None:  # otherwise the next request's header has begun
+        elif self._end is not None:
             self._idle_since = self.loop.time()
+            self._end()
+        else:
+            self.flow.resume_reading()
+            if self._header_since is None:  # otherwise the next request's header has begun
+                self._idle_since = self.loop.time()
 
     def pause_writing(self) -> None:
         """Starts the time limit of a client that does not read what is sent."""
@@ -154,11 +196,27 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_header = True
         self._header_bytes = 0
 
-    def _refuse(self) -> None:
-        self._header_since = None
+    def _waits(self) -> bool:
+        """Returns whether a whole request waits for its answer."""
+        if self.cycle is None or self.cycle.response_complete:
+            return False
+        return bool(self.pipeline) or not self.cycle.more_body
+
+    def _finish(self, end: Callable[[], None]) -> None:
+        """Ends the connection by calling `end`, once the whole requests that have arrived are answered."""
+        self._header_since = self._idle_since = None
         self._in_header = False
+        if self._waits():
+            self._end = end
+        else:
+            end()
+
+    def _refuse(self, fault: Fault) -> None:
+        """Refuses what came last, and closes the connection."""
         if not self.transport.is_closing():
-            self.send_400_response("The request's header is too large.")
+            self.transport.write(refusal(fault, self.server_state.default_headers))
+            self._idle_since = self.loop.time()  # bounds the time in which the client reads it
+            self.transport.close()
 
     def _parse(self, data: bytes) -> None:
         """Parses bytes, ignoring protocol upgrades, for which Java's client asks in every cleartext request.
@@ -183,8 +241,8 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.parser.feed_data(b"".join((*parts, b"\r\n")))
 
     def _upgrades(self) -> bool:
-        """Returns whether `_parse` will read this header again, without the upgrade; never for CONNECT."""
-        return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+        """Returns whether `_parse` will read this header again, without the upgrade."""
+        return bool(self.parser.should_upgrade())
 
 
 def take_whole(cycle: RequestResponseCycle) -> bytes | None:

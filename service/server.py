@@ -1,4 +1,4 @@
-"""Serves an application on sockets, from the first connection to the last answer."""
+"""Serves an application on listeners, from the first connection to the last answer."""
 
 import asyncio
 import contextlib
@@ -9,12 +9,17 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 
 from chainzrule.service.app import Application, refresh
 from chainzrule.service.memory import give_back_freed_memory, keep_freed_memory
 from chainzrule.service.protocol import BoundedProtocol, sweep
+from chainzrule.service.terminal import has_terminal
+from chainzrule.service.tls import Certificates
 
 log = logging.getLogger("chainzrule")
 
@@ -26,6 +31,10 @@ COLLECT_AFTER = 20_000
 # connections that have sent none, which would cut off a client whose request is on its way.
 LAST_REQUESTS = 0.25
 
+HANDSHAKE_SECONDS = 10.0  # the longest that a TLS handshake may take
+CERTIFICATE_SECONDS = 5.0  # between two looks at the certificate's files
+TERMINAL_SECONDS = 1.0  # after SIGHUP, until a terminal that is being closed is gone
+
 
 class Server(uvicorn.Server):
     """Serves as uvicorn does, except that SIGTERM drains first and SIGHUP re-reads the model repository.
@@ -33,15 +42,18 @@ class Server(uvicorn.Server):
     At SIGTERM it says that it is not ready and asks clients to close their connections, goes on serving for the grace
     period, then stops accepting, finishes what is in flight and exits. A second signal skips the wait; SIGINT skips it
     at once.
+
+    Args:
+        app: what answers.
+        certificates: what new connections are encrypted with; None leaves them in clear text.
+        attached: whether closing the terminal, which sends SIGHUP too, stops the server.
     """
 
-    def __init__(self, app: Application) -> None:
+    def __init__(self, app: Application, certificates: Certificates | None = None, attached: bool = False) -> None:
         settings = app.context.settings
         super().__init__(
             uvicorn.Config(
                 app,
-                host=settings.host,
-                port=settings.port,
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -49,25 +61,31 @@ class Server(uvicorn.Server):
                 ws="none",
                 proxy_headers=False,  # nothing here depends on the client's address
                 lifespan="on",
+                timeout_keep_alive=settings.keep_alive_seconds,
                 timeout_graceful_shutdown=settings.shutdown_timeout,
             )
         )
         self._app = app
+        self._certificates = certificates
+        self._attached = attached
+        self._listeners: list[socket.socket] = []
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Handles the signals while serving."""
         loop = asyncio.get_running_loop()
-        tasks = {loop.create_task(sweep(self.server_state.connections))}
+        tasks = {loop.create_task(sweep(self.server_state.connections)), loop.create_task(self._follow_certificate())}
 
         def reload() -> None:
             task = loop.create_task(refresh(self._app.context.catalog))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
+            loop.call_later(TERMINAL_SECONDS, self._stop_without_terminal)
 
         handlers = {signal.SIGTERM: self._drain, signal.SIGINT: self._stop, signal.SIGHUP: reload}
         for number, handler in handlers.items():
             loop.add_signal_handler(number, handler)
+        self._stop_without_terminal()  # it may have been closed before
         try:
             yield
         finally:
@@ -78,7 +96,13 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts, and exempts the objects that exist by then from garbage collection, because they all stay."""
-        await super().startup(sockets)
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            sys.exit(STARTUP_FAILURE)
+        self.servers = []
+        self._listeners = sockets or []
+        await self._accept()
+        self.started = True
         gc.collect()
         gc.freeze()
         gc.set_threshold(COLLECT_AFTER)
@@ -86,18 +110,47 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stops accepting, answers what the latest connections still ask, then closes the others and finishes."""
+        loop = asyncio.get_running_loop()
         for server in self.servers:
-            listeners = [socket.socket(fileno=os.dup(listener.fileno())) for listener in server.sockets]
             server.close()
-            for connection in [connection for listener in listeners for connection in _accept_waiting(listener)]:
-                await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+        for connection in [connection for listener in self._listeners for connection in _accept_waiting(listener)]:
+            with contextlib.suppress(OSError):  # its handshake fails, or it is gone
+                await loop.connect_accepted_socket(self._protocol, connection, **self._encryption(connection))
         await asyncio.sleep(LAST_REQUESTS)
         await super().shutdown(sockets)
+
+    async def _accept(self) -> None:
+        """Accepts connections that begin with the current certificate; servers with an earlier one stop accepting."""
+        loop, servers = asyncio.get_running_loop(), []
+        for listener in map(_duplicate, self._listeners):
+            options = {"sock": listener, "backlog": self.config.backlog, **self._encryption(listener)}
+            serve = loop.create_unix_server if listener.family == socket.AF_UNIX else loop.create_server
+            servers.append(await serve(self._protocol, **options))
+        for server in self.servers:
+            server.close()
+        self.servers = servers
+
+    async def _follow_certificate(self) -> None:
+        """Looks at the certificate's files again and again, off the event loop, because file systems may hang."""
+        while self._certificates is not None:
+            await asyncio.sleep(CERTIFICATE_SECONDS)
+            if self.started and await asyncio.to_thread(self._certificates.refresh) and not self.should_exit:
+                await self._accept()
+
+    def _encryption(self, listener: socket.socket) -> dict[str, Any]:
+        if self._certificates is None or listener.family == socket.AF_UNIX:
+            return {}
+        return {"ssl": self._certificates.context, "ssl_handshake_timeout": HANDSHAKE_SECONDS}
 
     def _protocol(self) -> asyncio.Protocol:
         return self.config.http_protocol_class(  # type: ignore[call-arg]
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
+
+    def _stop_without_terminal(self) -> None:
+        if self._attached and not self.should_exit and not has_terminal():
+            log.info("the terminal was closed")
+            self._stop()
 
     def _drain(self) -> None:
         context = self._app.context
@@ -127,28 +180,36 @@ def _accept_waiting(listener: socket.socket) -> list[socket.socket]:
     return waiting
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
-    """Listens on every address that a host name stands for; raises `OSError` where one is not available."""
-    listeners = []
-    with contextlib.ExitStack() as opened:
-        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, kind, protocol, _, address in dict.fromkeys(found):
-            listener = opened.enter_context(socket.socket(family, kind, protocol))
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:  # IPv4 gets a socket of its own
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            listener.bind(address)
-            listener.listen()
-            listeners.append(listener)
-        opened.pop_all()
-    return listeners
+def _duplicate(listener: socket.socket) -> socket.socket:
+    """Returns another handle of a listener, so that closing one leaves the other."""
+    return socket.socket(fileno=os.dup(listener.fileno()))
 
 
-def serve(app: Application, listeners: list[socket.socket]) -> bool:
-    """Serves until told to stop; returns whether the application started at all."""
-    server = Server(app)
+def serve(
+    app: Application,
+    listeners: list[socket.socket],
+    certificates: Certificates | None = None,
+    attached: bool = False,
+) -> bool:
+    """Serves until told to stop, as `Server` says; returns whether the application started at all."""
+    server = Server(app, certificates, attached)
     # A worker thread waits for the interpreter lock after a run; a busy event loop would keep it for 5 ms each time.
     sys.setswitchinterval(SWITCH_INTERVAL)
     keep_freed_memory()
-    server.run(listeners)
+    with _removing(listeners):
+        server.run(listeners)
     return server.started
+
+
+@contextlib.contextmanager
+def _removing(listeners: list[socket.socket]) -> Iterator[None]:
+    """Removes the sockets in the file system at the end, unless another process has put its own there meanwhile."""
+    paths = [Path(listener.getsockname()) for listener in listeners if listener.family == socket.AF_UNIX]
+    inodes = [path.lstat().st_ino for path in paths]
+    try:
+        yield
+    finally:
+        for path, inode in zip(paths, inodes, strict=True):
+            with contextlib.suppress(OSError):
+                if path.lstat().st_ino == inode:
+                    path.unlink()

@@ -5,6 +5,7 @@ import inspect
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ examples:
   CHAINZRULE_MAX_ROWS=100 chainzrule serve --access-log true
 
 Then: curl http://127.0.0.1:8000/models, and the page at http://127.0.0.1:8000/. SIGTERM drains before it ends; SIGHUP
-has the repository read again, which happens every --reload-seconds anyway.
+has the repository read again, which happens every --reload-seconds anyway. Closing the terminal stops the server.
 """
 
 REFUSALS = ()
@@ -34,11 +35,12 @@ log = logging.getLogger("chainzrule")
 def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
     """Adds a flag for every setting, and returns the function that serves with them."""
     # SIGHUP asks the server to read the repository again. Before the server handles it, it must not end the process.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    at_hang_up = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from pydantic import ValidationError
     from pydantic_settings import CliSettingsSource, SettingsError
 
     from chainzrule.service.settings import Settings
+    from chainzrule.service.terminal import has_terminal
 
     parser.description = inspect.cleandoc(Settings.__doc__ or "")
     parser.epilog = EXAMPLES
@@ -58,21 +60,36 @@ def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], i
         except SettingsError as error:
             print(error, file=sys.stderr)
             return Exit.USAGE
-        return serve(settings)
+        # Who starts it by nohup wants it to outlive the terminal.
+        return serve(settings, attached=at_hang_up != signal.SIG_IGN and has_terminal())
 
     return run
 
 
-def serve(settings: "Settings") -> int:
-    """Serves, and returns the exit code: for a clean stop, a failed start, or settings that cannot work."""
-    from chainzrule.service.app import create_app
-    from chainzrule.service.errors import ServiceError
-    from chainzrule.service.server import listen
-    from chainzrule.service.server import serve as serve_app
-    from chainzrule.service.settings import unknown_variables
+def serve(settings: "Settings", attached: bool) -> int:
+    """Serves, and returns the exit code: for a clean stop, a failed start, or settings that cannot work.
+
+    Args:
+        settings: the settings.
+        attached: whether the server stops when the terminal is closed.
+    """
     from chainzrule.service.telemetry.logs import configure_logs
 
-    configure_logs(settings.log_level)
+    log_handler = configure_logs(settings.log_level)
+    try:
+        return _serve(settings, attached)
+    finally:
+        log_handler.flush()
+
+
+def _serve(settings: "Settings", attached: bool) -> int:
+    from chainzrule.service.app import create_app
+    from chainzrule.service.errors import ServiceError
+    from chainzrule.service.listeners import is_exposed
+    from chainzrule.service.server import serve as serve_app
+    from chainzrule.service.settings import unknown_variables
+    from chainzrule.service.tls import Certificates
+
     for name, nearest in unknown_variables(os.environ).items():
         log.warning(
             "environment variable passed over: there is no such setting", extra={"variable": name, "nearest": nearest}
@@ -82,18 +99,35 @@ def serve(settings: "Settings") -> int:
         return Exit.USAGE
     try:
         app = create_app(settings)
+        certificates = None if settings.tls is None else Certificates(settings.tls)
     except (ServiceError, OSError) as error:
         print(error, file=sys.stderr)
         return Exit.USAGE
     # The addresses are opened before the models are loaded, so that a failure shows at once.
     try:
-        listeners = listen(settings.host, settings.port)
+        listeners = _listeners(settings)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "no host name"
-        print(f"--host, --port: cannot listen on {settings.host}:{settings.port} ({reason})", file=sys.stderr)
+        if settings.unix_socket is not None:
+            print(f"--unix-socket: cannot listen on {settings.unix_socket} ({reason})", file=sys.stderr)
+        else:
+            print(f"--host, --port: cannot listen on {settings.host}:{settings.port} ({reason})", file=sys.stderr)
         return Exit.USAGE
-    log.info("listening", extra={"port": listeners[0].getsockname()[1], "host": settings.host})
-    return Exit.FINE if serve_app(app, listeners) else Exit.FAILED
+    if settings.unix_socket is not None:
+        log.info("listening", extra={"unix_socket": str(settings.unix_socket)})
+    else:
+        log.info("listening", extra={"port": listeners[0].getsockname()[1], "host": settings.host})
+    if settings.token_file is None and settings.tls_client_ca is None and any(map(is_exposed, listeners)):
+        log.warning("whoever reaches this address may use the models: neither a token nor a certificate is asked for")
+    return Exit.FINE if serve_app(app, listeners, certificates, attached) else Exit.FAILED
+
+
+def _listeners(settings: "Settings") -> list[socket.socket]:
+    from chainzrule.service.listeners import listen, listen_at
+
+    if settings.unix_socket is not None:
+        return [listen_at(settings.unix_socket)]
+    return listen(settings.host, settings.port)
 
 
 def _print_faults(error: "ValidationError") -> None:

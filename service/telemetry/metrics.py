@@ -5,7 +5,7 @@ with a model version's labels are registered by `Metrics._version_family`, so th
 Label values come from loaded models and registered routes alone, never from a request's text.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -17,11 +17,14 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
+from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
 
 from chainzrule.service.stability.measures import MEASURES, Distribution
 from chainzrule.service.telemetry.histogram import BatchHistogram
 from chainzrule.service.telemetry.live import LiveCollector, VersionReading
+from chainzrule.service.telemetry.logs import lost_lines
 
 MODEL = ("model", "version")
 
@@ -47,6 +50,23 @@ class MeasureFamilies:
 
     values: BatchHistogram | None
     relative: BatchHistogram | None
+
+
+class ReadCounter(Collector):
+    """Collects a counter whose values are counted elsewhere, by the values of one label."""
+
+    def __init__(self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, int]]) -> None:
+        self._name = name
+        self._help = help_text
+        self._label = label
+        self._read = read
+
+    def collect(self) -> Iterable[Metric]:
+        """Returns the family with its current values."""
+        family = CounterMetricFamily(self._name, self._help, labels=(self._label,))
+        for value, count in self._read().items():
+            family.add_metric((value,), count)
+        return [family]
 
 
 class Metrics:
@@ -110,6 +130,14 @@ class Metrics:
             "Requests refused, by reason (the last part of the problem's type).",
             ("reason",),
             registry=registry,
+        )
+        registry.register(
+            ReadCounter(
+                "chainzrule_log_lines_lost_total",
+                "Log lines of this process that were not written, because nobody read them or they were repeated.",
+                "reason",
+                lost_lines,
+            )
         )
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -11,7 +12,8 @@ import pytest
 import uvicorn
 
 from chainzrule.service import protocol
-from chainzrule.service.protocol import HEADERS, BoundedProtocol, sweep
+from chainzrule.service.framing import HEADERS
+from chainzrule.service.protocol import BoundedProtocol, sweep
 from tests.processes import ROOT, free_port
 
 pytestmark = pytest.mark.anyio
@@ -33,6 +35,8 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
             body = b" ".join(name for name, _ in scope["headers"])
     if scope["path"] == "/slow":
         await asyncio.sleep(2.5)  # longer than a connection may idle
+    if scope["path"] == "/later":
+        await asyncio.sleep(0.5)
     length = str(len(body)).encode()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
     await send({"type": "http.response.body", "body": body})
@@ -206,7 +210,10 @@ async def test_what_is_sent_along_does_not_count_as_header(port: int, request_: 
 
 @pytest.mark.parametrize("cut", [0, 20, -100, -50], ids=["whole", "in the header", "at the body", "in the body"])
 async def test_upgrades_are_passed_over(port: int, cut: int) -> None:
-    request = b"POST /echo HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 100\r\n\r\n" + b"x" * 100
+    request = (
+        b"POST /echo HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 100\r\n\r\n"
+        + b"x" * 100
+    )
     async with connected(port) as (reader, writer):
         for again in range(3):
             writer.write(request[:cut])
@@ -236,3 +243,125 @@ def test_the_bound_leaves_file_descriptors_for_the_rest(descriptors: int, connec
     found = "from chainzrule.service.protocol import BoundedProtocol; print(BoundedProtocol.max_connections)"
     command = [sys.executable, "-c", f"import resource; {limits}; {found}"]
     assert int(subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout) == connections
+
+
+async def asked(port: int, *parts: bytes, pause: float = 0.0, close: bool = True) -> tuple[list[int], bytes]:
+    """Send bytes, close the sending side, and read to the end: the statuses, and the rest of the last answer."""
+    async with connected(port) as (reader, writer):
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(pause)
+        if close:
+            writer.write_eof()
+        answer = await asyncio.wait_for(reader.read(), 10)
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3})", answer)], answer
+
+
+SLOW = REQUEST.replace(b"/ ", b"/slow ")
+LATER = REQUEST.replace(b"/ ", b"/later ")
+POST = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n" + b"x" * 100
+
+
+@pytest.mark.parametrize(
+    ("sent", "statuses"),
+    [
+        pytest.param(POST, [200], id="a body"),
+        pytest.param(REQUEST, [200], id="no body"),
+        pytest.param(SLOW, [200], id="an answer that takes longer than a connection may idle"),
+        pytest.param(POST * 3 + LATER, [200] * 4, id="pipelined"),
+        pytest.param(POST.replace(b"1.1", b"1.0"), [200], id="HTTP/1.0"),
+        pytest.param(CHUNKED.replace(b"/ ", b"/echo ") + b"1\r\nx\r\n0\r\n\r\n", [200], id="chunked"),
+        pytest.param(LATER + POST + POST[:-1], [200, 200], id="the last one incomplete"),
+        pytest.param(LATER + REQUEST[:10], [200], id="the last header incomplete"),
+        pytest.param(POST[:-1], [], id="a body that is incomplete"),
+        pytest.param(REQUEST[:10], [], id="a header that is incomplete"),
+        pytest.param(b"", [], id="nothing"),
+    ],
+)
+async def test_a_client_that_closes_its_half_has_all_its_answers(port: int, sent: bytes, statuses: list[int]) -> None:
+    assert (await asked(port, sent))[0] == statuses
+
+
+async def test_a_client_that_closes_while_it_waits_has_given_up(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (await asked(port, LATER, pause=0.3))[0] == []
+    monkeypatch.setattr(protocol, "HALF_CLOSE_SECONDS", 60.0)
+    assert (await asked(port, LATER, pause=0.3))[0] == [200]
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"\x00\xffgarbage\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"CONNECT a:1 HTTP/1.1\r\n"]
+)
+@pytest.mark.parametrize("before", [(), (REQUEST,), (LATER,), (REQUEST, LATER, POST)], ids=len)
+async def test_what_came_before_garbage_is_answered(port: int, before: tuple[bytes, ...], garbage: bytes) -> None:
+    sent = b"".join(before) + garbage + b"Host: a\r\n\r\n"
+    refused = 405 if garbage.startswith(b"CONNECT") else 400
+    assert (await asked(port, sent + b"more" * 1000, close=False))[0] == [200] * len(before) + [refused]
+
+
+async def test_a_request_whose_body_is_broken_is_refused_behind_the_answers_before(port: int) -> None:
+    broken = CHUNKED.replace(b"/ ", b"/echo ") + b"zz\r\n"
+    assert (await asked(port, broken, close=False))[0] == [400]
+    assert (await asked(port, LATER + POST + broken, close=False))[0] == [200, 200, 400]
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        pytest.param(b"GET / HTTP/1.1\r\n", 400, id="no host"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n", 400, id="two hosts"),
+        pytest.param(b"GET / HTTP/1.0\r\n", 200, id="no host in HTTP/1.0"),
+        pytest.param(b"GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n", 400, id="two hosts in HTTP/1.0"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost:\r\nConnection: close\r\n", 200, id="an empty host"),
+        pytest.param(b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n", 405, id="CONNECT"),
+        pytest.param(b"CONNECT /path HTTP/1.1\r\nHost: a\r\n", 405, id="CONNECT to a path"),
+        pytest.param(
+            b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n", 405, id="CONNECT and upgrade"
+        ),
+        pytest.param(
+            b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: a\r\nHost: b\r\n", 400, id="upgrade"
+        ),
+        pytest.param(b"TRACE / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n", 200, id="any other method"),
+    ],
+)
+async def test_headers_that_are_refused(port: int, head: bytes, status: int, caplog: pytest.LogCaptureFixture) -> None:
+    statuses, answer = await asked(port, head + b"\r\n", close=False)
+    assert statuses == [status]
+    assert b"connection: close" in answer
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+@pytest.mark.parametrize(
+    "encodings", [b"gzip, chunked", b"identity", b"chunked, identity", b"chunked\r\nTransfer-Encoding: chunked", b"x"]
+)
+async def test_transfer_encodings_other_than_chunked_are_refused(port: int, encodings: bytes) -> None:
+    head = b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: " + encodings
+    statuses, _ = await asked(port, head + b"\r\n\r\n1\r\nx\r\n0\r\n\r\n", close=False)
+    assert statuses in ([400], [501])
+    both = b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n"
+    assert (await asked(port, both + b"1\r\nx\r\n0\r\n\r\n", close=False))[0] == [400]
+
+
+async def test_chunked_may_be_written_in_any_case_and_trailers_change_nothing(port: int) -> None:
+    head = b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n"
+    trailers = b"1\r\nx\r\n0\r\nHost: b\r\nExpect: 100-continue\r\n\r\n"
+    assert (await asked(port, (head + trailers) * 2))[0] == [200, 200]
+
+
+async def test_a_client_that_waits_to_be_asked_for_the_body_is_asked(port: int) -> None:
+    async with connected(port) as (reader, writer):
+        writer.write(POST[:-100].replace(b"Host: a", b"Host: a\r\nExpect: 100-Continue"))
+        assert await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 3) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(POST[-100:])
+        assert b"200 OK" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 3)
+
+
+async def test_a_client_that_does_not_read_its_last_answer_is_let_go(port: int) -> None:
+    async with connected(port) as (reader, writer):
+        writer.write(REQUEST.replace(b"/ ", b"/large ").replace(b"1.1", b"1.0"))
+        await asyncio.sleep(4)
+        received = 0
+        with contextlib.suppress(ConnectionResetError):
+            while chunk := await asyncio.wait_for(reader.read(2**20), 3):
+                received += len(chunk)
+        assert received < len(ANSWER)

@@ -3,14 +3,15 @@
 import json
 import logging
 import signal
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from chainzrule.cli import main
+from chainzrule.service.listeners import listen
 from chainzrule.service.runtime.graph import Execution, choose_execution
-from chainzrule.service.server import listen
 from tests.artifacts import CLASSIFIER
 
 
@@ -18,9 +19,11 @@ from tests.artifacts import CLASSIFIER
 def _process_as_it_was() -> Iterator[None]:
     root = logging.getLogger()
     kept = root.handlers, root.level
+    at_warning = warnings.showwarning
     at_hang_up = signal.getsignal(signal.SIGHUP)
     yield
     root.handlers, root.level = kept
+    warnings.showwarning = at_warning
     signal.signal(signal.SIGHUP, at_hang_up)
 
 
@@ -40,6 +43,19 @@ def _process_as_it_was() -> Iterator[None]:
         (("--host", "192.0.2.1"), "--host, --port: cannot listen on 192.0.2.1:8000 ("),
         (("--host", "no such host"), "--host, --port: cannot listen on no such host:8000 ("),
         (("--host", "a" * 100), "--host, --port: cannot listen on aaa"),
+        (("--unix-socket", "absent/socket"), "--unix-socket: cannot listen on absent/socket (No such file"),
+        (
+            ("--unix-socket", "/dev/null"),
+            "--unix-socket: cannot listen on /dev/null (there is a file that is no socket)",
+        ),
+        (("--tls-key", "key"), "tls_certificate and tls_key are given together or not at all"),
+        (("--tls-client-ca", "ca"), "tls_client_ca needs tls_certificate and tls_key"),
+        (("--unix-socket", "x", "--tls-key", "y", "--tls-certificate", "z"), "unix_socket takes no tls_certificate"),
+        (("--tls-certificate", "absent", "--tls-key", "absent"), "--tls-certificate: the file cannot be read ("),
+        (
+            ("--tls-certificate", "/dev/null", "--tls-key", "/dev/null"),
+            "--tls-certificate, --tls-key: they do not work",
+        ),
     ],
 )
 def test_settings_that_cannot_work_end_with_one_line(
@@ -61,8 +77,8 @@ def test_a_port_in_use_ends_with_one_line(tmp_path: Path, capsys: pytest.Capture
     with listener:
         port = listener.getsockname()[1]
         assert main(["serve", "--port", str(port), "--models", str(tmp_path)]) == 2
-    last = capsys.readouterr().err.splitlines()[-1]
-    assert last == f"--host, --port: cannot listen on 127.0.0.1:{port} (Address already in use)"
+    (own,) = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("{")]
+    assert own == f"--host, --port: cannot listen on 127.0.0.1:{port} (Address already in use)"
 
 
 def test_misspelt_variables_are_warned_of(
@@ -70,7 +86,8 @@ def test_misspelt_variables_are_warned_of(
 ) -> None:
     monkeypatch.setenv("CHAINZRULE_MAXROWS", "s3cret")
     assert main(["serve", "--models", str(tmp_path / "absent")]) == 2
-    found = json.loads(capsys.readouterr().err.splitlines()[0])
+    lines = capsys.readouterr().err.splitlines()
+    found = json.loads(next(line for line in lines if line.startswith("{")))
     assert found["level"] == "WARNING"
     assert (found["variable"], found["nearest"]) == ("CHAINZRULE_MAXROWS", "CHAINZRULE_MAX_ROWS")
     assert "s3cret" not in str(found)
