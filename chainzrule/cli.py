@@ -23,6 +23,7 @@ COMMANDS = {
     "adopt": "publish an ONNX model that was trained elsewhere",
     "predict": "put predictions and their stability beside the rows of a CSV or Parquet file",
     "models": "list the models of a repository, and whether each would load",
+    "token": "make a token for a caller of the service",
     "compare": "train ChainzRule and its rivals on the same rows, and compare them",
 }
 

@@ -65,11 +65,12 @@ def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], i
 
 def serve(settings: "Settings") -> int:
     """Serves, and returns the exit code: for a clean stop, a failed start, or settings that cannot work."""
+    from chainzrule.service.api.access.hosts import names_beside
     from chainzrule.service.app import create_app
     from chainzrule.service.errors import ServiceError
     from chainzrule.service.server import listen
     from chainzrule.service.server import serve as serve_app
-    from chainzrule.service.settings import unknown_variables
+    from chainzrule.service.settings import Names, unknown_variables
     from chainzrule.service.telemetry.logs import configure_logs
 
     configure_logs(settings.log_level)
@@ -81,7 +82,8 @@ def serve(settings: "Settings") -> int:
         print(f"--models: {settings.models} is not a directory; make one, or train a model into it", file=sys.stderr)
         return Exit.USAGE
     try:
-        app = create_app(settings)
+        names = settings.allowed_hosts or Names(names_beside(settings.host) or ())
+        app = create_app(settings.model_copy(update={"allowed_hosts": names}))
     except (ServiceError, OSError) as error:
         print(error, file=sys.stderr)
         return Exit.USAGE

@@ -23,7 +23,6 @@ POLICY = (
 )
 _COMMON: Headers = (
     (b"content-security-policy", POLICY.encode()),
-    (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-cache"),  # browsers ask again each time, and get 304 while nothing has changed
     (b"vary", b"accept-encoding"),

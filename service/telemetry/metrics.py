@@ -111,6 +111,11 @@ class Metrics:
             ("reason",),
             registry=registry,
         )
+        self.wrong_tokens = Counter(
+            "chainzrule_wrong_tokens_total",
+            "Requests with a bearer token that is not valid.",
+            registry=registry,
+        )
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
 

@@ -19,6 +19,7 @@ REFUSED = {
     "adopt": ("adopt", "none.onnx", "--data", "none.csv", "--target", "y", "--name", "m"),
     "predict": ("predict", "none.csv"),
     "models": ("models", "--models", "nowhere"),
+    "token": ("token", "clinic", "--scopes", "everything"),
     "compare": ("compare", "--problems", "mars"),
 }
 

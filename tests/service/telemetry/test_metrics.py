@@ -47,6 +47,7 @@ EXPECTED = {
     "ready": ("gauge", set()),
     "draining": ("gauge", set()),
     "rejected_requests": ("counter", {"reason"}),
+    "wrong_tokens": ("counter", set()),
     "model_info": ("gauge", {"model", "version", "sha256", "task", "provider", "method"}),
     "model_state": ("gauge", {"model", "version", "state"}),
     "model_loaded_timestamp_seconds": ("gauge", {"model", "version"}),
