@@ -124,8 +124,8 @@ def create_app(settings: Settings) -> Application:
         lifespan=lifespan,
         exception_handlers={HTTPException: routing_problem},
         redirect_slashes=False,
+        docs_url=None,  # FastAPI's page loads scripts from other servers
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
     )
     cross_site = CrossSite(settings.cors_origins)
     served = [guarded(route, context, cross_site) for route in routes(context)]

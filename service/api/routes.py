@@ -5,7 +5,7 @@ from chainzrule.service.api.context import Context
 from chainzrule.service.api.health import healthz_endpoint, metrics_endpoint, readyz_endpoint
 from chainzrule.service.api.models import get_model_endpoint, get_stability_endpoint, list_models_endpoint
 from chainzrule.service.api.oip.routes import oip_routes
-from chainzrule.service.api.page import page_endpoints
+from chainzrule.service.api.page import docs_endpoints, page_endpoints
 from chainzrule.service.api.predict import predict_endpoint
 from chainzrule.service.api.route import Route, in_path, in_query
 from chainzrule.service.api.schemas.health import Readiness
@@ -112,11 +112,11 @@ def _operation_routes(context: Context) -> list[Route]:
 
 
 def _page_routes(context: Context) -> list[Route]:
-    """Returns the routes of the playground, if it is on; they are open, as the page asks people for the token."""
-    if not context.settings.playground:
-        return []
-    page, part = page_endpoints(context.settings.root_path, context.settings.thresholds)
-    return [
-        Route("GET", "/", page, scopes=OPEN, documented=False),
-        Route("GET", "/ui/{file:path}", part, scopes=OPEN, documented=False),
-    ]
+    """Returns the routes of the pages, which are open, because they ask people for the token."""
+    settings = context.settings
+    docs, docs_part = docs_endpoints(settings.root_path)
+    listed = [("/docs", docs), ("/docs/{file:path}", docs_part)]
+    if settings.playground:
+        page, part = page_endpoints(settings.root_path, settings.thresholds)
+        listed += [("/", page), ("/ui/{file:path}", part)]
+    return [Route("GET", path, endpoint, scopes=OPEN, documented=False) for path, endpoint in listed]
