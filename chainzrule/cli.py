@@ -25,6 +25,7 @@ COMMANDS = {
     "models": "list the models of a repository, and whether each would load",
     "keys": "make a key to sign models with, or show the public half of one",
     "sign": "sign models, so that a server can tell who published them",
+    "token": "make a token for a caller of the service",
     "compare": "train ChainzRule and its rivals on the same rows, and compare them",
 }
 

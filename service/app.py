@@ -12,12 +12,18 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from chainzrule import __version__
-from chainzrule.service.api.access import Access, read_token
+from chainzrule.service.api.access.access import Access
+from chainzrule.service.api.access.clients import Clients
+from chainzrule.service.api.access.crosssite import CrossSite
+from chainzrule.service.api.access.failures import Failures
+from chainzrule.service.api.access.hosts import ALL, Hosts
+from chainzrule.service.api.access.limits import ClientLimits
+from chainzrule.service.api.access.origins import Origins
+from chainzrule.service.api.access.tokenfiles import TokenFiles
 from chainzrule.service.api.context import Context
 from chainzrule.service.api.documentation import register
 from chainzrule.service.api.exchange import Exchange, guarded
 from chainzrule.service.api.hot import HotRoutes
-from chainzrule.service.api.origins import Origins
 from chainzrule.service.api.problems import routing_problem
 from chainzrule.service.api.routes import routes
 from chainzrule.service.errors import KeyFileError
@@ -46,6 +52,13 @@ class Application(FastAPI):
 
     context: Context
     exchange: Exchange
+    tokens: TokenFiles | None
+
+    async def reload(self) -> None:
+        """Reads the token files and the repository again."""
+        if self.tokens is not None:
+            await self.tokens.look()
+        await refresh(self.context.catalog)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request, or runs the lifespan."""
@@ -64,9 +77,11 @@ def create_app(settings: Settings) -> Application:
 
     Raises:
         DeviceError: `device` is `cuda`, which does not work here.
-        ServiceError: the token file cannot be read, or is empty; or a file of `require_signature` holds no key.
+        ServiceError: the token file cannot be read, has a fault or lists no token; or a file of `require_signature`
+            holds no key.
         ImportError: `require_signature` is set, and the extra `signatures` is not installed.
     """
+    tokens = TokenFiles(settings.token_file) if settings.token_file is not None else None
     execution = choose_execution(settings.device, settings.threads or available_cpus())
     log.info(
         "execution chosen",
@@ -104,6 +119,8 @@ def create_app(settings: Settings) -> Application:
             asyncio.create_task(_follow(catalog, settings.reload_seconds)),
             asyncio.create_task(context.bodies.sweep()),
         ]
+        if tokens is not None:
+            duties.append(asyncio.create_task(tokens.follow()))
         yield
         for duty in duties:
             duty.cancel()
@@ -116,15 +133,23 @@ def create_app(settings: Settings) -> Application:
         lifespan=lifespan,
         exception_handlers={HTTPException: routing_problem},
         redirect_slashes=False,
+        docs_url=None,  # FastAPI's page loads scripts from other servers
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
     )
-    served = [guarded(route, context) for route in routes(context)]
+    cross_site = CrossSite(settings.cors_origins)
+    served = [guarded(route, context, cross_site) for route in routes(context)]
     register(app, served, context)
-    access = Access(served, read_token(settings.token_file))
+    hosts = Hosts(settings.allowed_hosts) if settings.allowed_hosts and ALL not in settings.allowed_hosts else None
+    limited = settings.client_rows_per_second or settings.client_milliseconds_per_second
+    limits = ClientLimits(settings.client_rows_per_second, settings.client_milliseconds_per_second) if limited else None
+    failures = Failures(metrics.wrong_tokens.inc)
+    access = Access(served, Clients(settings.trusted_proxies), failures, hosts, tokens, limits)
     origins = Origins(app.routed, settings.cors_origins) if settings.cors_origins else None
     app.context = context
-    app.exchange = Exchange(context, access, HotRoutes(served), origins or app.routed, origins)
+    app.tokens = tokens
+    app.exchange = Exchange(
+        context, None if access.permits_all else access, HotRoutes(served), origins or app.routed, origins
+    )
     return app
 
 

@@ -4,13 +4,17 @@
     ├── MalformedRequest        the body is not what its content type says
     ├── UnsupportedMedia        the content type or encoding is not one the route reads
     ├── Unauthorized            the bearer token is missing or wrong
+    ├── TooManyFailures         so many wrong tokens came from this address that it has to wait
+    ├── InsufficientScope       the bearer token does not permit it
     ├── Forbidden               the settings do not allow it
+    ├── Misdirected             the request was meant for a server of another name
     ├── TooLarge                more bytes or rows than the limits allow
     ├── InvalidInput            well-formed, but not an input of this model; names the place
     ├── UnknownModel            no model of that name
     ├── UnknownVersion          the model has no such version
     ├── NonFiniteOutput         the model answered NaN or infinity
     ├── NoBounds                the model version has no graph to certify anything with
+    ├── ClientLimited           the client has had what it may have for now; try again
     ├── QueueFull               more work queued than the model's bound; try again
     ├── NotReady                the model or the service cannot answer yet, or no longer
     ├── DeadlineExceeded        the caller's or the service's time ran out
@@ -43,8 +47,24 @@ class Unauthorized(ServiceError):
     """The bearer token that this service asks for is missing or wrong."""
 
 
+class TooManyFailures(ServiceError):
+    """Too many wrong tokens came from this address; `retry_after` is in seconds."""
+
+    def __init__(self, detail: str, place: str | None = None, retry_after: int = 1) -> None:
+        super().__init__(detail, place)
+        self.retry_after = retry_after
+
+
+class InsufficientScope(ServiceError):
+    """The bearer token is valid, and does not permit what is asked for."""
+
+
 class Forbidden(ServiceError):
     """The service's settings do not allow this to anybody."""
+
+
+class Misdirected(ServiceError):
+    """The Host header has none of the names by which this service may be called."""
 
 
 class TooLarge(ServiceError):
@@ -69,6 +89,14 @@ class NonFiniteOutput(ServiceError):
 
 class NoBounds(ServiceError):
     """The model version's artifact has no bounds graph, so that nothing can be certified."""
+
+
+class ClientLimited(ServiceError):
+    """The client has had what it may have for now; `retry_after` is in seconds."""
+
+    def __init__(self, detail: str, place: str | None = None, retry_after: int = 1) -> None:
+        super().__init__(detail, place)
+        self.retry_after = retry_after
 
 
 class QueueFull(ServiceError):

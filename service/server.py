@@ -15,7 +15,7 @@ from typing import Any
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
-from chainzrule.service.app import Application, refresh
+from chainzrule.service.app import Application
 from chainzrule.service.memory import give_back_freed_memory, keep_freed_memory
 from chainzrule.service.protocol import BoundedProtocol, sweep
 from chainzrule.service.terminal import has_terminal
@@ -37,7 +37,7 @@ TERMINAL_SECONDS = 1.0  # after SIGHUP, until a terminal that is being closed is
 
 
 class Server(uvicorn.Server):
-    """Serves as uvicorn does, except that SIGTERM drains first and SIGHUP re-reads the model repository.
+    """Serves as uvicorn does, except that SIGTERM drains first and SIGHUP re-reads the model repository and the tokens.
 
     At SIGTERM it says that it is not ready and asks clients to close their connections, goes on serving for the grace
     period, then stops accepting, finishes what is in flight and exits. A second signal skips the wait; SIGINT skips it
@@ -77,7 +77,7 @@ class Server(uvicorn.Server):
         tasks = {loop.create_task(sweep(self.server_state.connections)), loop.create_task(self._follow_certificate())}
 
         def reload() -> None:
-            task = loop.create_task(refresh(self._app.context.catalog))
+            task = loop.create_task(self._app.reload())
             tasks.add(task)
             task.add_done_callback(tasks.discard)
             loop.call_later(TERMINAL_SECONDS, self._stop_without_terminal)

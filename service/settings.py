@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import fields
 from difflib import get_close_matches
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PlainValidator, model_validator
+from pydantic import Field, PlainValidator, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from chainzrule.service.runtime.graph import Device
@@ -172,7 +173,30 @@ class Settings(BaseSettings):
     )
     token_file: Path | None = Field(
         default=None,
-        description="file whose content is the bearer token that all routes but health and metrics ask for",
+        description="file or folder of the bearer tokens that all routes but health and metrics ask for",
+    )
+    guard_metrics: bool = Field(default=False, description="have /metrics ask for a token with the scope observe too")
+    allowed_hosts: NameList = Field(
+        default=Names(),
+        description="comma-separated names in Host; empty means any, or only localhost where it listens on loopback",
+    )
+    trusted_proxies: NameList = Field(
+        default=Names(),
+        description="comma-separated networks of proxies that say for whom they ask; unix is a Unix socket",
+    )
+    client_rows_per_second: float = Field(
+        default=0.0,
+        ge=0,
+        le=1e9,
+        allow_inf_nan=False,
+        description="rows a second that each client may send; 0 is no limit",
+    )
+    client_milliseconds_per_second: float = Field(
+        default=0.0,
+        ge=0,
+        le=1e6,
+        allow_inf_nan=False,
+        description="milliseconds a second that models may run for each client; 0 is no limit",
     )
     require_signature: Path | None = Field(
         default=None,
@@ -182,6 +206,23 @@ class Settings(BaseSettings):
     admin: bool = Field(default=False, description="let callers load and unload models under /v2/repository")
     cors_origins: NameList = Field(default=Names(), description="comma-separated origins that browsers may call from")
     root_path: str = Field(default="", description="path prefix under which a proxy serves the application")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, names: Names) -> Names:
+        for name in names:
+            if name != "unix":
+                try:
+                    ip_network(name)
+                except ValueError:
+                    raise ValueError("must be networks like 10.0.0.0/8, addresses, or unix") from None
+        return names
+
+    @model_validator(mode="after")
+    def _metrics_can_be_guarded(self) -> Self:
+        if self.guard_metrics and self.token_file is None:
+            raise ValueError("guard_metrics needs token_file: without tokens nobody could be told apart")
+        return self
 
     @model_validator(mode="after")
     def _window_can_fill(self) -> Self:

@@ -83,11 +83,12 @@ def serve(settings: "Settings", attached: bool) -> int:
 
 
 def _serve(settings: "Settings", attached: bool) -> int:
+    from chainzrule.service.api.access.hosts import names_beside
     from chainzrule.service.app import create_app
     from chainzrule.service.errors import ServiceError
     from chainzrule.service.listeners import is_exposed
     from chainzrule.service.server import serve as serve_app
-    from chainzrule.service.settings import unknown_variables
+    from chainzrule.service.settings import Names, unknown_variables
     from chainzrule.service.tls import Certificates
 
     for name, nearest in unknown_variables(os.environ).items():
@@ -98,7 +99,8 @@ def _serve(settings: "Settings", attached: bool) -> int:
         print(f"--models: {settings.models} is not a directory; make one, or train a model into it", file=sys.stderr)
         return Exit.USAGE
     try:
-        app = create_app(settings)
+        names = settings.allowed_hosts or Names(names_beside(settings.host) or ())
+        app = create_app(settings.model_copy(update={"allowed_hosts": names}))
         certificates = None if settings.tls is None else Certificates(settings.tls)
     except (ServiceError, OSError) as error:
         print(error, file=sys.stderr)

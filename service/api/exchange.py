@@ -14,32 +14,39 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chainzrule.service.api.access import Access
+from chainzrule.service.api.access.access import Access
+from chainzrule.service.api.access.crosssite import CrossSite
+from chainzrule.service.api.access.origins import Origins
 from chainzrule.service.api.context import Context
 from chainzrule.service.api.hot import HotRoutes
 from chainzrule.service.api.incoming import Answer, Incoming
-from chainzrule.service.api.origins import Origins
 from chainzrule.service.api.problems import internal_problem, is_oip, problem_of, slug_of
 from chainzrule.service.api.route import Route
-from chainzrule.service.errors import ServiceError, Unauthorized
+from chainzrule.service.errors import ServiceError
 from chainzrule.service.protocol import WHOLE_ANSWER
 from chainzrule.service.telemetry.logs import request_id
 
 log = logging.getLogger("chainzrule.access")
 
 _NOTHING: dict[str, Any] = {}
+NOSNIFF = (b"x-content-type-options", b"nosniff")  # answers are of the type that they say
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 CLIENT_CLOSED = 499
 
 
-def guarded(route: Route, context: Context) -> Route:
-    """Returns the route with an endpoint that turns errors into problems, and never raises one."""
-    endpoint, oip = route.endpoint, is_oip(route.path)
+def guarded(route: Route, context: Context, cross_site: CrossSite) -> Route:
+    """Returns the route with an endpoint that turns errors into problems, and never raises one.
+
+    What changes or costs something is asked for by POST, and has to come from no other site.
+    """
+    endpoint, oip, posted = route.endpoint, is_oip(route.path), route.method == "POST"
 
     @wraps(endpoint)
     async def answer(request: Incoming) -> Response:
         try:
+            if posted:
+                cross_site.check(request, route)
             return await endpoint(request)
         except ServiceError as error:
             return refusal(error, context, oip)
@@ -66,7 +73,7 @@ class Exchange:
     """
 
     def __init__(
-        self, context: Context, access: Access, hot: HotRoutes, fallback: ASGIApp, origins: Origins | None = None
+        self, context: Context, access: Access | None, hot: HotRoutes, fallback: ASGIApp, origins: Origins | None = None
     ) -> None:
         self.hot = hot
         self._context = context
@@ -88,8 +95,8 @@ class Exchange:
         path, method = self._path(scope), scope["method"]
         endpoint, route = self.hot.find(method, path, scope)
         try:
-            if not self._access.permits(request, method, path):
-                error = Unauthorized("send Authorization: Bearer with this service's token")
+            error = self._access.refusal(request, method, path, route) if self._access is not None else None
+            if error is not None:
                 response = refusal(error, context, is_oip(path))
             elif endpoint is not None:
                 request.follow_client()
@@ -136,7 +143,7 @@ class Exchange:
         """Returns an answer's headers with those that every answer has, however it is routed."""
         if self._origins is not None:
             headers = self._origins.marked(request, headers)
-        completed = [*headers, (b"x-request-id", identity.encode())]
+        completed = [*headers, (b"x-request-id", identity.encode()), NOSNIFF]
         if self._context.draining:
             completed.append((b"connection", b"close"))
         return completed

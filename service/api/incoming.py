@@ -11,6 +11,7 @@ from chainzrule.service.api.deadlines import BodyDeadlines
 from chainzrule.service.protocol import ON_DISCONNECT, WHOLE_BODY
 
 _NOTHING: dict[str, Any] = {}
+CHARGE_ROWS = "chainzrule.charge_rows"  # a key of the scope, which is there where clients are limited
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
@@ -46,6 +47,12 @@ class Incoming(Request):
             task.cancel()
 
         watch(leave)
+
+    def charge_rows(self, rows: int) -> None:
+        """Has the client pay for rows before they run; raises `ClientLimited` where it has had too many."""
+        charge = self.scope.get(CHARGE_ROWS)
+        if charge is not None:
+            charge(rows)
 
     def header(self, name: bytes) -> str | None:
         """Returns a header's value, or None; `name` must be in lower case."""

@@ -25,6 +25,7 @@ def predict_endpoint(context: Context) -> Endpoint:
         deadline = context.deadline(read_timeout(request.header(b"x-request-timeout")))
         document = await read_rows(request, settings.max_body_bytes, deadline, parser)
         question = read_request(document, PREDICT_MEMBERS, settings.max_rows)
+        request.charge_rows(len(question.instances))
         served = context.catalog.resolve(question.model, question.version)
         share = await predict_rows(served, question, allowance, deadline)
         if share.stop - share.start > LARGE_ANSWER:

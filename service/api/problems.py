@@ -20,18 +20,24 @@ log = logging.getLogger(__name__)
 PROBLEMS: dict[type[ServiceError], tuple[int, str]] = {
     errors.MalformedRequest: (400, "malformed-request"),
     errors.Unauthorized: (401, "unauthorized"),
+    errors.InsufficientScope: (403, "insufficient-scope"),
     errors.Forbidden: (403, "forbidden"),
     errors.UnknownModel: (404, "unknown-model"),
     errors.UnknownVersion: (404, "unknown-version"),
     errors.TooLarge: (413, "too-large"),
     errors.UnsupportedMedia: (415, "unsupported-media"),
+    errors.Misdirected: (421, "misdirected"),
     errors.InvalidInput: (422, "invalid-input"),
     errors.NonFiniteOutput: (422, "non-finite-output"),
     errors.NoBounds: (422, "no-bounds"),
+    errors.ClientLimited: (429, "client-limited"),
+    errors.TooManyFailures: (429, "too-many-failures"),
     errors.QueueFull: (429, "queue-full"),
     errors.NotReady: (503, "not-ready"),
     errors.DeadlineExceeded: (504, "deadline-exceeded"),
 }
+# These say after how many seconds it is worth trying again.
+_RETRIED = errors.ClientLimited | errors.TooManyFailures | errors.QueueFull | errors.NotReady
 INTERNAL = "internal-error"
 _TYPE = "urn:chainzrule:problem:"
 
@@ -71,10 +77,12 @@ def problem_of(error: ServiceError, oip: bool = False) -> Answer:
         log.error("unexpected error", exc_info=error)
         return internal_problem(oip)
     headers: Headers = ()
-    if isinstance(error, errors.QueueFull | errors.NotReady):
+    if isinstance(error, _RETRIED):
         headers = ((b"retry-after", str(error.retry_after).encode()),)
     if isinstance(error, errors.Unauthorized):
         headers = ((b"www-authenticate", b"Bearer"),)
+    if isinstance(error, errors.InsufficientScope):
+        headers = ((b"www-authenticate", b'Bearer error="insufficient_scope"'),)
     return problem(status, slug, error.detail, error.place, headers, oip)
 
 

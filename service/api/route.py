@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from chainzrule.service.api.access.scopes import Scope
 from chainzrule.service.api.incoming import Incoming
 
 Endpoint = Callable[[Incoming], Awaitable[Response]]
@@ -21,7 +22,7 @@ class Route:
         method: the HTTP method.
         path: the path, with its parameters in braces.
         endpoint: the function that answers.
-        open: whether it answers without the token, where the service requires one.
+        scopes: what it takes, where the service requires a token: one that permits any of these; `OPEN` needs none.
         hot: whether it is dispatched ahead of FastAPI's routing.
         binary: whether JSON may be followed by raw tensors, in the question and in the answer.
         documented: whether the OpenAPI document shows it.
@@ -37,7 +38,7 @@ class Route:
     path: str
     endpoint: Endpoint
     _: KW_ONLY
-    open: bool = False
+    scopes: frozenset[Scope]
     hot: bool = False
     binary: bool = False
     documented: bool = True

@@ -1,10 +1,11 @@
 """Lists the service's routes: a new one needs its endpoint, and an entry here or in `oip/routes.py`."""
 
+from chainzrule.service.api.access.scopes import OBSERVE, OPEN, PREDICT
 from chainzrule.service.api.context import Context
 from chainzrule.service.api.health import healthz_endpoint, metrics_endpoint, readyz_endpoint
 from chainzrule.service.api.models import get_model_endpoint, get_stability_endpoint, list_models_endpoint
 from chainzrule.service.api.oip.routes import oip_routes
-from chainzrule.service.api.page import page_endpoints
+from chainzrule.service.api.page import docs_endpoints, page_endpoints
 from chainzrule.service.api.predict import predict_endpoint
 from chainzrule.service.api.route import Route, in_path, in_query
 from chainzrule.service.api.schemas.health import Readiness
@@ -48,6 +49,7 @@ def _question_routes(context: Context) -> list[Route]:
             "POST",
             "/predict",
             predict_endpoint(context),
+            scopes=PREDICT,
             hot=True,
             answer=PredictionAnswer,
             body=Prediction,
@@ -57,6 +59,7 @@ def _question_routes(context: Context) -> list[Route]:
             "GET",
             "/sensitivity",
             get_sensitivity_endpoint(context),
+            scopes=PREDICT,
             hot=True,
             answer=SensitivityAnswer,
             parameters=ROW,
@@ -66,6 +69,7 @@ def _question_routes(context: Context) -> list[Route]:
             "POST",
             "/sensitivity",
             post_sensitivity_endpoint(context),
+            scopes=PREDICT,
             hot=True,
             answer=SensitivityAnswer,
             body=SensitivityQuestion,
@@ -76,14 +80,20 @@ def _question_routes(context: Context) -> list[Route]:
 
 def _model_routes(context: Context) -> list[Route]:
     return [
-        Route("GET", "/models", list_models_endpoint(context), answer=ModelList),
+        Route("GET", "/models", list_models_endpoint(context), scopes=OBSERVE, answer=ModelList),
         Route(
-            "GET", "/models/{name}", get_model_endpoint(context), parameters=(NAME, VERSION), problems=(404, 422, 503)
+            "GET",
+            "/models/{name}",
+            get_model_endpoint(context),
+            scopes=OBSERVE,
+            parameters=(NAME, VERSION),
+            problems=(404, 422, 503),
         ),
         Route(
             "GET",
             "/models/{name}/stability",
             get_stability_endpoint(context),
+            scopes=OBSERVE,
             answer=StabilityAnswer,
             parameters=(NAME, VERSION),
             problems=(404, 422, 503),
@@ -92,20 +102,21 @@ def _model_routes(context: Context) -> list[Route]:
 
 
 def _operation_routes(context: Context) -> list[Route]:
-    """Returns the routes of probes and scrapers, which are open, because these have no token."""
+    """Returns the routes of probes and scrapers, which are open, as these often have no token."""
+    scraped = OBSERVE if context.settings.guard_metrics else OPEN
     return [
-        Route("GET", "/healthz", healthz_endpoint(context), open=True),
-        Route("GET", "/readyz", readyz_endpoint(context), open=True, answer=Readiness, unready=True),
-        Route("GET", "/metrics", metrics_endpoint(context), open=True),
+        Route("GET", "/healthz", healthz_endpoint(context), scopes=OPEN),
+        Route("GET", "/readyz", readyz_endpoint(context), scopes=OPEN, answer=Readiness, unready=True),
+        Route("GET", "/metrics", metrics_endpoint(context), scopes=scraped),
     ]
 
 
 def _page_routes(context: Context) -> list[Route]:
-    """Returns the routes of the playground, if it is on; they are open, as the page asks people for the token."""
-    if not context.settings.playground:
-        return []
-    page, part = page_endpoints(context.settings.root_path, context.settings.thresholds)
-    return [
-        Route("GET", "/", page, open=True, documented=False),
-        Route("GET", "/ui/{file:path}", part, open=True, documented=False),
-    ]
+    """Returns the routes of the pages, which are open, because they ask people for the token."""
+    settings = context.settings
+    docs, docs_part = docs_endpoints(settings.root_path)
+    listed = [("/docs", docs), ("/docs/{file:path}", docs_part)]
+    if settings.playground:
+        page, part = page_endpoints(settings.root_path, settings.thresholds)
+        listed += [("/", page), ("/ui/{file:path}", part)]
+    return [Route("GET", path, endpoint, scopes=OPEN, documented=False) for path, endpoint in listed]

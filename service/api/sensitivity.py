@@ -27,6 +27,7 @@ def get_sensitivity_endpoint(context: Context) -> Endpoint:
         """Sensitivities of one row, given in the query."""
         deadline = context.deadline(read_timeout(request.header(b"x-request-timeout")))
         question, text = read_query(request.scope["query_string"])
+        request.charge_rows(1)
         served = context.catalog.resolve(question.model, question.version)
         question = question._replace(instances=[read_row(text, served.card)])
         try:
@@ -48,6 +49,7 @@ def post_sensitivity_endpoint(context: Context) -> Endpoint:
         deadline = context.deadline(read_timeout(request.header(b"x-request-timeout")))
         document = await read_rows(request, context.settings.max_body_bytes, deadline, parser)
         question = read_request(document, SENSITIVITY_MEMBERS, context.settings.max_sensitivity_rows)
+        request.charge_rows(len(question.instances))
         served = context.catalog.resolve(question.model, question.version)
         return await _answer(context, served, question, deadline)
 

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -24,6 +25,10 @@ Result = TypeVar("Result")
 
 # The most turns of the event loop in which requests are gathered for one run; it ends at a turn that brings none.
 GATHERING_TURNS = 4
+
+
+# Whoever pays for the runs of the request that is being answered: called with seconds, also where its client has left.
+payer: ContextVar[Callable[[float], None] | None] = ContextVar("payer", default=None)
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,7 @@ class _Request(Generic[Work, Result]):
     rows: int
     deadline: float
     future: "asyncio.Future[Share[Result]]"
+    pay: Callable[[float], None] | None
     timer: asyncio.TimerHandle | None = field(default=None)
 
 
@@ -142,7 +148,7 @@ class Engine(Generic[Work, Result]):
         """
         self.require_room(rows)
         loop = asyncio.get_running_loop()
-        request = _Request(work, rows, deadline, loop.create_future())
+        request = _Request(work, rows, deadline, loop.create_future(), payer.get())
         with self._lock:
             self._queue.append(request)
             self._queued_rows += rows
@@ -242,7 +248,10 @@ class Engine(Generic[Work, Result]):
         outcome: tuple[Result, float] | Exception,
     ) -> None:
         start = 0
+        rows = sum(request.rows for request in batch)
         for request in batch:
+            if request.pay is not None and not isinstance(outcome, Exception):
+                request.pay(outcome[1] * request.rows / rows)
             if request.timer is not None:
                 request.timer.cancel()
             if not request.future.done():

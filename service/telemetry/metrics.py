@@ -131,6 +131,11 @@ class Metrics:
             ("reason",),
             registry=registry,
         )
+        self.wrong_tokens = Counter(
+            "chainzrule_wrong_tokens_total",
+            "Requests with a bearer token that is not valid.",
+            registry=registry,
+        )
         registry.register(
             ReadCounter(
                 "chainzrule_log_lines_lost_total",

@@ -21,6 +21,7 @@ REFUSED = {
     "models": ("models", "--models", "nowhere"),
     "keys": ("keys", "show", "nowhere"),
     "sign": ("sign", "nowhere", "--key", "none.key"),
+    "token": ("token", "clinic", "--scopes", "everything"),
     "compare": ("compare", "--problems", "mars"),
 }
 

@@ -407,7 +407,7 @@ def talk(server: Process, *parts: bytes, pause: float = 0.0, half_close: bool = 
 
 
 def request(body: bytes, *headers: str, length: int | None = None) -> bytes:
-    lines = ["POST /predict HTTP/1.1", "Host: test", "Content-Type: application/json", *headers]
+    lines = ["POST /predict HTTP/1.1", "Host: localhost", "Content-Type: application/json", *headers]
     if length != -1:
         lines.append(f"Content-Length: {len(body) if length is None else length}")
     return "\r\n".join([*lines, "", ""]).encode() + body
@@ -464,14 +464,18 @@ ABUSE: list[tuple[str, Callable[[Process], bytes], list[int]]] = [
     (
         "upgrade to a websocket",
         lambda s: talk(
-            s, b"GET /healthz HTTP/1.1\r\nHost: t\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n\r\n"
+            s, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n\r\n"
         ),
         [200],
     ),
-    ("odd path", lambda s: talk(s, b"GET /%00%ff/../..//etc HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"), [404]),
+    (
+        "odd path",
+        lambda s: talk(s, b"GET /%00%ff/../..//etc HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"),
+        [404],
+    ),
     (
         "odd query",
-        lambda s: talk(s, b"GET /sensitivity?x=%zz&\xff HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"),
+        lambda s: talk(s, b"GET /sensitivity?x=%zz&\xff HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"),
         [400],
     ),
 ]
@@ -545,7 +549,8 @@ def test_a_client_that_goes_away_takes_its_queued_work_along(tmp_path: Path) -> 
         leaving = []
         for path, body in (("/predict", spin), ("/v2/models/slow/infer", infer)) * 4:
             connection = socket.create_connection(("127.0.0.1", running.port))
-            head = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+            head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            head += f"Content-Length: {len(body)}"
             connection.sendall(f"{head}\r\n\r\n".encode() + body)
             leaving.append(connection)
         await_depth(len(leaving))

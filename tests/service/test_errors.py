@@ -3,7 +3,7 @@
 import inspect
 
 from chainzrule.service import errors
-from chainzrule.service.errors import InvalidInput, NotReady, QueueFull, ServiceError
+from chainzrule.service.errors import ClientLimited, InvalidInput, ServiceError, TooManyFailures
 
 CLASSES = {name: one for name, one in vars(errors).items() if inspect.isclass(one)}
 
@@ -23,6 +23,8 @@ def test_the_tree_is_the_one_that_is_described() -> None:
 
 
 def test_what_passes_by_itself_says_when_to_try_again() -> None:
-    assert {name for name, one in CLASSES.items() if hasattr(one, "retry_after")} == {"QueueFull", "NotReady"}
-    assert QueueFull.retry_after >= 1
-    assert NotReady.retry_after >= 1
+    retried = {name for name, one in CLASSES.items() if hasattr(one("try again"), "retry_after")}
+    assert retried == {"ClientLimited", "TooManyFailures", "QueueFull", "NotReady"}
+    assert all(CLASSES[name]("try again").retry_after >= 1 for name in retried)
+    assert ClientLimited("send less", retry_after=7).retry_after == 7
+    assert TooManyFailures("wait", "here", 9).retry_after == 9

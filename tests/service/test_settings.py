@@ -74,6 +74,9 @@ BAD = [
     ("max_body_bytes", "1073741825"), ("max_rows", "1000001"), ("max_sensitivity_rows", "1000001"),
     ("request_timeout", "inf"), ("max_batch_rows", "10000001"), ("max_queue_rows", "10000001"),
     ("window_rows", "10000001"), ("drain_grace", "inf"), ("shutdown_timeout", "86401"),
+    ("trusted_proxies", "s3cret"), ("trusted_proxies", "10.0.0.1/8"), ("client_rows_per_second", "-1"),
+    ("client_rows_per_second", "inf"), ("client_milliseconds_per_second", "-1"),
+    ("client_milliseconds_per_second", "nan"),
 ]  # fmt: skip
 
 
@@ -107,6 +110,19 @@ def test_thresholds_are_those_of_the_verdicts_unless_set(monkeypatch: pytest.Mon
         assert Settings.model_fields[name].default == getattr(Thresholds(), name) != value
         monkeypatch.setenv(f"CHAINZRULE_{name.upper()}", str(value))
     assert Settings().thresholds == given
+
+
+def test_guarded_metrics_need_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAINZRULE_GUARD_METRICS", "true")
+    with pytest.raises(ValidationError, match="guard_metrics needs token_file"):
+        Settings()
+    monkeypatch.setenv("CHAINZRULE_TOKEN_FILE", "tokens")
+    assert Settings().guard_metrics
+
+
+def test_proxies_are_networks_addresses_or_a_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAINZRULE_TRUSTED_PROXIES", "10.0.0.0/8, fd00::/8, 192.0.2.1,unix")
+    assert Settings().trusted_proxies == ("10.0.0.0/8", "fd00::/8", "192.0.2.1", "unix")
 
 
 def test_misspelt_variables_are_found_with_the_nearest_setting() -> None:

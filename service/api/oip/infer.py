@@ -31,6 +31,7 @@ def infer_endpoint(context: Context) -> Endpoint:
         if tensors is None:
             tensors = known[served] = tensors_of(served.card)
         wanted = await read_infer_request(request, tensors.inputs, settings.max_body_bytes, settings.max_rows, deadline)
+        request.charge_rows(len(next(iter(wanted.values.values()))))
         outputs = wanted.outputs or tuple(WantedOutput(spec.name, wanted.binary) for spec in tensors.usual)
         names = [output.name for output in outputs]
         require_outputs(tensors, names)

@@ -1,5 +1,6 @@
 """Lists the open inference protocol's routes."""
 
+from chainzrule.service.api.access.scopes import ADMIN, ANY, OBSERVE, OPEN, PREDICT
 from chainzrule.service.api.context import Context
 from chainzrule.service.api.oip.infer import infer_endpoint
 from chainzrule.service.api.oip.metadata import (
@@ -44,11 +45,11 @@ def oip_routes(context: Context) -> list[Route]:
 
 def _server_routes(context: Context) -> list[Route]:
     return [
-        Route("GET", "/v2", server_endpoint(context), answer=ServerMetadata),
-        Route("GET", "/v2/", server_endpoint(context), answer=ServerMetadata),
-        Route("GET", "/v2/health/live", live_endpoint(context), open=True, answer=Liveness),
-        Route("GET", "/v2/health/ready", ready_endpoint(context), open=True, answer=ServerReadiness, unready=True),
-        Route("GET", "/v2/models/stats", statistics_endpoint(context), answer=Statistics),
+        Route("GET", "/v2", server_endpoint(context), scopes=ANY, answer=ServerMetadata),
+        Route("GET", "/v2/", server_endpoint(context), scopes=ANY, answer=ServerMetadata),
+        Route("GET", "/v2/health/live", live_endpoint(context), scopes=OPEN, answer=Liveness),
+        Route("GET", "/v2/health/ready", ready_endpoint(context), scopes=OPEN, answer=ServerReadiness, unready=True),
+        Route("GET", "/v2/models/stats", statistics_endpoint(context), scopes=OBSERVE, answer=Statistics),
     ]
 
 
@@ -59,24 +60,48 @@ def _repository_routes(context: Context) -> list[Route]:
             "POST",
             "/v2/repository/index",
             index_endpoint(context),
+            scopes=OBSERVE,
             answer=RepositoryIndex,
             body=IndexQuestion,
             body_required=False,
-            problems=(400, 413),
+            problems=(400, 413, 415),
         ),
-        Route("POST", f"{path}/load", load_endpoint(context), parameters=(MODEL,), problems=(400, 403, 404, 503)),
-        Route("POST", f"{path}/unload", unload_endpoint(context), parameters=(MODEL,), problems=(400, 403, 404, 503)),
+        Route(
+            "POST",
+            f"{path}/load",
+            load_endpoint(context),
+            scopes=ADMIN,
+            parameters=(MODEL,),
+            problems=(400, 403, 404, 415, 503),
+        ),
+        Route(
+            "POST",
+            f"{path}/unload",
+            unload_endpoint(context),
+            scopes=ADMIN,
+            parameters=(MODEL,),
+            problems=(400, 403, 404, 415, 503),
+        ),
     ]
 
 
 def _model_routes(path: str, parameters: tuple[Parameter, ...], context: Context) -> list[Route]:
     """Returns the routes of a model below `path`, which names it with or without its version."""
     return [
-        Route("GET", path, model_endpoint(context), answer=ModelMetadata, parameters=parameters, problems=(404, 503)),
+        Route(
+            "GET",
+            path,
+            model_endpoint(context),
+            scopes=ANY,
+            answer=ModelMetadata,
+            parameters=parameters,
+            problems=(404, 503),
+        ),
         Route(
             "GET",
             f"{path}/ready",
             model_ready_endpoint(context),
+            scopes=ANY,
             answer=ModelReadiness,
             unready=True,
             parameters=parameters,
@@ -86,6 +111,7 @@ def _model_routes(path: str, parameters: tuple[Parameter, ...], context: Context
             "GET",
             f"{path}/stats",
             statistics_endpoint(context),
+            scopes=OBSERVE,
             answer=Statistics,
             parameters=parameters,
             problems=(404, 503),
@@ -94,6 +120,7 @@ def _model_routes(path: str, parameters: tuple[Parameter, ...], context: Context
             "POST",
             f"{path}/infer",
             infer_endpoint(context),
+            scopes=PREDICT,
             hot=True,
             binary=True,
             answer=InferenceAnswer,

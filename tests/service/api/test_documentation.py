@@ -87,7 +87,7 @@ def test_questions_are_described_where_they_stand(context: Context) -> None:
 async def test_every_route_answers_where_it_is_registered(serving: Serving) -> None:
     async with serving(CLASSIFIER, routed=True) as client:
         for route in routes(client.app.context):  # type: ignore[attr-defined]
-            path = route.path.replace("{file:path}", "app.js").format(name="toy", model="toy", version="1")
+            path = route.path.replace("{file:path}", "api.js").format(name="toy", model="toy", version="1")
             response = await client.request(route.method, path)
             assert response.status_code not in (404, 405, 500), path
 

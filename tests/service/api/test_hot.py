@@ -7,6 +7,7 @@ import httpx
 import pytest
 from starlette.routing import Match
 
+from chainzrule.service.api.access.scopes import OPEN
 from chainzrule.service.api.hot import HotRoutes
 from chainzrule.service.api.incoming import Answer, Incoming
 from chainzrule.service.api.route import Route
@@ -29,12 +30,12 @@ async def other(request: Incoming) -> Answer:
 
 TABLE = HotRoutes(
     [
-        Route("POST", "/a", endpoint, hot=True),
-        Route("GET", "/a", other, hot=True),
-        Route("GET", "/cold", endpoint),
-        Route("POST", "/b/{name}/c", endpoint, hot=True),
-        Route("POST", "/b/{name}/d/{number:int}/c", other, hot=True),
-        Route("POST", "/cold/{name}", endpoint),
+        Route("POST", "/a", endpoint, scopes=OPEN, hot=True),
+        Route("GET", "/a", other, scopes=OPEN, hot=True),
+        Route("GET", "/cold", endpoint, scopes=OPEN),
+        Route("POST", "/b/{name}/c", endpoint, scopes=OPEN, hot=True),
+        Route("POST", "/b/{name}/d/{number:int}/c", other, scopes=OPEN, hot=True),
+        Route("POST", "/cold/{name}", endpoint, scopes=OPEN),
     ]
 )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from chainzrule.service.api.page import DOCS_PARTS
 from chainzrule.service.stability.verdict import Thresholds
 from tests.artifacts import CLASSIFIER
 from tests.service.conftest import Serving
@@ -21,8 +22,12 @@ SERVED = sorted(
 )
 
 
-async def test_the_page_asks_nobody_but_this_service(client: httpx.AsyncClient) -> None:
-    answer = await client.get("/")
+PAGES = ("/", "/docs")
+
+
+@pytest.mark.parametrize("page", PAGES)
+async def test_the_page_asks_nobody_but_this_service(client: httpx.AsyncClient, page: str) -> None:
+    answer = await client.get(page)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
@@ -36,12 +41,41 @@ async def test_the_page_asks_nobody_but_this_service(client: httpx.AsyncClient) 
 async def test_every_file_that_the_page_names_is_there(client: httpx.AsyncClient) -> None:
     named = set(re.findall(r"(?:src|href)=\"(ui/[^\"]+)\"", (await client.get("/")).text))
     assert named
+    named |= await needed(client, "/docs", "docs")
     for path in FOLDER.glob("*.js"):
         named |= {
             f"ui/{found}" for found in re.findall(r'^import .* from "\./([^"]+)"', path.read_text(), re.MULTILINE)
         }
     for path in named:
         assert (await client.get(f"/{path}")).status_code == 200, path
+
+
+async def needed(client: httpx.AsyncClient, page: str, folder: str) -> set[str]:
+    """What a page loads, and what its scripts import, and theirs."""
+    named = set(re.findall(rf"(?:src|href)=\"({folder}/[^\"]+)\"", (await client.get(page)).text))
+    todo = [path for path in named if path.endswith(".js")]
+    while todo:
+        text = (await client.get(f"/{todo.pop()}")).text
+        for found in re.findall(r'^import .* from "\./([^"]+)"', text, re.MULTILINE):
+            if f"{folder}/{found}" not in named:
+                named.add(f"{folder}/{found}")
+                todo.append(f"{folder}/{found}")
+    return named
+
+
+async def test_the_apis_page_loads_what_is_served_and_no_more(client: httpx.AsyncClient) -> None:
+    assert await needed(client, "/docs", "docs") == {f"docs/{name}" for name in DOCS_PARTS}
+    for path in ("/docs/app.js", "/docs/", "/docs/docs.html", "/docs/../app.py", "/ui/docs.html", "/ui/index.html"):
+        assert (await client.get(path)).status_code == 404, path
+
+
+async def test_the_apis_page_needs_no_playground_and_no_token(serving: Serving, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("s3cret")
+    async with serving(CLASSIFIER, playground=False, token_file=tmp_path / "token") as client:
+        assert (await client.get("/docs")).status_code == 200
+        for path in await needed(client, "/docs", "docs"):
+            assert (await client.get(f"/{path}")).status_code == 200, path
+        assert (await client.get("/openapi.json")).status_code == 401
 
 
 @pytest.mark.parametrize("name", SERVED)
@@ -86,6 +120,8 @@ async def test_addresses_hold_behind_a_prefix(serving: Serving, path: str, route
         answer = await client.get(path)
         assert answer.status_code == 200
         assert '<base href="/deep/down/">' in answer.text
+        assert '<base href="/deep/down/">' in (await client.get("/deep/down/docs")).text
+        assert (await client.get("/deep/down/docs/docs.js")).status_code == 200
         assert (await client.get("/deep/down/ui/app.js")).status_code == 200
 
 
@@ -111,4 +147,4 @@ async def test_the_page_is_open_and_the_models_are_not(serving: Serving, tmp_pat
 
 async def test_it_is_no_part_of_the_api(client: httpx.AsyncClient) -> None:
     paths = (await client.get("/openapi.json")).json()["paths"]
-    assert not [path for path in paths if path == "/" or path.startswith("/ui")]
+    assert not [path for path in paths if path == "/" or path.startswith(("/ui", "/docs"))]

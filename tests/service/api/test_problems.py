@@ -56,7 +56,15 @@ async def test_every_failure_has_its_status_in_the_one_shape(client: httpx.Async
 async def test_cases_cover_every_problem_that_a_request_alone_can_meet() -> None:
     cases = (*CASES, *test_body.CASES, *test_models.CASES, *test_query.CASES, *test_requests.CASES)
     # These need settings, load, no models or one without a bounds graph.
-    elsewhere = {"unauthorized", "forbidden", "queue-full", "not-ready", "no-bounds"}
+    elsewhere = {
+        "unauthorized",
+        "too-many-failures",
+        "insufficient-scope",
+        "forbidden",
+        "misdirected",
+        "client-limited",
+    }
+    elsewhere |= {"queue-full", "not-ready", "no-bounds"}
     assert {slug for _, slug in PROBLEMS.values()} - {case.slug for case in cases} == elsewhere
 
 
@@ -116,7 +124,7 @@ def test_every_error_a_request_can_meet_has_a_status() -> None:
     assert set(PROBLEMS) == own - NEVER_MET_BY_A_REQUEST
     slugs = [slug for _, slug in PROBLEMS.values()]
     assert len(set(slugs)) == len(slugs)
-    assert {status for status, _ in PROBLEMS.values()} <= {400, 401, 403, 404, 413, 415, 422, 429, 503, 504}
+    assert {status for status, _ in PROBLEMS.values()} <= {400, 401, 403, 404, 413, 415, 421, 422, 429, 503, 504}
 
 
 def test_the_tree_is_drawn_in_the_docstring() -> None:
@@ -143,4 +151,4 @@ async def test_errors_become_problems(kind: type[ServiceError]) -> None:
     assert content["type"].endswith(slug)
     assert (content["detail"], content["place"]) == ("what to do", "here")
     assert ("retry-after" in response.headers) == (status in (429, 503))
-    assert ("www-authenticate" in response.headers) == (status == 401)
+    assert ("www-authenticate" in response.headers) == (slug in ("unauthorized", "insufficient-scope"))

@@ -12,6 +12,7 @@ from chainzrule.service.settings import Settings
 from tests.contract.promised import assert_promised
 from tests.contract.regenerate import openapi
 
+PLAYGROUND = {"/", "/ui/{file:path}"}
 INFER = ("/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer")
 
 
@@ -29,9 +30,9 @@ def test_the_hot_routes_are_those_that_run_a_model(context: Context) -> None:
 
 
 def test_the_open_routes_tell_nothing_of_a_model(context: Context) -> None:
-    assert {route.path for route in routes(context) if route.open} == {
+    assert {route.path for route in routes(context) if not route.scopes} == {
         *("/healthz", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"),
-        *("/", "/ui/{file:path}"),  # the page, which asks for the token itself
+        *("/", "/ui/{file:path}", "/docs", "/docs/{file:path}"),  # the pages, which ask for the token themselves
     }
 
 
@@ -44,7 +45,11 @@ def test_the_document_shows_the_documented_routes_in_their_order(context: Contex
     documented = [(route.method, route.path) for route in routes(context) if route.documented]
     assert sorted(shown) == sorted(documented)
     assert list(openapi()["paths"]) == list(dict.fromkeys(path for _, path in documented))
-    assert {route.path for route in routes(context) if not route.documented} == {"/", "/ui/{file:path}"}
+    assert {route.path for route in routes(context) if not route.documented} == {
+        *PLAYGROUND,
+        "/docs",
+        "/docs/{file:path}",
+    }
 
 
 def test_no_two_routes_are_the_same(context: Context) -> None:
@@ -55,7 +60,7 @@ def test_no_two_routes_are_the_same(context: Context) -> None:
 def test_without_the_playground_its_routes_are_not_there(context: Context, tmp_path: Path) -> None:
     settings = Settings(models=tmp_path, playground=False)
     found = {route.path for route in routes(replace(context, settings=settings))}
-    assert found == {route.path for route in routes(context)} - {"/", "/ui/{file:path}"}
+    assert found == {route.path for route in routes(context)} - PLAYGROUND
 
 
 def test_each_route_keeps_what_the_committed_document_promises(context: Context) -> None:

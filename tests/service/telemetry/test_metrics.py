@@ -48,6 +48,7 @@ EXPECTED = {
     "draining": ("gauge", set()),
     "rejected_requests": ("counter", {"reason"}),
     "log_lines_lost": ("counter", {"reason"}),
+    "wrong_tokens": ("counter", set()),
     "model_info": ("gauge", {"model", "version", "sha256", "task", "provider", "method"}),
     "model_state": ("gauge", {"model", "version", "state"}),
     "model_loaded_timestamp_seconds": ("gauge", {"model", "version"}),

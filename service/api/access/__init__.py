@@ -1,0 +1,1 @@
+"""Decides who may do what, before any work is done for them."""
