@@ -1,5 +1,5 @@
-# The serving image contains chainzrule/ without training, models/, and the base dependencies with one ONNX Runtime. It contains no torch,
-# no compiler and no caches.
+# The serving image contains chainzrule/ without training, models/, and the base dependencies with one ONNX Runtime and what checks
+# signatures, in the versions and files that requirements/ lists. It contains no torch, no compiler and no caches.
 #
 #   docker build -t chainzrule .
 #   docker run --rm --read-only -p 127.0.0.1:8000:8000 chainzrule
@@ -11,6 +11,9 @@
 #
 # Without a package index: mount a folder of wheels and tell pip, for example
 #   --volume "$PWD/wheels:/wheels:ro" --build-arg PIP_ARGS="--no-index --find-links /wheels"   (podman, buildah)
+#
+# The base images are named by tag. To build on one image for good, name it by digest (docs/operations.md says how to find it):
+#   --build-arg CPU_BASE=python:3.11-slim@sha256:...   or   --build-arg GPU_BASE=...
 #
 # Podman before 4.4 overlooks the default of DEVICE: give it `--build-arg DEVICE=cpu`, and `--format docker` for the
 # HEALTHCHECK.
@@ -40,15 +43,15 @@ FROM python-${DEVICE} AS dependencies
 ARG DEVICE
 ARG PIP_ARGS=""
 WORKDIR /build
-COPY pyproject.toml constraints.txt ./
-# Only the dependencies are installed: the service runs from its source, so training/ never enters the image.
+COPY requirements requirements
+# Only the dependencies are installed: the service runs from its source, so training/ never enters the image. Each is a wheel whose
+# sha256 is listed, whatever the index may serve, so none runs code of its own while it is installed.
 # PIP_ARGS holds several words.
 # hadolint ignore=SC2086
-RUN python3 -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-print(*project['dependencies'], *project['optional-dependencies']['${DEVICE}'], sep='\n')" > requirements.txt \
-    && python3 -m venv /opt/venv \
+RUN python3 -m venv /opt/venv \
     && /opt/venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check ${PIP_ARGS} \
-        --requirement requirements.txt --constraint constraints.txt \
+        --require-hashes --no-deps --only-binary :all: --requirement "requirements/${DEVICE}.txt" \
+    && /opt/venv/bin/python -m pip check \
     && /opt/venv/bin/python -m pip uninstall --yes --quiet pip setuptools
 
 # --- What is shipped. ---

@@ -26,7 +26,7 @@ PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve compare bench bench-peers bench-training bench-calibration bench-certify bench-saliency bench-reviews test coverage test-slow test-clients test-deploy test-lowest test-mutants test-package test-ui screenshots check format format-check lint types train constraints
+.PHONY: help serve compare bench bench-peers bench-training bench-calibration bench-certify bench-saliency bench-reviews test coverage test-slow test-clients test-deploy test-lowest test-mutants test-package test-ui screenshots check format format-check lint types train constraints sbom
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -217,5 +217,14 @@ format: $(VENV)/.dev ## format the code and fix what ruff can fix
 
 # --- Upkeep ---
 
-constraints: ## pin constraints.txt to the newest versions that pyproject.toml admits
+.venv-supply/.installed: .ci/tools.txt | $(BIN)/python
+	$(PYTHON) -m venv --clear .venv-supply
+	.venv-supply/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+constraints: .venv-supply/.installed ## pin constraints.txt to the newest versions that pyproject.toml admits, and requirements/ to their files
 	PYTHON=$(PYTHON) .ci/pin $(ARGS)
+	.ci/hashes
+
+sbom: .venv-supply/.installed ## write CycloneDX lists of what the wheel and the images consist of into build/sbom
+	.ci/sbom

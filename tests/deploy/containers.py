@@ -10,7 +10,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -178,11 +177,10 @@ def _exists(podman: Engine, *names: str) -> bool:
 
 def _download_wheels() -> None:
     """What the Dockerfile installs, for Debian's Python 3.11; inside a build there is no index."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    names = [*project["dependencies"], *project["optional-dependencies"]["cpu"]]
-    command = [sys.executable, "-m", "pip", "download", "-q", "-c", "constraints.txt", "-d", FOLDER / "wheels"]
+    command = [sys.executable, "-m", "pip", "download", "-q", "-d", FOLDER / "wheels"]
+    listed = ["--require-hashes", "--no-deps", "-r", "requirements/cpu.txt"]
     platform = ["--only-binary=:all:", "--python-version=3.11"]
-    done = subprocess.run([*command, *platform, *names], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, *platform, *listed], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 

@@ -26,9 +26,12 @@ VARIANTS = {
     "plain": [],
     "gpu": ["-f", str(CHART / "values-gpu.yaml")],
     "all": ["--set", ALL],
-    "volume": ["--set", "models.existingClaim=models,tokenSecret=callers,settings.max_rows=64"],
+    "volume": ["--set", "models.existingClaim=models,tokenSecret=callers,signatureKeys=keys,settings.max_rows=64"],
     "kserve": ["--set", KSERVE],
-    "kserve with a volume": ["--set", f"{KSERVE},kserve.storageUri=pvc://models,tokenSecret=callers"],
+    "kserve with a volume": [
+        "--set",
+        f"{KSERVE},kserve.storageUri=pvc://models,tokenSecret=callers,signatureKeys=keys",
+    ],
 }
 
 
@@ -147,7 +150,10 @@ def test_every_setting_that_is_passed_is_one() -> None:
     assert {"name": "CHAINZRULE_MAX_ROWS", "value": "64"} in container["env"]
 
 
-@pytest.mark.parametrize(("variant", "mounted"), [("volume", {"models", "token"}), ("kserve with a volume", {"token"})])
+@pytest.mark.parametrize(
+    ("variant", "mounted"),
+    [("volume", {"models", "token", "keys"}), ("kserve with a volume", {"token", "keys"})],
+)
 def test_what_is_mounted_is_read_only_and_where_the_settings_say(variant: str, mounted: set[str]) -> None:
     found = manifests(*VARIANTS[variant])
     spec = found["ServingRuntime"]["spec"] if "kserve" in variant else found["Deployment"]["spec"]["template"]["spec"]
@@ -156,6 +162,7 @@ def test_what_is_mounted_is_read_only_and_where_the_settings_say(variant: str, m
     places = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"] if mount["readOnly"]}
     assert set(places) == {volume["name"] for volume in spec["volumes"]} == mounted
     assert settings["CHAINZRULE_TOKEN_FILE"] == f"{places['token']}/token"
+    assert settings["CHAINZRULE_REQUIRE_SIGNATURE"] == places["keys"]
     if "models" in places:
         assert settings["CHAINZRULE_MODELS"] == places["models"]
 
@@ -180,7 +187,7 @@ def test_settings_of_a_values_file_reach_the_service_as_they_are_written(tmp_pat
 
 def test_the_schema_knows_every_setting_but_those_that_the_chart_sets_itself() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
-    own = {"host", "port", "models", "device", "drain_grace", "shutdown_timeout", "token_file"}
+    own = {"host", "port", "models", "device", "drain_grace", "shutdown_timeout", "token_file", "require_signature"}
     assert set(schema["properties"]["settings"]["propertyNames"]["enum"]) == set(Settings.model_fields) - own
 
 

@@ -102,7 +102,7 @@ def test_the_lowest_versions_are_the_lower_bounds() -> None:
 
 def test_ci_runs_the_wheel_and_the_lowest_versions() -> None:
     lines = Path(".ci/run").read_text(encoding="utf-8").splitlines()
-    assert {"make check", "make test-package", "make test-lowest", "make test-deploy"} <= set(lines)
+    assert {"make check", "make test-package", "make test-lowest", "make sbom", "make test-deploy"} <= set(lines)
 
 
 def test_the_hooks_fetch_nothing_and_run_what_make_check_runs() -> None:

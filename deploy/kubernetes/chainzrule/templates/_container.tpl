@@ -16,6 +16,10 @@ env:
   - name: CHAINZRULE_TOKEN_FILE
     value: /run/chainzrule/token
   {{- end }}
+  {{- if .Values.signatureKeys }}
+  - name: CHAINZRULE_REQUIRE_SIGNATURE
+    value: /etc/chainzrule/keys
+  {{- end }}
   {{- range $name, $value := .Values.settings }}
   - name: CHAINZRULE_{{ upper $name }}
     value: {{ include "chainzrule.plain" $value | quote }}
@@ -61,7 +65,7 @@ securityContext:
   allowPrivilegeEscalation: false
   capabilities: {drop: [ALL]}
   seccompProfile: {type: RuntimeDefault}
-{{- if or $.claim .Values.tokenSecret }}
+{{- if or $.claim .Values.tokenSecret .Values.signatureKeys }}
 volumeMounts:
   {{- if $.claim }}
   - {name: models, mountPath: {{ $.models }}, readOnly: true}
@@ -69,13 +73,16 @@ volumeMounts:
   {{- if .Values.tokenSecret }}
   - {name: token, mountPath: /run/chainzrule, readOnly: true}
   {{- end }}
+  {{- if .Values.signatureKeys }}
+  - {name: keys, mountPath: /etc/chainzrule/keys, readOnly: true}
+  {{- end }}
 {{- end }}
 {{- end -}}
 {{- end -}}
 
 {{/* The volumes of the pod around it, from the same dict. */}}
 {{- define "chainzrule.volumes" -}}
-{{- if or .claim .root.Values.tokenSecret -}}
+{{- if or .claim .root.Values.tokenSecret .root.Values.signatureKeys -}}
 volumes:
   {{- with .claim }}
   - name: models
@@ -87,6 +94,10 @@ volumes:
       secretName: {{ . }}
       items:
         - {key: token, path: token}
+  {{- end }}
+  {{- with .root.Values.signatureKeys }}
+  - name: keys
+    configMap: {name: {{ . }}}
   {{- end }}
 {{- end -}}
 {{- end -}}
