@@ -26,7 +26,7 @@ PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve compare bench bench-peers bench-training bench-calibration bench-certify bench-saliency bench-reviews test coverage test-slow test-clients test-deploy test-lowest test-mutants test-package test-ui screenshots check format format-check lint types train constraints sbom
+.PHONY: help serve compare bench bench-peers bench-training bench-calibration bench-certify bench-saliency bench-reviews test coverage test-slow test-chaos test-clients test-deploy test-lowest test-mutants test-package test-ui screenshots check format format-check lint types train constraints sbom
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -125,7 +125,7 @@ bench-reviews: $(VENV)/.dev .venv-reviews/.installed ## compare methods on the f
 # --- Checking ---
 
 test: $(VENV)/.dev ## install everything and run all tests but the slow ones
-	$(PYTEST) $(PARALLEL) -m 'not slow and not clients and not deploy and not ui and not package' $(ARGS)
+	$(PYTEST) $(PARALLEL) -m 'not slow and not clients and not deploy and not ui and not package and not chaos' $(ARGS)
 
 coverage: ## run the same tests and list the lines and branches that none of them reaches, which takes half as long again
 	@$(MAKE) --no-print-directory test ARGS='--cov --cov-branch --cov-report=term $(ARGS)'
@@ -147,6 +147,16 @@ CLIENTS := tritonclient kserve mlserver
 
 test-clients: $(VENV)/.dev $(CLIENTS:%=.venv-clients/%/.installed) ## ask a real server through other servers' clients
 	$(PYTEST) -m clients tests/clients $(ARGS)
+
+# A tool of its own, and not one of the product's; where it cannot be installed, its test says so and skips.
+.venv-schemathesis/.installed: tests/chaos/schemathesis.txt | $(BIN)/python
+	@echo "Installing Schemathesis into .venv-schemathesis ..."
+	@$(PYTHON) -m venv .venv-schemathesis && \
+	  .venv-schemathesis/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@ || \
+	  echo "Schemathesis could not be installed: its test will skip"
+
+test-chaos: $(VENV)/.dev .venv-schemathesis/.installed ## abuse, fuzz and kill real servers for minutes; honest clients must not notice
+	$(PYTEST) -m 'chaos and not slow' tests/chaos -rP $(ARGS)
 
 # The tools that read what deploy/ describes, apart from the project's own packages.
 .venv-deploy/.installed: $(wildcard tests/deploy/tools/*) | $(BIN)/python

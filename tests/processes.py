@@ -23,19 +23,26 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def service(models: Path, *flags: str, port: int | None = None) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
-    """A server on loopback: its address, once ready, and its process; stopped on the way out."""
+def service(
+    models: Path, *flags: str, port: int | None = None, log: Path | None = None, patience: float = 30
+) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """A server on loopback: its address, once ready, and its process; stopped on the way out.
+
+    Without a file for its log, the log is a pipe that nobody reads before the end.
+    """
     port = port or free_port()
     command = [sys.executable, "-m", "chainzrule", "serve", "--models", str(models), "--port", str(port), *flags]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, env=os.environ)
     address = f"http://127.0.0.1:{port}"
-    try:
-        await_ready(address, process)
-        yield address, process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate(timeout=30)
+    with contextlib.ExitStack() as opened:
+        output = subprocess.PIPE if log is None else opened.enter_context(log.open("ab"))
+        process = subprocess.Popen(command, cwd=ROOT, stderr=output, env=os.environ)
+        try:
+            await_ready(address, process, patience)
+            yield address, process
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.communicate(timeout=30)
 
 
 def await_ready(address: str, process: "subprocess.Popen[bytes]", seconds: float = 30) -> None:

@@ -25,6 +25,7 @@ def read_flag(value: Any, place: str) -> bool:
 
 def read_whole(value: Any, place: str, low: int, high: int) -> int:
     """Returns a whole number from `low` to `high`."""
+    value = _whole(value)
     if type(value) is not int or not low <= value <= high:
         raise InvalidInput(f"must be a whole number from {low} to {high}", place)
     return value
@@ -39,9 +40,15 @@ def read_noise_scale(value: Any, place: str = "noise_scale") -> float:
 
 def read_top(value: Any) -> int | None:
     """Returns how many sensitivities to list; None stands for all."""
+    value = _whole(value)
     if value is not None and (type(value) is not int or value < 1):
         raise InvalidInput("must be a whole number of at least 1", "top")
     return value
+
+
+def _whole(value: Any) -> Any:
+    """Returns 2 for 2.0, which JSON Schema calls an integer too: some languages write every number so."""
+    return int(value) if type(value) is float and value.is_integer() else value
 
 
 def parse_number(text: str, place: str) -> float:

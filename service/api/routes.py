@@ -18,8 +18,14 @@ from chainzrule.service.serving.question import INCLUDES, MAX_NOISE_SCALE
 
 NAME = in_path("name", "the model's name")
 VERSION = in_query("version", {"type": "string"}, "the newest that is ready, unless given")
+SOME_OF_INCLUDES = f"^(({'|'.join(sorted(INCLUDES))})(,|$))*$"
 ROW = (
-    in_query("x", {"type": "string"}, "the row: values separated by commas, or a JSON list or object", required=True),
+    in_query(
+        "x",
+        {"type": "string", "minLength": 1},
+        "the row: values separated by commas, or a JSON list or object",
+        required=True,
+    ),
     in_query("model", {"type": "string"}, "may be left out where one model is the default"),
     VERSION,
     in_query(
@@ -27,8 +33,12 @@ ROW = (
         {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_NOISE_SCALE, "default": 1},
         "multiple of the card's noise",
     ),
-    in_query("top", {"type": "integer", "minimum": 1}, "list only the strongest features"),
-    in_query("include", {"type": "string"}, f"also answer, separated by commas: {', '.join(INCLUDES)}"),
+    in_query("top", {"type": "integer", "minimum": 1, "maximum": 99_999_999}, "list only the strongest features"),
+    in_query(
+        "include",
+        {"type": "string", "pattern": SOME_OF_INCLUDES},
+        f"also answer, separated by commas: {', '.join(INCLUDES)}",
+    ),
 )
 
 

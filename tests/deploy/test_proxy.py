@@ -1,10 +1,6 @@
 """The proxy's configuration in a real HAProxy, in front of replicas that the test plays itself."""
 
 import contextlib
-import os
-import re
-import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -14,10 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.deploy.haproxy import haproxy
 from tests.deploy.monitoring import await_that
-from tests.processes import ROOT, free_port
-
-CONFIG = (ROOT / "deploy" / "proxy" / "haproxy.cfg").read_text(encoding="utf-8")
 
 
 class Replica(ThreadingHTTPServer):
@@ -57,28 +51,8 @@ def replica() -> Iterator[Replica]:
 
 @pytest.fixture
 def proxy(replica: Replica, tmp_path: Path) -> Iterator[str]:
-    """The address of a proxy that is configured as shipped, but for names and ports: there is no name server here."""
-    haproxy = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
-    if haproxy is None:
-        pytest.skip("haproxy is not installed (Debian: apt-get install haproxy)")
-    port = free_port()
-    text = re.sub(r"^resolvers containers\n(?: .*\n)+", "", CONFIG, flags=re.MULTILINE)
-    text = re.sub(
-        r"server-template replica 16 service:8000 resolvers containers resolve-prefer ipv4 init-addr none",
-        f"server replica 127.0.0.1:{replica.server_port}",
-        text,
-    )
-    text = text.replace("bind :8000", f"bind 127.0.0.1:{port}").replace("127.0.0.1:8404", f"127.0.0.1:{free_port()}")
-    (tmp_path / "haproxy.cfg").write_text(text)
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen([haproxy, "-f", tmp_path / "haproxy.cfg"], stdout=log, stderr=log)
-    try:
-        await_that(lambda: process.poll() is not None or status(f"http://127.0.0.1:{port}") == 200, 10, "it answers")
-        assert process.poll() is None, (tmp_path / "log").read_text()
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait(timeout=10)
+    with haproxy(tmp_path, [replica.server_port]) as address:
+        yield address
 
 
 def status(address: str) -> int:

@@ -2,7 +2,8 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
 
 from chainzrule.service.api.schemas.schema import Schema
 from chainzrule.service.serving.question import DEFAULT_DRAWS, MAX_NOISE_SCALE, MAX_RADIUS, MAX_SEED
@@ -25,8 +26,22 @@ class Prediction(Schema):
     observe: bool = Field(default=True, description="false keeps the rows out of volatility metrics and window")
 
 
+# What can be said of one member alone is said there; these say which members go together.
+_DRAWS_NEED_THEIR_METHOD: JsonDict = {
+    "anyOf": [
+        {"required": ["method"], "properties": {"method": {"const": "monte_carlo"}}},
+        {"not": {"anyOf": [{"required": ["draws"]}, {"required": ["seed"]}]}},
+    ]
+}
+_ONE_OF_RADIUS_AND_BOX: JsonDict = {
+    "anyOf": [{"properties": {"radius": {"type": "null"}}}, {"properties": {"box": {"type": "null"}}}]
+}
+
+
 class SensitivityQuestion(Schema):
     """`POST /sensitivity`."""
+
+    model_config = ConfigDict(json_schema_extra={"allOf": [_DRAWS_NEED_THEIR_METHOD, _ONE_OF_RADIUS_AND_BOX]})
 
     instances: list[Row] = Field(min_length=1)
     model: str | None = None
@@ -35,7 +50,7 @@ class SensitivityQuestion(Schema):
     top: int | None = Field(default=None, ge=1, description="list only the strongest features")
     include: list[Literal["jacobian", "layers"]] = Field(default=[])
     method: Literal["analytic", "monte_carlo"] = Field(default="analytic", description="monte_carlo also draws noise")
-    draws: int = Field(default=DEFAULT_DRAWS, ge=2, description="monte_carlo: draws of the noise a row")
+    draws: int = Field(default=DEFAULT_DRAWS, ge=2, le=2**31, description="monte_carlo: draws of the noise a row")
     seed: int = Field(default=0, ge=0, le=MAX_SEED, description="monte_carlo: of the draws")
     radius: float | None = Field(
         default=None, gt=0, le=MAX_RADIUS, description="certify the box of so many noise sigmas around each row"

@@ -41,7 +41,7 @@ def test_what_is_taken_comes_back(read: Callable[[Any], Any], taken: list[Any]) 
     [
         (TEXT, [1, True, [], ["a"], {}], "must be text"),
         (FLAG, [0, 1, "true", None, []], "must be true or false"),
-        (WHOLE, [-3, 8, 1.0, True, "1", None], "must be a whole number from -2 to 7"),
+        (WHOLE, [-3, 8, 1.5, 8.0, 1e300, float("inf"), True, "1", None], "must be a whole number from -2 to 7"),
         (SCALE, [0, -1, 100.1, 101, True, "1", None, float("nan"), float("inf")], "above 0, at most 100"),
         (
             NUMBER,
@@ -58,8 +58,13 @@ def test_what_is_refused_is_named_by_its_place(read: Callable[[Any], Any], refus
         assert caught.value.place == "here"
 
 
+def test_a_whole_number_may_be_written_with_a_point() -> None:
+    assert [WHOLE(value) for value in (-2.0, 7.0)] == [-2, 7]
+    assert type(WHOLE(7.0)) is type(read_top(3.0)) is int
+
+
 def test_a_top_below_one_is_refused() -> None:
-    for value in (0, -1, 1.0, True, "1"):
+    for value in (0, -1, 1.5, True, "1"):
         with pytest.raises(InvalidInput, match="at least 1") as caught:
             read_top(value)
         assert caught.value.place == "top"

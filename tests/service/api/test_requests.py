@@ -93,7 +93,7 @@ CASES = [
         )
         for name, value, place in (
             ("top", 0, "top"),
-            ("top", 1.0, "top"),
+            ("top", 1.5, "top"),
             ("top", True, "top"),
             ("top", MARK, "top"),
             ("include", MARK, "include"),
@@ -183,6 +183,7 @@ def test_what_is_said_is_asked() -> None:
     assert (found.top, found.include, found.draws, found.seed) == (2, {"layers"}, 2, MAX_SEED)
     assert (found.radius, found.box) == (MAX_RADIUS, None)
     assert asked(method="monte_carlo", draws=2**31).draws == 2**31
+    assert asked(method="monte_carlo", draws=3.0, seed=4.0).draws == 3
     box = {"height": 0, "weight": 0.5, "a": [-1, 1.5], "b": [2, 2]}
     assert asked(box=box).box == box
 
@@ -194,8 +195,8 @@ def test_what_is_said_is_asked() -> None:
             ({"method": method}, "method", "one of analytic, monte_carlo")
             for method in ("s3cret", None, 1, ["analytic"])
         ),
-        *(({"method": "monte_carlo", "draws": draws}, "draws", "from 2 to") for draws in (1, 2**31 + 1, 2.0, True)),
-        *(({"method": "monte_carlo", "seed": seed}, "seed", "from 0 to") for seed in (-1, MAX_SEED + 1, 0.0, None)),
+        *(({"method": "monte_carlo", "draws": draws}, "draws", "from 2 to") for draws in (1, 2**31 + 1, 2.5, True)),
+        *(({"method": "monte_carlo", "seed": seed}, "seed", "from 0 to") for seed in (-1, MAX_SEED + 1, 0.5, None)),
         ({"draws": 10}, "draws", "goes with"),
         ({"seed": 1}, "seed", "goes with"),
         ({"method": "analytic", "seed": 1, "draws": 1}, "draws", "goes with"),

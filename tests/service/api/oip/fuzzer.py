@@ -1,8 +1,6 @@
 """Malformed requests by the thousand: each is answered, in the protocol's shape, and never with a 5xx."""
 
-import json
 import random
-import struct
 from collections import Counter
 from typing import Any
 
@@ -10,15 +8,10 @@ import httpx
 import numpy as np
 
 from tests.artifacts import CLASSIFIER, IMAGE, MIXED, ORDINAL, REGRESSION, Toy
+from tests.damage import damaged_bytes, damaged_document, damaged_floats
 from tests.service.api.oip.messages import LENGTH, OCTETS, assert_error, inputs, message, post, read
 
 TOYS = (CLASSIFIER, ORDINAL, REGRESSION, MIXED, IMAGE)
-ODD = [
-    None, True, False, 0, 1, -1, 2, 3, 16, 2**31, 2**32, 2**63, 2**64 - 1, 2**64, -(2**63), 1e39, 0.5, 1e-320, "", "x",
-    "FP32", "BYTES", "INT64", "features", "label", "jacobian", [], [0], [[]], [1, 2], [-1, 2], {},
-    {"binary_data_size": 8},
-]  # fmt: skip
-INTERESTING = (b"\x00", b"\xff", b"\x7f\xc0\x00\x00", struct.pack("<I", 2**32 - 1), b'"', b"{", b"}", b"[", b",", b"\\")
 
 
 class Fuzzer:
@@ -44,58 +37,17 @@ class Fuzzer:
         for _ in range(rng.randint(1, 3)):
             kind = rng.randrange(5)
             if kind == 0:
-                header = self._document(header)
+                header = damaged_document(rng, header)
                 headers = {"Content-Type": OCTETS, LENGTH: str(len(header))}
             elif kind == 1:
-                header = self._bytes(header)
+                header = damaged_bytes(rng, header)
             elif kind == 2:
-                raw = self._bytes(raw)
+                raw = damaged_bytes(rng, raw)
             elif kind == 3:
-                raw = self._floats(raw)
+                raw = damaged_floats(rng, raw)
             else:
                 headers = {**headers, LENGTH: self._length(len(header), len(header) + len(raw))}
         return toy.name, header + raw, headers
-
-    def _bytes(self, content: bytes) -> bytes:
-        """Bytes flipped, put in, taken out, repeated or cut off."""
-        rng = self._random
-        at = rng.randint(0, len(content))
-        until = rng.randint(at, min(len(content), at + rng.choice((1, 4, 64))))
-        new = rng.choice((b"", rng.choice(INTERESTING), rng.randbytes(rng.randint(1, 8)), content[at:until] * 2))
-        return content[:at] + new if rng.random() < 0.2 else content[:at] + new + content[until:]
-
-    def _floats(self, raw: bytes) -> bytes:
-        """A number that is odd, where there may be one."""
-        if len(raw) < 4:
-            return raw
-        at = self._random.randrange(0, len(raw) - 3, 4)
-        value = self._random.choice((np.nan, np.inf, -np.inf, 3.4e38, 1e-45, -0.0))
-        return raw[:at] + struct.pack("<f", value) + raw[at + 4 :]
-
-    def _document(self, header: bytes) -> bytes:
-        """A member of the JSON changed, taken away, added or doubled."""
-        rng = self._random
-        try:
-            document = json.loads(header)
-        except ValueError:
-            return header
-        node: Any = document
-        while rng.random() < 0.85:
-            children = list(node.values()) if isinstance(node, dict) else node if isinstance(node, list) else []
-            children = [child for child in children if isinstance(child, dict | list) and child]
-            if not children:
-                break
-            node = rng.choice(children)
-        if isinstance(node, dict) and node:
-            key = rng.choice([*node, "data", "parameters", "binary_data_size", "shape"])
-            if rng.random() < 0.3:
-                node.pop(key, None)
-            else:
-                node[key] = rng.choice(ODD)
-        elif isinstance(node, list) and node:
-            at = rng.randrange(len(node))
-            node[at : at + rng.randint(0, 1)] = rng.choice(([rng.choice(ODD)], [], [node[at], node[at]]))
-        return json.dumps(document).encode()
 
     def _length(self, length: int, size: int) -> str:
         rng = self._random

@@ -24,6 +24,7 @@ SENSITIVITY: list[dict[str, Any]] = [
     {**ROW, "top": None, "include": []},
     {**ROW, "method": "monte_carlo", "draws": 2, "seed": 2**32 - 1},
     {**ROW, "method": "analytic", "radius": None, "box": None},
+    {**ROW, "method": "monte_carlo", "draws": 3.0, "seed": 0.0, "top": 1.0},
 ]
 WRONG: list[dict[str, Any]] = [
     {},
@@ -48,7 +49,7 @@ WRONG_SENSITIVITY: list[dict[str, Any]] = [
     *({**ROW, "top": top} for top in (0, -1, "many")),
     *({**ROW, "include": include} for include in ("layers", ["all"], None)),
     {**ROW, "method": "finite_difference"},
-    *({**ROW, "method": "monte_carlo", "draws": draws} for draws in (0, 1, None)),
+    *({**ROW, "method": "monte_carlo", "draws": draws} for draws in (0, 1, 2.5, 2**31 + 1, None)),
     *({**ROW, "method": "monte_carlo", "seed": seed} for seed in (-1, 2**32)),
     *({**ROW, "radius": radius} for radius in (0, -1, 1001)),
     *({**ROW, "box": box} for box in ({}, {"height": -1}, {"height": [1]}, [])),
