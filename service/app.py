@@ -92,6 +92,7 @@ def create_app(settings: Settings) -> Application:
     )
     context = Context(settings, catalog, metrics)
     metrics.in_progress.set_function(lambda: context.in_progress)
+    metrics.held_bytes.set_function(lambda: context.reading.budget.held)
     metrics.ready.set_function(lambda: context.ready)
     metrics.watch(tuple(State), lambda: _readings(catalog), lambda: _queues(catalog))
 
@@ -102,12 +103,13 @@ def create_app(settings: Settings) -> Application:
             log.warning("the default model is not in the repository", extra={"model": settings.default_model})
         duties = [
             asyncio.create_task(_follow(catalog, settings.reload_seconds)),
-            asyncio.create_task(context.bodies.sweep()),
+            asyncio.create_task(context.reading.deadlines.sweep()),
         ]
         yield
         for duty in duties:
             duty.cancel()
         await asyncio.gather(*duties, return_exceptions=True)
+        context.reading.thread.close()
 
     app = Application(
         title="ChainzRule",

@@ -29,6 +29,7 @@ PROBLEMS: dict[type[ServiceError], tuple[int, str]] = {
     errors.NonFiniteOutput: (422, "non-finite-output"),
     errors.NoBounds: (422, "no-bounds"),
     errors.QueueFull: (429, "queue-full"),
+    errors.Overloaded: (503, "overloaded"),
     errors.NotReady: (503, "not-ready"),
     errors.DeadlineExceeded: (504, "deadline-exceeded"),
 }
@@ -71,7 +72,7 @@ def problem_of(error: ServiceError, oip: bool = False) -> Answer:
         log.error("unexpected error", exc_info=error)
         return internal_problem(oip)
     headers: Headers = ()
-    if isinstance(error, errors.QueueFull | errors.NotReady):
+    if isinstance(error, errors.QueueFull | errors.Overloaded | errors.NotReady):
         headers = ((b"retry-after", str(error.retry_after).encode()),)
     if isinstance(error, errors.Unauthorized):
         headers = ((b"www-authenticate", b"Bearer"),)
