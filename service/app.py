@@ -107,6 +107,7 @@ def create_app(settings: Settings) -> Application:
     )
     context = Context(settings, catalog, metrics)
     metrics.in_progress.set_function(lambda: context.in_progress)
+    metrics.held_bytes.set_function(lambda: context.reading.budget.held)
     metrics.ready.set_function(lambda: context.ready)
     metrics.watch(tuple(State), lambda: _readings(catalog), lambda: _queues(catalog))
 
@@ -117,7 +118,7 @@ def create_app(settings: Settings) -> Application:
             log.warning("the default model is not in the repository", extra={"model": settings.default_model})
         duties = [
             asyncio.create_task(_follow(catalog, settings.reload_seconds)),
-            asyncio.create_task(context.bodies.sweep()),
+            asyncio.create_task(context.reading.deadlines.sweep()),
         ]
         if tokens is not None:
             duties.append(asyncio.create_task(tokens.follow()))
@@ -125,6 +126,7 @@ def create_app(settings: Settings) -> Application:
         for duty in duties:
             duty.cancel()
         await asyncio.gather(*duties, return_exceptions=True)
+        context.reading.thread.close()
 
     app = Application(
         title="ChainzRule",

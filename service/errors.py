@@ -16,6 +16,7 @@
     ├── NoBounds                the model version has no graph to certify anything with
     ├── ClientLimited           the client has had what it may have for now; try again
     ├── QueueFull               more work queued than the model's bound; try again
+    ├── Overloaded              more bytes of requests held than all together may have; try again
     ├── NotReady                the model or the service cannot answer yet, or no longer
     ├── DeadlineExceeded        the caller's or the service's time ran out
     ├── ArtifactError           a model version on disk that must not be served
@@ -101,6 +102,12 @@ class ClientLimited(ServiceError):
 
 class QueueFull(ServiceError):
     """The model's queue is at its bound; `retry_after` is in seconds."""
+
+    retry_after = 1
+
+
+class Overloaded(ServiceError):
+    """All requests together hold as many bytes as they may; `retry_after` is in seconds."""
 
     retry_after = 1
 

@@ -92,6 +92,12 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         default=8 * 2**20, ge=1, le=2**30, description="largest request body, also after decompression"
     )
+    max_held_bytes: int = Field(
+        default=96 * 2**20,
+        ge=2**16,
+        le=2**40,
+        description="bytes that all requests together may hold, bodies and what is read from them; beyond comes 503",
+    )
     max_rows: int = Field(default=4096, ge=1, le=1_000_000, description="most rows in one prediction request")
     max_sensitivity_rows: int = Field(
         default=256, ge=1, le=1_000_000, description="most rows in one sensitivity request"
@@ -228,6 +234,12 @@ class Settings(BaseSettings):
     def _window_can_fill(self) -> Self:
         if self.window_minimum_rows > self.window_rows:
             raise ValueError("window_minimum_rows is more than window_rows: its ratios would never appear")
+        return self
+
+    @model_validator(mode="after")
+    def _bodies_have_room(self) -> Self:
+        if self.max_body_bytes * 2 > self.max_held_bytes:
+            raise ValueError("max_held_bytes is less than twice max_body_bytes: the largest bodies would be refused")
         return self
 
     @model_validator(mode="after")

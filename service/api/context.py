@@ -3,7 +3,8 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from chainzrule.service.api.deadlines import BodyDeadlines
+from chainzrule.service.api.bodies.reading import Reading
+from chainzrule.service.budget import Budget
 from chainzrule.service.serving.catalog import Catalog
 from chainzrule.service.serving.version import ServedModel
 from chainzrule.service.settings import Settings
@@ -20,7 +21,7 @@ class Context:
         metrics: its metrics.
         draining: whether it is draining, and so wants no more traffic.
         in_progress: how many requests are being answered.
-        bodies: the requests whose bodies are being read.
+        reading: what the reading of all bodies shares.
     """
 
     settings: Settings
@@ -28,7 +29,10 @@ class Context:
     metrics: Metrics
     draining: bool = False
     in_progress: int = 0
-    bodies: BodyDeadlines = field(default_factory=BodyDeadlines)
+    reading: Reading = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reading = Reading(Budget(self.settings.max_held_bytes))
 
     @property
     def ready(self) -> bool:

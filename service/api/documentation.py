@@ -37,7 +37,7 @@ def register(application: FastAPI, routes: Iterable[Route], context: Context) ->
 
 def _for_fastapi(route: Route, context: Context) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
-        return await route.endpoint(Incoming(request.scope, request.receive, context.bodies))
+        return await route.endpoint(Incoming(request.scope, request.receive, context.reading))
 
     answer.__name__ = route.endpoint.__name__
     return answer

@@ -55,6 +55,8 @@ def guarded(route: Route, context: Context, cross_site: CrossSite) -> Route:
         except Exception:
             log.exception("unexpected error")
             return internal_problem(oip)
+        finally:
+            request.holding.release()
 
     return replace(route, endpoint=answer)
 
@@ -86,7 +88,7 @@ class Exchange:
         """Answers one HTTP request."""
         begin = time.perf_counter()
         context = self._context
-        request = Incoming(scope, receive, context.bodies)
+        request = Incoming(scope, receive, context.reading)
         identity = _identity(request)
         token = request_id.set(identity)
         status = CLIENT_CLOSED

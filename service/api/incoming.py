@@ -7,7 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
-from chainzrule.service.api.deadlines import BodyDeadlines
+from chainzrule.service.api.bodies.reading import Reading
+from chainzrule.service.budget import Holding
 from chainzrule.service.protocol import ON_DISCONNECT, WHOLE_BODY
 
 _NOTHING: dict[str, Any] = {}
@@ -19,15 +20,17 @@ class Incoming(Request):
     """Extends Starlette's request with header lookups that do not scan and decode all headers each time.
 
     Attributes:
-        bodies: the deadlines of the bodies that are being read.
+        reading: what the reading of all bodies shares.
+        holding: the bytes that are held for this request.
         gone: whether the client has disconnected, so that `follow_client` has cancelled the task that answers.
     """
 
     gone = False
 
-    def __init__(self, scope: Scope, receive: Receive, bodies: BodyDeadlines) -> None:
+    def __init__(self, scope: Scope, receive: Receive, reading: Reading) -> None:
         super().__init__(scope, receive)
-        self.bodies = bodies
+        self.reading = reading
+        self.holding = Holding(reading.budget)
         self._by_name: dict[bytes, bytes] = dict(scope["headers"])
 
     def whole_body(self) -> bytes | None:

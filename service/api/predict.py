@@ -5,10 +5,10 @@ import asyncio
 from starlette.responses import Response
 
 from chainzrule.service.api.answers import predictions_body
-from chainzrule.service.api.body import read_rows
+from chainzrule.service.api.bodies.body import read_rows
+from chainzrule.service.api.bodies.matrix import MatrixParser
 from chainzrule.service.api.context import Context
 from chainzrule.service.api.incoming import Answer, Incoming
-from chainzrule.service.api.matrix import MatrixParser
 from chainzrule.service.api.requests import PREDICT_MEMBERS, read_request, read_timeout
 from chainzrule.service.api.route import Endpoint
 from chainzrule.service.serving.predict import predict as predict_rows
@@ -23,7 +23,7 @@ def predict_endpoint(context: Context) -> Endpoint:
     async def predict(request: Incoming) -> Response:
         """Predict rows; every prediction carries how stable it is under the declared input noise."""
         deadline = context.deadline(read_timeout(request.header(b"x-request-timeout")))
-        document = await read_rows(request, settings.max_body_bytes, deadline, parser)
+        document = await read_rows(request, settings.max_body_bytes, settings.max_rows, deadline, parser)
         question = read_request(document, PREDICT_MEMBERS, settings.max_rows)
         request.charge_rows(len(question.instances))
         served = context.catalog.resolve(question.model, question.version)

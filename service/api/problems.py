@@ -33,11 +33,12 @@ PROBLEMS: dict[type[ServiceError], tuple[int, str]] = {
     errors.ClientLimited: (429, "client-limited"),
     errors.TooManyFailures: (429, "too-many-failures"),
     errors.QueueFull: (429, "queue-full"),
+    errors.Overloaded: (503, "overloaded"),
     errors.NotReady: (503, "not-ready"),
     errors.DeadlineExceeded: (504, "deadline-exceeded"),
 }
 # These say after how many seconds it is worth trying again.
-_RETRIED = errors.ClientLimited | errors.TooManyFailures | errors.QueueFull | errors.NotReady
+_RETRIED = errors.ClientLimited | errors.TooManyFailures | errors.QueueFull | errors.Overloaded | errors.NotReady
 INTERNAL = "internal-error"
 _TYPE = "urn:chainzrule:problem:"
 

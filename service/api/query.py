@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import parse_qsl
 
-from chainzrule.service.api.body import parse_json
+from chainzrule.service.api.bodies.document import parse_json
 from chainzrule.service.api.members import parse_number, read_noise_scale, read_top
 from chainzrule.service.artifact.card import ModelCard
 from chainzrule.service.artifact.features import CategoricalFeature, Feature

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chainzrule.service.api.bodies.extent import too_many_rows
 from chainzrule.service.api.members import (
     parse_number,
     read_flag,
@@ -14,7 +15,7 @@ from chainzrule.service.api.members import (
     read_top,
     read_whole,
 )
-from chainzrule.service.errors import InvalidInput, TooLarge
+from chainzrule.service.errors import InvalidInput
 from chainzrule.service.serving.question import DEFAULT_DRAWS, INCLUDES, MAX_RADIUS, MAX_SEED, METHODS, Question
 
 PREDICT_MEMBERS = ("instances", "model", "version", "noise_scale", "observe", "measure")
@@ -40,7 +41,7 @@ def read_request(document: Mapping[str, Any], members: tuple[str, ...], max_rows
     if type(instances) not in (list, np.ndarray) or len(instances) == 0:
         raise InvalidInput("must be a list of at least one row", "instances")
     if len(instances) > max_rows:
-        raise TooLarge(f"must be at most {max_rows} rows; send several requests", "instances")
+        raise too_many_rows(max_rows)
     model, version = document.get("model"), document.get("version")
     if plain:
         return Question(instances, read_text(model, "model"), read_text(version, "version"))

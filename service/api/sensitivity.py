@@ -5,10 +5,10 @@ import asyncio
 from starlette.responses import Response
 
 from chainzrule.service.api.answers import explanation_body
-from chainzrule.service.api.body import read_rows
+from chainzrule.service.api.bodies.body import read_rows
+from chainzrule.service.api.bodies.matrix import MatrixParser
 from chainzrule.service.api.context import Context
 from chainzrule.service.api.incoming import Answer, Incoming
-from chainzrule.service.api.matrix import MatrixParser
 from chainzrule.service.api.query import read_query, read_row
 from chainzrule.service.api.requests import SENSITIVITY_MEMBERS, read_request, read_timeout
 from chainzrule.service.api.route import Endpoint
@@ -42,13 +42,13 @@ def get_sensitivity_endpoint(context: Context) -> Endpoint:
 
 def post_sensitivity_endpoint(context: Context) -> Endpoint:
     """Returns the endpoint of `POST /sensitivity`."""
-    parser = MatrixParser()
+    parser, settings = MatrixParser(), context.settings
 
     async def post_sensitivity(request: Incoming) -> Response:
         """Sensitivities of rows that are long, or that must not appear in a URL."""
         deadline = context.deadline(read_timeout(request.header(b"x-request-timeout")))
-        document = await read_rows(request, context.settings.max_body_bytes, deadline, parser)
-        question = read_request(document, SENSITIVITY_MEMBERS, context.settings.max_sensitivity_rows)
+        document = await read_rows(request, settings.max_body_bytes, settings.max_sensitivity_rows, deadline, parser)
+        question = read_request(document, SENSITIVITY_MEMBERS, settings.max_sensitivity_rows)
         request.charge_rows(len(question.instances))
         served = context.catalog.resolve(question.model, question.version)
         return await _answer(context, served, question, deadline)

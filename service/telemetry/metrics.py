@@ -117,6 +117,11 @@ class Metrics:
         self.in_progress = Gauge(
             "chainzrule_requests_in_progress", "Requests that are being answered.", registry=registry
         )
+        self.held_bytes = Gauge(
+            "chainzrule_held_bytes",
+            "Bytes held for all requests: bodies, and what is read from them, until they are answered.",
+            registry=registry,
+        )
         self.ready = Gauge(
             "chainzrule_ready", "1 while traffic is welcome, as /readyz says with its status.", registry=registry
         )

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
-from chainzrule.service.api.body import parse_object, read_body
+from chainzrule.service.api.bodies.body import INLINE, parse_large, parse_small, read_body
 from chainzrule.service.api.context import Context
 from chainzrule.service.api.incoming import Answer, Incoming
 from chainzrule.service.api.route import Endpoint
@@ -71,8 +71,11 @@ def unload_endpoint(context: Context) -> Endpoint:
 
 async def _read(request: Incoming, context: Context) -> dict[str, Any]:
     """Returns the body's JSON object, which may be left out, of any content type, because clients send various ones."""
-    text = await read_body(request, context.settings.max_body_bytes, context.deadline(None))
-    return parse_object(text) if text.strip() else {}
+    deadline = context.deadline(None)
+    text = await read_body(request, context.settings.max_body_bytes, deadline)
+    if len(text) > INLINE:
+        return await parse_large(request, text, deadline)
+    return parse_small(request, text) if text.strip() else {}
 
 
 def _require_admin(context: Context) -> None:

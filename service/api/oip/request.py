@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chainzrule.service.api.body import LARGE_BODY, parse_object, read_body
+from chainzrule.service.api.bodies.body import INLINE, parse_large, parse_small, read_body
+from chainzrule.service.api.bodies.media import JSON, OCTETS, media_type
 from chainzrule.service.api.incoming import Incoming
 from chainzrule.service.api.members import read_flag, read_noise_scale
 from chainzrule.service.api.oip.datatypes import DATATYPES
@@ -56,16 +57,20 @@ async def read_infer_request(
         InvalidInput: the request does not fit this model; the error names the tensor or the member.
     """
     declared = request.header(JSON_LENGTH)
-    media_type = (request.header(b"content-type") or "").partition(";")[0].strip().lower()
-    if media_type not in ("application/json", "application/octet-stream", ""):
+    if media_type(request) not in (JSON, OCTETS, ""):
         raise UnsupportedMedia("send application/json, or application/octet-stream with binary tensors", "Content-Type")
     body = memoryview(await read_body(request, max_bytes, deadline))
     length = len(body) if declared is None else _json_length(declared, len(body))
     if declared is not None and length == 0:
         return _read_raw(body, inputs)
-    if length > LARGE_BODY:
-        return await asyncio.to_thread(_read, body, length, inputs, max_rows)
-    return _read(body, length, inputs, max_rows)
+    text, raw = bytes(body[:length]), body[length:]
+    if length > INLINE:
+        document = await parse_large(request, text, deadline)
+    else:
+        document = parse_small(request, text)
+        if len(raw) <= INLINE or all(DATATYPES[spec.datatype].holds == "numbers" for spec in inputs):
+            return _read(document, raw, inputs, max_rows)  # raw numbers are used as they are
+    return await asyncio.to_thread(_read, document, raw, inputs, max_rows)
 
 
 def _json_length(declared: str, size: int) -> int:
@@ -84,15 +89,14 @@ def _read_raw(body: memoryview, inputs: Sequence[TensorSpec]) -> InferRequest:
     return InferRequest(values={spec.name: values}, binary=True)
 
 
-def _read(body: memoryview, length: int, inputs: Sequence[TensorSpec], max_rows: int) -> InferRequest:
-    document = parse_object(bytes(body[:length]))
+def _read(document: dict[str, Any], raw: memoryview, inputs: Sequence[TensorSpec], max_rows: int) -> InferRequest:
     parameters = _parameters(document, "parameters")
     identity = document.get("id")
     if identity is not None and type(identity) is not str:
         raise InvalidInput("must be text", "id")
     binary = _flag(parameters, "binary_data_output", False)
     return InferRequest(
-        values=_values(document.get("inputs"), body[length:], {spec.name: spec for spec in inputs}, max_rows),
+        values=_values(document.get("inputs"), raw, {spec.name: spec for spec in inputs}, max_rows),
         outputs=_outputs(document.get("outputs"), binary),
         id=identity,
         binary=binary,

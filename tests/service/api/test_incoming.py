@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from chainzrule.service.api.deadlines import BodyDeadlines
+from chainzrule.service.api.bodies.reading import Reading
 from chainzrule.service.api.incoming import Answer, Incoming
+from chainzrule.service.budget import Budget
 from chainzrule.service.protocol import ON_DISCONNECT, WHOLE_BODY
 
 pytestmark = pytest.mark.anyio
@@ -20,7 +21,7 @@ def incoming(headers: list[tuple[bytes, bytes]] | None = None, **extensions: Any
     scope = {"type": "http", "method": "GET", "headers": headers or []}
     if extensions:
         scope["extensions"] = extensions
-    return Incoming(scope, receive, BodyDeadlines())
+    return Incoming(scope, receive, Reading(Budget(2**20)))
 
 
 def test_headers_are_found_by_their_lower_case_names() -> None:

@@ -12,7 +12,8 @@ from chainzrule.service import errors
 from chainzrule.service.api.problems import PROBLEMS, problem_of
 from chainzrule.service.errors import ServiceError
 from tests.artifacts import CLASSIFIER
-from tests.service.api import test_body, test_models, test_query, test_requests
+from tests.service.api import test_models, test_query, test_requests
+from tests.service.api.bodies import test_body
 from tests.service.api.refusals import MARK, Case, assert_problem, assert_refused, question
 from tests.service.conftest import Serving
 
@@ -64,7 +65,7 @@ async def test_cases_cover_every_problem_that_a_request_alone_can_meet() -> None
         "misdirected",
         "client-limited",
     }
-    elsewhere |= {"queue-full", "not-ready", "no-bounds"}
+    elsewhere |= {"queue-full", "overloaded", "not-ready", "no-bounds"}
     assert {slug for _, slug in PROBLEMS.values()} - {case.slug for case in cases} == elsewhere
 
 

@@ -44,6 +44,7 @@ EXPECTED = {
     "batch_rows": ("histogram", {"model", "version"}),
     "queue_depth": ("gauge", {"model"}),
     "requests_in_progress": ("gauge", set()),
+    "held_bytes": ("gauge", set()),
     "ready": ("gauge", set()),
     "draining": ("gauge", set()),
     "rejected_requests": ("counter", {"reason"}),

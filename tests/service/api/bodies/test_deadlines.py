@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from chainzrule.service.api import deadlines
-from chainzrule.service.api.deadlines import BodyDeadlines
+from chainzrule.service.api.bodies import deadlines
+from chainzrule.service.api.bodies.deadlines import BodyDeadlines
 from chainzrule.service.errors import DeadlineExceeded
 from tests.artifacts import CLASSIFIER
 from tests.service.api.refusals import JSON, assert_problem

@@ -41,7 +41,7 @@ CASES = [
     malformed("plus sign", '{"instances": [[1.0, +2]]}'),
     malformed("hexadecimal", '{"instances": [[1.0, 0x10]]}'),
     malformed("leading zero", '{"instances": [[1.0, 01]]}'),
-    malformed("byte order mark", b"\xef\xbb\xbf" + b'{"instances": [[1.0, 2.0]]}'),
+    malformed("two byte order marks", b"\xef\xbb\xbf" * 2 + b'{"instances": [[1.0, 2.0]]}'),
     malformed("UTF-16", '{"instances": [[1.0, 2.0]]}'.encode("utf-16")),
     malformed("malformed UTF-8", b'{"model": "s3cret\xff", "instances": [[1, 2]]}'),
     malformed("overlong UTF-8", b'{"model": "s3cret\xc0\xaf", "instances": [[1, 2]]}'),

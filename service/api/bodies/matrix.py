@@ -20,26 +20,26 @@ class MatrixParser:
     def __init__(self) -> None:
         self._parser = simdjson.Parser()
 
-    def parse(self, text: bytes) -> dict[str, Any] | None:
-        """Returns the object's members, with `instances` as (rows, columns) float64; None for any other text."""
+    def parse(self, text: bytes, rows: str = "instances") -> dict[str, Any] | None:
+        """Returns the object's members, the one called `rows` as (rows, columns) float64; None for any other text."""
         if not text.startswith(b"{"):  # simdjson accepts a byte order mark, which is not JSON
             return None
         try:
-            return _members(self._parser.parse(text), text)
+            return _members(self._parser.parse(text), text, rows)
         except (ValueError, TypeError, KeyError, RuntimeError, OverflowError):
             # The traceback may hold a view into the parser's buffers, and then the parser cannot be reused.
             self._parser = simdjson.Parser()
             return None
 
 
-def _members(document: Any, text: bytes) -> dict[str, Any] | None:
+def _members(document: Any, text: bytes, name: str) -> dict[str, Any] | None:
     if type(document) is not simdjson.Object:
         return None
     names = list(document)
-    rows: Any = document["instances"]
+    rows: Any = document[name]
     if not isinstance(rows, simdjson.Array):
         return None
-    members = {name: document[name] for name in names if name != "instances"}
+    members = {other: document[other] for other in names if other != name}
     if len(members) != len(names) - 1 or not _SIMPLE.issuperset(map(type, members.values())):
         return None
     lengths = {len(row) for row in rows}  # type: ignore[arg-type]  # a number has none: TypeError
@@ -48,7 +48,7 @@ def _members(document: Any, text: bytes) -> dict[str, Any] | None:
     if len(lengths) != 1 or _brackets(text) != len(rows) + 1:
         return None
     matrix: NDArray[np.float64] = np.frombuffer(rows.as_buffer(of_type="d"))
-    return {**members, "instances": matrix.reshape(len(rows), lengths.pop())}
+    return {**members, name: matrix.reshape(len(rows), lengths.pop())}
 
 
 def _brackets(text: bytes) -> int:

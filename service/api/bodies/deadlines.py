@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
-from chainzrule.service.errors import DeadlineExceeded
+from chainzrule.service.errors import DeadlineExceeded, ServiceError
 
 SWEEP_SECONDS = 0.25
 
@@ -16,28 +16,34 @@ class BodyDeadlines:
 
     def __init__(self) -> None:
         self._reading: dict[asyncio.Task[Any], float] = {}
-        self._expired: set[asyncio.Task[Any]] = set()
+        self._stopped: dict[asyncio.Task[Any], ServiceError] = {}
 
     async def keep(self, reading: Awaitable[Body], deadline: float) -> Body:
         """Awaits the reading of a body, and returns the body.
 
         Raises:
-            DeadlineExceeded: the body was not complete by the deadline, which is by the event loop's clock.
+            DeadlineExceeded: the body was not read by the deadline, which is by the event loop's clock.
+            ServiceError: the reading was stopped for this reason.
         """
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("bodies are read by tasks")
+        task = current_task()
         self._reading[task] = deadline
         try:
             return await reading
         except asyncio.CancelledError:
-            if task not in self._expired:
+            error = self._stopped.get(task)
+            if error is None:
                 raise
             task.uncancel()
-            raise DeadlineExceeded("the request's time ran out before its body was there", "body") from None
+            raise error from None
         finally:
             self._reading.pop(task, None)
-            self._expired.discard(task)
+            self._stopped.pop(task, None)
+
+    def stop(self, task: asyncio.Task[Any], error: ServiceError) -> None:
+        """Stops the reading that a task is awaiting, for which `keep` then raises the error."""
+        if self._reading.pop(task, None) is not None:
+            self._stopped[task] = error
+            task.cancel()
 
     async def sweep(self) -> None:
         """Stops the reading of overdue bodies every `SWEEP_SECONDS`, until it is cancelled."""
@@ -45,6 +51,12 @@ class BodyDeadlines:
             await asyncio.sleep(SWEEP_SECONDS)
             now = asyncio.get_running_loop().time()
             for task in [task for task, deadline in self._reading.items() if deadline <= now]:
-                self._reading.pop(task)
-                self._expired.add(task)
-                task.cancel()
+                self.stop(task, DeadlineExceeded("the request's time ran out before its body was read", "body"))
+
+
+def current_task() -> asyncio.Task[Any]:
+    """Returns the task that reads."""
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("bodies are read by tasks")
+    return task

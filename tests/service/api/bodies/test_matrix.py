@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainzrule.service.api.body import parse_object
-from chainzrule.service.api.matrix import MatrixParser
+from chainzrule.service.api.bodies.document import parse_object
+from chainzrule.service.api.bodies.matrix import MatrixParser
 from chainzrule.service.errors import InvalidInput, MalformedRequest
 
 GENERAL = {

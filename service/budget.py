@@ -1,0 +1,108 @@
+"""Bounds the bytes that are held for all requests together.
+
+It knows nothing of HTTP, and it is used on the event loop alone.
+"""
+
+from collections.abc import Callable
+
+from chainzrule.service.errors import Overloaded
+
+SMALL = 2**16  # bytes; requests up to this size may also use the reserve
+RESERVE = 8  # the part of the limit, one in so many, that large requests leave to small ones
+WORTH = 2**12  # bytes; ending an upload that holds less would free nothing to speak of
+
+
+class Budget:
+    """Counts the bytes that are held for all requests.
+
+    Where room is short, the oldest unfinished uploads are ended. So clients that send slowly or have stopped sending
+    hold nothing against a client that sends its body at once.
+
+    Attributes:
+        limit: the most bytes that may be held.
+        held: the bytes that are held now.
+        freed: the bytes that were given back since the budget was made.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.held = 0
+        self.freed = 0
+        self._uploads: dict[Holding, Callable[[], None]] = {}  # the oldest first
+
+    @property
+    def most(self) -> int:
+        """Returns the most bytes that may be held for one request."""
+        return self.limit - self.limit // RESERVE
+
+    def has_room(self, count: int, size: int, keep: "Holding") -> bool:
+        """Returns whether `count` more bytes fit for a request that then holds `size`; ends uploads to make it so."""
+        limit = self.limit if size <= SMALL else self.most
+        missing = self.held + count - limit
+        if missing <= 0:
+            return True
+        chosen: list[Holding] = []
+        for upload in self._uploads:
+            if upload is not keep and upload.count >= WORTH:
+                chosen.append(upload)
+                missing -= upload.count
+                if missing <= 0:
+                    for ended in chosen:
+                        self.end(ended)
+                    return True
+        return False
+
+    def end(self, upload: "Holding") -> None:
+        """Ends an unfinished upload, whose bytes are free from now on."""
+        tell = self._uploads.pop(upload)
+        upload.release()
+        tell()
+
+    def begin(self, upload: "Holding", tell: Callable[[], None]) -> None:
+        """Makes a holding that of an unfinished upload, which may be ended; `tell` then tells who reads it."""
+        self._uploads[upload] = tell
+
+    def finish(self, upload: "Holding") -> None:
+        """Makes a holding that of a body which has arrived whole, or will not arrive any more."""
+        self._uploads.pop(upload, None)
+
+
+class Holding:
+    """Counts the bytes that are held for one request.
+
+    Attributes:
+        count: the bytes.
+    """
+
+    __slots__ = ("_budget", "count")
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self.count = 0
+
+    def resize(self, count: int) -> None:
+        """Holds `count` bytes from now on.
+
+        Raises:
+            Overloaded: the budget has no room for them.
+        """
+        budget, more = self._budget, count - self.count
+        if more > 0 and budget.held + more > budget.limit - budget.limit // RESERVE:
+            if not budget.has_room(more, count, self):
+                raise Overloaded("the service holds as many bytes of requests as it may; try again")
+        elif more < 0:
+            budget.freed -= more
+        budget.held += more
+        self.count = count
+
+    def release(self) -> None:
+        """Holds nothing any more."""
+        self.resize(0)
+
+    def begin(self, tell: Callable[[], None]) -> None:
+        """Says that the bytes are those of an upload that is not finished; `tell` is called where it is ended."""
+        self._budget.begin(self, tell)
+
+    def finish(self) -> None:
+        """Says that the upload is over."""
+        self._budget.finish(self)
