@@ -1,6 +1,7 @@
 """Holds what the routes work with."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from chainzrule.service.api.deadlines import BodyDeadlines
@@ -21,6 +22,7 @@ class Context:
         draining: whether it is draining, and so wants no more traffic.
         in_progress: how many requests are being answered.
         bodies: the requests whose bodies are being read.
+        writer: the thread in which large answers are written, one after the other.
     """
 
     settings: Settings
@@ -29,6 +31,7 @@ class Context:
     draining: bool = False
     in_progress: int = 0
     bodies: BodyDeadlines = field(default_factory=BodyDeadlines)
+    writer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "writer"))
 
     @property
     def ready(self) -> bool:

@@ -96,7 +96,13 @@ def _operation_routes(context: Context) -> list[Route]:
     return [
         Route("GET", "/healthz", healthz_endpoint(context), open=True),
         Route("GET", "/readyz", readyz_endpoint(context), open=True, answer=Readiness, unready=True),
-        Route("GET", "/metrics", metrics_endpoint(context), open=True),
+        Route(
+            "GET",
+            "/metrics",
+            metrics_endpoint(context),
+            open=True,
+            media=("text/plain", "application/openmetrics-text"),
+        ),
     ]
 
 
