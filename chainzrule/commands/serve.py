@@ -83,12 +83,11 @@ def serve(settings: "Settings", attached: bool) -> int:
 
 
 def _serve(settings: "Settings", attached: bool) -> int:
-    from chainzrule.service.api.access.hosts import names_beside
     from chainzrule.service.app import create_app
     from chainzrule.service.errors import ServiceError
     from chainzrule.service.listeners import is_exposed
     from chainzrule.service.server import serve as serve_app
-    from chainzrule.service.settings import Names, unknown_variables
+    from chainzrule.service.settings import unknown_variables
     from chainzrule.service.tls import Certificates
 
     for name, nearest in unknown_variables(os.environ).items():
@@ -99,8 +98,7 @@ def _serve(settings: "Settings", attached: bool) -> int:
         print(f"--models: {settings.models} is not a directory; make one, or train a model into it", file=sys.stderr)
         return Exit.USAGE
     try:
-        names = settings.allowed_hosts or Names(names_beside(settings.host) or ())
-        app = create_app(settings.model_copy(update={"allowed_hosts": names}))
+        app = create_app(named(settings))
         certificates = None if settings.tls is None else Certificates(settings.tls)
     except (ServiceError, OSError) as error:
         print(error, file=sys.stderr)
@@ -130,6 +128,20 @@ def _listeners(settings: "Settings") -> list[socket.socket]:
     if settings.unix_socket is not None:
         return [listen_at(settings.unix_socket)]
     return listen(settings.host, settings.port)
+
+
+def named(settings: "Settings") -> "Settings":
+    """Returns the settings with the names by which the service may be called, where its address alone tells them.
+
+    No browser connects to a Unix socket, so that whatever a proxy in front of it passes on is right.
+    """
+    from chainzrule.service.api.access.hosts import names_beside
+    from chainzrule.service.settings import Names
+
+    names = names_beside(settings.host)
+    if settings.allowed_hosts or settings.unix_socket is not None or names is None:
+        return settings
+    return settings.model_copy(update={"allowed_hosts": Names(names)})
 
 
 def _print_faults(error: "ValidationError") -> None:

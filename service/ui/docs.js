@@ -19,7 +19,8 @@ function kind(given) {
   if (schema.const !== undefined) return JSON.stringify(schema.const);
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" or ");
   if (choices(schema)) return [...new Set(choices(schema).map(kind))].join(" or ");
-  if (schema.type === "array") return schema.items ? `list of ${kind(schema.items)}` : "list";
+  if (schema.type === "array" && schema.items) return `list of ${kind(schema.items).replace(/^.* or .*$/, "($&)")}`;
+  if (schema.type === "array") return "list";
   if (schema.type === "object" || schema.properties) return schema.title && schema.properties ? schema.title : "object";
   return { string: "text", integer: "whole number", boolean: "true or false" }[schema.type] ?? schema.type ?? "any value";
 }

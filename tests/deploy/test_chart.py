@@ -207,6 +207,22 @@ def test_replicas_are_scraped_as_the_job_that_the_rules_know() -> None:
     assert {"targetLabel": "job", "replacement": "chainzrule"} in end["relabelings"]
 
 
+def test_scrapes_show_a_token_where_they_need_one() -> None:
+    guarded = "tokenSecret=callers,settings.guard_metrics=true,serviceMonitor.tokenSecret=prometheus"
+    wanted = {"credentials": {"name": "prometheus", "key": "token"}}
+    for variant, kind, ends in (
+        ("all", "ServiceMonitor", "endpoints"),
+        ("kserve", "PodMonitor", "podMetricsEndpoints"),
+    ):
+        rendered = render(*VARIANTS[variant], "--set", guarded)
+        assert checked(rendered).returncode == 0
+        found = {document["kind"]: document for document in yaml.safe_load_all(rendered) if document}
+        [end] = found[kind]["spec"][ends]
+        assert end["authorization"] == wanted
+        [end] = manifests(*VARIANTS[variant])[kind]["spec"][ends]
+        assert "authorization" not in end
+
+
 def test_grafanas_sidecar_gets_the_dashboards_that_are_tested_here() -> None:
     rendered = manifests(*VARIANTS["all"])["ConfigMap"]["data"]
     folder = ROOT / "deploy" / "grafana" / "dashboards"

@@ -64,7 +64,7 @@ def started(folder: Path, *flags: str, terminal: bool = False, before: tuple[str
 
 
 def answer(connection: socket.socket) -> bytes:
-    connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     received = b""
     while chunk := connection.recv(4096):
         received += chunk
@@ -136,7 +136,7 @@ def test_a_new_certificate_is_shown_to_new_connections(models: Path, tmp_path: P
     with started(tmp_path, "--models", str(models), "--port", str(port), *files) as server:
         kept = connect(member)
         with kept:
-            kept.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+            kept.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert b"200 OK" in kept.recv(4096)
             assert not lets_in(None)
             assert not lets_in(authority.issue("stranger"))

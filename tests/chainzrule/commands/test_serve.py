@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from chainzrule.cli import main
+from chainzrule.commands.serve import named
 from chainzrule.service.listeners import listen
 from chainzrule.service.runtime.graph import Execution, choose_execution
+from chainzrule.service.settings import Settings
 from tests.artifacts import CLASSIFIER
 
 
@@ -96,6 +98,24 @@ def test_misspelt_variables_are_warned_of(
 def test_every_fault_has_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--port", "x", "--max-rows", "0"]) == 2
     assert [line.partition(" ")[0] for line in capsys.readouterr().err.splitlines()] == ["--port", "--max-rows"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({}, ("localhost", "*.localhost")),
+        ({"host": "::1"}, ("localhost", "*.localhost")),
+        ({"host": "localhost"}, ("localhost", "*.localhost")),
+        ({"allowed_hosts": "predict.example.com"}, ("predict.example.com",)),
+        ({"host": "0.0.0.0"}, ()),
+        ({"host": "0.0.0.0", "allowed_hosts": "a,b"}, ("a", "b")),
+        ({"unix_socket": "service.sock"}, ()),
+    ],
+)
+def test_the_address_tells_by_which_names_the_service_is_called(
+    settings: dict[str, str], names: tuple[str, ...]
+) -> None:
+    assert named(Settings.model_validate(settings)).allowed_hosts == names
 
 
 def test_an_unknown_flag_ends_the_start(capsys: pytest.CaptureFixture[str]) -> None:
