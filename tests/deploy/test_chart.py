@@ -188,6 +188,7 @@ def test_settings_of_a_values_file_reach_the_service_as_they_are_written(tmp_pat
 def test_the_schema_knows_every_setting_but_those_that_the_chart_sets_itself() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
     own = {"host", "port", "models", "device", "drain_grace", "shutdown_timeout", "token_file", "require_signature"}
+    own |= {"unix_socket", "tls_certificate", "tls_key", "tls_client_ca"}  # files, of which the chart mounts none
     assert set(schema["properties"]["settings"]["propertyNames"]["enum"]) == set(Settings.model_fields) - own
 
 
