@@ -44,6 +44,11 @@ class Seen:
     seconds: list[float] = field(default_factory=list)
     lost: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def p99(self) -> float:
+        """The time within which 99 of a hundred answers came."""
+        return self.quantile(0.99)
+
     def quantile(self, share: float) -> float:
         """The time within which this share of the answers came."""
         ordered = sorted(self.seconds)

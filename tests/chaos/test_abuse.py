@@ -2,70 +2,80 @@
 
 import shutil
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.artifacts import CLASSIFIER
 from tests.chaos.abuse import ABUSES
 from tests.chaos.attack import attack
-from tests.chaos.honest import ask_alone, honest_client
+from tests.chaos.honest import Seen, ask_alone, honest_client
 from tests.chaos.memory import watched_memory
 from tests.processes import ROOT, service
 
 pytestmark = pytest.mark.chaos
 
-ALONE_SECONDS, ABUSE_SECONDS = 2.0, 6.0
-START_SECONDS = 120.0  # 60 models take their time
+ALONE_SECONDS, ABUSE_SECONDS = 4.0, 6.0
+START_SECONDS = 120.0
 MOST_MEMORY = 400.0  # megabytes
-# A busy machine adds its own delays, so that no bound is tighter than these; the true figures are printed.
-LEAST_P99, SLOWDOWN = 0.1, 3.0  # seconds, times
-HEALTH_P99, HEALTH_WORST = 0.1, 1.0  # seconds
+# How much longer the honest client may wait than elsewhere at the same time, and what nobody notices anyway.
+SLOWDOWN, UNNOTICED = 3.0, 0.1  # times, seconds
+
+
+@pytest.fixture(scope="module")
+def twin() -> Iterator[int]:
+    """The port of a server that nobody abuses: what is slow there is the machine's fault, however busy it is."""
+    with service(ROOT / "models") as (address, _):
+        yield int(address.rpartition(":")[2])
+
+
+@pytest.fixture(scope="module")
+def alone(twin: int) -> tuple[Seen, Seen]:
+    """What the honest client sees on a quiet machine."""
+    return ask_alone(twin, ALONE_SECONDS)
 
 
 @pytest.fixture(scope="module")
 def repositories(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
-    """By their number of models: the shipped repository, and one where a shipped model has many names."""
-    return {0: ROOT / "models", 60: many_models(tmp_path_factory.mktemp("many"), 60)}
-
-
-def many_models(folder: Path, count: int) -> Path:
-    """A repository with the shipped models and others of the same kind, so many in all."""
-    shutil.copytree(ROOT / "models", folder, dirs_exist_ok=True)
-    shipped = folder / "breast-cancer" / "1"
-    for number in range(count - len(list(folder.iterdir()))):
-        home = folder / f"model-{number}" / "1"
-        shutil.copytree(shipped, home)
-        card = (home / "card.json").read_text()
-        (home / "card.json").write_text(card.replace('"name":"breast-cancer"', f'"name":"model-{number}"', 1))
-    return folder
+    """By their number of models: the shipped repository, and one with many small ones beside the shipped."""
+    many = tmp_path_factory.mktemp("many")
+    shutil.copytree(ROOT / "models", many, dirs_exist_ok=True)
+    for number in range(60 - len(list(many.iterdir()))):
+        replace(CLASSIFIER, name=f"model-{number}").write(many)
+    return {0: ROOT / "models", 60: many}
 
 
 @pytest.mark.parametrize("kind", ABUSES)
-def test_an_honest_client_notices_nothing(kind: str, repositories: dict[int, Path], tmp_path: Path) -> None:
+def test_an_honest_client_notices_nothing(
+    kind: str, twin: int, alone: tuple[Seen, Seen], repositories: dict[int, Path], tmp_path: Path
+) -> None:
     abuse = ABUSES[kind]
-    with service(repositories[abuse.models], log=tmp_path / "log", patience=START_SECONDS) as (address, process):
+    log = tmp_path / "log"
+    with service(repositories[abuse.models], log=log, patience=START_SECONDS) as (address, process):
         port = int(address.rpartition(":")[2])
-        alone, _ = ask_alone(port, ALONE_SECONDS)
+        ask_alone(port, 0.5)  # what is slow once, at the first request, is nobody's abuse
         with (
             watched_memory(process.pid) as memory,
             attack(port, kind, ABUSE_SECONDS) as outcomes,
-            honest_client(port) as (seen, probed),
+            honest_client(twin) as elsewhere,
+            honest_client(port) as here,
         ):
             time.sleep(ABUSE_SECONDS)
         assert process.poll() is None
-        after, _ = ask_alone(port, 1.0)
+        after, _ = ask_alone(port, 0.5)
     print(f"\n{kind}: {dict(outcomes)}")
-    print(f"  honest p99 {1000 * alone.quantile(0.99):.1f} ms alone, {1000 * seen.quantile(0.99):.1f} ms beside it")
-    print(f"  (median {1000 * alone.quantile(0.5):.1f}, {1000 * seen.quantile(0.5):.1f}); lost {dict(seen.lost)}")
-    print(f"  health p99 {1000 * probed.quantile(0.99):.1f} ms, worst {1000 * probed.quantile(1):.1f} ms")
+    for name, one, twins, quiet in zip(("predict", "healthz"), here, elsewhere, alone, strict=True):
+        print(f"  {name} p99 {_ms(one)}; at the twin {_ms(twins)}, alone {_ms(quiet)}; lost {dict(one.lost)}")
     print(f"  memory {memory.samples[0]:.0f} MB, then at most {memory.peak:.0f} MB")
     assert outcomes["bytes"] > 0, "nothing was sent: nothing is shown"
-    assert not alone.lost
-    assert not seen.lost
-    assert not probed.lost
-    assert not after.lost
+    assert [dict(seen.lost) for seen in (*here, after)] == [{}, {}, {}]
     assert memory.peak < MOST_MEMORY
-    assert seen.quantile(0.99) <= max(LEAST_P99, SLOWDOWN * alone.quantile(0.99))
-    assert probed.quantile(0.99) <= HEALTH_P99
-    assert probed.quantile(1) <= HEALTH_WORST
-    assert "Traceback" not in (tmp_path / "log").read_text()
+    for one, twins, quiet in zip(here, elsewhere, alone, strict=True):
+        assert one.p99 <= max(UNNOTICED, SLOWDOWN * max(twins.p99, quiet.p99))
+    assert "Traceback" not in log.read_text()
+
+
+def _ms(seen: Seen) -> str:
+    return f"{1000 * seen.p99:.1f} ms (median {1000 * seen.quantile(0.5):.1f}, most {1000 * seen.quantile(1.0):.1f})"
