@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from chainzrule.service.errors import ArtifactError, DeviceError
 from chainzrule.service.runtime import graph as module
 from chainzrule.service.runtime.graph import Execution, Graph, choose_execution, runtime_version
-from tests.artifacts import BINARY, CLASSIFIER
+from tests.artifacts import BINARY, CLASSIFIER, CUBIC
 
 CPU = Execution("cpu", threads=1)
 
@@ -131,3 +131,44 @@ def test_memory_is_kept_between_runs_unless_told_otherwise(arena: bool) -> None:
     assert own._session.get_session_options().enable_cpu_mem_arena == arena
     assert own._session.get_session_options().intra_op_num_threads == CPU.threads
     assert own._session.get_session_options().inter_op_num_threads == 1
+
+
+@pytest.mark.parametrize("rows", [1, 2, 8, 9, 64, 65, 1024, 1025])
+def test_bound_buffers_answer_as_plain_runs_do_whatever_they_held_before(rows: int) -> None:
+    content = CUBIC.graphs["model"]
+    bound, plain = Graph(content, "model.onnx", CPU), Graph(content, "model.onnx", CPU)
+    bound.bind("cpu")
+    first, second = CUBIC.rows(rows).astype(np.float32), CUBIC.rows(rows, seed=2).astype(np.float32)
+    kept = bound.run(first)
+    again = bound.run(second)
+    for found, features in ((kept, first), (again, second)):
+        expected = plain.run(features)
+        assert list(found) == list(expected)
+        for name, values in expected.items():
+            assert found[name].shape == values.shape
+            np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+def test_buffers_are_made_once_for_each_of_few_sizes_and_padded_with_zeros() -> None:
+    graph = Graph(CUBIC.graphs["model"], "model.onnx", CPU)
+    graph.bind("cpu")
+    assert graph._bound is not None
+    for rows in (1, 2, 7, 8, 3, 1000, 2000):
+        graph.run(CUBIC.rows(rows).astype(np.float32))
+    assert sorted(graph._bound._buffers) == [1, 8, 1024]  # more rows than the largest run without
+    held = graph._bound._buffers[8].host
+    np.testing.assert_array_equal(held[:3], CUBIC.rows(3).astype(np.float32))
+    assert not held[3:].any()
+
+
+def test_a_graph_in_float64_computes_from_named_inputs() -> None:
+    nodes = [helper.make_node("Sub", ["high", "low"], ["width"]), helper.make_node("Add", ["high", "low"], ["sum"])]
+    ends = [helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["batch", 2]) for name in ("low", "high")]
+    made = [helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["batch", 2]) for name in ("width", "sum")]
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", ends, made), ir_version=9, opset_imports=[helper.make_opsetid("", 20)]
+    )
+    low, high = np.array([[1.0, 2.0]]), np.array([[1.0 + 1e-12, 5.0]])
+    found = Graph(model.SerializeToString(), "bounds.onnx", CPU).compute(low=low, high=high)
+    np.testing.assert_array_equal(found["width"], high - low)
+    np.testing.assert_array_equal(found["sum"], high + low)

@@ -11,7 +11,9 @@ import pytest
 
 from chainzrule.service.api.schemas.sensitivities import SensitivityAnswer
 from chainzrule.service.runtime.bounds import Bounds, Boxes
+from chainzrule.service.runtime.rows import RowEncoder
 from chainzrule.service.serving import certify as certifying
+from chainzrule.service.serving.question import Question
 from chainzrule.service.serving.version import ServedModel
 from tests.artifacts import BINARY, CLASSIFIER, CUBIC, IMAGE, MIXED, ORDINAL, REGRESSION, SILENT, Toy, tensor
 from tests.service.conftest import serve
@@ -203,3 +205,14 @@ async def test_rows_are_bounded_as_many_at_a_time_as_memory_allows(load: Load, m
         for ours, theirs in zip(found.bounds, whole.bounds, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-9)
         assert found.largest == whole.largest
+
+
+@pytest.mark.parametrize("ends", [(0.1, 0.7), (0.7, 1.1)])  # float32 rounds one of each up and the other down
+def test_a_box_holds_its_ends_as_given_and_as_rows_are_rounded(ends: tuple[float, float]) -> None:
+    own = np.array([[sum(ends) / 2, 0.0]], np.float32)
+    question = Question([], box={"height": list(ends), "weight": 0.5})
+    below, above = certifying.reach(question, RowEncoder(CLASSIFIER.card()), own)
+    low, high = own[0, 0] - below[0, 0], own[0, 0] + above[0, 0]
+    assert low == pytest.approx(min(ends[0], float(np.float32(ends[0]))), rel=1e-12)
+    assert high == pytest.approx(max(ends[1], float(np.float32(ends[1]))), rel=1e-12)
+    assert (below[0, 1], above[0, 1]) == (0.5, 0.5)

@@ -12,6 +12,7 @@ from chainzrule.service.stability.link import (
     link_of,
     margins,
     other_share,
+    softmax,
     softmax_gradient,
 )
 
@@ -153,3 +154,27 @@ def test_other_labels_have_all_of_it_where_noise_has_carried_them_far_ahead() ->
 def test_margins_are_leads() -> None:
     found = margins(np.array([[3.0, 1.0, 4.0]]), np.array([2]))
     assert found.tolist() == [[1.0, 3.0, np.inf]]
+
+
+@pytest.mark.parametrize(
+    ("task", "S", "labels", "value"),
+    [
+        ("classification", 2, True, False),
+        ("classification", 5, True, False),
+        ("ordinal", 4, True, True),
+        ("regression", 1, False, True),
+    ],
+)
+def test_a_task_says_what_it_answers(task: Task, S: int, labels: bool, value: bool) -> None:
+    link = link_of(task, S)
+    assert (link.task, link.has_labels, link.has_value) == (task, labels, value)
+    assert (link.probabilities(scores_of(task, S)) is not None) == labels
+
+
+def test_probabilities_of_extreme_scores_are_defined() -> None:
+    scores = np.array([[1000.0, 0.0, -1000.0], [-1000.0, -1000.0, -1000.0], [1e300, -1e300, 1e300]])
+    np.testing.assert_allclose(softmax(scores), [[1, 0, 0], [1 / 3, 1 / 3, 1 / 3], [0.5, 0, 0.5]], atol=1e-300)
+    for task, S in CASES[:3]:
+        found = link_of(task, S).probabilities(800.0 * scores_of(task, S))
+        assert found is not None
+        np.testing.assert_allclose(found.sum(axis=1), 1.0, rtol=1e-12)
