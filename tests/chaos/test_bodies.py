@@ -71,7 +71,7 @@ async def watched(*flags: str) -> AsyncIterator[tuple[httpx.AsyncClient, int, Sa
 async def unfinished(port: int, body: bytes, *headers: str) -> asyncio.StreamWriter:
     """A request of which all but the last byte has been sent, or as much as the server took."""
     _, writer = await asyncio.open_connection("127.0.0.1", port)
-    head = ["POST /predict HTTP/1.1", "Host: x", "Content-Type: application/json", *headers]
+    head = ["POST /predict HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/json", *headers]
     writer.write("\r\n".join([*head, f"Content-Length: {len(body)}", "", ""]).encode() + body[:-1])
     return writer
 
