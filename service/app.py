@@ -27,6 +27,7 @@ from chainzrule.service.api.hot import HotRoutes
 from chainzrule.service.api.problems import routing_problem
 from chainzrule.service.api.routes import routes
 from chainzrule.service.errors import KeyFileError
+from chainzrule.service.memory import give_back_after_bursts
 from chainzrule.service.runtime.cpu import available_cpus
 from chainzrule.service.runtime.graph import choose_execution
 from chainzrule.service.serving.catalog import Catalog, State
@@ -119,6 +120,7 @@ def create_app(settings: Settings) -> Application:
         duties = [
             asyncio.create_task(_follow(catalog, settings.reload_seconds)),
             asyncio.create_task(context.reading.deadlines.sweep()),
+            asyncio.create_task(give_back_after_bursts(context.reading.budget)),
         ]
         if tokens is not None:
             duties.append(asyncio.create_task(tokens.follow()))

@@ -20,27 +20,28 @@ class Budget:
 
     Attributes:
         limit: the most bytes that may be held.
+        most: the most bytes that may be held for one request, or for all that are not small.
         held: the bytes that are held now.
-        freed: the bytes that were given back since the budget was made.
+        peak: the most bytes that were held since somebody set it back.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        self.most = limit - limit // RESERVE
         self.held = 0
-        self.freed = 0
+        self.peak = 0
         self._uploads: dict[Holding, Callable[[], None]] = {}  # the oldest first
 
-    @property
-    def most(self) -> int:
-        """Returns the most bytes that may be held for one request."""
-        return self.limit - self.limit // RESERVE
+    def make_room(self, count: int, size: int, keep: "Holding") -> None:
+        """Makes room for `count` more bytes of a request that then holds `size`; ends other uploads where it must.
 
-    def has_room(self, count: int, size: int, keep: "Holding") -> bool:
-        """Returns whether `count` more bytes fit for a request that then holds `size`; ends uploads to make it so."""
+        Raises:
+            Overloaded: there is no room, and would be none if all uploads were ended.
+        """
         limit = self.limit if size <= SMALL else self.most
         missing = self.held + count - limit
         if missing <= 0:
-            return True
+            return
         chosen: list[Holding] = []
         for upload in self._uploads:
             if upload is not keep and upload.count >= WORTH:
@@ -49,8 +50,8 @@ class Budget:
                 if missing <= 0:
                     for ended in chosen:
                         self.end(ended)
-                    return True
-        return False
+                    return
+        raise Overloaded("the service holds as many bytes of requests as it may; try again")
 
     def end(self, upload: "Holding") -> None:
         """Ends an unfinished upload, whose bytes are free from now on."""
@@ -87,13 +88,12 @@ class Holding:
             Overloaded: the budget has no room for them.
         """
         budget, more = self._budget, count - self.count
-        if more > 0 and budget.held + more > budget.limit - budget.limit // RESERVE:
-            if not budget.has_room(more, count, self):
-                raise Overloaded("the service holds as many bytes of requests as it may; try again")
-        elif more < 0:
-            budget.freed -= more
-        budget.held += more
+        if more > 0 and budget.held + more > budget.most:
+            budget.make_room(more, count, self)
         self.count = count
+        budget.held += more
+        if budget.held > budget.peak:
+            budget.peak = budget.held
 
     def release(self) -> None:
         """Holds nothing any more."""

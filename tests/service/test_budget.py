@@ -32,10 +32,10 @@ def test_what_all_hold_is_counted(budget: Budget) -> None:
     one, other = holding(budget, 1000), holding(budget, 500)
     assert budget.held == 1500
     one.resize(200)
-    assert (budget.held, one.count, budget.freed) == (700, 200, 800)
+    assert (budget.held, one.count, budget.peak) == (700, 200, 1500)
     one.release()
     other.release()
-    assert (budget.held, budget.freed) == (0, 1500)
+    assert (budget.held, budget.peak) == (0, 1500)
     other.release()  # again, which changes nothing
     assert budget.held == 0
 

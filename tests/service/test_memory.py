@@ -1,5 +1,6 @@
 """Freed memory is used again, as seen by the kernel's count of pages that it had to provide."""
 
+import asyncio
 import platform
 import resource
 import subprocess
@@ -10,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chainzrule.service.memory import KEPT_BYTES, give_back_freed_memory
+from chainzrule.service import memory
+from chainzrule.service.budget import Budget, Holding
+from chainzrule.service.memory import KEPT_BYTES, give_back_after_bursts, give_back_freed_memory
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="tells glibc what to do")
 
@@ -46,10 +49,11 @@ def test_what_the_environment_says_of_memory_stands() -> None:
     assert pages_a_round("keep_freed_memory()", MALLOC_TRIM_THRESHOLD_="0") > PAGES
 
 
-def test_memory_that_lies_free_is_given_back() -> None:
-    def resident() -> int:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+def resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
+
+def test_memory_that_lies_free_is_given_back() -> None:
     kept = [np.ones(2**14, np.uint8) for _ in range(KEPT_BYTES // 2**14)]
     last = np.ones(2**14, np.uint8)  # keeps the heap from ending where the others did
     full = resident()
@@ -57,3 +61,27 @@ def test_memory_that_lies_free_is_given_back() -> None:
     give_back_freed_memory()
     assert full - resident() > KEPT_BYTES / 2
     assert last.all()
+
+
+@pytest.mark.anyio
+async def test_memory_is_given_back_after_a_burst_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "TRIM_SECONDS", 0.01)
+    budget = Budget(4 * KEPT_BYTES)
+    holding = Holding(budget)
+    duty = asyncio.create_task(give_back_after_bursts(budget))
+    kept = [np.ones(2**14, np.uint8) for _ in range(KEPT_BYTES // 2**14)]
+    last = np.ones(2**14, np.uint8)
+    holding.resize(KEPT_BYTES)
+    holding.resize(0)  # no more than is kept anyway
+    del kept
+    full = resident()
+    await asyncio.sleep(0.1)
+    assert budget.peak == KEPT_BYTES
+    holding.resize(KEPT_BYTES + 1)
+    holding.release()
+    async with asyncio.timeout(20):
+        while full - resident() <= KEPT_BYTES / 2:
+            await asyncio.sleep(0.01)
+    assert budget.peak == 0
+    assert last.all()
+    duty.cancel()

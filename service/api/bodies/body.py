@@ -34,15 +34,10 @@ async def read_body(request: Incoming, limit: int, deadline: float) -> bytes:
         DeadlineExceeded: the body was not complete or not decompressed by the deadline.
         ClientDisconnect: the client went away.
     """
-    bits = None if request.header(b"content-encoding") is None else window_bits(request)
-    body = await receive_body(request, limit, deadline)
+    body, bits = await _receive(request, limit, deadline)
     if bits is None:
         return body
-    inflated = _inflate_small(body, bits) if len(body) <= INLINE <= limit else None
-    if inflated is None:
-        inflated = await request.reading.deadlines.keep(_inflate(request, body, bits, limit), deadline)
-    request.holding.resize(len(inflated))
-    return inflated
+    return await request.reading.deadlines.keep(_inflate(request, body, bits, limit), deadline)
 
 
 async def read_rows(
@@ -58,15 +53,15 @@ async def read_rows(
         ServiceError: raised as by `read_body` and `parse_object`.
     """
     require_json(request)
-    text = await read_body(request, limit, deadline)
-    if len(text) <= INLINE_MATRIX:
-        found = parser.parse(text)
+    body, bits = await _receive(request, limit, deadline)
+    if bits is None and len(body) <= INLINE_MATRIX:
+        found = parser.parse(body)
         if found is not None:
             request.holding.resize(found["instances"].nbytes)
             return found
-    if len(text) <= INLINE:
-        return parse_small(request, text)
-    return await request.reading.deadlines.keep(_parse_rows(request, text, max_rows), deadline)
+        if len(body) <= INLINE:
+            return parse_small(request, body)
+    return await request.reading.deadlines.keep(_read_rows(request, body, bits, limit, max_rows), deadline)
 
 
 def parse_small(request: Incoming, text: bytes) -> dict[str, Any]:
@@ -87,6 +82,18 @@ async def parse_large(request: Incoming, text: bytes, deadline: float) -> dict[s
     return await request.reading.deadlines.keep(_parse_object(request, text), deadline)
 
 
+async def _receive(request: Incoming, limit: int, deadline: float) -> tuple[bytes, int | None]:
+    """Returns the body, with zlib's window bits where it is still compressed; small ones are decompressed already."""
+    bits = None if request.header(b"content-encoding") is None else window_bits(request)
+    body = await receive_body(request, limit, deadline)
+    if bits is not None and len(body) <= INLINE <= limit:
+        inflated = _inflate_small(body, bits)
+        if inflated is not None:
+            request.holding.resize(len(inflated))
+            return inflated, None
+    return body, bits
+
+
 def _inflate_small(packed: bytes, bits: int) -> bytes | None:
     """Returns the decompressed bytes; None where they are more than `INLINE`."""
     try:
@@ -96,10 +103,15 @@ def _inflate_small(packed: bytes, bits: int) -> bytes | None:
 
 
 async def _inflate(request: Incoming, packed: bytes, bits: int, limit: int) -> bytes:
-    thread = request.reading.thread
-    async with thread.turn:
-        hold(request, len(packed) + inflated_bound(len(packed), limit))
-        return await thread.run(_inflated(packed, bits, limit))
+    async with request.reading.thread.turn:
+        return await _inflate_in_turn(request, packed, bits, limit)
+
+
+async def _inflate_in_turn(request: Incoming, packed: bytes, bits: int, limit: int) -> bytes:
+    hold(request, len(packed) + inflated_bound(len(packed), limit))
+    body = await request.reading.thread.run(_inflated(packed, bits, limit))
+    request.holding.resize(len(body))
+    return body
 
 
 def _inflated(packed: bytes, bits: int, limit: int) -> Steps[bytes]:
@@ -110,10 +122,12 @@ def _inflated(packed: bytes, bits: int, limit: int) -> Steps[bytes]:
     return b"".join(pieces)
 
 
-async def _parse_rows(request: Incoming, text: bytes, max_rows: int) -> dict[str, Any]:
-    thread, held = request.reading.thread, request.holding.count
-    text = text.removeprefix(BYTE_ORDER_MARK)
+async def _read_rows(request: Incoming, body: bytes, bits: int | None, limit: int, max_rows: int) -> dict[str, Any]:
+    """Decompresses and parses in one turn, so that no decompressed body waits for another turn."""
+    thread = request.reading.thread
     async with thread.turn:
+        text = body if bits is None else await _inflate_in_turn(request, body, bits, limit)
+        text, held = text.removeprefix(BYTE_ORDER_MARK), request.holding.count
         extent = await thread.run(Extent(text, max_rows).counting())
         hold(request, held + extent.matrix_bytes)
         found = await thread.run(matrix_steps(text, extent))

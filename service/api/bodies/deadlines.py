@@ -1,7 +1,7 @@
 """Stops reading bodies that do not arrive in time, with one sweep over all of them instead of a timer for each."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from chainzrule.service.errors import DeadlineExceeded, ServiceError
@@ -16,7 +16,7 @@ class BodyDeadlines:
 
     def __init__(self) -> None:
         self._reading: dict[asyncio.Task[Any], float] = {}
-        self._stopped: dict[asyncio.Task[Any], ServiceError] = {}
+        self._stopped: dict[asyncio.Task[Any], Callable[[], ServiceError]] = {}
 
     async def keep(self, reading: Awaitable[Body], deadline: float) -> Body:
         """Awaits the reading of a body, and returns the body.
@@ -30,19 +30,20 @@ class BodyDeadlines:
         try:
             return await reading
         except asyncio.CancelledError:
-            error = self._stopped.get(task)
-            if error is None:
+            reason = self._stopped.get(task)
+            if reason is None:
                 raise
             task.uncancel()
-            raise error from None
+            # No variable may hold the error: its traceback holds this frame, and that of what has been read.
+            raise reason() from None
         finally:
             self._reading.pop(task, None)
             self._stopped.pop(task, None)
 
-    def stop(self, task: asyncio.Task[Any], error: ServiceError) -> None:
-        """Stops the reading that a task is awaiting, for which `keep` then raises the error."""
+    def stop(self, task: asyncio.Task[Any], reason: Callable[[], ServiceError]) -> None:
+        """Stops the reading that a task is awaiting, for which `keep` then raises what `reason` returns."""
         if self._reading.pop(task, None) is not None:
-            self._stopped[task] = error
+            self._stopped[task] = reason
             task.cancel()
 
     async def sweep(self) -> None:
@@ -51,7 +52,11 @@ class BodyDeadlines:
             await asyncio.sleep(SWEEP_SECONDS)
             now = asyncio.get_running_loop().time()
             for task in [task for task, deadline in self._reading.items() if deadline <= now]:
-                self.stop(task, DeadlineExceeded("the request's time ran out before its body was read", "body"))
+                self.stop(task, _overdue)
+
+
+def _overdue() -> ServiceError:
+    return DeadlineExceeded("the request's time ran out before its body was read", "body")
 
 
 def current_task() -> asyncio.Task[Any]:

@@ -38,9 +38,8 @@ async def _receive(request: Incoming, limit: int) -> bytes:
     declared = request.header(b"content-length") or ""
     if declared.isdecimal() and (len(declared) > _LENGTH_DIGITS or int(declared) > limit):
         raise too_large(limit)
-    ended = Overloaded("the upload was ended, because it was slow and others needed the room; try again", "body")
     holding, stop = request.holding, request.reading.deadlines.stop
-    holding.begin(partial(stop, current_task(), ended))
+    holding.begin(partial(stop, current_task(), _ended))
     chunks: list[bytes] = []
     size = 0
     try:
@@ -58,3 +57,7 @@ async def _receive(request: Incoming, limit: int) -> bytes:
                 return chunks[0] if len(chunks) == 1 else b"".join(chunks)
     finally:
         holding.finish()
+
+
+def _ended() -> Overloaded:
+    return Overloaded("the upload was ended, because it was slow and others needed the room; try again", "body")
