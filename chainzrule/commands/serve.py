@@ -99,7 +99,9 @@ def _serve(settings: "Settings", attached: bool) -> int:
         print(f"--models: {settings.models} is not a directory; make one, or train a model into it", file=sys.stderr)
         return Exit.USAGE
     try:
-        names = settings.allowed_hosts or Names(names_beside(settings.host) or ())
+        # No page of a browser reaches a socket in the file system, so there the proxy's names are all right.
+        beside = None if settings.unix_socket is not None else names_beside(settings.host)
+        names = settings.allowed_hosts or Names(beside or ())
         app = create_app(settings.model_copy(update={"allowed_hosts": names}))
         certificates = None if settings.tls is None else Certificates(settings.tls)
     except (ServiceError, OSError) as error:

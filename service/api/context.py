@@ -1,6 +1,7 @@
 """Holds what the routes work with."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from chainzrule.service.api.bodies.reading import Reading
@@ -22,6 +23,7 @@ class Context:
         draining: whether it is draining, and so wants no more traffic.
         in_progress: how many requests are being answered.
         reading: what the reading of all bodies shares.
+        writer: the thread in which large answers are written, one after the other.
     """
 
     settings: Settings
@@ -29,6 +31,7 @@ class Context:
     metrics: Metrics
     draining: bool = False
     in_progress: int = 0
+    writer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "writer"))
     reading: Reading = field(init=False)
 
     def __post_init__(self) -> None:

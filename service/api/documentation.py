@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from chainzrule.service.api.context import Context
 from chainzrule.service.api.incoming import Incoming
@@ -27,6 +27,7 @@ def register(application: FastAPI, routes: Iterable[Route], context: Context) ->
             _for_fastapi(route, context),
             methods=[route.method],
             response_model=None,
+            response_class=JSONResponse if route.media is None else Response,
             summary=said.partition(";")[0].partition(":")[0].rstrip("."),
             description=said,
             responses=_responses(route),
@@ -46,6 +47,8 @@ def _for_fastapi(route: Route, context: Context) -> Callable[[Request], Awaitabl
 def _responses(route: Route) -> dict[int | str, dict[str, Any]]:
     """Returns descriptions of the answers by status, as FastAPI takes them."""
     responses: dict[int | str, dict[str, Any]] = {200: {"model": route.answer}} if route.answer else {}
+    if route.media:
+        responses[200] = {"content": {media: {"schema": {"type": "string"}} for media in route.media}}
     if route.binary:
         responses[200]["content"] = {OCTETS: _BYTES}
     if route.unready:

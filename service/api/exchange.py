@@ -151,14 +151,21 @@ class Exchange:
         return completed
 
     def _path(self, scope: Scope) -> str:
-        """Returns the path as in the routes, whether or not a proxy has removed its prefix."""
+        """Returns the path as in the routes, whether or not a proxy has removed its prefix.
+
+        An address with a final slash is the one without it, for FastAPI too.
+        """
         path: str = scope["path"]
-        if not self._prefix:
-            return path
-        scope["root_path"] = self._prefix
-        if path == self._prefix:  # the address of the page without its final slash
-            scope["path"] = path = path + "/"
-        return path[len(self._prefix) :] if path.startswith(self._prefix + "/") else path
+        prefix = self._prefix
+        if prefix:
+            scope["root_path"] = prefix
+            if path == prefix:  # the address of the page without its final slash
+                scope["path"] = path = path + "/"
+            elif not path.startswith(prefix + "/"):
+                prefix = ""
+        if path.endswith("/") and len(path) > len(prefix) + 1:
+            scope["path"] = path = path[:-1]
+        return path[len(prefix) :]
 
 
 def _identity(request: Incoming) -> str:

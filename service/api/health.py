@@ -3,9 +3,11 @@
 import orjson
 from starlette.responses import Response
 
+from chainzrule.service.api.compression import accepts_gzip
 from chainzrule.service.api.context import Context
 from chainzrule.service.api.incoming import Answer, Incoming
 from chainzrule.service.api.route import Endpoint
+from chainzrule.service.api.scrapes import Scrapes
 
 
 def healthz_endpoint(context: Context) -> Endpoint:
@@ -43,10 +45,10 @@ def readyz_endpoint(context: Context) -> Endpoint:
 
 def metrics_endpoint(context: Context) -> Endpoint:
     """Returns the endpoint of `/metrics`."""
+    scrapes = Scrapes(context.metrics, context.writer)
 
     async def metrics(request: Incoming) -> Response:
         """All metrics, in the text format that the scraper asks for."""
-        content, content_type = context.metrics.expose(request.header(b"accept") or "")
-        return Answer(content, 200, content_type.encode())
+        return await scrapes.answer(request.header(b"accept") or "", accepts_gzip(request.header(b"accept-encoding")))
 
     return metrics

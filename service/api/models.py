@@ -1,11 +1,15 @@
 """Answers `GET /models` and the routes below it: the models, their cards, and their live stability."""
 
+import asyncio
+import zlib
 from dataclasses import asdict
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import orjson
 from starlette.responses import Response
 
+from chainzrule.service.api.compression import accepts_gzip, packed
 from chainzrule.service.api.context import Context
 from chainzrule.service.api.incoming import Answer, Incoming
 from chainzrule.service.api.route import Endpoint
@@ -31,21 +35,29 @@ def list_models_endpoint(context: Context) -> Endpoint:
 
 def get_model_endpoint(context: Context) -> Endpoint:
     """Returns the endpoint of `/models/{name}`."""
+    cards: WeakKeyDictionary[ServedModel, bytes] = WeakKeyDictionary()
+
+    def write(served: ServedModel, live: dict[str, Any], compress: bool) -> Answer:
+        """Writes the answer, in the writer's thread, because an image model's takes half a second."""
+        card = cards.get(served)
+        if card is None:
+            card = cards[served] = zlib.compress(_card(served), 1)
+        content = orjson.dumps({**live, "card": orjson.Fragment(zlib.decompress(card))})
+        return packed(content, b"application/json", compress)
 
     async def get_model(request: Incoming) -> Response:
         """A model's card, with every feature spelled out, and its live state."""
         name, served = _served(context, request)
-        card = served.card.model_dump(mode="json", exclude={"golden", "features"})
-        card["features"] = [feature.model_dump(mode="json") for feature in served.card.inputs()]
-        return _json(
-            {
-                "name": name,
-                "version": served.card.version,
-                "provider": served.model.execution.provider,
-                "loaded_at": served.loaded_at,
-                "versions": _versions(context.catalog.entries(name)),
-                "card": card,
-            }
+        live = {
+            "name": name,
+            "version": served.card.version,
+            "provider": served.model.execution.provider,
+            "loaded_at": served.loaded_at,
+            "versions": _versions(context.catalog.entries(name)),
+        }
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            context.writer, write, served, live, accepts_gzip(request.header(b"accept-encoding"))
         )
 
     return get_model
@@ -84,6 +96,12 @@ def _served(context: Context, request: Incoming) -> tuple[str, ServedModel]:
     if len(given) > 1 or any(parameter != "version" for parameter, _ in given):
         raise InvalidInput("has parameters this route does not know; it takes version, once", "query")
     return name, context.catalog.resolve(name, request.query_params.get("version"))
+
+
+def _card(served: ServedModel) -> bytes:
+    card = served.card.model_dump(mode="json", exclude={"golden", "features"})
+    card["features"] = [feature.model_dump(mode="json") for feature in served.card.inputs()]
+    return orjson.dumps(card)
 
 
 def _versions(entries: dict[str, Entry[ServedModel]]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.routing import Match
 
 from chainzrule.service import errors
 from chainzrule.service.api.incoming import Answer, Headers
@@ -98,6 +99,17 @@ def is_oip(path: str) -> bool:
     return path == "/v2" or path.startswith("/v2/")
 
 
+def _methods(request: Request) -> list[str]:
+    """Returns all methods that a path takes, each of which may have a route of its own."""
+    found: set[str] = set()
+    for route in request.app.router.routes:
+        if route.matches(request.scope)[0] != Match.NONE:
+            found |= getattr(route, "methods", None) or set()
+    if "GET" in found:
+        found.add("HEAD")
+    return sorted(found)
+
+
 async def routing_problem(request: Request, error: Exception) -> Answer:
     """Returns the response to a path or a method that no route has."""
     status = error.status_code if isinstance(error, HTTPException) else 500
@@ -107,6 +119,8 @@ async def routing_problem(request: Request, error: Exception) -> Answer:
     }
     slug, detail = details.get(status, (INTERNAL, "the request could not be routed"))
     given = error.headers if isinstance(error, HTTPException) and error.headers else {}
-    headers = tuple((name.lower().encode(), value.encode()) for name, value in given.items())
+    headers = tuple((name.lower().encode(), value.encode()) for name, value in given.items() if name.lower() != "allow")
+    if status == 405:
+        headers += ((b"allow", ", ".join(_methods(request)).encode()),)
     path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
     return problem(status, slug, detail, headers=headers, oip=is_oip(path))

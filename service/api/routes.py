@@ -117,7 +117,13 @@ def _operation_routes(context: Context) -> list[Route]:
     return [
         Route("GET", "/healthz", healthz_endpoint(context), scopes=OPEN),
         Route("GET", "/readyz", readyz_endpoint(context), scopes=OPEN, answer=Readiness, unready=True),
-        Route("GET", "/metrics", metrics_endpoint(context), scopes=scraped),
+        Route(
+            "GET",
+            "/metrics",
+            metrics_endpoint(context),
+            scopes=scraped,
+            media=("text/plain", "application/openmetrics-text"),
+        ),
     ]
 
 

@@ -1,5 +1,6 @@
 """Keeps a rolling window of a model version's latest observed rows, for comparison with the card's reference."""
 
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +70,13 @@ class Window:
             ring[places] = values
         self._next = int((self._next + kept) % capacity)
         self.samples = min(self.samples + kept, capacity)
+
+    def frozen(self) -> "Window":
+        """Returns a copy of what the ratios are computed from, which another thread may read."""
+        copied = copy(self)
+        copied._volatility = self._volatility[: self.samples].copy()
+        copied._gradient_norm = self._gradient_norm[: self.samples].copy()
+        return copied
 
     def gradient_tail_ratio(self) -> float | None:
         """Returns the live tail ratio of the gradient norm; None until the window holds enough rows."""

@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from copy import copy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from prometheus_client.utils import floatToGoString
 
 class Bins:
     """Holds the counts of one label set."""
+
+    __slots__ = ("_buckets", "_counts", "_edges", "_sum")
 
     def __init__(self, buckets: Sequence[float]) -> None:
         self._buckets = list(buckets)
@@ -29,6 +32,18 @@ class Bins:
         self._counts += np.bincount(at, minlength=len(self._counts))
         self._sum += float(values.sum())
 
+    def frozen(self) -> "Bins":
+        """Returns a copy."""
+        copied = Bins.__new__(Bins)
+        copied._buckets, copied._edges, copied._sum = self._buckets, self._edges, self._sum
+        copied._counts = self._counts.copy()
+        return copied
+
+    @property
+    def empty(self) -> bool:
+        """Returns whether nothing was counted yet."""
+        return not self._counts.any()
+
     def read(self) -> tuple[list[tuple[str, float]], float]:
         """Returns the cumulative counts by upper bound, and the sum of the values."""
         bounds = [*map(floatToGoString, self._buckets), "+Inf"]
@@ -36,7 +51,10 @@ class Bins:
 
 
 class BatchHistogram(Collector):
-    """Collects a histogram family. It is written on the event loop alone, so it needs no lock."""
+    """Collects a histogram family. It is written on the event loop alone, so it needs no lock.
+
+    A label set of which nothing was counted yet is not exposed: with many models, most of all lines would be zeros.
+    """
 
     def __init__(
         self,
@@ -73,7 +91,14 @@ class BatchHistogram(Collector):
     def collect(self) -> Iterable[Metric]:
         """Returns the family with its current counts."""
         family = HistogramMetricFamily(self._name, self._documentation, labels=self._labels)
-        for labels, bins in list(self._bins.items()):
-            buckets, total = bins.read()
-            family.add_metric(labels, buckets, total)
+        for labels, bins in self._bins.items():
+            if not bins.empty:
+                buckets, total = bins.read()
+                family.add_metric(labels, buckets, total)
         return [family]
+
+    def frozen(self) -> "BatchHistogram":
+        """Returns a copy, which is in no registry."""
+        copied = copy(self)
+        copied._bins = {labels: bins.frozen() for labels, bins in self._bins.items()}
+        return copied

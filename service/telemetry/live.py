@@ -1,7 +1,7 @@
 """Collects gauges whose values are read at every scrape, so that an unloaded version leaves none behind."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -106,6 +106,17 @@ class LiveCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """Returns the families with their current values."""
         return self._collect(list(self._versions()), self._queues())
+
+    def frozen(self) -> "LiveCollector":
+        """Returns a collector of the current values, which another thread may read."""
+        versions = [
+            version
+            if version.loaded is None
+            else replace(version, loaded=replace(version.loaded, window=version.loaded.window.frozen()))
+            for version in self._versions()
+        ]
+        queues = list(self._queues())
+        return LiveCollector(self._states, lambda: versions, lambda: queues)
 
     def _collect(self, versions: Sequence[VersionReading], queues: Iterable[tuple[str, int]]) -> list[Metric]:
         families: list[Metric] = []

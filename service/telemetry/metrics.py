@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from prometheus_client import (
-    CollectorRegistry,
     Counter,
     Gauge,
     PlatformCollector,
@@ -18,13 +17,13 @@ from prometheus_client import (
     disable_created_metrics,
 )
 from prometheus_client.core import CounterMetricFamily, Metric
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from chainzrule.service.stability.measures import MEASURES, Distribution
 from chainzrule.service.telemetry.histogram import BatchHistogram
 from chainzrule.service.telemetry.live import LiveCollector, VersionReading
 from chainzrule.service.telemetry.logs import lost_lines
+from chainzrule.service.telemetry.snapshot import Frozen, Registry
 
 MODEL = ("model", "version")
 
@@ -52,6 +51,14 @@ class MeasureFamilies:
     relative: BatchHistogram | None
 
 
+class ReadGauge(Gauge):
+    """Extends the library's gauge for values that only the event loop may read."""
+
+    def frozen(self) -> Frozen:
+        """Returns the current value."""
+        return Frozen(self.collect())
+
+
 class ReadCounter(Collector):
     """Collects a counter whose values are counted elsewhere, by the values of one label."""
 
@@ -74,7 +81,7 @@ class Metrics:
 
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        self.registry = registry = CollectorRegistry()
+        self.registry = registry = Registry()
         self._versioned: list[Labelled] = []
         self.measures = {
             measure.name: MeasureFamilies(
@@ -114,15 +121,15 @@ class Metrics:
             SECONDS_BUCKETS,
             registry,
         )
-        self.in_progress = Gauge(
+        self.in_progress = ReadGauge(
             "chainzrule_requests_in_progress", "Requests that are being answered.", registry=registry
         )
-        self.held_bytes = Gauge(
+        self.held_bytes = ReadGauge(
             "chainzrule_held_bytes",
             "Bytes held for all requests: bodies, and what is read from them, until they are answered.",
             registry=registry,
         )
-        self.ready = Gauge(
+        self.ready = ReadGauge(
             "chainzrule_ready", "1 while traffic is welcome, as /readyz says with its status.", registry=registry
         )
         self.draining = Gauge(
@@ -171,11 +178,6 @@ class Metrics:
         """Removes every series of a model version."""
         for family in self._versioned:
             family.remove_by_labels(dict(zip(MODEL, labels, strict=True)))
-
-    def expose(self, accept: str) -> tuple[bytes, str]:
-        """Returns all metrics in the format that the scraper accepts, and their content type."""
-        encode, content_type = choose_encoder(accept)
-        return encode(self.registry), content_type
 
     def _version_family(self, family: Family) -> Family:
         self._versioned.append(family)

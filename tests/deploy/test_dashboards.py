@@ -92,7 +92,7 @@ def exported() -> dict[str, set[str]]:
     metrics.request_seconds.labels("/predict", "POST", "200").observe(0.001)
     metrics.rejected.labels("queue-full").inc()
     version.count_violations({"feature": 0})
-    text = metrics.expose("text/plain")[0].decode()
+    text = metrics.registry.snapshot().text("text/plain")[0].decode()
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     # Prometheus itself adds the last two.
     found = {sample.name: {*sample.labels, "job", "instance"} for sample in samples}

@@ -1,6 +1,8 @@
 """`/healthz`, `/readyz` and `/metrics`, and the documents."""
 
+import asyncio
 import shutil
+import threading
 from dataclasses import replace
 
 import httpx
@@ -126,3 +128,19 @@ async def test_probes_may_ask_with_head(serving: Serving) -> None:
             assert (await client.head(path)).status_code == 200
         exposition = (await client.get("/metrics")).text
         assert 'chainzrule_request_duration_seconds_count{code="200",method="HEAD",route="/healthz"} 1.0' in exposition
+
+
+async def test_a_scrape_holds_nothing_up_and_is_compressed(serving: Serving) -> None:
+    async with serving(CLASSIFIER) as client:
+        writer, gate = client.app.context.writer, threading.Event()  # type: ignore[attr-defined]
+        writer.submit(gate.wait, 60)
+        scrape = asyncio.create_task(client.get("/metrics", headers={"Accept-Encoding": "gzip"}))
+        card = asyncio.create_task(client.get("/models/toy"))
+        await asyncio.sleep(0.05)
+        assert (await client.get("/healthz")).status_code == 200
+        assert not scrape.done()
+        assert not card.done()
+        gate.set()
+        assert (await scrape).headers["content-encoding"] == "gzip"
+        assert "chainzrule_ready 1.0" in (await scrape).text
+        assert (await card).status_code == 200

@@ -78,6 +78,17 @@ async def test_noise_and_range_of_every_pixel(client: httpx.AsyncClient) -> None
     assert IMAGE.layout is not None
 
 
+async def test_a_card_is_written_once_and_lives_no_longer_than_its_version(serving: Serving) -> None:
+    large = replace(CLASSIFIER, name="large", features=tuple(numeric(f"feature {n}") for n in range(50)))
+    async with serving(large) as client:
+        answers = [await client.get("/models/large", headers={"Accept-Encoding": coding}) for coding in ("gzip", "x")]
+        assert answers[0].json() == answers[1].json()
+        assert answers[0].headers["content-encoding"] == "gzip"
+        assert "content-encoding" not in answers[1].headers
+        client.app.context.catalog.entries("large")["1"].served.loaded_at = 1.5  # type: ignore[attr-defined]
+        assert (await get(client, "/models/large"))["loaded_at"] == 1.5
+
+
 async def test_levels_are_listed(client: httpx.AsyncClient) -> None:
     features = (await get(client, "/models/mixed"))["card"]["features"]
     assert features[1]["levels"] == ["red", "green", "blue"]

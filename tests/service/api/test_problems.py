@@ -39,7 +39,7 @@ CASES = [
     ),
     Case("unknown route", 404, "unknown-route", method="GET", path=f"/{MARK}"),
     Case("unknown route, posted", 404, "unknown-route", question(), path=f"/predict/{MARK}"),
-    Case("trailing slash", 404, "unknown-route", question(), path="/predict/"),
+    Case("two trailing slashes", 404, "unknown-route", question(), path="/predict//"),
     Case("dots", 404, "unknown-route", method="GET", path="/models/toy/%2e%2e/%2e%2e/etc"),
     # 405.
     Case("wrong method", 405, "method-not-allowed", method="GET", path=f"/predict?{MARK}=1"),
@@ -52,6 +52,24 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 async def test_every_failure_has_its_status_in_the_one_shape(client: httpx.AsyncClient, case: Case) -> None:
     await assert_refused(client, case)
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/predict", "POST"),
+        ("/predict/", "POST"),
+        ("/sensitivity", "GET, HEAD, POST"),
+        ("/models", "GET, HEAD"),
+        ("/models/toy", "GET, HEAD"),
+        ("/v2/models/toy/infer", "POST"),
+        ("/docs", "GET, HEAD"),
+    ],
+)
+async def test_a_405_names_all_methods_of_the_path(client: httpx.AsyncClient, path: str, allowed: str) -> None:
+    response = await client.request("DELETE", path)
+    assert response.status_code == 405
+    assert response.headers.get_list("allow") == [allowed]
 
 
 async def test_cases_cover_every_problem_that_a_request_alone_can_meet() -> None:

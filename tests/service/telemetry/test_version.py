@@ -29,7 +29,7 @@ class Counted:
         return self.metrics.registry.get_sample_value(f"chainzrule_{name}", labels)
 
     def series(self) -> list[str]:
-        lines = self.metrics.expose("")[0].decode().splitlines()
+        lines = self.metrics.registry.snapshot().text("")[0].decode().splitlines()
         return [line for line in lines if f'model="{self.toy.name}",version="{self.version}"' in line]
 
 
@@ -73,6 +73,8 @@ def test_every_measure_of_a_row_enters_its_distribution(count: int) -> None:
 
 def test_a_task_has_the_distributions_of_its_measures_alone() -> None:
     regression, silent = Counted(REGRESSION), Counted(SILENT)
+    for counted, toy in ((regression, REGRESSION), (silent, SILENT)):
+        counted.counts.count_rows(observed(toy, toy.rows(2)))
     assert not any("prediction_flip_probability" in line for line in regression.series())
     assert any("prediction_flip_probability" in line for line in silent.series())
     assert any("prediction_volatility_relative" in line for line in regression.series())
