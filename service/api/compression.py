@@ -2,15 +2,15 @@
 
 import gzip
 
-from chainzrule.service.api.incoming import Answer, Incoming
+from chainzrule.service.api.incoming import Answer
 
 WORTHWHILE_BYTES = 1400  # smaller answers fit into one packet anyway
 _LEVEL = 4  # most of what higher levels reach, in a fraction of their time
 
 
-def accepts_gzip(request: Incoming) -> bool:
-    """Returns whether the client accepts an answer that is compressed by gzip."""
-    for offered in (request.header(b"accept-encoding") or "").lower().split(","):
+def accepts_gzip(accepted: str | None) -> bool:
+    """Returns whether a client takes an answer that is compressed by gzip, by its header Accept-Encoding."""
+    for offered in (accepted or "").lower().split(","):
         coding, _, weight = offered.replace(" ", "").partition(";q=")
         if coding in ("gzip", "*"):
             return weight.strip("0.") != "" or weight == ""

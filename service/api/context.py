@@ -31,8 +31,8 @@ class Context:
     metrics: Metrics
     draining: bool = False
     in_progress: int = 0
-    reading: Reading = field(init=False)
     writer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "writer"))
+    reading: Reading = field(init=False)
 
     def __post_init__(self) -> None:
         self.reading = Reading(Budget(self.settings.max_held_bytes))

@@ -27,7 +27,7 @@ def register(application: FastAPI, routes: Iterable[Route], context: Context) ->
             _for_fastapi(route, context),
             methods=[route.method],
             response_model=None,
-            response_class=Response if route.media else JSONResponse,
+            response_class=JSONResponse if route.media is None else Response,
             summary=said.partition(";")[0].partition(":")[0].rstrip("."),
             description=said,
             responses=_responses(route),

@@ -49,6 +49,6 @@ def metrics_endpoint(context: Context) -> Endpoint:
 
     async def metrics(request: Incoming) -> Response:
         """All metrics, in the text format that the scraper asks for."""
-        return await scrapes.answer(request.header(b"accept") or "", accepts_gzip(request))
+        return await scrapes.answer(request.header(b"accept") or "", accepts_gzip(request.header(b"accept-encoding")))
 
     return metrics

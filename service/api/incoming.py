@@ -70,14 +70,12 @@ class Answer(Response):
         self,
         content: bytes,
         status: int = 200,
-        content_type: bytes = b"application/json",
+        content_type: bytes | None = b"application/json",
         headers: Headers = (),
     ) -> None:
         self.status_code = status
         self.body = content
         self.background = None
-        self.raw_headers = [
-            (b"content-length", str(len(content)).encode()),
-            (b"content-type", content_type),
-            *headers,
-        ]
+        self.raw_headers = [(b"content-length", str(len(content)).encode()), *headers]
+        if content_type is not None:
+            self.raw_headers.insert(1, (b"content-type", content_type))

@@ -56,7 +56,9 @@ def get_model_endpoint(context: Context) -> Endpoint:
             "versions": _versions(context.catalog.entries(name)),
         }
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(context.writer, write, served, live, accepts_gzip(request))
+        return await loop.run_in_executor(
+            context.writer, write, served, live, accepts_gzip(request.header(b"accept-encoding"))
+        )
 
     return get_model
 

@@ -104,7 +104,7 @@ def _methods(request: Request) -> list[str]:
     found: set[str] = set()
     for route in request.app.router.routes:
         if route.matches(request.scope)[0] != Match.NONE:
-            found |= route.methods or set()
+            found |= getattr(route, "methods", None) or set()
     if "GET" in found:
         found.add("HEAD")
     return sorted(found)

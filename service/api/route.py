@@ -27,7 +27,7 @@ class Route:
         binary: whether JSON may be followed by raw tensors, in the question and in the answer.
         documented: whether the OpenAPI document shows it.
         answer: the schema of its answer.
-        media: the media types of its answer, where that is text and not JSON.
+        media: the media types of its answer, where that is text; none of them where it is empty, None where it is JSON.
         unready: whether an answer with status 503 has the schema `answer` too.
         body: the schema of the question's body.
         body_required: whether the body may not be left out.
@@ -44,7 +44,7 @@ class Route:
     binary: bool = False
     documented: bool = True
     answer: type[BaseModel] | None = None
-    media: tuple[str, ...] = ()
+    media: tuple[str, ...] | None = None
     unready: bool = False
     body: type[BaseModel] | None = None
     body_required: bool = True

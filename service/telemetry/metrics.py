@@ -124,7 +124,7 @@ class Metrics:
         self.in_progress = ReadGauge(
             "chainzrule_requests_in_progress", "Requests that are being answered.", registry=registry
         )
-        self.held_bytes = Gauge(
+        self.held_bytes = ReadGauge(
             "chainzrule_held_bytes",
             "Bytes held for all requests: bodies, and what is read from them, until they are answered.",
             registry=registry,

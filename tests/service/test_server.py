@@ -63,8 +63,8 @@ def started(folder: Path, *flags: str, terminal: bool = False, before: tuple[str
         server.process.wait(30)
 
 
-def answer(connection: socket.socket) -> bytes:
-    connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+def answer(connection: socket.socket, host: bytes = b"localhost") -> bytes:
+    connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: %b\r\nConnection: close\r\n\r\n" % host)
     received = b""
     while chunk := connection.recv(4096):
         received += chunk
@@ -100,7 +100,7 @@ def test_a_socket_in_the_file_system(models: Path, tmp_path: Path) -> None:
             with socket.socket(socket.AF_UNIX) as client:
                 client.settimeout(10)
                 client.connect(str(path))
-                assert b"200 OK" in answer(client)
+                assert b"200 OK" in answer(client, host=b"public.example")
         server.process.send_signal(signal.SIGINT)
         assert server.process.wait(20) == 0
         assert not path.exists()

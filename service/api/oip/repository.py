@@ -51,7 +51,7 @@ def load_endpoint(context: Context) -> Endpoint:
             await context.catalog.load(request.path_params["model"])
         except OSError:
             raise NotReady("the model repository cannot be read") from None
-        return Answer(b"")
+        return Answer(b"", content_type=None)
 
     return load
 
@@ -64,7 +64,7 @@ def unload_endpoint(context: Context) -> Endpoint:
         _require_admin(context)
         await _read(request, context)
         await context.catalog.unload(request.path_params["model"])
-        return Answer(b"")
+        return Answer(b"", content_type=None)
 
     return unload
 

@@ -46,7 +46,6 @@ def oip_routes(context: Context) -> list[Route]:
 def _server_routes(context: Context) -> list[Route]:
     return [
         Route("GET", "/v2", server_endpoint(context), scopes=ANY, answer=ServerMetadata),
-        Route("GET", "/v2/", server_endpoint(context), scopes=ANY, answer=ServerMetadata),
         Route("GET", "/v2/health/live", live_endpoint(context), scopes=OPEN, answer=Liveness),
         Route("GET", "/v2/health/ready", ready_endpoint(context), scopes=OPEN, answer=ServerReadiness, unready=True),
         Route("GET", "/v2/models/stats", statistics_endpoint(context), scopes=OBSERVE, answer=Statistics),
@@ -71,6 +70,7 @@ def _repository_routes(context: Context) -> list[Route]:
             f"{path}/load",
             load_endpoint(context),
             scopes=ADMIN,
+            media=(),
             parameters=(MODEL,),
             problems=(400, 403, 404, 415, 503),
         ),
@@ -79,6 +79,7 @@ def _repository_routes(context: Context) -> list[Route]:
             f"{path}/unload",
             unload_endpoint(context),
             scopes=ADMIN,
+            media=(),
             parameters=(MODEL,),
             problems=(400, 403, 404, 415, 503),
         ),

@@ -21,7 +21,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Context:
 def test_the_routes_are_the_protocols(context: Context) -> None:
     model = [("GET", ""), ("GET", "/ready"), ("GET", "/stats"), ("POST", "/infer")]
     assert [(route.method, route.path) for route in oip_routes(context)] == [
-        *(("GET", path) for path in ("/v2", "/v2/", "/v2/health/live", "/v2/health/ready", "/v2/models/stats")),
+        *(("GET", path) for path in ("/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/stats")),
         ("POST", "/v2/repository/index"),
         *(("POST", f"/v2/repository/models/{{model}}/{verb}") for verb in ("load", "unload")),
         *((method, path + end) for path in (PLAIN, VERSIONED) for method, end in model),
