@@ -12,7 +12,7 @@ from chainzrule.instances import instances_of
 from chainzrule.repository import find
 from chainzrule.service.api.answers import prediction_rows
 from chainzrule.service.artifact.card import ModelCard
-from chainzrule.service.artifact.store import CARD_FILE, StoredVersion, read_artifact
+from chainzrule.service.artifact.listing import StoredVersion
 from chainzrule.service.errors import ArtifactError, InvalidInput, NonFiniteOutput
 from chainzrule.service.runtime.cpu import available_cpus
 from chainzrule.service.runtime.graph import Execution
@@ -133,10 +133,7 @@ def open_version(stored: StoredVersion, digest: str | None = None) -> LoadedMode
     Its card must be the one with the sha256 `digest`, where that is given.
     """
     try:
-        artifact = read_artifact(stored.path, digest)
-        card = artifact.card
-        if (card.name, card.version) != (stored.name, stored.version):
-            raise ArtifactError("its name and version are not those of its directory", CARD_FILE)
-        return LoadedModel(card, open_model(artifact, Execution("cpu", available_cpus())))
+        artifact = stored.read(digest)
+        return LoadedModel(artifact.card, open_model(artifact, Execution("cpu", available_cpus())))
     except ArtifactError as error:
         raise ArtifactError(f"{stored.name} version {stored.version} would not load: {error}") from None

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from chainzrule.service.artifact.store import CARD_FILE, StoredVersion, list_versions
+from chainzrule.service.artifact.listing import StoredVersion, list_versions
+from chainzrule.service.artifact.store import CARD_FILE
 from chainzrule.service.errors import UnknownModel, UnknownVersion
 
 

@@ -26,12 +26,16 @@ from chainzrule.service.api.exchange import Exchange, guarded
 from chainzrule.service.api.hot import HotRoutes
 from chainzrule.service.api.problems import routing_problem
 from chainzrule.service.api.routes import routes
+from chainzrule.service.artifact.listing import StoredVersion
 from chainzrule.service.errors import KeyFileError
 from chainzrule.service.memory import give_back_after_bursts
 from chainzrule.service.runtime.cpu import available_cpus
 from chainzrule.service.runtime.graph import choose_execution
+from chainzrule.service.serving.background import in_background
 from chainzrule.service.serving.catalog import Catalog, State
+from chainzrule.service.serving.examiner import Examiner
 from chainzrule.service.serving.load import Loader
+from chainzrule.service.serving.repository import Repository
 from chainzrule.service.serving.version import ServedModel
 from chainzrule.service.settings import Settings
 from chainzrule.service.telemetry.live import VersionReading
@@ -59,7 +63,7 @@ class Application(FastAPI):
         """Reads the token files and the repository again."""
         if self.tokens is not None:
             await self.tokens.look()
-        await refresh(self.context.catalog)
+        await self.context.repository.refresh()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request, or runs the lifespan."""
@@ -73,8 +77,12 @@ class Application(FastAPI):
         await super().__call__(scope, receive, send)
 
 
-def create_app(settings: Settings) -> Application:
-    """Returns an application, whose models load when its lifespan starts.
+def create_app(settings: Settings, examiner: Examiner | None = None) -> Application:
+    """Returns an application, whose models begin to load when its lifespan starts.
+
+    Args:
+        settings: the settings of the service.
+        examiner: examines model versions before they are opened, and is the caller's to close; None makes a new one.
 
     Raises:
         DeviceError: `device` is `cuda`, which does not work here.
@@ -98,27 +106,28 @@ def create_app(settings: Settings) -> Application:
         metrics,
         _read_keys(settings.require_signature),
     )
-    catalog: Catalog[ServedModel] = Catalog(
-        settings.models,
-        loader.load,
-        settings.keep_versions,
-        settings.default_model,
-        settings.required_models,
-        ServedModel.retire,
-    )
-    context = Context(settings, catalog, metrics)
+    catalog: Catalog[ServedModel] = Catalog(settings.default_model, settings.required_models, ServedModel.retire)
+    examining = examiner or Examiner(settings.load_timeout, settings.max_load_bytes)
+
+    async def examine(stored: StoredVersion) -> str:
+        if loader.keys is not None:  # what nobody has signed is not even examined
+            await in_background(loader.require_signature, stored)
+        return await examining.examine(stored)
+
+    repository = Repository(settings.models, catalog, examine, loader.load, settings.keep_versions)
+    context = Context(settings, catalog, repository, metrics)
     metrics.in_progress.set_function(lambda: context.in_progress)
     metrics.held_bytes.set_function(lambda: context.reading.budget.held)
     metrics.ready.set_function(lambda: context.ready)
+    metrics.unreadable.set_function(lambda: len(repository.notices.unreadable))
     metrics.watch(tuple(State), lambda: _readings(catalog), lambda: _queues(catalog))
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await refresh(catalog)
-        if settings.default_model is not None and settings.default_model not in dict(catalog.models()):
-            log.warning("the default model is not in the repository", extra={"model": settings.default_model})
+        # Nothing waits for the models: /healthz answers while they load, and /readyz says what it waits for.
         duties = [
-            asyncio.create_task(_follow(catalog, settings.reload_seconds)),
+            asyncio.create_task(repository.follow(settings.reload_seconds)),
+            asyncio.create_task(_warn_of_missing_default(catalog, settings.default_model)),
             asyncio.create_task(context.reading.deadlines.sweep()),
             asyncio.create_task(give_back_after_bursts(context.reading.budget)),
         ]
@@ -129,6 +138,9 @@ def create_app(settings: Settings) -> Application:
             duty.cancel()
         await asyncio.gather(*duties, return_exceptions=True)
         context.reading.thread.close()
+        await repository.close()
+        if examiner is None:
+            examining.close()
 
     app = Application(
         title="ChainzRule",
@@ -171,18 +183,10 @@ def _read_keys(path: Path | None) -> "Keyring | None":
     return keys
 
 
-async def _follow(catalog: Catalog[ServedModel], seconds: float) -> None:
-    while seconds:
-        await asyncio.sleep(seconds)
-        await refresh(catalog)
-
-
-async def refresh(catalog: Catalog[ServedModel]) -> None:
-    """Reads the repository again; where it cannot be read, the models that are loaded stay in service."""
-    try:
-        await catalog.refresh()
-    except OSError as error:
-        log.error("the model repository cannot be read; serving what is loaded", extra={"reason": error.strerror})
+async def _warn_of_missing_default(catalog: Catalog[ServedModel], name: str | None) -> None:
+    await catalog.started.wait()
+    if name is not None and not catalog.entries_of(name):
+        log.warning("the default model is not in the repository", extra={"model": name})
 
 
 def _readings(catalog: Catalog[ServedModel]) -> Iterable[VersionReading]:

@@ -74,7 +74,8 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Handles the signals while serving."""
         loop = asyncio.get_running_loop()
-        tasks = {loop.create_task(sweep(self.server_state.connections)), loop.create_task(self._follow_certificate())}
+        background = (sweep(self.server_state.connections), self._follow_certificate(), self._settle())
+        tasks = {loop.create_task(one) for one in background}
 
         def reload() -> None:
             task = loop.create_task(self._app.reload())
@@ -95,7 +96,7 @@ class Server(uvicorn.Server):
                 task.cancel()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Starts, and exempts the objects that exist by then from garbage collection, because they all stay."""
+        """Starts to listen; the models begin to load."""
         await self.lifespan.startup()
         if self.lifespan.should_exit:
             sys.exit(STARTUP_FAILURE)
@@ -103,10 +104,7 @@ class Server(uvicorn.Server):
         self._listeners = sockets or []
         await self._accept()
         self.started = True
-        gc.collect()
-        gc.freeze()
         gc.set_threshold(COLLECT_AFTER)
-        give_back_freed_memory()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stops accepting, answers what the latest connections still ask, then closes the others and finishes."""
@@ -141,6 +139,14 @@ class Server(uvicorn.Server):
         if self._certificates is None or listener.family == socket.AF_UNIX:
             return {}
         return {"ssl": self._certificates.context, "ssl_handshake_timeout": HANDSHAKE_SECONDS}
+
+    async def _settle(self) -> None:
+        """Exempts the objects that exist once the models are loaded from garbage collection, because they all stay."""
+        await self._app.context.catalog.started.wait()
+        log.info("the models have loaded")
+        gc.collect()
+        gc.freeze()
+        give_back_freed_memory()
 
     def _protocol(self) -> asyncio.Protocol:
         return self.config.http_protocol_class(  # type: ignore[call-arg]

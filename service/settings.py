@@ -81,13 +81,25 @@ class Settings(BaseSettings):
     )
     required_models: NameList = Field(
         default=Names(),
-        description="comma-separated models that must be ready for /readyz; empty means all in the repository",
+        description="comma-separated models that must be ready for /readyz; empty means those that once were",
     )
     keep_versions: int = Field(
         default=2, ge=1, le=1000, description="newest ready versions of a model that stay loaded"
     )
     reload_seconds: float = Field(
         default=5.0, ge=0, le=DAY, description="seconds between two looks at the repository; 0 looks only at SIGHUP"
+    )
+    load_timeout: float = Field(
+        default=60.0,
+        gt=0,
+        le=DAY,
+        description="seconds that loading and checking one version may take before it is ended and FAILED",
+    )
+    max_load_bytes: int = Field(
+        default=4 * 2**30,
+        ge=2**24,
+        le=2**48,
+        description="memory that loading and checking one version may take before it is FAILED",
     )
     max_body_bytes: int = Field(
         default=8 * 2**20, ge=1, le=2**30, description="largest request body, also after decompression"

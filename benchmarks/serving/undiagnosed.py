@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from benchmarks.serving.graphs import without_covariance
 from chainzrule.cli import main
 from chainzrule.service import app
-from chainzrule.service.artifact.store import StoredVersion, read_artifact
+from chainzrule.service.artifact.listing import StoredVersion
+from chainzrule.service.artifact.store import read_artifact
 from chainzrule.service.runtime.graph import Graph
 from chainzrule.service.runtime.model import Model
 from chainzrule.service.runtime.selfcheck import golden_features

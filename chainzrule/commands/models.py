@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -9,7 +10,8 @@ from pathlib import Path
 
 from chainzrule.exits import Exit
 from chainzrule.loaded import open_version
-from chainzrule.service.artifact.store import CARD_FILE, StoredVersion, list_versions
+from chainzrule.service.artifact.listing import StoredVersion, list_repository
+from chainzrule.service.artifact.store import CARD_FILE
 from chainzrule.service.errors import ArtifactError, ServiceError
 
 REFUSALS = (ServiceError,)
@@ -68,13 +70,16 @@ def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], i
 
 def run(options: argparse.Namespace) -> int:
     """Prints the versions, and returns the exit code, which is 1 where a version would not load."""
-    found = [examine(stored) for stored in list_versions(options.models)]
+    listing = list_repository(options.models)
+    found = [examine(stored) for versions in listing.versions.values() for stored in versions]
     if options.json:
         print(json.dumps([asdict(one) for one in found], indent=2))
     elif found:
         print("\n".join(_table(found)))
     else:
         print(f"{options.models} holds no models; `chainzrule fit` publishes some")
+    for place, reason in {**listing.unreadable, **listing.passed_over}.items():
+        print(f"passed over: {place}: {reason}", file=sys.stderr)
     return Exit.FINE if all(one.loads for one in found) else Exit.FAILED
 
 

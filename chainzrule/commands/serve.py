@@ -1,6 +1,7 @@
 """Implements `chainzrule serve`, which turns the settings into flags and serves until it is told to stop."""
 
 import argparse
+import contextlib
 import inspect
 import logging
 import os
@@ -15,6 +16,7 @@ from chainzrule.exits import Exit
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
+    from chainzrule.service.serving.examiner import Examiner
     from chainzrule.service.settings import Settings
 
 EXAMPLES = """\
@@ -73,16 +75,20 @@ def serve(settings: "Settings", attached: bool) -> int:
         settings: the settings.
         attached: whether the server stops when the terminal is closed.
     """
+    import chainzrule.service.app  # noqa: F401 - what is imported before the fork is not imported again
+    from chainzrule.service.serving.examiner import Examiner
     from chainzrule.service.telemetry.logs import configure_logs
 
-    log_handler = configure_logs(settings.log_level)
-    try:
-        return _serve(settings, attached)
-    finally:
-        log_handler.flush()
+    with contextlib.closing(Examiner(settings.load_timeout, settings.max_load_bytes)) as examiner:
+        examiner.fork()  # before this process has threads or an event loop
+        log_handler = configure_logs(settings.log_level)
+        try:
+            return _serve(settings, attached, examiner)
+        finally:
+            log_handler.flush()
 
 
-def _serve(settings: "Settings", attached: bool) -> int:
+def _serve(settings: "Settings", attached: bool, examiner: "Examiner") -> int:
     from chainzrule.service.app import create_app
     from chainzrule.service.errors import ServiceError
     from chainzrule.service.listeners import is_exposed
@@ -98,7 +104,7 @@ def _serve(settings: "Settings", attached: bool) -> int:
         print(f"--models: {settings.models} is not a directory; make one, or train a model into it", file=sys.stderr)
         return Exit.USAGE
     try:
-        app = create_app(named(settings))
+        app = create_app(named(settings), examiner)
         certificates = None if settings.tls is None else Certificates(settings.tls)
     except (ServiceError, OSError) as error:
         print(error, file=sys.stderr)

@@ -8,7 +8,8 @@ from chainzrule.exits import Exit
 from chainzrule.loaded import open_version
 from chainzrule.repository import versions_at
 from chainzrule.service.artifact.keys import Keyring, PrivateKey, read_private_key
-from chainzrule.service.artifact.store import StoredVersion, card_digest, write_signature
+from chainzrule.service.artifact.listing import StoredVersion
+from chainzrule.service.artifact.store import card_digest, write_signature
 from chainzrule.service.errors import ArtifactError, ServiceError
 
 REFUSALS = (ServiceError,)

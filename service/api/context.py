@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from chainzrule.service.api.bodies.reading import Reading
 from chainzrule.service.budget import Budget
 from chainzrule.service.serving.catalog import Catalog
+from chainzrule.service.serving.repository import Repository
 from chainzrule.service.serving.version import ServedModel
 from chainzrule.service.settings import Settings
 from chainzrule.service.telemetry.metrics import Metrics
@@ -19,6 +20,7 @@ class Context:
     Attributes:
         settings: the application's settings.
         catalog: the models that it serves.
+        repository: where they come from.
         metrics: its metrics.
         draining: whether it is draining, and so wants no more traffic.
         in_progress: how many requests are being answered.
@@ -28,6 +30,7 @@ class Context:
 
     settings: Settings
     catalog: Catalog[ServedModel]
+    repository: Repository[ServedModel]
     metrics: Metrics
     draining: bool = False
     in_progress: int = 0

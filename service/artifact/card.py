@@ -24,7 +24,7 @@ from chainzrule.service.errors import ArtifactError
 
 Role = Literal["model", "jacobian", "layers", "bounds"]
 ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-ModelVersion = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,8}$")]
+ModelVersion = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,17}$")]
 
 ORDER = (
     "schema_version", "name", "version", "task", "method", "differences", "draws", "adoption", "target", "target_unit",

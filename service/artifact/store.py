@@ -1,62 +1,51 @@
 """Reads and writes the model repository: `<root>/<name>/<version>/{card.json, model.onnx, jacobian.onnx, ...}`.
 
-A version directory is written once and never changed. Every file is read only once, so that the bytes which were hashed
-are the ones that are loaded.
+A version directory is written once and never changed. The bytes that are loaded are always those which were hashed.
 """
 
+import contextlib
 import hashlib
+import logging
 import os
 import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from chainzrule.service.artifact.card import GraphFile, ModelCard, Role, parse_card
 from chainzrule.service.errors import ArtifactError
+
+log = logging.getLogger(__name__)
 
 CARD_FILE = "card.json"
 SIGNATURE_FILE = "card.sig"
 MAX_CARD_BYTES = 64 * 2**20
 MAX_SIGNATURE_BYTES = 4096
 MAX_GRAPH_BYTES = 2**31 - 1  # protobuf has this limit
-Signature = tuple[tuple[str, int, int], ...]
 Sign = Callable[[str, str, str], bytes]  # of a model's name, its version and its card's sha256
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_VERSION = re.compile(r"[1-9][0-9]{0,8}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+VERSION = re.compile(r"[1-9][0-9]{0,17}")  # counted from 1, or Unix times
+PIECE = 2**20  # bytes of a file that are in memory at a time while it is only hashed
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """Holds a model version as read: its card, and its graphs' bytes, whose hashes equal the card's."""
+    """Holds a model version as read: its card, and its graphs' bytes, whose hashes equal the card's.
+
+    Attributes:
+        card: the model card.
+        graphs: the graphs' bytes.
+        digest: the sha256 of the card's file, which holds the graphs' hashes and so stands for the whole version; empty
+            for an artifact that was never written.
+    """
 
     card: ModelCard
     graphs: Mapping[Role, bytes]
-
-
-@dataclass(frozen=True)
-class StoredVersion:
-    """Names a version directory that was found in the repository, and of which nothing has been read yet."""
-
-    name: str
-    version: str
-    path: Path
-
-    @property
-    def number(self) -> int:
-        """Returns the version as a number, because versions are ordered as numbers, not as texts."""
-        return int(self.version)
-
-    def signature(self) -> Signature:
-        """Returns the files' names, sizes and times, which change while files are copied or when they are replaced."""
-        try:
-            entries = sorted(self.path.iterdir())
-            stats = [(entry.name, entry.lstat()) for entry in entries]
-        except OSError:
-            return ()
-        return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
+    digest: str = ""
 
 
 def graph_file(role: Role) -> str:
@@ -71,32 +60,10 @@ def describe_graph(content: bytes, opset: int) -> GraphFile:
 
 def require_model_name(name: str) -> None:
     """Raises `ArtifactError` for a name that no model can have, such as one that leads out of the repository."""
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise ArtifactError(
             "a model name has 1 to 64 letters, digits, '.', '_' or '-' and starts with a letter or digit"
         )
-
-
-def list_versions(root: Path) -> list[StoredVersion]:
-    """Returns all version directories below `root`, each model's newest version first; other entries are skipped.
-
-    Raises:
-        OSError: `root` itself cannot be listed.
-    """
-    found = []
-    for model in sorted(root.iterdir()):
-        if not _NAME.fullmatch(model.name) or not model.is_dir():
-            continue
-        try:
-            versions = [
-                StoredVersion(model.name, entry.name, entry)
-                for entry in model.iterdir()
-                if _VERSION.fullmatch(entry.name) and entry.is_dir()
-            ]
-        except (FileNotFoundError, PermissionError):
-            continue  # it was removed at this moment, or is not a model's directory
-        found += sorted(versions, key=lambda version: version.number, reverse=True)
-    return found
 
 
 def card_digest(path: Path) -> str:
@@ -114,38 +81,37 @@ def read_signature(path: Path) -> bytes:
 
 
 def read_artifact(path: Path, digest: str | None = None) -> Artifact:
-    """Reads a version directory, each file once, and checks that its graphs are those that the card describes.
+    """Reads a version directory, and checks that its graphs are those that the card describes.
 
     Args:
         path: the version directory, in which there may be a signature, which is not looked at.
-        digest: the sha256 that the card's file must have; None where any will do.
+        digest: the digest that the artifact must have; None where any will do.
 
     Raises:
         ArtifactError: a file is missing, unexpected, not a regular file, too large, or not the one in the card; or the
-            card is another one than `digest` says.
+            version is another one than `digest` says.
     """
-    try:
-        names = {entry.name for entry in path.iterdir()}
-    except OSError as error:
-        raise ArtifactError(f"the version directory cannot be listed ({error.strerror})") from None
-    if CARD_FILE not in names:
-        raise ArtifactError("is missing", CARD_FILE)
-    content = _read(path / CARD_FILE, MAX_CARD_BYTES)
-    if digest not in (None, hashlib.sha256(content).hexdigest()):
-        raise ArtifactError("was changed while the version was being loaded", CARD_FILE)
-    card = parse_card(content)
-    expected = {CARD_FILE, *(graph_file(role) for role in card.graphs)}
-    for name in sorted(expected - names):
-        raise ArtifactError("is missing", name)
-    if names - expected - {SIGNATURE_FILE}:
-        raise ArtifactError("the version directory holds files that the card does not name")
+    card, found = _read_card(path, digest)
     graphs: dict[Role, bytes] = {}
     for role, described in card.graphs.items():
-        content = _read(path / graph_file(role), MAX_GRAPH_BYTES)
+        file = path / graph_file(role)
+        _require_hash(file, described)
+        content = _read(file, MAX_GRAPH_BYTES)
         if hashlib.sha256(content).hexdigest() != described.sha256:
-            raise ArtifactError("its sha256 is not the card's: the file is damaged or was changed", graph_file(role))
+            raise _other_hash(file)
         graphs[role] = content
-    return Artifact(card, graphs)
+    return Artifact(card, graphs, found)
+
+
+def holds(path: Path, digest: str) -> bool:
+    """Returns whether a version directory holds exactly the artifact of this digest; reads no whole graph at once."""
+    try:
+        card, found = _read_card(path)
+        for role, described in card.graphs.items():
+            _require_hash(path / graph_file(role), described)
+    except ArtifactError:
+        return False
+    return found == digest
 
 
 def publish(
@@ -171,14 +137,14 @@ def publish(
     """
     require_model_name(name)
     home = root / name
-    home.mkdir(parents=True, exist_ok=True)
+    _make_readable(home)
     staging = Path(tempfile.mkdtemp(prefix=".publishing-", dir=home))
     try:
         staging.chmod(0o755)
         for role, content in graphs.items():
             _write(staging / graph_file(role), content)
         while True:
-            taken = [int(entry.name) for entry in home.iterdir() if _VERSION.fullmatch(entry.name)]
+            taken = [int(entry.name) for entry in home.iterdir() if VERSION.fullmatch(entry.name)]
             card = describe(str(max(taken, default=0) + 1))
             content = card.model_dump_json(indent=1, exclude_none=True).encode() + b"\n"
             _write(staging / CARD_FILE, content)
@@ -194,6 +160,7 @@ def publish(
                     raise
                 continue  # another publisher has taken this number
             _sync_directory(home)
+            _warn_of_closed((root, home))
             return target
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -211,10 +178,55 @@ def write_signature(path: Path, content: bytes) -> None:
         Path(staged).unlink(missing_ok=True)
 
 
-def _read(path: Path, limit: int) -> bytes:
+def _read_card(path: Path, digest: str | None = None) -> tuple[ModelCard, str]:
+    """Returns the card and its file's sha256, where the directory has the card's files and else only hidden ones."""
     try:
-        # Symbolic links are not followed, so that a version cannot point outside its directory.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        names = {entry.name for entry in path.iterdir() if not entry.name.startswith(".")}
+    except OSError as error:
+        raise ArtifactError(f"the version directory cannot be listed ({error.strerror})") from None
+    if CARD_FILE not in names:
+        raise ArtifactError("is missing", CARD_FILE)
+    content = _read(path / CARD_FILE, MAX_CARD_BYTES)
+    found = hashlib.sha256(content).hexdigest()
+    if digest not in (None, found):
+        raise ArtifactError("was changed while the version was being loaded", CARD_FILE)
+    card = parse_card(content)
+    expected = {CARD_FILE, *(graph_file(role) for role in card.graphs)}
+    for name in sorted(expected - names):
+        raise ArtifactError("is missing", name)
+    for name in sorted(names - expected - {SIGNATURE_FILE}):
+        raise ArtifactError(f"the version directory holds {ascii(name)[:80]}, which the card does not name: delete it")
+    return card, found
+
+
+def _require_hash(path: Path, described: GraphFile) -> None:
+    """Raises `ArtifactError` where a graph's file is not the card's, which takes no more memory than a piece of it."""
+    found = hashlib.sha256()
+    with _opened(path, MAX_GRAPH_BYTES) as file:
+        while piece := file.read(PIECE):
+            found.update(piece)
+    if found.hexdigest() != described.sha256:
+        raise _other_hash(path)
+
+
+def _other_hash(path: Path) -> ArtifactError:
+    return ArtifactError("its sha256 is not the card's: the file is damaged or was changed", path.name)
+
+
+def _read(path: Path, limit: int) -> bytes:
+    with _opened(path, limit) as file:
+        return file.read()
+
+
+@contextlib.contextmanager
+def _opened(path: Path, limit: int) -> Iterator[BinaryIO]:
+    """Opens a file of a version for reading; whatever is wrong with it becomes an `ArtifactError`."""
+    # A link is followed within the version's directory, as ConfigMaps have them, and never out of it.
+    target = os.path.realpath(path)
+    if not target.startswith(os.path.realpath(path.parent) + os.sep):
+        raise ArtifactError("is a link that leads out of the version's directory", path.name)
+    try:
+        descriptor = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise ArtifactError(f"is not a readable regular file ({error.strerror})", path.name) from None
     try:
@@ -224,11 +236,26 @@ def _read(path: Path, limit: int) -> bytes:
         if status.st_size > limit:
             raise ArtifactError(f"is larger than {limit} bytes", path.name)
         with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read()
+            yield file
     except OSError as error:
         raise ArtifactError(f"cannot be read ({error.strerror})", path.name) from None
     finally:
         os.close(descriptor)
+
+
+def _make_readable(path: Path) -> None:
+    """Makes a folder and those above it where they are missing, so that others may read it whatever the umask is."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir(exist_ok=True)
+        with contextlib.suppress(PermissionError):  # somebody else made it at this moment
+            folder.chmod(0o755)
+
+
+def _warn_of_closed(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        if folder.stat().st_mode & 0o005 != 0o005:
+            log.warning("%s is closed to other users: a service of another user needs `chmod o+rx`", folder)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -1,16 +1,15 @@
-"""Keeps the model versions and their states up to date with the repository on disk, while requests are served."""
+"""Holds the model versions in service with their states, as requests see them."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import groupby
-from pathlib import Path
 from typing import Generic, TypeVar
 
-from chainzrule.service.artifact.store import Signature, StoredVersion, list_versions
-from chainzrule.service.errors import ArtifactError, InvalidInput, NotReady, UnknownModel, UnknownVersion
+from chainzrule.service.artifact.listing import Signature, StoredVersion
+from chainzrule.service.errors import InvalidInput, NotReady, UnknownModel, UnknownVersion
+from chainzrule.service.serving.backoff import Backoff
 
 log = logging.getLogger(__name__)
 
@@ -31,100 +30,98 @@ class Entry(Generic[Served]):
 
     Attributes:
         stored: its directory.
-        signature: the signature of its files when they were last examined.
-        state: its state.
-        reason: why it failed or, once READY, why its changed files are not served; empty otherwise.
+        state: its state. A FAILED version that is tried again stays FAILED until it is READY.
+        reason: why it failed, why it is still LOADING or, once READY, why its changed files are not served; else empty.
         served: the object that answers for it once it is READY; else None.
+        signature: the signature that its files had just before they were last read; None where they could not be read.
+        digest: the digest of what is served; empty before it is READY.
+        backoff: when it is tried again after a failure.
+        overdue: whether its loading has taken so long that nothing else waits for it any more.
     """
 
     stored: StoredVersion
-    signature: Signature
     state: State = State.LOADING
     reason: str = ""
     served: Served | None = None
+    signature: Signature | None = None
+    digest: str = ""
+    backoff: Backoff = field(default_factory=Backoff)
+    overdue: bool = False
+
+    @property
+    def expected(self) -> bool:
+        """Returns whether it is loading, and is waited for."""
+        return self.state is State.LOADING and not self.overdue
 
 
 class Catalog(Generic[Served]):
-    """Holds the model versions in service. It is read and changed on the event loop alone."""
+    """Holds the model versions in service. It is read and changed on the event loop alone.
+
+    Attributes:
+        started: set once every model that was found at first is READY, has FAILED or is overdue.
+    """
 
     def __init__(
         self,
-        root: Path,
-        load: Callable[[StoredVersion], Awaitable[Served]],
-        keep_versions: int,
         default_model: str | None = None,
         required_models: Sequence[str] = (),
         retire: Callable[[Served], None] = lambda served: None,
     ) -> None:
-        """Makes an empty catalog, which `refresh` fills.
+        """Makes an empty catalog, which a `Repository` fills.
 
         Args:
-            root: the model repository.
-            load: loads one version until it is ready, or raises `ArtifactError`.
-            keep_versions: the number of newest READY versions of a model that stay in service.
             default_model: the model that answers requests which name none.
-            required_models: the models that `ready` depends on; empty means all.
+            required_models: the models that `ready` depends on; empty means those that have been READY.
             retire: called with the object that answered for a version which is no longer served.
         """
-        self._root = root
-        self._load = load
-        self._keep = keep_versions
         self._default = default_model
         self._required = required_models
         self._retire = retire
         self._models: dict[str, dict[str, Entry[Served]]] = {}
         self._unloaded: set[str] = set()
-        self._refreshing = asyncio.Lock()
+        self._proven: set[str] = set()
+        self.started = asyncio.Event()
 
-    async def refresh(self) -> None:
-        """Reads the repository again: loads new versions and forgets those that are gone or superseded.
+    def put(self, entry: Entry[Served]) -> None:
+        """Adds a version."""
+        versions = {**self.entries_of(entry.stored.name), entry.stored.version: entry}
+        self._models[entry.stored.name] = dict(sorted(versions.items(), key=lambda item: -item[1].stored.number))
 
-        A version is loaded again when its files have changed. New versions and new files replace what is served only
-        when they are READY.
+    def serve(self, entry: Entry[Served], served: Served) -> None:
+        """Makes a version READY, or lets another object answer for a version that is."""
+        if self.entries_of(entry.stored.name).get(entry.stored.version) is not entry:
+            self._retire(served)  # it was dropped at this moment
+            return
+        entry.state, entry.reason, entry.served, entry.overdue = State.READY, "", served, False
+        self._proven.add(entry.stored.name)
 
-        Raises:
-            OSError: the repository itself cannot be listed; the catalog stays as it was.
-        """
-        async with self._refreshing:
-            stored = await asyncio.to_thread(list_versions, self._root)
-            by_name = {name: list(versions) for name, versions in groupby(stored, key=lambda version: version.name)}
-            by_name = {name: versions for name, versions in by_name.items() if name not in self._unloaded}
-            for name in [name for name in self._models if name not in by_name]:
-                log.info("model removed", extra={"model": name})
-                self._drop(name, self._models.pop(name))
-            for name, versions in by_name.items():
-                await self._follow(name, versions)
+    def drop(self, entry: Entry[Served]) -> None:
+        """Takes a version out of service. Requests that have begun are still answered."""
+        log.info("model version unloaded", extra={"model": entry.stored.name, "version": entry.stored.version})
+        # The dictionary is replaced, because somebody may be iterating over it.
+        versions = self.entries_of(entry.stored.name)
+        self._models[entry.stored.name] = {one: other for one, other in versions.items() if other is not entry}
+        if entry.served is not None:
+            self._retire(entry.served)
 
-    async def unload(self, name: str) -> None:
-        """Takes a model out of service until `load` is called for it; raises `UnknownModel`.
+    def forget(self, name: str) -> None:
+        """Takes a model out of service with all its versions."""
+        for entry in list(self.entries_of(name).values()):
+            self.drop(entry)
+        self._models.pop(name, None)
+        self._proven.discard(name)
 
-        Requests that have begun are still answered.
-        """
-        async with self._refreshing:
-            if name not in self._unloaded:
-                self.entries(name)
-                self._unloaded.add(name)
-                log.info("model unloaded", extra={"model": name})
-                self._drop(name, self._models.pop(name))
+    def unload(self, name: str) -> None:
+        """Takes a model out of service until `admit` is called for it; raises `UnknownModel`."""
+        if name not in self._unloaded:
+            self.entries(name)
+            self._unloaded.add(name)
+            log.info("model unloaded", extra={"model": name})
+            self.forget(name)
 
-    async def load(self, name: str) -> None:
-        """Brings a model into service, and tries its failed versions again.
-
-        Raises:
-            UnknownModel: the repository has no model of that name.
-            InvalidInput: none of its versions could be loaded; the error says why.
-            OSError: the repository itself cannot be listed.
-        """
-        async with self._refreshing:
-            self._unloaded.discard(name)
-            entries = self._models.get(name, {})
-            for version in [version for version, entry in entries.items() if entry.state is State.FAILED]:
-                del entries[version]
-        await self.refresh()
-        entries = self.entries(name)
-        if not any(entry.served for entry in entries.values()):
-            reason = next((entry.reason for entry in entries.values()), "it has no version")
-            raise InvalidInput(f"could not be loaded: {reason}", "model")
+    def admit(self, name: str) -> None:
+        """Lets a model that was unloaded come into service again."""
+        self._unloaded.discard(name)
 
     def resolve(self, name: str | None, version: str | None) -> Served:
         """Returns what answers for a model: the default model and its newest READY version unless others are named.
@@ -156,6 +153,10 @@ class Catalog(Generic[Served]):
                 raise NotReady("this model was unloaded", "model") from None
             raise UnknownModel("there is no such model; GET /models lists them", "model") from None
 
+    def entries_of(self, name: str) -> dict[str, Entry[Served]]:
+        """Returns a model's versions, newest first; none where there is no such model."""
+        return self._models.get(name, {})
+
     def models(self) -> Iterator[tuple[str, dict[str, Entry[Served]]]]:
         """Yields all models with their versions, newest first."""
         return iter(self._models.items())
@@ -168,80 +169,34 @@ class Catalog(Generic[Served]):
         """Returns the model that answers requests which name none; None where there is no such model."""
         if self._default is not None:
             return self._default
-        # Unloaded models count too, so that no other model answers in place of one.
-        names = self._models.keys() | self._unloaded
+        # A newcomer that has never been READY takes the default from no other model. Unloaded models count too, so that
+        # no other model answers in place of one.
+        names = (self._proven | self._unloaded) or self._models.keys()
         return next(iter(names)) if len(names) == 1 else None
 
     def unready(self) -> list[str]:
-        """Returns the models that should be ready and are not."""
-        wanted = self._required or list(self._models)
-        return [
-            name
-            for name in wanted
-            if not any(entry.state is State.READY for entry in self._models.get(name, {}).values())
-        ]
+        """Returns the models that should be ready and are not: while it starts, also those that are still loading."""
+        missing = [name for name in self._required or sorted(self._proven) if not self._answers(name)]
+        if not self.started.is_set():
+            missing += [name for name in self._models if name not in missing and self._loads(name)]
+        return missing
 
     def ready(self) -> bool:
         """Returns whether there is a model to serve, and all models that should be ready are."""
-        return bool(self._models) and not self.unready()
+        return self.started.is_set() and any(map(self._answers, self._models)) and not self.unready()
+
+    def loading(self) -> bool:
+        """Returns whether any model has a version that is loading and waited for."""
+        return any(map(self._loads, self._models))
+
+    def _answers(self, name: str) -> bool:
+        return any(entry.served is not None for entry in self.entries_of(name).values())
+
+    def _loads(self, name: str) -> bool:
+        return any(entry.expected for entry in self._models[name].values())
 
     def _default_name(self) -> str:
         name = self.default()
         if name is None:
             raise InvalidInput("name one of the models, as GET /models lists them: none is the default", "model")
         return name
-
-    async def _follow(self, name: str, versions: list[StoredVersion]) -> None:
-        known = self._models.setdefault(name, {})
-        kept: dict[str, Entry[Served]] = {}
-        ready = 0
-        for stored in versions:
-            if ready == self._keep:
-                break
-            entry = known.get(stored.version)
-            signature = await asyncio.to_thread(stored.signature)
-            if entry is not None and entry.state is State.READY:
-                if entry.signature != signature:
-                    await self._renew(entry, signature)
-            elif entry is None or entry.signature != signature:
-                entry = Entry(stored, signature)
-                known[stored.version] = entry
-                self._models[name] = dict(sorted(known.items(), key=lambda item: int(item[0]), reverse=True))
-                known = self._models[name]
-                await self._bring_up(entry)
-            kept[stored.version] = entry
-            ready += entry.state is State.READY
-        self._models[name] = kept
-        self._drop(name, {version: entry for version, entry in known.items() if version not in kept})
-
-    def _drop(self, name: str, entries: dict[str, Entry[Served]]) -> None:
-        for version, entry in entries.items():
-            log.info("model version unloaded", extra={"model": name, "version": version})
-            if entry.served is not None:
-                self._retire(entry.served)
-
-    async def _renew(self, entry: Entry[Served], signature: Signature) -> None:
-        """Loads a READY version's changed files; the version loaded before stays in service until they are READY."""
-        about = {"model": entry.stored.name, "version": entry.stored.version}
-        log.warning("model version changed on disk, as none should; loading what is there now", extra=about)
-        changed = Entry[Served](entry.stored, signature)
-        await self._bring_up(changed)
-        entry.signature = signature
-        if changed.served is None:
-            entry.reason = f"its files were changed and cannot be served, what was loaded before is: {changed.reason}"
-        else:
-            entry.served, entry.reason = changed.served, ""
-
-    async def _bring_up(self, entry: Entry[Served]) -> None:
-        about = {"model": entry.stored.name, "version": entry.stored.version}
-        try:
-            entry.served = await self._load(entry.stored)
-        except ArtifactError as error:
-            entry.state, entry.reason = State.FAILED, str(error)
-            log.error("model version refused: %s", error, extra=about)
-        except Exception as error:  # a failing version must not affect the others
-            entry.state, entry.reason = State.FAILED, f"unexpected {type(error).__name__}; see the log"
-            log.exception("model version failed to load", extra=about)
-        else:
-            entry.state = State.READY
-            log.info("model version ready", extra=about)

@@ -132,6 +132,11 @@ class Metrics:
         self.ready = ReadGauge(
             "chainzrule_ready", "1 while traffic is welcome, as /readyz says with its status.", registry=registry
         )
+        self.unreadable = Gauge(
+            "chainzrule_repository_unreadable",
+            "Places of the model repository that could not be looked at last; they are served on as they were.",
+            registry=registry,
+        )
         self.draining = Gauge(
             "chainzrule_draining",
             "1 while the service prepares to stop and asks for no more traffic.",

@@ -137,20 +137,19 @@ DAMAGES: list[tuple[str, Damage, str]] = [
         "model.onnx: must have exactly the outputs",
     ),
     ("another model's graph", lambda v: replace_graph(v, BINARY.graphs["model"]), "must have the shape"),
-    ("surplus file", lambda v: (v / "notes.txt").write_text("hello"), "files that the card does not name"),
-    ("surplus directory", lambda v: (v / "more").mkdir(), "files that the card does not name"),
-    ("hidden file", lambda v: (v / ".DS_Store").write_text(""), "files that the card does not name"),
+    ("surplus file", lambda v: (v / "notes.txt").write_text("hello"), "which the card does not name"),
+    ("surplus directory", lambda v: (v / "more").mkdir(), "which the card does not name"),
     ("missing graph", lambda v: (v / "jacobian.onnx").unlink(), "jacobian.onnx: is missing"),
     ("missing card", lambda v: (v / "card.json").unlink(), "card.json: is missing"),
     ("empty directory", lambda v: [path.unlink() for path in v.iterdir()], "card.json: is missing"),
-    ("link to the card", lambda v: link(v, "card.json", "/etc/hostname"), "card.json: is not a readable regular file"),
-    ("link out of the directory", outside, "model.onnx: is not a readable regular file"),
+    ("link to the card", lambda v: link(v, "card.json", "/etc/hostname"), "card.json: is a link that leads out"),
+    ("link out of the directory", outside, "model.onnx: is a link that leads out"),
     ("link to nowhere", lambda v: link(v, "model.onnx", "nowhere"), "model.onnx: is not a readable regular file"),
     ("link to itself", lambda v: link(v, "model.onnx", "model.onnx"), "model.onnx: is not a readable regular file"),
     (
         "link to endless zeros",
         lambda v: link(v, "model.onnx", "/dev/zero"),
-        "model.onnx: is not a readable regular file",
+        "model.onnx: is a link that leads out",
     ),
     ("pipe for a graph", lambda v: fifo(v, "model.onnx"), "model.onnx: is not a readable regular file"),
     ("pipe for the card", lambda v: fifo(v, "card.json"), "card.json: is not a readable regular file"),
@@ -222,7 +221,7 @@ async def test_a_damaged_newer_version_leaves_the_older_in_service(tmp_path: Pat
         assert answer["version"] == "1"
         # Mended, it takes over.
         (tmp_path / "toy" / "2" / "model.onnx").write_bytes(CLASSIFIER.graphs["model"])
-        await client.app.context.catalog.refresh()  # type: ignore[attr-defined]
+        await client.app.context.repository.refresh()  # type: ignore[attr-defined]
         answer = (await client.post("/predict", json={"instances": [[1.0, 2.0]]})).json()
         assert answer["version"] == "2"
 
@@ -233,11 +232,11 @@ async def test_a_copy_under_way_is_tried_until_it_is_whole(tmp_path: Path) -> No
     target = tmp_path / "models" / "toy" / "1"
     target.mkdir(parents=True)
     async with serve(tmp_path / "models") as client:
-        catalog = client.app.context.catalog  # type: ignore[attr-defined]
+        repository = client.app.context.repository  # type: ignore[attr-defined]
         for name in ("jacobian.onnx", "model.onnx", "card.json"):
             assert (await client.get("/readyz")).status_code == 503
             shutil.copy(source / name, target / name)
-            await catalog.refresh()
+            await repository.refresh()
         assert (await client.get("/readyz")).status_code == 200
 
 

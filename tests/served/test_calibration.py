@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.store import list_versions, read_artifact
+from chainzrule.service.artifact.listing import list_versions
+from chainzrule.service.artifact.store import read_artifact
 from chainzrule.service.runtime.graph import Execution
 from chainzrule.service.runtime.model import Model
 from chainzrule.service.stability.measures import Diagnosis

@@ -30,7 +30,7 @@ JSON = {"Content-Type": "application/json"}
 class Process:
     """A server on a port of its own choice; its log is read as it comes."""
 
-    def __init__(self, models: Path, *flags: str) -> None:
+    def __init__(self, models: Path, *flags: str, awaited: str = '"the models have loaded"') -> None:
         begin = time.monotonic()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "chainzrule", "serve", "--models", str(models), "--port", "0", *flags],
@@ -43,7 +43,7 @@ class Process:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         found = self.wait_for(r'"listening".*"port": (\d+)')
-        self.wait_for("Application startup complete")
+        self.wait_for(awaited, 60)
         self.port = int(found.group(1))
         self.address = f"http://127.0.0.1:{self.port}"
         self.seconds_to_start = time.monotonic() - begin
@@ -74,8 +74,8 @@ class Process:
 
 
 @contextlib.contextmanager
-def process(models: Path, *flags: str) -> Iterator[Process]:
-    started = Process(models, *flags)
+def process(models: Path, *flags: str, **options: str) -> Iterator[Process]:
+    started = Process(models, *flags, **options)
     try:
         yield started
     finally:

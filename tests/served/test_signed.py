@@ -79,7 +79,7 @@ async def test_a_version_that_is_not_as_signed_fails_and_the_older_one_serves_on
         newer = NEWER.publish(root)
         spoil, reason = SPOILT[kind]
         spoil(newer)
-        await client.app.context.catalog.refresh()  # type: ignore[attr-defined]
+        await client.app.context.repository.refresh()  # type: ignore[attr-defined]
         found = await states(client)
         assert found["1"] == ("READY", "")
         assert found["2"][0] == "FAILED"
@@ -89,7 +89,7 @@ async def test_a_version_that_is_not_as_signed_fails_and_the_older_one_serves_on
         # It is served as soon as it is what somebody trusted has signed.
         shutil.rmtree(newer)
         put_signature(NEWER.publish(root))
-        await client.app.context.catalog.refresh()  # type: ignore[attr-defined]
+        await client.app.context.repository.refresh()  # type: ignore[attr-defined]
         assert (await states(client))["2"] == ("READY", "")
 
 

@@ -1,6 +1,7 @@
 """What the service's tests share: the event loop, and applications on published toy models."""
 
 import asyncio
+import atexit
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -11,8 +12,13 @@ import pytest
 
 from chainzrule.service.api.hot import HotRoutes
 from chainzrule.service.app import Application, create_app
+from chainzrule.service.serving.examiner import Examiner
 from chainzrule.service.settings import Settings
 from tests.artifacts import ALL, Toy
+
+# One for all applications, because its forking process takes most of a second to start.
+EXAMINER = Examiner(seconds=60.0, memory=4 * 2**30)
+atexit.register(EXAMINER.close)
 
 Serving = Callable[..., contextlib.AbstractAsyncContextManager[httpx.AsyncClient]]
 
@@ -39,10 +45,11 @@ async def serve(root: Path, *toys: Toy, routed: bool = False, **settings: Any) -
     """
     for toy in toys:
         toy.publish(root, check=lambda artifact: None)
-    app: Application = create_app(Settings(models=root, **{"reload_seconds": 0, "threads": 1, **settings}))
+    app: Application = create_app(Settings(models=root, **{"reload_seconds": 0, "threads": 1, **settings}), EXAMINER)
     if routed:
         app.exchange.hot = HotRoutes(())
     async with app.router.lifespan_context(app):
+        await app.context.catalog.started.wait()
         transport = Transport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             client.app = app  # type: ignore[attr-defined]

@@ -48,7 +48,7 @@ def load_endpoint(context: Context) -> Endpoint:
         if (await _read(request, context)).get("parameters"):
             raise InvalidInput("are not taken: models are served as the repository has them", "parameters")
         try:
-            await context.catalog.load(request.path_params["model"])
+            await context.repository.load(request.path_params["model"])
         except OSError:
             raise NotReady("the model repository cannot be read") from None
         return Answer(b"", content_type=None)
@@ -63,7 +63,7 @@ def unload_endpoint(context: Context) -> Endpoint:
         """Take a model out of service until it is loaded again; needs the setting `admin`."""
         _require_admin(context)
         await _read(request, context)
-        await context.catalog.unload(request.path_params["model"])
+        context.repository.unload(request.path_params["model"])
         return Answer(b"", content_type=None)
 
     return unload

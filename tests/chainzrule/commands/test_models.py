@@ -99,3 +99,14 @@ def test_an_empty_repository_says_so(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_what_is_no_repository_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "--models", str(tmp_path / "none")]) == 2
     assert capsys.readouterr().err == f"error: {tmp_path / 'none'}: No such file or directory\n"
+
+
+def test_what_is_passed_over_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    CLASSIFIER.publish(tmp_path)
+    (tmp_path / "toy" / "v2").mkdir()
+    (tmp_path / "loose").mkdir()
+    (tmp_path / "loose" / "card.json").write_text("{}")
+    assert main(["models", "--models", str(tmp_path)]) == 0
+    printed = capsys.readouterr()
+    assert len(printed.out.splitlines()) == 2
+    assert sorted(line.split(": ")[1] for line in printed.err.splitlines()) == ["loose/card.json", "toy/v2"]

@@ -7,7 +7,8 @@ import pytest
 
 from chainzrule.cli import main
 from chainzrule.service.artifact.keys import Keyring, PrivateKey, read_private_key
-from chainzrule.service.artifact.store import SIGNATURE_FILE, list_versions, read_artifact
+from chainzrule.service.artifact.listing import list_versions
+from chainzrule.service.artifact.store import SIGNATURE_FILE, read_artifact
 from chainzrule.service.errors import ArtifactError
 from tests.artifacts import BINARY, CLASSIFIER
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from chainzrule.service.api.schemas.health import Readiness
-from chainzrule.service.app import create_app, refresh
+from chainzrule.service.app import create_app
 from tests.artifacts import BINARY, CLASSIFIER
 from tests.service.conftest import Serving
 
@@ -30,13 +30,13 @@ async def test_ready_when_every_model_is(client: httpx.AsyncClient) -> None:
     assert "chainzrule_ready 1.0" in (await client.get("/metrics")).text
 
 
-async def test_not_ready_while_a_model_has_no_ready_version(serving: Serving) -> None:
+async def test_a_model_that_was_never_ready_takes_no_replica_out(serving: Serving) -> None:
     broken = replace(BINARY, name="broken").with_graph("jacobian", b"garbage")
     async with serving(CLASSIFIER, broken) as client:
         response = await client.get("/readyz")
         content = Readiness.model_validate_json(response.content)
-        assert response.status_code == 503
-        assert (content.ready, content.waiting_for) == (False, ["broken"])
+        assert response.status_code == 200
+        assert (content.ready, content.waiting_for) == (True, [])
         assert content.models["broken"]["1"]["state"] == "FAILED"
         assert "jacobian.onnx" in str(content.models["broken"]["1"]["reason"])
         answer = await client.post("/predict", json={"instances": [[1.0, 2.0]], "model": "toy"})
@@ -81,11 +81,13 @@ async def test_an_unreadable_repository_is_not_ready_and_mends(serving: Serving)
     ):
         assert (await client.get("/readyz")).status_code == 503
         moved.rename(root)
-        await refresh(app.context.catalog)
+        await app.context.repository.refresh()
         assert (await client.get("/readyz")).status_code == 200
+        assert "chainzrule_repository_unreadable 0.0" in (await client.get("/metrics")).text
         shutil.rmtree(root)
-        await refresh(app.context.catalog)
+        await app.context.repository.refresh()
         assert (await client.get("/readyz")).status_code == 200
+        assert "chainzrule_repository_unreadable 1.0" in (await client.get("/metrics")).text
 
 
 async def test_draining_is_not_ready_and_still_answers(serving: Serving) -> None:

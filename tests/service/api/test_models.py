@@ -14,7 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from chainzrule.service.api.schemas.models import ModelList, StabilityAnswer
-from tests.artifacts import ALL, CLASSIFIER, IMAGE, MIXED, SLOW, Toy, numeric
+from tests.artifacts import ALL, CLASSIFIER, IMAGE, MIXED, REGRESSION, SLOW, Toy, numeric
 from tests.service.api.refusals import MARK, Case, assert_refused
 from tests.service.conftest import Serving
 
@@ -115,19 +115,19 @@ async def test_versions_and_their_reasons(serving: Serving) -> None:
 
 
 async def test_versions_come_and_go_while_the_service_runs(serving: Serving) -> None:
-    async with serving(CLASSIFIER) as client:
+    async with serving(CLASSIFIER, REGRESSION, default_model="toy") as client:
         app = client.app  # type: ignore[attr-defined]
         root = app.context.settings.models
         row = {"instances": [[1.0, 2.0]]}
         first = (await client.post("/predict", json=row)).json()
         replace(CLASSIFIER, seed=9).publish(root)
-        await app.context.catalog.refresh()
+        await app.context.repository.refresh()
         second = (await client.post("/predict", json=row)).json()
         assert (first["version"], second["version"]) == ("1", "2")
         assert first["predictions"] != second["predictions"]
         assert (await client.post("/predict", json={**row, "version": "1"})).json() == first
         shutil.rmtree(root / "toy")
-        await app.context.catalog.refresh()
+        await app.context.repository.refresh()
         assert (await client.post("/predict", json={**row, "model": "toy"})).status_code == 404
 
 
@@ -135,11 +135,11 @@ async def test_a_request_in_flight_is_answered_by_the_version_it_began_with(serv
     async with serving(SLOW, inline_milliseconds=0, keep_versions=1) as client:
         app = client.app  # type: ignore[attr-defined]
         root = app.context.settings.models
-        flying = asyncio.create_task(client.post("/predict", json={"instances": [[4e5, 0.0]]}))
+        flying = asyncio.create_task(client.post("/predict", json={"instances": [[4e6, 0.0]]}))
         await asyncio.sleep(0.05)
         replace(SLOW, seed=9).publish(root)
         shutil.rmtree(root / "slow" / "1")
-        await app.context.catalog.refresh()
+        await app.context.repository.refresh()
         assert not flying.done()
         assert (await client.post("/predict", json={"instances": [[0.0, 0.0]]})).json()["version"] == "2"
         response = await flying
@@ -157,7 +157,7 @@ async def test_unloaded_versions_leave_no_threads(serving: Serving) -> None:
         for seed in range(1, 6):
             assert (await client.post("/sensitivity", json={"instances": [[1.0, 2.0]]})).status_code == 200
             replace(CLASSIFIER, seed=seed).publish(app.context.settings.models)
-            await app.context.catalog.refresh()
+            await app.context.repository.refresh()
         assert (await client.get("/models/toy")).json()["version"] == "6"
         end = time.monotonic() + 5
         while workers() > before + 2 and time.monotonic() < end:

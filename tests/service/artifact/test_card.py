@@ -78,7 +78,7 @@ FAULTS: list[tuple[str, Callable[[Content], None], str]] = [
     ),
     *(
         (f"version {v!r}", change("version", value=v), "card.json.version")
-        for v in ("0", "01", "1.0", "-1", "", "1\n", "1234567890", "٣", 1)
+        for v in ("0", "01", "1.0", "-1", "", "1\n", "1234567890123456789", "٣", 1)
     ),
     ("unknown task", change("task", value="s3cret"), "card.json.task"),
     ("unknown method", change("method", value="s3cret"), "card.json.method"),

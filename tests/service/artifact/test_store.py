@@ -1,11 +1,13 @@
 """Publishing: atomic, never overwriting, leaving nothing behind that a server would take for a model."""
 
 import errno
+import hashlib
 import multiprocessing
 import os
 import subprocess
 import sys
 import threading
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +15,24 @@ from pathlib import Path
 import pytest
 
 from chainzrule.service.artifact import store
-from chainzrule.service.artifact.store import Artifact, list_versions, publish, read_artifact
+from chainzrule.service.artifact.listing import list_versions
+from chainzrule.service.artifact.store import Artifact, holds, publish, read_artifact
 from chainzrule.service.errors import ArtifactError
 from chainzrule.service.runtime.selfcheck import accept
 from tests.artifacts import BINARY, CLASSIFIER, Toy
 from tests.processes import ROOT
+
+
+def configmap(version: Path) -> Path:
+    """Gives a version the layout of a mounted ConfigMap: files behind the link `..data`, which is swapped as one."""
+    data = version / "..2026_01"
+    data.mkdir()
+    for path in list(version.iterdir()):
+        if path.is_file():
+            path.rename(data / path.name)
+            path.symlink_to(f"..data/{path.name}")
+    (version / "..data").symlink_to(data.name)
+    return version
 
 
 def entries(root: Path) -> list[str]:
@@ -193,24 +208,81 @@ def test_nothing_is_seen_before_it_is_whole(tmp_path: Path) -> None:
     assert seen == [[], ["1"]]
 
 
-def test_a_signature_tells_when_files_change(tmp_path: Path) -> None:
-    CLASSIFIER.publish(tmp_path)
-    (stored,) = list_versions(tmp_path)
-    before = stored.signature()
-    assert [name for name, _, _ in before] == ["card.json", "jacobian.onnx", "model.onnx"]
-    assert stored.signature() == before
-    (stored.path / "model.onnx").write_bytes(b"other")
-    assert stored.signature() != before
-    assert store.StoredVersion("toy", "9", tmp_path / "absent").signature() == ()
-
-
 def test_a_file_of_a_version_is_no_link_and_no_pipe(tmp_path: Path) -> None:
-    for number, make in enumerate((lambda path: path.symlink_to("model.onnx"), os.mkfifo), start=1):
+    outside = CLASSIFIER.write(tmp_path / "outside") / "jacobian.onnx"
+    cases: list[tuple[Callable[[Path], None], str]] = [
+        (lambda path: path.symlink_to(outside), "is a link that leads out"),
+        (lambda path: path.symlink_to("../../outside/toy/1/jacobian.onnx"), "is a link that leads out"),
+        (os.mkfifo, "is not a readable regular file"),
+    ]
+    for number, (make, reason) in enumerate(cases, start=1):
         version = CLASSIFIER.write(tmp_path, str(number))
         (version / "jacobian.onnx").unlink()
         make(version / "jacobian.onnx")
-        with pytest.raises(ArtifactError, match=r"jacobian\.onnx: is not a readable regular file"):
+        with pytest.raises(ArtifactError, match=rf"jacobian\.onnx: {reason}"):
             read_artifact(version)
+
+
+def test_links_within_a_version_are_followed_as_a_configmap_has_them(tmp_path: Path) -> None:
+    version = configmap(CLASSIFIER.write(tmp_path))
+    assert read_artifact(version).card == CLASSIFIER.card()
+
+
+def test_hidden_files_are_no_part_of_a_version(tmp_path: Path) -> None:
+    version = CLASSIFIER.write(tmp_path)
+    (version / ".DS_Store").write_bytes(b"a file manager's")
+    assert read_artifact(version).card == CLASSIFIER.card()
+    (version / "notes.txt").write_text("mine")
+    with pytest.raises(ArtifactError, match=r"holds 'notes\.txt', which the card does not name: delete it"):
+        read_artifact(version)
+
+
+def test_the_digest_stands_for_the_whole_version(tmp_path: Path) -> None:
+    version = CLASSIFIER.write(tmp_path)
+    digest = read_artifact(version).digest
+    assert digest == hashlib.sha256((version / "card.json").read_bytes()).hexdigest()
+    assert read_artifact(version, digest).digest == digest
+    assert holds(version, digest)
+    assert not holds(version, "0" * 64)
+    with pytest.raises(ArtifactError, match=r"card\.json: was changed while"):
+        read_artifact(version, "0" * 64)
+    content = bytearray((version / "jacobian.onnx").read_bytes())
+    content[-1] ^= 1
+    (version / "jacobian.onnx").write_bytes(content)
+    assert not holds(version, digest)
+    (version / "card.json").unlink()
+    assert not holds(version, digest)
+
+
+def test_a_file_of_another_hash_is_never_read_whole(tmp_path: Path) -> None:
+    version = CLASSIFIER.write(tmp_path)
+    os.truncate(version / "model.onnx", 2**28)  # sparse
+    tracemalloc.start()
+    try:
+        with pytest.raises(ArtifactError, match=r"model\.onnx: its sha256 is not the card's"):
+            read_artifact(version)
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_is_published_can_be_read_by_others_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        version = CLASSIFIER.publish(tmp_path / "new" / "models")
+    finally:
+        os.umask(before)
+    for folder in (version, version.parent, version.parent.parent, version.parent.parent.parent):
+        assert folder.stat().st_mode & 0o777 == 0o755, folder
+
+
+def test_a_folder_that_was_closed_to_others_is_left_so_and_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "toy").mkdir(mode=0o700)
+    CLASSIFIER.publish(tmp_path)
+    assert (tmp_path / "toy").stat().st_mode & 0o777 == 0o700
+    assert "chmod o+rx" in caplog.text
 
 
 def test_a_file_that_cannot_be_read_to_its_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

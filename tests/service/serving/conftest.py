@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chainzrule.service.artifact.store import StoredVersion
+from chainzrule.service.artifact.listing import StoredVersion
 from chainzrule.service.runtime.graph import Execution
 from chainzrule.service.serving.engine import Limits
 from chainzrule.service.serving.load import Loader

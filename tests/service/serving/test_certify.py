@@ -179,9 +179,11 @@ async def test_a_bounds_graph_that_is_not_the_models_certifies_nothing(tmp_path:
     other = bounded(CLASSIFIER)
     damaged = replace(other, bounds=tensor(np.zeros((4, 2, 3)))).with_graph("bounds", other.graphs["bounds"])
     async with serve(tmp_path, damaged) as client:
-        response = await client.post("/sensitivity", json={"instances": ROW, "radius": 1})
-        assert response.status_code == 500
-        assert (await client.post("/predict", json={"instances": ROW})).status_code == 200
+        found = (await client.get("/readyz")).json()["models"]["toy"]["1"]
+        assert (found["state"], found["reason"]) == (
+            "FAILED",
+            "bounds.onnx: does not reproduce the golden rows' bounds",
+        )
 
 
 async def test_rows_are_bounded_as_many_at_a_time_as_memory_allows(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:

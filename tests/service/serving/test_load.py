@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chainzrule.service.artifact.store import StoredVersion
+from chainzrule.service.artifact.listing import StoredVersion
 from chainzrule.service.errors import ArtifactError, NoBounds
 from chainzrule.service.serving.load import Loader
 from chainzrule.service.serving.runs import inputs_of

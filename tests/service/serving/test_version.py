@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.store import StoredVersion
+from chainzrule.service.artifact.listing import StoredVersion
 from chainzrule.service.errors import DeadlineExceeded, InvalidInput, NoBounds, QueueFull
 from chainzrule.service.runtime.bounds import Boxes
 from chainzrule.service.serving.engine import Limits
@@ -48,7 +48,7 @@ def engine_threads() -> set[threading.Thread]:
 
 @pytest.mark.usefixtures("_no_collector")
 async def test_an_unloaded_version_goes_without_the_collector_once_its_requests_are_answered(serving: Serving) -> None:
-    async with serving(SLOW, inline_milliseconds=0) as client:
+    async with serving(SLOW, CLASSIFIER, inline_milliseconds=0, default_model="slow") as client:
         app = client.app  # type: ignore[attr-defined]
         before = engine_threads()
         row = {"instances": [[1.0, 0.0]]}
@@ -61,7 +61,7 @@ async def test_an_unloaded_version_goes_without_the_collector_once_its_requests_
         asked = asyncio.create_task(client.post("/predict", json={"instances": [[3e5, 0.0]]}))
         await asyncio.sleep(0.1)
         shutil.rmtree(app.context.settings.models / "slow")
-        await app.context.catalog.refresh()
+        await app.context.repository.refresh()
         assert not asked.done()
         assert served() is not None
         assert (await asked).status_code == 200

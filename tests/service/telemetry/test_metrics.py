@@ -47,6 +47,7 @@ EXPECTED = {
     "held_bytes": ("gauge", set()),
     "ready": ("gauge", set()),
     "draining": ("gauge", set()),
+    "repository_unreadable": ("gauge", set()),
     "rejected_requests": ("counter", {"reason"}),
     "log_lines_lost": ("counter", {"reason"}),
     "wrong_tokens": ("counter", set()),
@@ -297,7 +298,7 @@ async def test_models_and_their_states(serving: Serving) -> None:
         shutil.rmtree(root / "toy" / "2")
         replace(CLASSIFIER, seed=8).publish(root)
         shutil.rmtree(root / "toy" / "1")
-        await app.context.catalog.refresh()
+        await app.context.repository.refresh()
         found = await scrape(client)
         assert {labels["version"] for labels in found.labels("model_state")} == {"2"}
         assert {
@@ -315,17 +316,18 @@ async def test_publications_do_not_make_the_exposition_grow(serving: Serving) ->
             await client.post("/predict", json={"instances": [[1e3, 2.0]]})
             lines.append(len((await scrape(client)).text.splitlines()))
             replace(CLASSIFIER, seed=seed).publish(app.context.settings.models)
-            await app.context.catalog.refresh()
+            await app.context.repository.refresh()
     assert lines[1:] == [lines[1]] * 3
 
 
 async def test_a_request_that_outlives_its_version_brings_no_series_back(serving: Serving) -> None:
-    async with serving(SLOW, inline_milliseconds=0) as client:
+    async with serving(SLOW, CLASSIFIER, inline_milliseconds=0) as client:
         app = client.app  # type: ignore[attr-defined]
-        asked = asyncio.create_task(client.post("/predict", json={"instances": [[5e5, 1e3]]}))
+        body = {"model": "slow", "instances": [[5e5, 1e3]]}
+        asked = asyncio.create_task(client.post("/predict", json=body))
         await asyncio.sleep(0.1)
         shutil.rmtree(app.context.settings.models / "slow")
-        await app.context.catalog.refresh()
+        await app.context.repository.refresh()
         assert not asked.done()
         assert (await asked).status_code == 200
         assert 'model="slow"' not in (await scrape(client)).text
@@ -338,7 +340,7 @@ async def test_replaced_files_go_on_counting(serving: Serving) -> None:
         await client.post("/predict", json={"instances": [[1.0, 2.0]], "model": "toy"})
         shutil.rmtree(root / "toy")
         replace(CLASSIFIER, seed=8).publish(root)
-        await app.context.catalog.refresh()
+        await app.context.repository.refresh()
         await client.post("/predict", json={"instances": [[1.0, 2.0]], "model": "toy"})
         found = await scrape(client)
     assert found("prediction_volatility_count", **of(CLASSIFIER)) == 2

@@ -28,13 +28,13 @@ ports:
   - name: {{ $.port }}
     containerPort: 8000
     protocol: TCP
-# Models load before the first answer: until then neither of the other two is asked.
+# Until the process answers, which it does before any model is loaded, neither of the other two is asked.
 startupProbe:
   httpGet: {path: /healthz, port: 8000}
   periodSeconds: 2
   timeoutSeconds: 2
   failureThreshold: 60
-# 503 while a model has no ready version. One late answer under load must not send the load of this replica to the others;
+# 503 while models load at the start, or one that was ready is no more. One late answer under load must not send the load of this replica to the others;
 # a pod that ends leaves the Service without being asked.
 readinessProbe:
   httpGet: {path: /readyz, port: 8000}
