@@ -11,7 +11,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from chainzrule.service.framing import FRAMING, NOT_HTTP, TOO_LARGE, Fault, fault_of, refusal
+from chainzrule.service.framing import CHUNKS_TOO_SMALL, FRAMING, NOT_HTTP, TOO_LARGE, Fault, fault_of, refusal
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +21,10 @@ WRITE_SECONDS = 30.0  # the longest that a client may not read what is waiting t
 # closes later has given up waiting, and its work is dropped.
 HALF_CLOSE_SECONDS = 0.2
 HEADER_BYTES = 2**16
+# Each chunk of a body takes some of the event loop's time, whatever it holds: this many may be as small as can be, and
+# one more for every so many bytes.
+SMALL_CHUNKS = 2**12
+CHUNK_BYTES = 16
 SWEEP_SECONDS = 1.0
 # These ASGI extensions of a request give its `take_whole` and its `answer_whole`.
 WHOLE_BODY = "chainzrule.whole_body"
@@ -42,6 +46,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _in_header = False  # also true in the trailers, which follow the last chunk
     _header_bytes = 0
     _header_alone = True
+    _chunks_left = SMALL_CHUNKS
     _idle_since: float | None = None
     _lost: Callable[[], None] | None = None
     _hosts = 0
@@ -100,6 +105,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._idle_since = None
         self._hosts, self._encodings = 0, ()
+        self._chunks_left = SMALL_CHUNKS
         self._expect_header()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -134,13 +140,18 @@ class BoundedProtocol(HttpToolsProtocol):
         self.scope["extensions"] = extensions
 
     def on_chunk_header(self) -> None:
-        """Starts counting bytes, because trailers may begin here, which may be as long as a header."""
+        """Starts counting bytes, because trailers may begin here; raises `ValueError` where chunks hold too little."""
+        if self._chunks_left <= 0:
+            self._fault = CHUNKS_TOO_SMALL
+            raise ValueError  # the parser raises an error of its own for it
+        self._chunks_left -= 1
         self._in_header = True
         self._header_bytes = 0
 
     def on_body(self, body: bytes) -> None:
         """Passes a part of the body on."""
         self._in_header = self._header_alone = False
+        self._chunks_left += len(body) // CHUNK_BYTES
         super().on_body(body)
 
     def on_message_complete(self) -> None:
