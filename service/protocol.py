@@ -12,6 +12,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from chainzrule.service.framing import CHUNKS_TOO_SMALL, FRAMING, NOT_HTTP, TOO_LARGE, Fault, fault_of, refusal
+from chainzrule.service.unread import stalled_too_long
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class BoundedProtocol(HttpToolsProtocol):
     # The process's limit of file descriptors, less some for models, logs and all else.
     max_connections = max(16, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 64)
     _header_since: float | None = None
-    _stalled_since: float | None = None
+    stalled_since: float | None = None
     _in_header = False  # also true in the trailers, which follow the last chunk
     _header_bytes = 0
     _header_alone = True
@@ -182,19 +183,19 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         """Starts the time limit of a client that does not read what is sent."""
-        self._stalled_since = self.loop.time()
+        self.stalled_since = self.loop.time()
         super().pause_writing()
 
     def resume_writing(self) -> None:
         """Ends the time limit of a client that has read on."""
-        self._stalled_since = None
+        self.stalled_since = None
         super().resume_writing()
 
     def overdue(self, now: float) -> bool:
         """Returns whether the client has exceeded one of the connection's time limits."""
         bounds = (
             (self._header_since, HEADER_SECONDS),
-            (self._stalled_since, WRITE_SECONDS),
+            (self.stalled_since, WRITE_SECONDS),
             (self._idle_since, self.timeout_keep_alive),
         )
         return any(since is not None and now - since > seconds for since, seconds in bounds)
@@ -285,9 +286,10 @@ def answer_whole(cycle: RequestResponseCycle, status: int, headers: Headers, bod
 
 
 async def sweep(connections: "set[Any]") -> None:
-    """Closes overdue connections every `SWEEP_SECONDS`, until it is cancelled."""
+    """Closes overdue connections every `SWEEP_SECONDS`, and those that hold too much unread, until it is cancelled."""
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
         now = asyncio.get_running_loop().time()
-        for connection in [connection for connection in connections if connection.overdue(now)]:
+        overdue = [connection for connection in connections if connection.overdue(now)]
+        for connection in (*overdue, *stalled_too_long(connections)):
             connection.transport.abort()
