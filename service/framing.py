@@ -10,6 +10,7 @@ HEADERS = 128  # the most that a request may have
 FRAMING = frozenset((b"transfer-encoding", b"host", b"expect"))
 NOT_HTTP = (400, "Invalid HTTP request received.")
 TOO_LARGE = (400, "The request's header is too large.")
+CHUNKS_TOO_SMALL = (400, "The body's chunks hold too little; send larger ones.")
 
 Fault = tuple[int, str]
 

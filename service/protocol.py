@@ -11,7 +11,8 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from chainzrule.service.framing import FRAMING, NOT_HTTP, TOO_LARGE, Fault, fault_of, refusal
+from chainzrule.service.framing import CHUNKS_TOO_SMALL, FRAMING, NOT_HTTP, TOO_LARGE, Fault, fault_of, refusal
+from chainzrule.service.unread import stalled_too_long
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +22,10 @@ WRITE_SECONDS = 30.0  # the longest that a client may not read what is waiting t
 # closes later has given up waiting, and its work is dropped.
 HALF_CLOSE_SECONDS = 0.2
 HEADER_BYTES = 2**16
+# Each chunk of a body takes some of the event loop's time, whatever it holds: this many may be as small as can be, and
+# one more for every so many bytes.
+SMALL_CHUNKS = 2**12
+CHUNK_BYTES = 16
 SWEEP_SECONDS = 1.0
 # These ASGI extensions of a request give its `take_whole` and its `answer_whole`.
 WHOLE_BODY = "chainzrule.whole_body"
@@ -38,10 +43,11 @@ class BoundedProtocol(HttpToolsProtocol):
     # The process's limit of file descriptors, less some for models, logs and all else.
     max_connections = max(16, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 64)
     _header_since: float | None = None
-    _stalled_since: float | None = None
+    stalled_since: float | None = None
     _in_header = False  # also true in the trailers, which follow the last chunk
     _header_bytes = 0
     _header_alone = True
+    _chunks_left = SMALL_CHUNKS
     _idle_since: float | None = None
     _lost: Callable[[], None] | None = None
     _hosts = 0
@@ -100,6 +106,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._idle_since = None
         self._hosts, self._encodings = 0, ()
+        self._chunks_left = SMALL_CHUNKS
         self._expect_header()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -134,13 +141,18 @@ class BoundedProtocol(HttpToolsProtocol):
         self.scope["extensions"] = extensions
 
     def on_chunk_header(self) -> None:
-        """Starts counting bytes, because trailers may begin here, which may be as long as a header."""
+        """Starts counting bytes, because trailers may begin here; raises `ValueError` where chunks hold too little."""
+        if self._chunks_left <= 0:
+            self._fault = CHUNKS_TOO_SMALL
+            raise ValueError  # the parser raises an error of its own for it
+        self._chunks_left -= 1
         self._in_header = True
         self._header_bytes = 0
 
     def on_body(self, body: bytes) -> None:
         """Passes a part of the body on."""
         self._in_header = self._header_alone = False
+        self._chunks_left += len(body) // CHUNK_BYTES
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -171,19 +183,19 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         """Starts the time limit of a client that does not read what is sent."""
-        self._stalled_since = self.loop.time()
+        self.stalled_since = self.loop.time()
         super().pause_writing()
 
     def resume_writing(self) -> None:
         """Ends the time limit of a client that has read on."""
-        self._stalled_since = None
+        self.stalled_since = None
         super().resume_writing()
 
     def overdue(self, now: float) -> bool:
         """Returns whether the client has exceeded one of the connection's time limits."""
         bounds = (
             (self._header_since, HEADER_SECONDS),
-            (self._stalled_since, WRITE_SECONDS),
+            (self.stalled_since, WRITE_SECONDS),
             (self._idle_since, self.timeout_keep_alive),
         )
         return any(since is not None and now - since > seconds for since, seconds in bounds)
@@ -274,9 +286,10 @@ def answer_whole(cycle: RequestResponseCycle, status: int, headers: Headers, bod
 
 
 async def sweep(connections: "set[Any]") -> None:
-    """Closes overdue connections every `SWEEP_SECONDS`, until it is cancelled."""
+    """Closes overdue connections every `SWEEP_SECONDS`, and those that hold too much unread, until it is cancelled."""
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
         now = asyncio.get_running_loop().time()
-        for connection in [connection for connection in connections if connection.overdue(now)]:
+        overdue = [connection for connection in connections if connection.overdue(now)]
+        for connection in (*overdue, *stalled_too_long(connections)):
             connection.transport.abort()

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from chainzrule.service.api.bodies.steps import Steps
 from chainzrule.service.serving.certify import Certificates
 from chainzrule.service.serving.draws import Counted
 from chainzrule.service.serving.engine import Share
@@ -71,9 +72,14 @@ def _rows(members: dict[str, list[Any]]) -> list[Row]:
     return [dict(zip(members, row, strict=True)) for row in zip(*members.values(), strict=True)]
 
 
-def explanation_body(served: ServedModel, question: Question, explanation: Explanation) -> bytes:
-    """Returns the body that answers a question for explanations."""
-    return orjson.dumps(_Explained(served, question, explanation).content(), option=orjson.OPT_SERIALIZE_NUMPY)
+def explanation_body(served: ServedModel, question: Question, explanation: Explanation) -> Steps[bytes]:
+    """Writes the body that answers a question for explanations, one row a step."""
+    explained = _Explained(served, question, explanation)
+    rows: list[orjson.Fragment] = []
+    for row, order in enumerate(explained.order()):
+        rows.append(orjson.Fragment(orjson.dumps(explained.row(row, order), option=orjson.OPT_SERIALIZE_NUMPY)))
+        yield
+    return orjson.dumps(explained.content(rows))
 
 
 class _Explained:
@@ -92,12 +98,12 @@ class _Explained:
         if explanation.certificates is not None:
             self._certificates = _certificates(explanation.certificates, self._names, served.card.labels)
 
-    def content(self) -> Row:
+    def content(self, rows: list[orjson.Fragment]) -> Row:
         card = self._card
         content: Row = {
             "model": card.name,
             "version": card.version,
-            "predictions": [self._row(row, order) for row, order in enumerate(self._order())],
+            "predictions": rows,
         }
         if "jacobian" in self._question.include:
             content["jacobian_axes"] = {"scores": self._names, "columns": self._encoder.column_names}
@@ -111,10 +117,10 @@ class _Explained:
                 ]
         return content
 
-    def _order(self) -> list[list[int]]:
+    def order(self) -> list[list[int]]:
         return self._explanation.order(self._encoder, self._question.top)
 
-    def _row(self, row: int, order: list[int]) -> Row:
+    def row(self, row: int, order: list[int]) -> Row:
         explanation, include = self._explanation, self._question.include
         answer = {
             **self._answers[row],

@@ -12,6 +12,8 @@ from chainzrule.service.serving.version import ServedModel
 from chainzrule.service.settings import Settings
 from chainzrule.service.telemetry.metrics import Metrics
 
+LARGE_ANSWERS = 2
+
 
 @dataclass
 class Context:
@@ -25,6 +27,7 @@ class Context:
         draining: whether it is draining, and so wants no more traffic.
         in_progress: how many requests are being answered.
         reading: what the reading of all bodies shares.
+        large_answers: lets only so many large answers be made at a time, because what they are made of is larger still.
         writer: the thread in which large answers are written, one after the other.
     """
 
@@ -34,6 +37,7 @@ class Context:
     metrics: Metrics
     draining: bool = False
     in_progress: int = 0
+    large_answers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_ANSWERS))
     writer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "writer"))
     reading: Reading = field(init=False)
 

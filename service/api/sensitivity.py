@@ -7,12 +7,13 @@ from starlette.responses import Response
 from chainzrule.service.api.answers import explanation_body
 from chainzrule.service.api.bodies.body import read_rows
 from chainzrule.service.api.bodies.matrix import MatrixParser
+from chainzrule.service.api.bodies.steps import run_steps
 from chainzrule.service.api.context import Context
 from chainzrule.service.api.incoming import Answer, Incoming
 from chainzrule.service.api.query import read_query, read_row
 from chainzrule.service.api.requests import SENSITIVITY_MEMBERS, read_request, read_timeout
 from chainzrule.service.api.route import Endpoint
-from chainzrule.service.errors import ServiceError
+from chainzrule.service.errors import DeadlineExceeded, ServiceError
 from chainzrule.service.serving.explain import explain
 from chainzrule.service.serving.question import Question
 from chainzrule.service.serving.version import ServedModel
@@ -31,7 +32,7 @@ def get_sensitivity_endpoint(context: Context) -> Endpoint:
         served = context.catalog.resolve(question.model, question.version)
         question = question._replace(instances=[read_row(text, served.card)])
         try:
-            return await _answer(context, served, question, deadline)
+            return await _answer(request, context, served, question, deadline)
         except ServiceError as error:
             if error.place is not None:  # callers of this route know the row as `x`
                 error.place = error.place.replace("instances[0]", "x").replace("instances", "x")
@@ -51,13 +52,21 @@ def post_sensitivity_endpoint(context: Context) -> Endpoint:
         question = read_request(document, SENSITIVITY_MEMBERS, settings.max_sensitivity_rows)
         request.charge_rows(len(question.instances))
         served = context.catalog.resolve(question.model, question.version)
-        return await _answer(context, served, question, deadline)
+        return await _answer(request, context, served, question, deadline)
 
     return post_sensitivity
 
 
-async def _answer(context: Context, served: ServedModel, question: Question, deadline: float) -> Response:
-    explanation = await explain(served, question, context.settings.allowance, deadline)
-    if len(explanation.features) * len(served.model.rows.names) <= INLINE_ENTRIES and not question.include:
-        return Answer(explanation_body(served, question, explanation))
-    return Answer(await asyncio.to_thread(explanation_body, served, question, explanation))
+async def _answer(
+    request: Incoming, context: Context, served: ServedModel, question: Question, deadline: float
+) -> Response:
+    entries = len(question.instances) * len(served.model.rows.names)
+    if entries <= INLINE_ENTRIES and not question.include:
+        explanation = await explain(served, question, context.settings.allowance, deadline)
+        return Answer(run_steps(explanation_body(served, question, explanation)))
+    try:
+        async with asyncio.timeout_at(deadline), context.large_answers:
+            explanation = await explain(served, question, context.settings.allowance, deadline)
+            return Answer(await request.reading.thread.run(explanation_body(served, question, explanation)))
+    except TimeoutError:
+        raise DeadlineExceeded("the request's time ran out before its answer was written") from None

@@ -151,6 +151,8 @@ class Catalog(Generic[Served]):
         except KeyError:
             if name in self._unloaded:
                 raise NotReady("this model was unloaded", "model") from None
+            if not self.started.is_set():  # a proxy asks another replica then, and takes a 404 for the answer
+                raise NotReady("the models are still being looked for; see /readyz", "model") from None
             raise UnknownModel("there is no such model; GET /models lists them", "model") from None
 
     def entries_of(self, name: str) -> dict[str, Entry[Served]]:
@@ -197,6 +199,8 @@ class Catalog(Generic[Served]):
 
     def _default_name(self) -> str:
         name = self.default()
+        if name is None and not self.started.is_set():
+            raise NotReady("the models are still being looked for; see /readyz", "model")
         if name is None:
             raise InvalidInput("name one of the models, as GET /models lists them: none is the default", "model")
         return name

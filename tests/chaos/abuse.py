@@ -149,7 +149,7 @@ ABUSES: dict[str, Abuse] = {
     "long headers": Abuse(lambda: long_header(60_000)),
     "headers that never end": Abuse(lambda: long_header(60_000)[:-4], holds=True),
     "answers that are read slowly": Abuse(lambda: post(jacobians(), path="/sensitivity"), reads=1000),
-    "small requests without pause": Abuse(lambda: get("/v2"), bytes_a_second=100_000),
+    "small requests without pause": Abuse(lambda: get("/v2"), bytes_a_second=20_000),
     "a hundred thousand draws": Abuse(lambda: post(draws(), path="/sensitivity"), clients=8),
     "scrapes of 60 models": Abuse(lambda: get("/metrics"), clients=8, models=60),
 }

@@ -33,7 +33,7 @@ QUESTION = json.dumps({"model": "breast-cancer", "instances": [ROW]}).encode()
 
 CONNECTIONS = 4
 REQUESTS_A_SECOND = 100.0
-PROBES_A_SECOND = 10.0
+PROBES_A_SECOND = 25.0
 PATIENCE = 20.0  # seconds; a longer silence counts as a lost answer
 
 

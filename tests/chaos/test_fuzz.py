@@ -1,5 +1,6 @@
 """Requests that are wrong, by the ten thousand: each is answered, none is the service's fault, and nothing grows."""
 
+import gzip
 import json
 import threading
 from collections import Counter
@@ -77,7 +78,8 @@ def _shape(answer: Answer, silent: bool) -> str:
         return f"status {answer.status} without a word"
     if "json" in answer.headers.get("content-type", "") and not silent:
         try:
-            json.loads(answer.content)
+            packed = answer.headers.get("content-encoding") == "gzip"
+            json.loads(gzip.decompress(answer.content) if packed else answer.content)
         except ValueError:
             return f"status {answer.status}, and the content is not the JSON that it says it is"
     return ""

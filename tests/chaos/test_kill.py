@@ -60,7 +60,8 @@ class Load:
 
     def _note(self, answer: Answer) -> None:
         self.outcomes[str(answer.status)] += 1
-        self.contents.add(answer.content)
+        if answer.status == 200:
+            self.contents.add(answer.content)
 
     def await_answers(self, more: int) -> None:
         """Wait until so many more requests are answered."""
@@ -109,7 +110,7 @@ def test_a_killed_service_loses_what_was_in_flight_and_nothing_else(models: Path
                 process.wait(10)
                 deaths.append((begin - IN_FLIGHT, time.monotonic()))
     print(f"\n{dict(asked.outcomes)}")
-    assert asked.outcomes.keys() <= {"200", "refused", "lost"}
+    assert asked.outcomes.keys() <= {"200", "refused", "503", "lost"}  # 503 until its models are loaded
     assert [at for at in asked.lost if not any(begin <= at <= end for begin, end in deaths)] == []
     assert len(asked.contents) == 1, "not every answer was whole, or a start changed the answers"
 

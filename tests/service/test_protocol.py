@@ -348,6 +348,21 @@ async def test_chunked_may_be_written_in_any_case_and_trailers_change_nothing(po
     assert (await asked(port, (head + trailers) * 2))[0] == [200, 200]
 
 
+def in_chunks(size: int, count: int) -> bytes:
+    return CHUNKED.replace(b"/ ", b"/echo ") + b"%x\r\n%b\r\n" % (size, b"x" * size) * count + b"0\r\n\r\n"
+
+
+async def test_a_body_may_have_any_number_of_chunks_but_not_of_tiny_ones(port: int) -> None:
+    most = protocol.SMALL_CHUNKS - 1  # the end of the body is a chunk too
+    assert (await asked(port, in_chunks(1, most) * 2))[0] == [200, 200]  # each body for itself
+    assert (await asked(port, in_chunks(protocol.CHUNK_BYTES, 4 * most)))[0] == [200]
+    for size, count in ((1, most + 1), (protocol.CHUNK_BYTES - 1, 4 * most)):
+        async with connected(port) as (reader, writer):
+            writer.write(in_chunks(size, count))
+            with contextlib.suppress(ConnectionError):  # what was not read yet may reset it
+                assert b"400 Bad Request" in await asyncio.wait_for(reader.read(), 3)
+
+
 async def test_a_client_that_waits_to_be_asked_for_the_body_is_asked(port: int) -> None:
     async with connected(port) as (reader, writer):
         writer.write(POST[:-100].replace(b"Host: a", b"Host: a\r\nExpect: 100-Continue"))

@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from chainzrule.service.api.answers import Row, explanation_body, prediction_rows, predictions_body
+from chainzrule.service.api.bodies.steps import run_steps
 from chainzrule.service.artifact.evidence import Distribution
 from chainzrule.service.runtime.rows import RowEncoder
 from chainzrule.service.serving.explain import Explanation, explain
@@ -145,7 +146,7 @@ async def explained(serving: Serving, toy: Toy, rows: Any, **question: Any) -> t
         found, _ = await asyncio.gather(
             explain(served, asked, AMPLE, deadline), explain(served, Question(rows[:1]), AMPLE, deadline)
         )
-        content: dict[str, Any] = orjson.loads(explanation_body(served, asked, found))
+        content: dict[str, Any] = orjson.loads(run_steps(explanation_body(served, asked, found)))
     assert (content["model"], content["version"]) == (toy.name, "1")
     assert len(content["predictions"]) == len(rows)
     return content, found

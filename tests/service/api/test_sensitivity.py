@@ -1,6 +1,7 @@
 """`/sensitivity`: the closed form's derivatives, by GET and by POST."""
 
 import threading
+from collections.abc import Generator
 from typing import Any
 from urllib.parse import quote
 
@@ -276,9 +277,9 @@ async def test_large_answers_are_written_beside_the_event_loop(
     threads: list[threading.Thread] = []
     write = answering.explanation_body
 
-    def noted(*arguments: Any) -> bytes:
+    def noted(*arguments: Any) -> Generator[None, None, bytes]:
         threads.append(threading.current_thread())
-        return write(*arguments)
+        return (yield from write(*arguments))
 
     monkeypatch.setattr(answering, "explanation_body", noted)
     monkeypatch.setattr(answering, "INLINE_ENTRIES", most)  # two rows of four features

@@ -58,6 +58,18 @@ def test_unknown_names_are_refused() -> None:
         assert "s3cret" not in str(caught.value)
 
 
+def test_nothing_is_unknown_while_models_are_still_looked_for() -> None:
+    catalog: Catalog[str] = Catalog(None, ())
+    for name in ("a", None):
+        with pytest.raises(NotReady):
+            catalog.resolve(name, None)
+    catalog.started.set()
+    with pytest.raises(UnknownModel):
+        catalog.resolve("a", None)
+    with pytest.raises(InvalidInput):
+        catalog.resolve(None, None)
+
+
 def test_the_default_is_the_only_model_or_the_named_one() -> None:
     catalog, named = started(), started(default="b")
     for one in (catalog, named):
