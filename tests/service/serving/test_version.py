@@ -111,6 +111,7 @@ async def test_each_request_gets_its_own_rows_of_a_run_that_several_share(load: 
     ]
     together = await asyncio.gather(*(served.bound(boxes, until) for boxes in wide))
     for boxes, bounds in zip(wide, together, strict=True):
+        assert bounds.lower.shape == (len(boxes.low), 3)
         for found, expected_bound in zip(bounds, await served.bound(boxes, until), strict=True):
             np.testing.assert_allclose(found, expected_bound, rtol=1e-9)
 

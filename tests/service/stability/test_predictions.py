@@ -49,6 +49,7 @@ def test_lists_say_what_arrays_say(toy: Toy) -> None:
         measured = found.diagnosis[member.field]
         if member.known is not None:
             measured = percentiles(measured, member.known)
+        assert math.inf not in given  # which is no JSON
         assert [math.inf if value is None else value for value in given] == measured.tolist(), member.name
 
 
