@@ -24,7 +24,7 @@ def test_the_tree_is_the_one_that_is_described() -> None:
 
 def test_what_passes_by_itself_says_when_to_try_again() -> None:
     retried = {name for name, one in CLASSES.items() if hasattr(one("try again"), "retry_after")}
-    assert retried == {"ClientLimited", "TooManyFailures", "QueueFull", "NotReady"}
+    assert retried == {"ClientLimited", "TooManyFailures", "QueueFull", "Overloaded", "NotReady"}
     assert all(CLASSES[name]("try again").retry_after >= 1 for name in retried)
     assert ClientLimited("send less", retry_after=7).retry_after == 7
     assert TooManyFailures("wait", "here", 9).retry_after == 9

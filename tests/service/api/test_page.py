@@ -65,7 +65,7 @@ async def needed(client: httpx.AsyncClient, page: str, folder: str) -> set[str]:
 
 async def test_the_apis_page_loads_what_is_served_and_no_more(client: httpx.AsyncClient) -> None:
     assert await needed(client, "/docs", "docs") == {f"docs/{name}" for name in DOCS_PARTS}
-    for path in ("/docs/app.js", "/docs/", "/docs/docs.html", "/docs/../app.py", "/ui/docs.html", "/ui/index.html"):
+    for path in ("/docs/app.js", "/docs//", "/docs/docs.html", "/docs/../app.py", "/ui/docs.html", "/ui/index.html"):
         assert (await client.get(path)).status_code == 404, path
 
 

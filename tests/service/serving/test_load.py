@@ -72,4 +72,4 @@ async def test_the_loaders_ways_are_the_versions(tmp_path: Path, loader: Loader)
     assert strict.open(stored).standard.rules[0].unstable == 0.051
     served.window.add(np.ones(3), np.ones(3), np.zeros(3, np.int64), np.zeros(3, np.bool_))
     assert served.window.samples == 2
-    assert b'model="toy",version="1"' in loader.metrics.expose("")[0]
+    assert b'model="toy",version="1"' in loader.metrics.registry.snapshot().text("")[0]

@@ -115,11 +115,14 @@ async def test_what_is_not_there_is_404(client: httpx.AsyncClient, path: str) ->
     assert_error(await client.get(f"/v2/models/{path}"), 404)
 
 
-async def test_ready_means_all_models(serving: Serving) -> None:
+async def test_ready_means_that_there_is_a_model_and_not_that_all_load(serving: Serving) -> None:
     broken = replace(CLASSIFIER, name="broken").with_graph("model", b"no graph")
-    async with serving(CLASSIFIER, broken) as client:
+    async with serving(broken) as client:
         response = await client.get("/v2/health/ready")
         assert (response.status_code, response.json()) == (503, {"ready": False})
+    async with serving(CLASSIFIER, broken) as client:
+        response = await client.get("/v2/health/ready")
+        assert (response.status_code, response.json()) == (200, {"ready": True})
         assert (await client.get("/v2/models/toy/ready")).status_code == 200
         assert (await client.get("/v2/models/broken/ready")).json() == {"name": "broken", "ready": False}
         assert_error(await client.get("/v2/models/broken"), 503)
