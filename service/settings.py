@@ -237,25 +237,13 @@ class Settings(BaseSettings):
         return names
 
     @model_validator(mode="after")
-    def _metrics_can_be_guarded(self) -> Self:
+    def _work_together(self) -> Self:
         if self.guard_metrics and self.token_file is None:
             raise ValueError("guard_metrics needs token_file: without tokens nobody could be told apart")
-        return self
-
-    @model_validator(mode="after")
-    def _window_can_fill(self) -> Self:
         if self.window_minimum_rows > self.window_rows:
             raise ValueError("window_minimum_rows is more than window_rows: its ratios would never appear")
-        return self
-
-    @model_validator(mode="after")
-    def _bodies_have_room(self) -> Self:
         if self.max_body_bytes * 2 > self.max_held_bytes:
             raise ValueError("max_held_bytes is less than twice max_body_bytes: the largest bodies would be refused")
-        return self
-
-    @model_validator(mode="after")
-    def _elevated_comes_first(self) -> Self:
         if self.elevated_flip_probability > self.unstable_flip_probability:
             raise ValueError("elevated_flip_probability is more than unstable_flip_probability: it would never speak")
         return self
