@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from uvicorn.config import STARTUP_FAILURE
 
 from chainzrule.service.app import Application
 from chainzrule.service.memory import give_back_freed_memory, keep_freed_memory
@@ -22,6 +21,8 @@ from chainzrule.service.terminal import has_terminal
 from chainzrule.service.tls import Certificates
 
 log = logging.getLogger("chainzrule")
+
+STARTUP_FAILURE = 3  # the exit status with which uvicorn itself ends where the application does not start
 
 SWITCH_INTERVAL = 0.0005  # seconds
 # The number of new objects after which the garbage collector runs: that of some hundred requests, instead of a few.

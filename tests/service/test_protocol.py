@@ -327,7 +327,7 @@ async def test_a_request_whose_body_is_broken_is_refused_behind_the_answers_befo
 async def test_headers_that_are_refused(port: int, head: bytes, status: int, caplog: pytest.LogCaptureFixture) -> None:
     statuses, answer = await asked(port, head + b"\r\n", close=False)
     assert statuses == [status]
-    assert b"connection: close" in answer
+    assert b"connection: close" in answer or b"HTTP/1.0" in head  # which closes without saying so
     assert not [record for record in caplog.records if record.exc_info]
 
 
