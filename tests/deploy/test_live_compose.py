@@ -24,7 +24,7 @@ from tests.processes import ROOT, free_port
 pytestmark = pytest.mark.deploy
 
 COPIED = ("deploy", "chainzrule", "service", "models")
-COPIED += ("Dockerfile", ".dockerignore", "pyproject.toml", "constraints.txt", "LICENSE")
+COPIED += ("Dockerfile", ".dockerignore", "pyproject.toml", "constraints.txt", "requirements", "LICENSE")
 PORTS = {"SERVICE_PORT": 8000, "PROMETHEUS_PORT": 9090, "ALERTMANAGER_PORT": 9093, "GRAFANA_PORT": 3000}
 REPLICA = "label=chainzrule.replica"
 LABEL = "label=com.docker.compose.project=deploy"

@@ -122,16 +122,16 @@ def test_behind_a_path_prefix(open_page: Open, path: str) -> None:
 
 def test_a_token_is_asked_for(open_page: Open, tmp_path: Path) -> None:
     token = tmp_path / "token"
-    token.write_text("open sesame")
+    token.write_text("open-sesame")
     with service(ROOT / "models", "--token-file", str(token)) as (address, _):
         page = open_page("#model=diabetes", server=address, failing=True, answered=False)
-        page.get_by_label("Token").fill("open sesame")
+        page.get_by_label("Token").fill("open-sesame")
         page.keyboard.press("Enter")
         page.wait_for_selector("#sentence:not(:empty)")
         settle(page)
         for command in (["bash", "-c", page.locator("#curl").text_content()],
                         [sys.executable, "-c", page.locator("#python").text_content()]):  # fmt: skip
-            environment = {**os.environ, "TOKEN": "open sesame"}
+            environment = {**os.environ, "TOKEN": "open-sesame"}
             said = subprocess.run(command, capture_output=True, check=True, timeout=30, text=True, env=environment)
             assert page.locator(".verdict").inner_text().split()[-1].lower() in said.stdout
         page.close()
