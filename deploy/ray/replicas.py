@@ -125,7 +125,8 @@ class Replica:
             )
             server = uvicorn.Server(config)
             self._duties = [asyncio.create_task(server.serve())]
-            while not server.started:
+            # Ray hands over requests once this returns, so the models of the first look have to be settled by then.
+            while not (server.started and app.context.catalog.started.is_set()):
                 if server.should_exit or self._duties[0].done():
                     raise RuntimeError("the service did not start; see its log")
                 await asyncio.sleep(0.05)
