@@ -61,7 +61,7 @@ class PublicKey:
 
 @dataclass(frozen=True)
 class PrivateKey:
-    """Signs versions."""
+    """Signs versions with one private key."""
 
     key: Ed25519PrivateKey
 

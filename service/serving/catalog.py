@@ -83,7 +83,7 @@ class Catalog(Generic[Served]):
         self.started = asyncio.Event()
 
     def put(self, entry: Entry[Served]) -> None:
-        """Adds a version."""
+        """Adds a version that was found in the repository, and keeps its model's versions newest first."""
         versions = {**self.entries_of(entry.stored.name), entry.stored.version: entry}
         self._models[entry.stored.name] = dict(sorted(versions.items(), key=lambda item: -item[1].stored.number))
 

@@ -33,7 +33,7 @@ class Bins:
         self._sum += float(values.sum())
 
     def frozen(self) -> "Bins":
-        """Returns a copy."""
+        """Returns a copy, which later counts do not change."""
         copied = Bins.__new__(Bins)
         copied._buckets, copied._edges, copied._sum = self._buckets, self._edges, self._sum
         copied._counts = self._counts.copy()

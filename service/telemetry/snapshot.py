@@ -24,7 +24,7 @@ class Registry(CollectorRegistry):
         self._collectors: list[Collector] = []
 
     def register(self, collector: Collector) -> None:
-        """Adds a collector."""
+        """Adds a collector, whose families every later snapshot holds."""
         super().register(collector)
         self._collectors.append(collector)
 
@@ -40,7 +40,7 @@ class Snapshot(Collector):
         self._collectors = list(collectors)
 
     def collect(self) -> Iterable[Metric]:
-        """Returns all families."""
+        """Returns the families of all collectors as they were when the snapshot was taken."""
         for collector in self._collectors:
             yield from collector.collect()
 
@@ -57,5 +57,5 @@ class Frozen(Collector):
         self._families = list(families)
 
     def collect(self) -> Iterable[Metric]:
-        """Returns the families."""
+        """Returns the families as they were when they were frozen."""
         return self._families
