@@ -31,9 +31,11 @@ class Started:
     def __init__(self, folder: Path, *flags: str, terminal: bool = False, before: tuple[str, ...] = ()) -> None:
         self._log = folder / "log"
         self.terminal, other = os.openpty() if terminal else (-1, -1)
-        program = "import fcntl, os, sys, termios\n"
+        program = "import fcntl, os, signal, sys, termios\n"
         if terminal:
             program += f"fcntl.ioctl({other}, termios.TIOCSCTTY, 0)\n"
+            # Whoever runs the tests may ignore the signal, as `nohup` does, and a program inherits that.
+            program += "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
         program += "os.execvp(sys.argv[1], sys.argv[1:])"
         command = [sys.executable, "-m", "chainzrule", "serve", "--drain-grace", "60", *flags]
         with self._log.open("wb") as log:
