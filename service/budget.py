@@ -88,12 +88,15 @@ class Holding:
             Overloaded: the budget has no room for them.
         """
         budget, more = self._budget, count - self.count
-        if more > 0 and budget.held + more > budget.most:
-            budget.make_room(more, count, self)
+        held = budget.held + more
+        if more > 0:
+            if held > budget.most:
+                budget.make_room(more, count, self)
+                held = budget.held + more
+            if held > budget.peak:
+                budget.peak = held
         self.count = count
-        budget.held += more
-        if budget.held > budget.peak:
-            budget.peak = budget.held
+        budget.held = held
 
     def release(self) -> None:
         """Holds nothing any more."""

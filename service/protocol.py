@@ -11,7 +11,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from chainzrule.service.framing import CHUNKS_TOO_SMALL, FRAMING, NOT_HTTP, TOO_LARGE, Fault, fault_of, refusal
+from chainzrule.service.framing import CHUNKS_TOO_SMALL, FRAMING, HEADERS, NOT_HTTP, TOO_LARGE, Fault, fault_of, refusal
 from chainzrule.service.unread import stalled_too_long
 
 log = logging.getLogger(__name__)
@@ -54,6 +54,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _encodings: tuple[bytes, ...] = ()
     _asked_at = 0.0  # when the last byte of the latest whole request arrived
     _fault: Fault | None = None  # with which the latest header is refused
+    _upgrades = False  # whether `_parse` will read the latest header again, without the upgrade
     # What ends the connection once the requests before it are answered; nothing more is read from then on.
     _end: Callable[[], None] | None = None
 
@@ -123,11 +124,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Ends the header's time limit and starts the request; raises `ValueError` where the header is refused."""
-        self._fault = fault_of(self.parser, len(self.headers), self._hosts, self._encodings)
-        if self._fault is not None:
-            raise ValueError  # the parser raises an error of its own for it
-        if self._upgrades():
-            return
+        self._upgrades = bool(self.parser.should_upgrade())
+        if self._upgrades or self._encodings or self._hosts != 1 or len(self.headers) > HEADERS:
+            self._fault = fault_of(self.parser, len(self.headers), self._hosts, self._encodings)
+            if self._fault is not None:
+                raise ValueError  # the parser raises an error of its own for it
+            if self._upgrades:
+                return
         self._header_since = None
         self._in_header = False
         super().on_headers_complete()
@@ -157,7 +160,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Passes the end of the request on."""
-        if self._upgrades():
+        if self._upgrades:
             return
         self._in_header = self._header_alone = False
         self._asked_at = self.loop.time()
@@ -251,10 +254,6 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.parser = httptools.HttpRequestParser(self)
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
                 self.parser.feed_data(b"".join((*parts, b"\r\n")))
-
-    def _upgrades(self) -> bool:
-        """Returns whether `_parse` will read this header again, without the upgrade."""
-        return bool(self.parser.should_upgrade())
 
 
 def take_whole(cycle: RequestResponseCycle) -> bytes | None:

@@ -11,7 +11,10 @@ from chainzrule.service.api.bodies.reading import Reading
 from chainzrule.service.budget import Holding
 from chainzrule.service.protocol import ON_DISCONNECT, WHOLE_BODY
 
+JSON = "application/json"
+OCTETS = "application/octet-stream"
 _NOTHING: dict[str, Any] = {}
+_USUAL_MEDIA = {media.encode(): media for media in (JSON, OCTETS)}  # nearly all clients write them exactly like this
 CHARGE_ROWS = "chainzrule.charge_rows"  # a key of the scope, which is there where clients are limited
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -32,6 +35,14 @@ class Incoming(Request):
         self.reading = reading
         self.holding = Holding(reading.budget)
         self._by_name: dict[bytes, bytes] = dict(scope["headers"])
+
+    @property
+    def media_type(self) -> str | None:
+        """Returns the content type without its parameters, in lower case; None where there is none."""
+        given = self._by_name.get(b"content-type")
+        if given is None:
+            return None
+        return _USUAL_MEDIA.get(given) or given.decode("latin-1").partition(";")[0].strip().lower()
 
     def whole_body(self) -> bytes | None:
         """Returns the body as it was sent, if all of it has arrived already; else None."""
@@ -76,6 +87,7 @@ class Answer(Response):
         self.status_code = status
         self.body = content
         self.background = None
-        self.raw_headers = [(b"content-length", str(len(content)).encode()), *headers]
-        if content_type is not None:
-            self.raw_headers.insert(1, (b"content-type", content_type))
+        length = (b"content-length", b"%d" % len(content))
+        self.raw_headers = (
+            [length, *headers] if content_type is None else [length, (b"content-type", content_type), *headers]
+        )

@@ -97,6 +97,7 @@ class Graph:
         self.name = name
         self.inputs: Mapping[str, tuple[str, Shape]] = _signature(self._session.get_inputs())
         self.outputs: Mapping[str, tuple[str, Shape]] = _signature(self._session.get_outputs())
+        self._names = list(self.outputs)
         self._bound: BoundRuns | None = None
         if execution.device == "cuda":
             self.bind("cuda")
@@ -109,11 +110,11 @@ class Graph:
         """Returns all outputs by name, for `features`, (rows, D)."""
         if self._bound is not None and len(features) <= BOUND_ROWS[-1]:
             return self._bound.run(features)
-        return dict(zip(self.outputs, self._session.run(None, {"features": features}), strict=True))
+        return dict(zip(self.outputs, self._session.run(self._names, {"features": features}), strict=True))
 
     def compute(self, **inputs: NDArray[np.generic]) -> dict[str, NDArray[np.float64]]:
         """Returns all outputs by name, of a graph that computes in float64."""
-        return dict(zip(self.outputs, self._session.run(None, inputs), strict=True))
+        return dict(zip(self.outputs, self._session.run(self._names, inputs), strict=True))
 
 
 class BoundRuns:

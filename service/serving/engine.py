@@ -23,7 +23,8 @@ Work = TypeVar("Work")
 Result = TypeVar("Result")
 
 
-# The most turns of the event loop in which requests are gathered for one run; it ends at a turn that brings none.
+# The most turns of the event loop in which requests are gathered for one run; it ends at a turn that brings none. After
+# a run for one request alone, further turns are not waited for, because there is likely just one client.
 GATHERING_TURNS = 4
 
 
@@ -127,6 +128,7 @@ class Engine(Generic[Work, Result]):
         self._queued_rows = 0
         self._scheduled = False
         self._busy = False
+        self._gathers = True  # whether the last batch had several requests, or there was none yet
         self._worker: ThreadPoolExecutor | None = None
 
     @property
@@ -169,7 +171,10 @@ class Engine(Generic[Work, Result]):
         # call_soon runs after all callbacks that are ready in this turn, whose requests join the batch.
         if not self._scheduled:
             self._scheduled = True
-            loop.call_soon(self._gather, loop, 0, GATHERING_TURNS)
+            if self._gathers:
+                loop.call_soon(self._gather, loop, 0, GATHERING_TURNS)
+            else:
+                loop.call_soon(self._turn, loop)
 
     def _gather(self, loop: asyncio.AbstractEventLoop, seen: int, turns: int) -> None:
         # While requests arrive, wait one more turn, so that those which the loop reads from its sockets join too.
@@ -183,11 +188,11 @@ class Engine(Generic[Work, Result]):
         with self._lock:
             if self._busy:
                 return
-            batch, late = self._take(loop.time())
-            rows = sum(request.rows for request in batch)
+            batch, late, rows = self._take(loop.time())
             inline = self._cost(rows) <= self._limits.inline_seconds
             self._busy = bool(batch) and not inline
             waiting = tuple(self._queue)
+        self._gathers = len(batch) > 1
         for request in late:
             self._expire(request)
         if batch and inline:
@@ -207,7 +212,7 @@ class Engine(Generic[Work, Result]):
             outcome = self._execute(batch)
             done = batch
             with self._lock:
-                batch, late = self._take(loop.time())
+                batch, late, _ = self._take(loop.time())
                 self._busy = bool(batch)
             with contextlib.suppress(RuntimeError):  # the loop may be closed, and then nobody waits any more
                 loop.call_soon_threadsafe(self._finish, loop, done, outcome)
@@ -215,8 +220,11 @@ class Engine(Generic[Work, Result]):
                     loop.call_soon_threadsafe(self._expire, request)
             del outcome, done, late  # frees requests and answers while the next batch runs
 
-    def _take(self, now: float) -> tuple[list[_Request[Work, Result]], list[_Request[Work, Result]]]:
-        """Returns the next batch, and the requests whose time ran out before it; the caller holds the lock."""
+    def _take(self, now: float) -> tuple[list[_Request[Work, Result]], list[_Request[Work, Result]], int]:
+        """Returns the next batch, the requests whose time ran out before it, and the batch's number of rows.
+
+        The caller holds the lock.
+        """
         batch: list[_Request[Work, Result]] = []
         late: list[_Request[Work, Result]] = []
         rows = 0
@@ -231,7 +239,7 @@ class Engine(Generic[Work, Result]):
             elif not request.future.done():
                 batch.append(request)
                 rows += request.rows
-        return batch, late
+        return batch, late, rows
 
     def _execute(self, batch: list[_Request[Work, Result]]) -> tuple[Result, float] | Exception:
         begin = time.perf_counter()
@@ -248,10 +256,7 @@ class Engine(Generic[Work, Result]):
         outcome: tuple[Result, float] | Exception,
     ) -> None:
         start = 0
-        rows = sum(request.rows for request in batch)
         for request in batch:
-            if request.pay is not None and not isinstance(outcome, Exception):
-                request.pay(outcome[1] * request.rows / rows)
             if request.timer is not None:
                 request.timer.cancel()
             if not request.future.done():
@@ -260,9 +265,13 @@ class Engine(Generic[Work, Result]):
                 else:
                     request.future.set_result(Share(outcome[0], start, start + request.rows, outcome[1]))
             start += request.rows
-        if not isinstance(outcome, Exception):
-            # The waiting requests resume first, so that their answers are sent before the batch is counted.
-            loop.call_soon(self._done, outcome[0], start, outcome[1])
+        if isinstance(outcome, Exception):
+            return
+        # The waiting requests resume first, so that their answers are sent before the batch is counted.
+        loop.call_soon(self._done, outcome[0], start, outcome[1])
+        for request in batch:
+            if request.pay is not None:
+                request.pay(outcome[1] * request.rows / start)
 
     def _expire(self, request: _Request[Work, Result]) -> None:
         if not request.future.done():

@@ -57,18 +57,17 @@ class Window:
         outside: NDArray[np.bool_] | bool,
     ) -> None:
         """Adds rows given as arrays, or one row given as plain numbers; they replace the oldest ones."""
-        capacity = len(self._volatility)
-        places: Any
-        rows: tuple[Any, ...] = (volatility, gradient_norm, level, outside)
+        capacity, begin = len(self._volatility), self._next
         if isinstance(volatility, float):
-            kept, places = 1, self._next
+            kept = 1
+            self._volatility[begin], self._gradient_norm[begin] = volatility, gradient_norm
+            self._level[begin], self._outside[begin] = level, outside
         else:
             kept = min(len(volatility), capacity)
-            places = (self._next + np.arange(kept)) % capacity
-            rows = tuple(values[len(values) - kept :] for values in rows)
-        for ring, values in zip(self._rings, rows, strict=True):
-            ring[places] = values
-        self._next = int((self._next + kept) % capacity)
+            places = (begin + np.arange(kept)) % capacity
+            for ring, values in zip(self._rings, (volatility, gradient_norm, level, outside), strict=True):
+                ring[places] = values[len(values) - kept :]  # type: ignore[index,arg-type]  # all are arrays here
+        self._next = (begin + kept) % capacity
         self.samples = min(self.samples + kept, capacity)
 
     def frozen(self) -> "Window":

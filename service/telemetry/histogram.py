@@ -14,18 +14,19 @@ from prometheus_client.utils import floatToGoString
 class Bins:
     """Holds the counts of one label set."""
 
-    __slots__ = ("_buckets", "_counts", "_edges", "_sum")
+    __slots__ = ("_buckets", "_counts", "_edges", "_single", "_sum")
 
     def __init__(self, buckets: Sequence[float]) -> None:
         self._buckets = list(buckets)
         self._edges = np.array(buckets)
         self._counts = np.zeros(len(buckets) + 1, dtype=np.int64)
+        self._single = [0] * len(self._counts)  # the values that came alone; numpy takes longer for one than for many
         self._sum = 0.0
 
     def observe(self, values: NDArray[np.float64] | float) -> None:
         """Counts the finite ones of values, given as an array, (rows,), or as one number."""
         if isinstance(values, float):
-            self._counts[bisect_left(self._buckets, values)] += 1
+            self._single[bisect_left(self._buckets, values)] += 1
             self._sum += values
             return
         at = np.searchsorted(self._edges, values, side="left")
@@ -36,18 +37,19 @@ class Bins:
         """Returns a copy, which later counts do not change."""
         copied = Bins.__new__(Bins)
         copied._buckets, copied._edges, copied._sum = self._buckets, self._edges, self._sum
-        copied._counts = self._counts.copy()
+        copied._counts, copied._single = self._counts.copy(), self._single.copy()
         return copied
 
     @property
     def empty(self) -> bool:
         """Returns whether nothing was counted yet."""
-        return not self._counts.any()
+        return not (self._counts.any() or any(self._single))
 
     def read(self) -> tuple[list[tuple[str, float]], float]:
         """Returns the cumulative counts by upper bound, and the sum of the values."""
         bounds = [*map(floatToGoString, self._buckets), "+Inf"]
-        return list(zip(bounds, np.cumsum(self._counts).astype(float).tolist(), strict=True)), self._sum
+        counts = np.cumsum(self._counts + self._single)
+        return list(zip(bounds, counts.astype(float).tolist(), strict=True)), self._sum
 
 
 class BatchHistogram(Collector):

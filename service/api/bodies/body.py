@@ -9,7 +9,7 @@ from typing import Any
 from chainzrule.service.api.bodies.document import BYTE_ORDER_MARK, parse_object, require_object
 from chainzrule.service.api.bodies.extent import Extent
 from chainzrule.service.api.bodies.inflate import inflate, inflated_bound
-from chainzrule.service.api.bodies.intake import receive_body
+from chainzrule.service.api.bodies.intake import receive_body, take_body
 from chainzrule.service.api.bodies.matrix import MatrixParser
 from chainzrule.service.api.bodies.media import require_json, window_bits
 from chainzrule.service.api.bodies.pieces import document_steps, matrix_steps
@@ -85,7 +85,9 @@ async def parse_large(request: Incoming, text: bytes, deadline: float) -> dict[s
 async def _receive(request: Incoming, limit: int, deadline: float) -> tuple[bytes, int | None]:
     """Returns the body, with zlib's window bits where it is still compressed; small ones are decompressed already."""
     bits = None if request.header(b"content-encoding") is None else window_bits(request)
-    body = await receive_body(request, limit, deadline)
+    body = take_body(request, limit)
+    if body is None:
+        body = await receive_body(request, limit, deadline)
     if bits is not None and len(body) <= INLINE <= limit:
         inflated = _inflate_small(body, bits)
         if inflated is not None:

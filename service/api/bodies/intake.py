@@ -11,8 +11,23 @@ from chainzrule.service.errors import Overloaded, TooLarge
 _LENGTH_DIGITS = 15  # a Content-Length of more digits is always too large
 
 
+def take_body(request: Incoming, limit: int) -> bytes | None:
+    """Returns the body's bytes as they were sent, if all of them have arrived already; else None.
+
+    Raises:
+        TooLarge: the body has more than `limit` bytes.
+        Overloaded: the service holds too many bytes.
+    """
+    body = request.whole_body()
+    if body is not None:
+        if len(body) > limit:
+            raise too_large(limit)
+        request.holding.resize(len(body))
+    return body
+
+
 async def receive_body(request: Incoming, limit: int, deadline: float) -> bytes:
-    """Returns the body's bytes as they were sent; `deadline` is by the event loop's clock.
+    """Returns the body's bytes as they were sent, once they have arrived; `deadline` is by the event loop's clock.
 
     Raises:
         TooLarge: the body has more than `limit` bytes, whatever Content-Length says.
@@ -20,13 +35,7 @@ async def receive_body(request: Incoming, limit: int, deadline: float) -> bytes:
         DeadlineExceeded: the body was not complete by the deadline.
         ClientDisconnect: the client went away.
     """
-    body = request.whole_body()
-    if body is None:
-        return await request.reading.deadlines.keep(_receive(request, limit), deadline)
-    if len(body) > limit:  # all of it has arrived, so no deadline is needed
-        raise too_large(limit)
-    request.holding.resize(len(body))
-    return body
+    return await request.reading.deadlines.keep(_receive(request, limit), deadline)
 
 
 def too_large(limit: int) -> TooLarge:

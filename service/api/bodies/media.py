@@ -1,22 +1,15 @@
 """Reads the content type and the content encoding of a body."""
 
-from chainzrule.service.api.incoming import Incoming
+from chainzrule.service.api.incoming import JSON, Incoming
 from chainzrule.service.errors import UnsupportedMedia
 
-JSON = "application/json"
-OCTETS = "application/octet-stream"
 # These are zlib's window bits: 16 + 15 reads gzip, 32 + 15 reads gzip and zlib.
 ENCODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 47}
 
 
-def media_type(request: Incoming) -> str:
-    """Returns the content type without its parameters, in lower case; empty where there is none."""
-    return (request.header(b"content-type") or "").partition(";")[0].strip().lower()
-
-
 def require_json(request: Incoming) -> None:
     """Raises `UnsupportedMedia` where the content type is not JSON."""
-    if media_type(request) != JSON:
+    if request.media_type != JSON:
         raise UnsupportedMedia("send JSON with Content-Type: application/json", "Content-Type")
 
 

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainzrule.service.api.bodies.body import INLINE, parse_large, parse_small, read_body
-from chainzrule.service.api.bodies.media import JSON, OCTETS, media_type
 from chainzrule.service.api.incoming import Incoming
 from chainzrule.service.api.members import read_flag, read_noise_scale
 from chainzrule.service.api.oip.datatypes import DATATYPES
 from chainzrule.service.api.oip.tensors import check_datatype, check_shape, flattened
-from chainzrule.service.errors import InvalidInput, UnsupportedMedia
+from chainzrule.service.errors import InvalidInput
 from chainzrule.service.serving.tensors import TensorSpec, Values
 
 JSON_LENGTH = b"inference-header-content-length"
@@ -52,13 +51,11 @@ async def read_infer_request(
     """Reads and checks an inference request for a model with these inputs; `deadline` is by the event loop's clock.
 
     Raises:
-        UnsupportedMedia: the content type is neither JSON nor bytes.
+        UnsupportedMedia: the body's encoding is neither gzip nor deflate.
         TooLarge: the request has more bytes or rows than the limits allow.
         InvalidInput: the request does not fit this model; the error names the tensor or the member.
     """
     declared = request.header(JSON_LENGTH)
-    if media_type(request) not in (JSON, OCTETS, ""):
-        raise UnsupportedMedia("send application/json, or application/octet-stream with binary tensors", "Content-Type")
     body = memoryview(await read_body(request, max_bytes, deadline))
     length = len(body) if declared is None else _json_length(declared, len(body))
     if declared is not None and length == 0:

@@ -33,6 +33,21 @@ def test_headers_are_found_by_their_lower_case_names() -> None:
     assert request.headers["content-type"] == "a/b"  # Starlette's way, for whoever needs it
 
 
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        (b"application/json", "application/json"),
+        (b"application/octet-stream", "application/octet-stream"),
+        (b" Application/JSON ; charset=utf-8", "application/json"),
+        (b"text/\xe9", "text/\u00e9"),
+        (b"", ""),
+    ],
+)
+def test_the_content_type_is_read_without_its_parameters(header: bytes, found: str) -> None:
+    assert incoming([(b"content-type", header)]).media_type == found
+    assert incoming().media_type is None
+
+
 def test_a_body_that_is_there_is_taken_whole() -> None:
     assert incoming(**{WHOLE_BODY: lambda: b"all of it"}).whole_body() == b"all of it"
     assert incoming(**{WHOLE_BODY: lambda: None}).whole_body() is None

@@ -2,21 +2,14 @@
 
 import pytest
 
-from chainzrule.service.api.bodies.media import media_type, require_json, window_bits
+from chainzrule.service.api.bodies.media import require_json, window_bits
 from chainzrule.service.errors import UnsupportedMedia
 from tests.service.api.test_incoming import incoming
 
 
-@pytest.mark.parametrize(
-    ("header", "found"),
-    [(b"application/json", "application/json"), (b" Application/JSON ; charset=utf-8", "application/json"), (b"", "")],
-)
-def test_the_type_is_read_without_its_parameters(header: bytes, found: str) -> None:
-    assert media_type(incoming([(b"content-type", header)])) == found
-
-
 def test_json_is_required() -> None:
-    require_json(incoming([(b"content-type", b"application/json")]))
+    for spelling in (b"application/json", b" Application/JSON ; charset=utf-8"):
+        require_json(incoming([(b"content-type", spelling)]))
     for headers in ([], [(b"content-type", b"text/json")], [(b"content-type", b"application/x-www-form-urlencoded")]):
         with pytest.raises(UnsupportedMedia) as caught:
             require_json(incoming(headers))
