@@ -100,7 +100,8 @@ class Holding:
 
     def release(self) -> None:
         """Holds nothing any more."""
-        self.resize(0)
+        self._budget.held -= self.count
+        self.count = 0
 
     def begin(self, tell: Callable[[], None]) -> None:
         """Says that the bytes are those of an upload that is not finished; `tell` is called where it is ended."""
