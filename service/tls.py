@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chainzrule.service.errors import ServiceError
+from chainzrule.service.fingerprint import Fingerprint, fingerprint
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +25,9 @@ class TlsFiles:
     key: Path
     client_ca: Path | None
 
-    def signature(self) -> tuple[object, ...]:
+    def fingerprints(self) -> tuple[Fingerprint | int | None, ...]:
         """Returns what changes when one of the files is written, replaced, or cannot be seen any more."""
-        return tuple(_signature(file) for file in (self.certificate, self.key, self.client_ca) if file is not None)
+        return tuple(_fingerprint(file) for file in (self.certificate, self.key, self.client_ca) if file is not None)
 
 
 class Certificates:
@@ -41,12 +42,12 @@ class Certificates:
 
     def __init__(self, files: TlsFiles) -> None:
         self._files = files
-        self._seen = files.signature()
+        self._seen = files.fingerprints()
         self.context = _context(files)
 
     def refresh(self) -> bool:
         """Reads the files again where they have changed; returns whether new connections need the new context."""
-        found = self._files.signature()
+        found = self._files.fingerprints()
         if found == self._seen:
             return False
         self._seen = found
@@ -88,9 +89,8 @@ def _no_password() -> str:
     raise ValueError
 
 
-def _signature(file: Path) -> object:
+def _fingerprint(file: Path) -> Fingerprint | int | None:
     try:
-        found = file.stat()
+        return fingerprint(file.stat())
     except OSError as error:
         return error.errno
-    return found.st_ino, found.st_dev, found.st_size, found.st_mtime_ns, found.st_ctime_ns

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from chainzrule.service.artifact.store import CARD_FILE, NAME, VERSION, Artifact, read_artifact
 from chainzrule.service.errors import ArtifactError
+from chainzrule.service.fingerprint import Fingerprint, fingerprint
 
-Signature = tuple[tuple[str | int, ...], ...]
+VersionFingerprint = tuple[tuple[str, Fingerprint], ...]  # of each file, by its name
 _GONE = (FileNotFoundError, NotADirectoryError)
 _SHOWN = 64  # characters of a name
 
@@ -32,7 +33,7 @@ class StoredVersion:
         """Returns the version as a number, because versions are ordered as numbers, not as texts."""
         return int(self.version)
 
-    def signature(self) -> Signature:
+    def fingerprint(self) -> VersionFingerprint:
         """Returns what changes when a file of the version is written, replaced or made readable.
 
         Links are followed, so that a ConfigMap's files change when its link `..data` is swapped.
@@ -40,14 +41,14 @@ class StoredVersion:
         Raises:
             OSError: the directory or one of its files cannot be looked at.
         """
-        signed: list[tuple[str | int, ...]] = []
+        seen = []
         for entry in sorted(self.path.iterdir()):
             try:
                 found = entry.stat()
             except _GONE:
                 found = entry.lstat()  # a link into nowhere
-            signed.append((entry.name, found.st_dev, found.st_ino, found.st_size, found.st_ctime_ns))
-        return tuple(signed)
+            seen.append((entry.name, fingerprint(found)))
+        return tuple(seen)
 
     def read(self, digest: str | None = None) -> Artifact:
         """Reads the version; raises `ArtifactError` as `read_artifact` does, or where the card is another version's."""
@@ -63,23 +64,23 @@ class Listing:
 
     Attributes:
         versions: each model's versions, newest first.
-        signatures: the signatures of the versions for which they were asked.
+        fingerprints: the fingerprints of the versions for which they were asked.
         unreadable: what cannot be looked at, with the reason: a model's name, or a version as `name/version`.
         passed_over: the folders that are no model or no version, with the reason.
     """
 
     versions: dict[str, list[StoredVersion]] = field(default_factory=dict)
-    signatures: dict[StoredVersion, Signature] = field(default_factory=dict)
+    fingerprints: dict[StoredVersion, VersionFingerprint] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
     passed_over: dict[str, str] = field(default_factory=dict)
 
 
-def list_repository(root: Path, sign: Mapping[str, Collection[str]] | None = None) -> Listing:
+def list_repository(root: Path, known: Mapping[str, Collection[str]] | None = None) -> Listing:
     """Returns the models of a repository with their versions.
 
     Args:
         root: the repository.
-        sign: the versions, by model, whose signatures are wanted.
+        known: the versions, by model, whose fingerprints are wanted.
 
     Raises:
         OSError: `root` itself cannot be listed.
@@ -101,9 +102,9 @@ def list_repository(root: Path, sign: Mapping[str, Collection[str]] | None = Non
             continue
         listing.versions[model.name] = sorted(versions, key=lambda version: version.number, reverse=True)
         for stored in versions:
-            if stored.version in (sign or {}).get(model.name, ()):
+            if stored.version in (known or {}).get(model.name, ()):
                 try:
-                    listing.signatures[stored] = stored.signature()
+                    listing.fingerprints[stored] = stored.fingerprint()
                 except OSError as error:
                     listing.unreadable[f"{stored.name}/{stored.version}"] = _reason(error)
     return listing

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from chainzrule.service.artifact.listing import Signature, StoredVersion
+from chainzrule.service.artifact.listing import StoredVersion, VersionFingerprint
 from chainzrule.service.errors import InvalidInput, NotReady, UnknownModel, UnknownVersion
 from chainzrule.service.serving.backoff import Backoff
 
@@ -33,7 +33,7 @@ class Entry(Generic[Served]):
         state: its state. A FAILED version that is tried again stays FAILED until it is READY.
         reason: why it failed, why it is still LOADING or, once READY, why its changed files are not served; else empty.
         served: the object that answers for it once it is READY; else None.
-        signature: the signature that its files had just before they were last read; None where they could not be read.
+        fingerprint: what its files had just before they were last read; None where they could not be looked at.
         digest: the digest of what is served; empty before it is READY.
         backoff: when it is tried again after a failure.
         overdue: whether its loading has taken so long that nothing else waits for it any more.
@@ -43,7 +43,7 @@ class Entry(Generic[Served]):
     state: State = State.LOADING
     reason: str = ""
     served: Served | None = None
-    signature: Signature | None = None
+    fingerprint: VersionFingerprint | None = None
     digest: str = ""
     backoff: Backoff = field(default_factory=Backoff)
     overdue: bool = False

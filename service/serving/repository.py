@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from chainzrule.service.artifact.listing import Listing, Signature, StoredVersion, list_repository
+from chainzrule.service.artifact.listing import Listing, StoredVersion, VersionFingerprint, list_repository
 from chainzrule.service.artifact.store import holds
 from chainzrule.service.errors import ArtifactError, InvalidInput
 from chainzrule.service.serving.background import in_background
@@ -113,7 +113,7 @@ class Repository(Generic[Served]):
                     self._end(name)
                     self._catalog.forget(name)
             for name in self._found:
-                self._retry(name, listing.signatures, name in again)
+                self._retry(name, listing.fingerprints, name in again)
                 self._plan(name)
             self._settle()
 
@@ -160,14 +160,14 @@ class Repository(Generic[Served]):
             if self._looking.done():
                 self._looking = None
 
-    def _retry(self, name: str, signatures: dict[StoredVersion, Signature], again: bool) -> None:
+    def _retry(self, name: str, fingerprints: dict[StoredVersion, VersionFingerprint], again: bool) -> None:
         """Begins to load the versions of a model again that have changed, or failed some time ago."""
         now = asyncio.get_running_loop().time()
         for entry in self._catalog.entries_of(name).values():
             if entry.stored in self._tasks:
                 continue
-            signature = signatures.get(entry.stored, entry.signature)
-            changed = signature != entry.signature
+            found = fingerprints.get(entry.stored, entry.fingerprint)
+            changed = found != entry.fingerprint
             if changed or again:
                 entry.backoff.reset()
             tried = entry.state is State.FAILED or entry.reason
@@ -246,7 +246,7 @@ class Repository(Generic[Served]):
         begin = clock()
         try:
             # It is taken before anything is read, so that a change while it is read is seen by the next look.
-            entry.signature = await in_background(_signature, entry.stored)
+            entry.fingerprint = await in_background(_fingerprint, entry.stored)
             if entry.served is not None:
                 if await in_background(holds, entry.stored.path, entry.digest):
                     entry.reason = ""
@@ -277,8 +277,8 @@ class Repository(Generic[Served]):
         entry.reason = reason
 
 
-def _signature(stored: StoredVersion) -> Signature | None:
+def _fingerprint(stored: StoredVersion) -> VersionFingerprint | None:
     try:
-        return stored.signature()
+        return stored.fingerprint()
     except OSError:
         return None

@@ -14,19 +14,17 @@ from pathlib import Path
 
 from chainzrule.service.api.access.tokens import Listed, Tokens, read_tokens
 from chainzrule.service.errors import ServiceError
+from chainzrule.service.fingerprint import Fingerprint, fingerprint
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 MAX_BYTES = 2**20  # of one file: some ten thousand tokens
 
-# The device, inode, size and times of a file, which change when it is written or replaced.
-Signature = tuple[int, int, int, int, int]
-
 
 @dataclass(frozen=True)
 class _Held:
-    signature: Signature
+    fingerprint: Fingerprint
     listed: Listed
 
 
@@ -46,13 +44,13 @@ class TokenFiles:
         self.tokens: Tokens = {}
         self._place = place
         self._held: dict[Path, _Held] = {}
-        self._seen: dict[Path, Signature] = {}
+        self._seen: dict[Path, Fingerprint] = {}
         self._troubles: set[str] = set()
         self._looking = asyncio.Lock()
         try:
             files = _files(place)
-            for file, signature in files.items():
-                self._held[file] = _Held(signature, _read(file))
+            for file, state in files.items():
+                self._held[file] = _Held(state, _read(file))
         except OSError as error:
             raise ServiceError(f"--token-file: the file cannot be read ({error.strerror})") from None
         self._seen = files
@@ -97,15 +95,15 @@ class TokenFiles:
             self._complain({f"cannot be read ({error.strerror})"})
             return None
         read: dict[Path, _Held] = {}
-        for file, signature in files.items():
+        for file, state in files.items():
             held = self._held.get(file)
-            unchanged = held is not None and held.signature == signature
-            moving = settled and self._seen.get(file) != signature
+            unchanged = held is not None and held.fingerprint == state
+            moving = settled and self._seen.get(file) != state
             if held is not None and (unchanged or moving):
                 read[file] = held
             elif not moving:
                 try:
-                    read[file] = _Held(signature, _read(file))
+                    read[file] = _Held(state, _read(file))
                 except OSError as error:
                     troubles.add(f"{self._name(file)}cannot be read ({error.strerror})")
                     if held is not None:
@@ -130,23 +128,23 @@ class TokenFiles:
         return "" if file == self._place else f"{file.name}: "
 
 
-def _files(place: Path) -> dict[Path, Signature]:
-    """Returns the file, or a folder's files, with their signatures; hidden ones are those of Kubernetes' own."""
+def _files(place: Path) -> dict[Path, Fingerprint]:
+    """Returns the file, or a folder's files, with their fingerprints; hidden ones are those of Kubernetes' own."""
     if not place.is_dir():
-        return {place: _signature(place)}
+        return {place: _fingerprint(place)}
     found = {}
     for file in sorted(place.iterdir()):
         with contextlib.suppress(FileNotFoundError):  # it has just been removed
             if not file.name.startswith(".") and not file.is_dir():
-                found[file] = _signature(file)
+                found[file] = _fingerprint(file)
     return found
 
 
-def _signature(file: Path) -> Signature:
+def _fingerprint(file: Path) -> Fingerprint:
     found = file.stat()
     if stat.S_ISFIFO(found.st_mode):  # what a shell's <(...) gives can be read only once
         return (found.st_dev, found.st_ino, 0, 0, 0)
-    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return fingerprint(found)
 
 
 def _read(file: Path) -> Listed:

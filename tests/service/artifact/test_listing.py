@@ -23,7 +23,7 @@ def test_versions_are_listed_newest_first(tmp_path: Path) -> None:
         "b": ["1716400000", "10", "9", "2"],
         "empty": [],
     }
-    assert (listing.unreadable, listing.passed_over, listing.signatures) == ({}, {}, {})
+    assert (listing.unreadable, listing.passed_over, listing.fingerprints) == ({}, {}, {})
     assert [(one.name, one.number) for one in list_versions(tmp_path)][:2] == [("a", 1), ("b", 1716400000)]
     with pytest.raises(FileNotFoundError):
         list_repository(tmp_path / "none")
@@ -85,15 +85,15 @@ def test_a_real_folder_without_permission_is_not_gone(tmp_path: Path) -> None:
         (tmp_path / "toy").chmod(0o755)
 
 
-def test_signatures_are_taken_of_those_that_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fingerprints_are_taken_of_those_that_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for version in ("1", "2", "3"):
         CLASSIFIER.write(tmp_path, version)
     listing = list_repository(tmp_path, {"toy": ["1", "2"]})
-    assert [stored.version for stored in listing.signatures] == ["2", "1"]
-    assert listing.signatures == {stored: stored.signature() for stored in listing.versions["toy"][1:]}
+    assert [stored.version for stored in listing.fingerprints] == ["2", "1"]
+    assert listing.fingerprints == {stored: stored.fingerprint() for stored in listing.versions["toy"][1:]}
     monkeypatch.setattr(Path, "stat", closed(OSError(5, "Input/output error"), "card.json"))
     listing = list_repository(tmp_path, {"toy": ["3"]})
-    assert (listing.signatures, listing.unreadable) == ({}, {"toy/3": "Input/output error"})
+    assert (listing.fingerprints, listing.unreadable) == ({}, {"toy/3": "Input/output error"})
 
 
 def rewritten(file: Path) -> None:
@@ -110,18 +110,18 @@ def replaced(file: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [rewritten, replaced, lambda file: file.chmod(0o600), lambda file: file.unlink()])
-def test_a_signature_tells_when_a_file_changes(tmp_path: Path, change: Callable[[Path], None]) -> None:
+def test_a_fingerprint_tells_when_a_file_changes(tmp_path: Path, change: Callable[[Path], None]) -> None:
     stored = StoredVersion("toy", "1", CLASSIFIER.write(tmp_path))
-    before = stored.signature()
-    assert stored.signature() == before
+    before = stored.fingerprint()
+    assert stored.fingerprint() == before
     change(stored.path / "model.onnx")
-    assert stored.signature() != before
+    assert stored.fingerprint() != before
 
 
-def test_a_signature_tells_when_a_configmap_is_swapped(tmp_path: Path) -> None:
+def test_a_fingerprint_tells_when_a_configmap_is_swapped(tmp_path: Path) -> None:
     version = configmap(CLASSIFIER.write(tmp_path))
     stored = StoredVersion("toy", "1", version)
-    before = stored.signature()
+    before = stored.fingerprint()
     data = version / "..2026_02"
     data.mkdir()
     for path in (version / "..data").iterdir():
@@ -129,14 +129,14 @@ def test_a_signature_tells_when_a_configmap_is_swapped(tmp_path: Path) -> None:
         os.utime(data / path.name, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
     (version / "..new").symlink_to(data.name)
     (version / "..new").rename(version / "..data")
-    found = {entry[0]: entry[1:] for entry in stored.signature()}
-    for name, *facts in before:
-        assert name.startswith("..") or found[name] != tuple(facts), name
+    found = dict(stored.fingerprint())
+    for name, facts in before:
+        assert name.startswith("..") or found[name] != facts, name
 
 
-def test_a_signature_of_what_is_not_there_is_an_error(tmp_path: Path) -> None:
+def test_a_fingerprint_of_what_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        StoredVersion("toy", "9", tmp_path / "absent").signature()
+        StoredVersion("toy", "9", tmp_path / "absent").fingerprint()
 
 
 @pytest.mark.parametrize(("name", "version"), [("other", "1"), ("toy", "2")])
