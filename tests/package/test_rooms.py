@@ -40,7 +40,9 @@ MODULES = SERVICE | TRAINING
 IMPORTS = {name: imports(path) for name, path in MODULES.items()}
 ROOMS = sorted({".".join(name.split(".")[:2]) for name in SERVICE if name.count(".") > 1})
 
-# What a room may import besides itself, the artifact's contract and the errors.
+# Modules that import nothing of ours, and that every room may import.
+LOWEST = ("service.errors", "service.fingerprint")
+# What a room may import besides itself, the artifact's contract and the lowest modules.
 BELOW = {
     "service.artifact": (),
     "service.stability": (),
@@ -71,7 +73,7 @@ def test_every_room_of_the_service_has_its_place() -> None:
 
 @pytest.mark.parametrize("room", list(BELOW))
 def test_rooms_import_only_what_lies_below(room: str) -> None:
-    allowed = (room, "service.artifact", "service.errors", *BELOW[room])
+    allowed = (room, "service.artifact", *LOWEST, *BELOW[room])
     for name in inside(room):
         assert not [i for i in IMPORTS[name] if within(i, "service", "training") and not within(i, *allowed)], name
 
@@ -91,12 +93,13 @@ def test_one_file_imports_cryptography_and_nothing_imports_that_file_with_itself
 def test_the_artifact_contract_needs_only_pydantic(name: str) -> None:
     for imported in IMPORTS[name]:
         top = imported.partition(".")[0]
-        allowed = ("pydantic", "service.artifact", "service.errors", *SIGNING.get(name, ()))
+        allowed = ("pydantic", "service.artifact", *LOWEST, *SIGNING.get(name, ()))
         assert within(imported, *allowed) or top in STDLIB, imported
 
 
-def test_errors_know_nobody() -> None:
-    assert IMPORTS["service.errors"] == set()
+@pytest.mark.parametrize("name", LOWEST)
+def test_the_lowest_modules_know_nobody(name: str) -> None:
+    assert not [found for found in IMPORTS[name] if within(found, "service", "training")]
 
 
 @pytest.mark.parametrize("name", inside("service.stability"))
@@ -130,7 +133,7 @@ def test_the_service_never_imports_what_training_needs(name: str) -> None:
 
 @pytest.mark.parametrize("name", list(TRAINING))
 def test_training_takes_only_the_contract_and_the_acceptance(name: str) -> None:
-    allowed = ("service.artifact", "service.runtime", "service.stability", "service.errors")
+    allowed = ("service.artifact", "service.runtime", "service.stability", *LOWEST)
     taken = [i for i in IMPORTS[name] if within(i, "service")]
     assert not [i for i in taken if not within(i, *allowed)], taken
 
