@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from chainzrule.cells import values_of
 from chainzrule.loaded import Answer, LoadedModel
 from chainzrule.service.errors import NonFiniteOutput
+from chainzrule.service.stability.conformal import DEFAULT_CONFIDENCE
 from chainzrule.tables.table import Chunk, Kind, Table, TableError, Writer
 
 CHUNK_ROWS = 1024
@@ -69,6 +70,7 @@ def predict_table(
     table: Table,
     writer: Writer,
     noise_scale: float = 1.0,
+    confidence: float = DEFAULT_CONFIDENCE,
     skip_bad_rows: bool = False,
     show: Callable[[float, int], None] = lambda share, rows: None,
 ) -> Tally:
@@ -82,6 +84,7 @@ def predict_table(
         table: the open table.
         writer: writes the rows.
         noise_scale: multiple of the card's noise at which to measure.
+        confidence: with which sets and intervals are to hold the truth.
         skip_bad_rows: whether to continue after rows that cannot be predicted.
         show: called with the fraction of the file that has been read, 0 to 1, and the number of rows.
     """
@@ -92,7 +95,7 @@ def predict_table(
         places = [place for place in range(len(chunk.lines)) if place not in faults]
         tally.enter(chunk.strays | {chunk.lines[place]: reason for place, reason in faults.items()})
         if not tally.bad or skip_bad_rows:
-            _write(model.answer(matrix, noise_scale), chunk, places, writer, tally)
+            _write(model.answer(matrix, noise_scale, confidence), chunk, places, writer, tally)
         seen += len(chunk.lines)
         show(table.share, seen)
     return tally
@@ -131,7 +134,10 @@ def _flat(answer: Answer) -> dict[str, Any]:
 
 def _members(members: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in members.items():
-        if isinstance(value, dict):
+        if name == "interval":
+            ends = (None, None) if value is None else value
+            yield from zip(("interval.low", "interval.high"), ends, strict=True)
+        elif isinstance(value, dict):
             yield from _members(value, prefix if name == "stability" else f"{prefix}{name}.")
         else:
             yield prefix + name, value

@@ -21,6 +21,7 @@ from chainzrule.service.runtime.selfcheck import golden_features
 from chainzrule.service.runtime.selfcheck import load as open_model
 from chainzrule.service.serving.question import MAX_NOISE_SCALE
 from chainzrule.service.serving.runs import Runs, inputs_of
+from chainzrule.service.stability.conformal import DEFAULT_CONFIDENCE
 from chainzrule.service.stability.standard import Standard
 from chainzrule.service.stability.verdict import Thresholds
 
@@ -42,15 +43,17 @@ class LoadedModel:
         further = 0 if model.probe is None else model.probe.rows
         self._batch_rows = max(1, BATCH_ROWS // (1 + further))
         self._rows = model.rows
-        self._runs = Runs(model, Standard(model.link, model.rows.ranges, card.reference, Thresholds()))
+        standard = Standard(model.link, model.rows.ranges, card.reference, Thresholds(), card.conformity)
+        self._runs = Runs(model, standard)
 
-    def predict(self, rows: Any, noise_scale: float = 1.0) -> list[Answer]:
+    def predict(self, rows: Any, noise_scale: float = 1.0, confidence: float = DEFAULT_CONFIDENCE) -> list[Answer]:
         """Returns the predictions for rows, each with its stability.
 
         Args:
             rows: lists in the card's order, or dicts by feature name, as `POST /predict` takes them; or a DataFrame, of
                 which the model's columns are read by name; or a matrix, in which NaN is a gap.
             noise_scale: multiple of the card's noise at which to measure.
+            confidence: with which sets and intervals are to hold the truth.
 
         Returns:
             One prediction for each row, as in the member `predictions` of an answer to `POST /predict`.
@@ -61,11 +64,13 @@ class LoadedModel:
         """
         if not 0 < noise_scale <= MAX_NOISE_SCALE:
             raise InvalidInput(f"must be above 0, at most {MAX_NOISE_SCALE:g}", "noise_scale")
+        if not 0 < confidence < 1:
+            raise InvalidInput("must be between 0 and 1, for example 0.9", "confidence")
         matrix, faults = self.encode(instances_of(rows, self.card))
         if faults:
             place, fault = next(iter(faults.items()))
             raise InvalidInput(fault, f"rows[{place}]")
-        answers = self.answer(matrix, noise_scale)
+        answers = self.answer(matrix, noise_scale, confidence)
         for place, answer in enumerate(answers):
             if isinstance(answer, NonFiniteOutput):
                 raise NonFiniteOutput(answer.detail, f"rows[{place}]")
@@ -90,20 +95,22 @@ class LoadedModel:
                 faults[place] = f"{feature}: {error.detail}" if feature else error.detail
         return np.concatenate(found), faults
 
-    def answer(self, matrix: Matrix, noise_scale: float = 1.0) -> list[Answer | NonFiniteOutput]:
+    def answer(
+        self, matrix: Matrix, noise_scale: float = 1.0, confidence: float = DEFAULT_CONFIDENCE
+    ) -> list[Answer | NonFiniteOutput]:
         """Returns the answer to each encoded row, (rows, D), or the error where its output is not finite."""
         return [
             found
             for start in range(0, len(matrix), self._batch_rows)
-            for found in self._run(matrix[start : start + self._batch_rows], noise_scale)
+            for found in self._run(matrix[start : start + self._batch_rows], noise_scale, confidence)
         ]
 
     def golden_answers(self) -> list[Answer]:
         """Returns the answers to the card's golden rows, which are finite, as the version was checked with them."""
         return [answer for answer in self.answer(golden_features(self.card)) if isinstance(answer, dict)]
 
-    def _run(self, matrix: Matrix, noise_scale: float) -> list[Answer | NonFiniteOutput]:
-        predictions = self._runs.predict(inputs_of(matrix, noise_scale, observe=False))
+    def _run(self, matrix: Matrix, noise_scale: float, confidence: float) -> list[Answer | NonFiniteOutput]:
+        predictions = self._runs.predict(inputs_of(matrix, noise_scale, False, confidence))
         answers: list[Answer | NonFiniteOutput] = list(prediction_rows(predictions, self.card.labels))
         for place in np.flatnonzero(~predictions.finite).tolist():
             answers[place] = NonFiniteOutput(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from chainzrule.service.artifact.card import GraphFile, ModelCard, Role
-from chainzrule.service.artifact.evidence import Distribution, Golden, Provenance, Reference
+from chainzrule.service.artifact.evidence import Conformity, Distribution, Golden, Provenance, Reference
 from chainzrule.service.artifact.features import CategoricalFeature, Feature, Layout, NumericFeature
 from chainzrule.service.artifact.interface import Differences, Draws, Method, Task
 from chainzrule.service.artifact.store import Artifact, describe_graph, publish
@@ -182,6 +182,13 @@ class Toy:
                 gradient_tail_ratio=1.5,
                 out_of_range_rate=0.01,
             ),
+            conformity=Conformity(
+                rows=99,  # of which 90 err by 1.8 at most, so that sets at 0.9 hold what has a probability of 0.165
+                out_of_fold=True,
+                scale=None if self.names else 2.5,
+                per_volatility=0.0 if self.names else 1.5,
+                errors=tuple(n / 50 for n in range(1, 100)),
+            ),
             quality={"accuracy": 0.9},
             golden=Golden(
                 features=tensor(golden),
@@ -308,7 +315,10 @@ def probed(toy: Toy, method: Method, count: int = 512) -> Toy:
         )
         golden = golden.model_copy(update={"covariance": tensor(drawn.covariance), "jacobian": tensor(drawn.jacobian)})
     files = {role: describe_graph(content, 20) for role, content in graphs.items()}
+    known = toy.card().conformity
+    assert known is not None
     parts |= {"method": method, "graphs": files, "golden": golden}
+    parts |= {"conformity": known.model_copy(update={"per_volatility": 0.0})}
     other = replace(toy, name=f"{toy.name}-{method}", changes=parts)
     other.__dict__["graphs"] = graphs
     return other

@@ -12,4 +12,6 @@ def runs_of(toy: Toy, thresholds: Thresholds | None = None) -> Runs:
     """The runs of a toy model."""
     artifact = toy.artifact()
     model = Model(artifact.card, artifact.graphs, Execution("cpu", threads=1))
-    return Runs(model, Standard(model.link, model.rows.ranges, artifact.card.reference, thresholds or Thresholds()))
+    card = artifact.card
+    standard = Standard(model.link, model.rows.ranges, card.reference, thresholds or Thresholds(), card.conformity)
+    return Runs(model, standard)

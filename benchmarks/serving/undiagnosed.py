@@ -68,7 +68,7 @@ class PlainLoader(Loader):
         card = artifact.card
         model = Model(card, artifact.graphs, self.execution)
         model.graphs["model"] = Graph(without_covariance(stored.path / "model.onnx"), "model.onnx", self.execution)
-        standard = Standard(model.link, model.rows.ranges, card.reference, self.thresholds)
+        standard = Standard(model.link, model.rows.ranges, card.reference, self.thresholds, card.conformity)
         runs = PlainRuns(model, standard)
         return Opened(card, model, standard, runs, None, Costs(model, runs, golden_features(card)))
 

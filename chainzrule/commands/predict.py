@@ -11,6 +11,7 @@ from chainzrule.loaded import LoadedModel, load
 from chainzrule.progress import Progress
 from chainzrule.service.errors import ServiceError
 from chainzrule.service.serving.question import MAX_NOISE_SCALE
+from chainzrule.service.stability.conformal import DEFAULT_CONFIDENCE
 from chainzrule.tables.files import beside, kind_of, replacing, table_at
 from chainzrule.tables.table import TableError
 
@@ -24,10 +25,10 @@ examples:
 
 The model's columns are found by name, in any order. All of FILE's columns are passed through, those that the model
 does not know too, and behind them come the answer's: label or value (both for ordered levels), probabilities.LABEL,
-verdict, reasons, volatility, percentile, flip_distance, flip_probability, runner_up, gradient_norm and out_of_range,
-as POST /predict answers them. CSV has several reasons or features in one cell, with semicolons between, and an empty
-cell where the answer is null. Empty cells and NA, NaN, null and the like are gaps, which the model fills where its
-training saw some.
+set (or interval.low and interval.high), verdict, reasons, volatility, percentile, flip_distance, flip_probability,
+runner_up, gradient_norm and out_of_range, as POST /predict answers them. CSV has several labels, reasons or features
+in one cell, with semicolons between, and an empty cell where the answer is null. Empty cells and NA, NaN, null and
+the like are gaps, which the model fills where its training saw some.
 
 A row that cannot be predicted (text for a number, an unknown level, a gap that the model cannot fill) is named by its
 line. Unless --skip-bad-rows leaves such rows out, nothing is written then.
@@ -53,6 +54,13 @@ def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], i
     parser.add_argument(
         "--noise-scale", type=float, default=1.0, metavar="S", help="multiple of the card's noise to measure at (1)"
     )
+    parser.add_argument(
+        "--confidence",
+        type=float,
+        default=DEFAULT_CONFIDENCE,
+        metavar="C",
+        help="with which each set or interval is to hold the truth (%(default)s)",
+    )
     parser.add_argument("--prefix", default="", metavar="TEXT", help="put before the added columns' names")
     parser.add_argument("--skip-bad-rows", action="store_true", help="leave out rows that cannot be predicted")
     return run
@@ -62,6 +70,8 @@ def run(options: argparse.Namespace) -> int:
     """Predicts a file, writes the result, prints a summary, and returns the exit code."""
     if not 0 < options.noise_scale <= MAX_NOISE_SCALE:
         raise TableError(f"--noise-scale: must be above 0, at most {MAX_NOISE_SCALE:g}")
+    if not 0 < options.confidence < 1:
+        raise TableError("--confidence: must be between 0 and 1, for example 0.9")
     table = table_at(options.file)
     output = options.output or beside(options.file, "predictions")
     _check_output(output, options.file)
@@ -70,7 +80,15 @@ def run(options: argparse.Namespace) -> int:
         with table, replacing(output) as new:
             added = added_columns(model, table, options.prefix)
             with Progress() as progress, table.writer(new, added) as writer:
-                tally = predict_table(model, table, writer, options.noise_scale, options.skip_bad_rows, progress.show)
+                tally = predict_table(
+                    model,
+                    table,
+                    writer,
+                    options.noise_scale,
+                    options.confidence,
+                    options.skip_bad_rows,
+                    progress.show,
+                )
             if tally.bad and not options.skip_bad_rows:
                 raise _BadRowsError
             if not tally.rows:

@@ -21,12 +21,13 @@ from chainzrule.service.stability.verdict import VERDICTS
 Row = dict[str, Any]
 
 
-def predictions_body(served: ServedModel, share: Share[Measured] | Share[Unmeasured]) -> bytes:
+def predictions_body(served: ServedModel, question: Question, share: Share[Measured] | Share[Unmeasured]) -> bytes:
     """Returns the body that answers a question for predictions."""
     content = {
         "model": served.card.name,
         "version": served.card.version,
         "method": served.card.method,
+        "confidence": question.confidence,
         "predictions": prediction_rows(share.result, served.card.labels)[share.start : share.stop],
     }
     return orjson.dumps(content)
@@ -45,7 +46,7 @@ def _write(predictions: Predictions, labels: tuple[str, ...]) -> list[Row]:
     has_labels, has_value = standard.link.has_labels, standard.link.has_value
     answers: list[Row] = []
     # Lists that belong together have one length here; making `zip` check that takes as long as all of its work.
-    for label, value, probabilities, outside, stability in predictions.listed():
+    for label, value, probabilities, region, outside, stability in predictions.listed():
         answer: Row = {}
         if has_labels:
             answer["label"] = labels[label]
@@ -53,6 +54,10 @@ def _write(predictions: Predictions, labels: tuple[str, ...]) -> list[Row]:
             answer["value"] = value
         if probabilities is not None:
             answer["probabilities"] = dict(zip(labels, probabilities))  # noqa: B905
+        if has_labels:
+            answer["set"] = None if region is None else [labels[included] for included in region]
+        else:
+            answer["interval"] = region
         if stability is None:
             answer["stability"] = {"verdict": "not_computed", "out_of_range": outside}
         else:
@@ -103,6 +108,7 @@ class _Explained:
         content: Row = {
             "model": card.name,
             "version": card.version,
+            "confidence": self._question.confidence,
             "predictions": rows,
         }
         if "jacobian" in self._question.include:

@@ -38,6 +38,13 @@ def read_noise_scale(value: Any, place: str = "noise_scale") -> float:
     return float(value)
 
 
+def read_confidence(value: Any, place: str = "confidence") -> float:
+    """Returns the confidence with which sets and intervals are to hold the truth."""
+    if type(value) not in (int, float) or not 0 < value < 1:
+        raise InvalidInput("must be a number between 0 and 1, for example 0.9", place)
+    return float(value)
+
+
 def read_top(value: Any) -> int | None:
     """Returns how many sensitivities to list; None stands for all."""
     value = _whole(value)

@@ -29,7 +29,7 @@ def predict_endpoint(context: Context) -> Endpoint:
         served = context.catalog.resolve(question.model, question.version)
         share = await predict_rows(served, question, allowance, deadline)
         if share.stop - share.start > LARGE_ANSWER:
-            return Answer(await asyncio.to_thread(predictions_body, served, share))
-        return Answer(predictions_body(served, share))
+            return Answer(await asyncio.to_thread(predictions_body, served, question, share))
+        return Answer(predictions_body(served, question, share))
 
     return predict

@@ -4,14 +4,15 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from chainzrule.service.api.bodies.document import parse_json
-from chainzrule.service.api.members import parse_number, read_noise_scale, read_top
+from chainzrule.service.api.members import parse_number, read_confidence, read_noise_scale, read_top
 from chainzrule.service.artifact.card import ModelCard
 from chainzrule.service.artifact.features import CategoricalFeature, Feature
 from chainzrule.service.errors import InvalidInput, MalformedRequest, TooLarge
 from chainzrule.service.serving.question import INCLUDES, Question
+from chainzrule.service.stability.conformal import DEFAULT_CONFIDENCE
 
 MAX_QUERY_BYTES = 64 * 2**10
-PARAMETERS = ("x", "model", "version", "noise_scale", "top", "include")
+PARAMETERS = ("x", "model", "version", "noise_scale", "confidence", "top", "include")
 
 
 def read_query(query: bytes) -> tuple[Question, str]:
@@ -36,6 +37,7 @@ def read_query(query: bytes) -> tuple[Question, str]:
         model=values.get("model"),
         version=values.get("version"),
         noise_scale=read_noise_scale(parse_number(values.get("noise_scale", "1"), "noise_scale")),
+        confidence=read_confidence(parse_number(values.get("confidence", str(DEFAULT_CONFIDENCE)), "confidence")),
         top=None if top is None else read_top(int(top) if top.isdecimal() and len(top) < 9 else top),
         include=frozenset(include),
     )

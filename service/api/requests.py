@@ -9,6 +9,7 @@ import numpy as np
 from chainzrule.service.api.bodies.extent import too_many_rows
 from chainzrule.service.api.members import (
     parse_number,
+    read_confidence,
     read_flag,
     read_noise_scale,
     read_text,
@@ -17,10 +18,11 @@ from chainzrule.service.api.members import (
 )
 from chainzrule.service.errors import InvalidInput
 from chainzrule.service.serving.question import DEFAULT_DRAWS, INCLUDES, MAX_RADIUS, MAX_SEED, METHODS, Question
+from chainzrule.service.stability.conformal import DEFAULT_CONFIDENCE
 
-PREDICT_MEMBERS = ("instances", "model", "version", "noise_scale", "observe", "measure")
+PREDICT_MEMBERS = ("instances", "model", "version", "noise_scale", "confidence", "observe", "measure")
 SENSITIVITY_MEMBERS = (
-    *("instances", "model", "version", "noise_scale", "top", "include", "method", "draws", "seed"),
+    *("instances", "model", "version", "noise_scale", "confidence", "top", "include", "method", "draws", "seed"),
     *("radius", "box"),
 )
 _PLAIN_MEMBERS = frozenset(("instances", "model", "version"))
@@ -55,6 +57,7 @@ def read_request(document: Mapping[str, Any], members: tuple[str, ...], max_rows
         model=read_text(model, "model"),
         version=read_text(version, "version"),
         noise_scale=read_noise_scale(document.get("noise_scale", 1.0)),
+        confidence=read_confidence(document.get("confidence", DEFAULT_CONFIDENCE)),
         top=read_top(document.get("top")),
         include=frozenset(include),
         draws=_draws(document),

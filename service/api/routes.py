@@ -15,6 +15,7 @@ from chainzrule.service.api.schemas.questions import Prediction, SensitivityQues
 from chainzrule.service.api.schemas.sensitivities import SensitivityAnswer
 from chainzrule.service.api.sensitivity import get_sensitivity_endpoint, post_sensitivity_endpoint
 from chainzrule.service.serving.question import INCLUDES, MAX_NOISE_SCALE
+from chainzrule.service.stability.conformal import DEFAULT_CONFIDENCE
 
 NAME = in_path("name", "the model's name")
 VERSION = in_query("version", {"type": "string"}, "the newest that is ready, unless given")
@@ -32,6 +33,11 @@ ROW = (
         "noise_scale",
         {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_NOISE_SCALE, "default": 1},
         "multiple of the card's noise",
+    ),
+    in_query(
+        "confidence",
+        {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1, "default": DEFAULT_CONFIDENCE},
+        "with which the set or interval is to hold the truth",
     ),
     in_query("top", {"type": "integer", "minimum": 1, "maximum": 99_999_999}, "list only the strongest features"),
     in_query(

@@ -28,8 +28,8 @@ ModelVersion = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,17}$")]
 
 ORDER = (
     "schema_version", "name", "version", "task", "method", "differences", "draws", "adoption", "target", "target_unit",
-    "features", "layout", "labels", "graphs", "reference", "calibration", "quality", "baselines", "golden", "examples",
-    "provenance",
+    "features", "layout", "labels", "graphs", "reference", "conformity", "calibration", "quality", "baselines",
+    "golden", "examples", "provenance",
 )  # fmt: skip
 """Gives the order in which a card's fields are written, whichever class they come from."""
 
@@ -76,6 +76,14 @@ class ModelCard(Evidence, Interface):
         for part, shape in expected.items():
             if rows < 1 or getattr(self.golden, part).shape != shape:
                 raise ValueError(f"golden {part} must have shape {shape} with at least one row")
+        return self
+
+    @model_validator(mode="after")
+    def _conformity_fits_the_task(self) -> Self:
+        if self.conformity is not None and (self.conformity.scale is None) != (self.task != "regression"):
+            raise ValueError("conformity has a scale for a regression, and none for labels")
+        if self.conformity is not None and self.conformity.per_volatility and self.method != "analytic":
+            raise ValueError("conformity cannot hang on volatility where that takes further runs")
         return self
 
     @model_validator(mode="after")

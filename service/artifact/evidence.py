@@ -1,6 +1,7 @@
 """Defines what a card says about a model's measurement and origin."""
 
-from typing import Self
+from itertools import pairwise
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -8,6 +9,7 @@ from chainzrule.service.artifact.part import CardPart, Label, Sha256
 from chainzrule.service.artifact.tensor import Tensor
 
 QUANTILES = 101  # these are the minimum, the percentiles 1 to 99 and the maximum
+MAX_ERRORS = 1000  # with more rows than this, every n-th error of a `Conformity` is kept
 
 
 class Golden(CardPart):
@@ -51,6 +53,36 @@ class Reference(CardPart):
     )
     gradient_tail_ratio: float = Field(ge=0)
     out_of_range_rate: float = Field(ge=0, le=1, description="share of rows with a feature outside its range")
+
+
+class Conformity(CardPart):
+    """How far the truth lay from the answers to held-out rows; sets of labels and intervals follow from it."""
+
+    rows: int = Field(ge=1)
+    out_of_fold: bool = Field(description="rows scored by models fitted without them, where data are few")
+    scale: float | None = Field(
+        default=None,
+        gt=0,
+        description="regression: the expected distance where the answer has no volatility; null for labels",
+    )
+    per_volatility: float = Field(
+        default=0.0, ge=0, description="regression: the expected distance that each unit of volatility adds"
+    )
+    errors: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        min_length=1,
+        max_length=MAX_ERRORS,
+        description="ascending; labels: -log p of the true one; regression: the distance over the expected one",
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if any(low > high for low, high in pairwise(self.errors)):
+            raise ValueError("errors fall")
+        if self.per_volatility and self.scale is None:
+            raise ValueError("per_volatility is of a regression")
+        if len(self.errors) != min(self.rows, MAX_ERRORS):
+            raise ValueError(f"errors must be those of all rows, or {MAX_ERRORS} of them")
+        return self
 
 
 class ReliabilityBin(CardPart):
@@ -140,6 +172,7 @@ class Evidence(CardPart):
     """Holds what is known about a model. It is not needed to run the model, only to judge its answers."""
 
     reference: Reference
+    conformity: Conformity | None = Field(default=None, description="absent: no sets, no intervals")
     calibration: Calibration | None = None
     quality: dict[str, float]
     baselines: tuple[Baseline, ...] = ()

@@ -87,7 +87,7 @@ async def explain(served: ServedModel, question: Question, allowance: Allowance,
         check_certificates(served, question, allowance.certificates)
     features = served.model.rows.encode(question.instances)
     check_measuring(served, len(features), allowance, deadline)
-    share = await served.predict(inputs_of(features, question.noise_scale, observe=False), deadline)
+    share = await served.predict(inputs_of(features, question.noise_scale, False, question.confidence), deadline)
     require_finite(share)
     jacobian = await served.differentiate(features, deadline)
     require_finite_derivatives(jacobian)

@@ -24,6 +24,7 @@ async def infer(
     values: Mapping[str, Values],
     outputs: Sequence[str],
     noise_scale: float,
+    confidence: float,
     observe: bool,
     allowance: Allowance,
     max_jacobian_rows: int,
@@ -36,6 +37,7 @@ async def infer(
         values: each input's data by name, with all dimensions.
         outputs: the outputs that are asked for.
         noise_scale: multiple of the card's noise at which to measure.
+        confidence: with which sets and intervals are to hold the truth.
         observe: whether the rows enter metrics and window.
         allowance: what the request may take.
         max_jacobian_rows: the number of rows up to which the Jacobian may be asked for.
@@ -49,7 +51,7 @@ async def infer(
     measured = any(name not in UNMEASURED for name in outputs)
     if measured:
         check_measuring(served, len(features), allowance, deadline, "inputs")
-    inputs = inputs_of(features, noise_scale, observe)
+    inputs = inputs_of(features, noise_scale, observe, confidence)
     share = await (served.predict if measured else served.answer)(inputs, deadline)
     require_finite(share, "inputs")
     jacobian = np.empty(0, np.float32)

@@ -108,7 +108,7 @@ def open_artifact(artifact: Artifact, execution: Execution, thresholds: Threshol
     """Opens, checks and warms up an artifact, but for its bounds graph; raises `ArtifactError` where it fails."""
     card = artifact.card
     model = load(artifact, execution)
-    standard = Standard(model.link, model.rows.ranges, card.reference, thresholds)
+    standard = Standard(model.link, model.rows.ranges, card.reference, thresholds, card.conformity)
     runs = Runs(model, standard)
     costs = Costs(model, runs, golden_features(card))
     return Opened(card, model, standard, runs, open_bounds(artifact, model), costs)

@@ -47,7 +47,7 @@ async def predict(
         features = await asyncio.to_thread(encode, question.instances)
     else:
         features = encode(question.instances)
-    inputs = inputs_of(features, question.noise_scale, question.observe)
+    inputs = inputs_of(features, question.noise_scale, question.observe, question.confidence)
     share = await (served.predict if measured else served.answer)(inputs, deadline)
     require_finite(share)
     return share

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from chainzrule.service.stability.conformal import DEFAULT_CONFIDENCE
+
 MAX_NOISE_SCALE = 100.0
 INCLUDES = ("jacobian", "layers")
 METHODS = ("analytic", "monte_carlo")
@@ -23,6 +25,7 @@ class Question(NamedTuple):
         model: the model's name; None for the default model.
         version: the model's version; None for the newest that is ready.
         noise_scale: multiple of the card's noise at which to measure.
+        confidence: with which sets and intervals are to hold the truth.
         observe: whether the rows enter metrics and window.
         measure: whether stability is asked for even where it takes further runs.
         top: how many sensitivities to list; None for all.
@@ -37,6 +40,7 @@ class Question(NamedTuple):
     model: str | None = None
     version: str | None = None
     noise_scale: float = 1.0
+    confidence: float = DEFAULT_CONFIDENCE
     observe: bool = True
     measure: bool = False
     top: int | None = None

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainzrule.service.runtime.model import Model
+from chainzrule.service.stability.conformal import DEFAULT_CONFIDENCE
 from chainzrule.service.stability.measuring import measure
 from chainzrule.service.stability.outputs import Inputs
 from chainzrule.service.stability.predictions import Measured, Unmeasured
@@ -29,9 +30,11 @@ class Runs:
         return Unmeasured(self._standard, inputs, self._model.answer(inputs.features))
 
 
-def inputs_of(features: NDArray[np.float32], noise_scale: float, observe: bool) -> Inputs:
-    """Returns the inputs of a request, whose rows share one noise scale; unless it is 1, they are never observed."""
-    return Inputs(features, *_conditions(len(features), noise_scale, observe and noise_scale == 1.0))
+def inputs_of(
+    features: NDArray[np.float32], noise_scale: float, observe: bool, confidence: float = DEFAULT_CONFIDENCE
+) -> Inputs:
+    """Returns the inputs of a request, whose rows share its conditions; only at noise scale 1 they are observed."""
+    return Inputs(features, *_conditions(len(features), noise_scale, observe and noise_scale == 1.0, confidence))
 
 
 def join(parts: Sequence[Inputs]) -> Inputs:
@@ -40,8 +43,10 @@ def join(parts: Sequence[Inputs]) -> Inputs:
 
 
 @lru_cache(maxsize=64)
-def _conditions(rows: int, noise_scale: float, observe: bool) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    conditions = np.full(rows, noise_scale), np.full(rows, observe)
+def _conditions(
+    rows: int, noise_scale: float, observe: bool, confidence: float
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
+    conditions = np.full(rows, noise_scale), np.full(rows, observe), np.full(rows, confidence)
     for shared in conditions:
         shared.flags.writeable = False
     return conditions

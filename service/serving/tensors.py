@@ -17,8 +17,10 @@ from chainzrule.service.stability.predictions import Measured, Predictions
 from chainzrule.service.stability.verdict import VERDICTS
 
 FEATURES = "features"
-UNMEASURED = frozenset(("label", "value", "probabilities", "scores"))  # the outputs that need no measures
+UNMEASURED = frozenset(("label", "value", "probabilities", "scores", "set", "interval"))  # that need no measures
 JACOBIAN = "jacobian"
+SET, INTERVAL = "set", "interval"
+MOST = float(np.finfo(np.float32).max)
 
 Values = NDArray[np.float32] | list[str]
 
@@ -81,7 +83,11 @@ def _usual(card: ModelCard, link: Link) -> tuple[TensorSpec, ...]:
 
 def _by_name(card: ModelCard, link: Link) -> tuple[TensorSpec, ...]:
     S, D = card.scores, card.width
+    region = (
+        TensorSpec(SET, "FP32", (-1, len(card.labels))) if link.has_labels else TensorSpec(INTERVAL, "FP32", (-1, 2))
+    )
     return (
+        *(() if card.conformity is None else (region,)),
         *(TensorSpec(one.name, "FP32", (-1, 1)) for one in measures_of(link) if one.tensor == "by name"),
         TensorSpec("scores", "FP32", (-1, S)),
         TensorSpec("covariance", "FP32", (-1, S, S)),
@@ -120,6 +126,13 @@ def to_tensor(name: str, card: ModelCard, predictions: Predictions, part: slice)
     if name == "probabilities":
         assert predictions.probabilities is not None
         return predictions.probabilities[part]
+    if name == SET:
+        assert predictions.sets is not None
+        return predictions.sets[part].astype(np.float32)
+    if name == INTERVAL:
+        assert predictions.intervals is not None
+        ends = np.stack(predictions.intervals, axis=1)[part]
+        return np.clip(ends, -MOST, MOST).astype(np.float32)  # JSON has no infinite number
     assert isinstance(predictions, Measured)
     if name == "verdict":
         return [VERDICTS[level] for level in predictions.level[part].tolist()]

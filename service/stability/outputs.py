@@ -17,11 +17,13 @@ class Inputs(NamedTuple):
         features: (rows, D) float32, the encoded rows.
         noise_scale: (rows,) multiples of the card's noise at which to measure.
         observe: (rows,) whether a row enters metrics and window.
+        confidence: (rows,) with which a row's set or interval is to hold the truth.
     """
 
     features: Matrix
     noise_scale: NDArray[np.float64]
     observe: NDArray[np.bool_]
+    confidence: NDArray[np.float64]
 
 
 class Outputs(NamedTuple):

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from chainzrule.service.stability.conformal import intervals, label_sets, members
 from chainzrule.service.stability.measures import Diagnosis, diagnose, take
 from chainzrule.service.stability.outputs import Inputs, Outputs
 from chainzrule.service.stability.reference import percentiles
@@ -27,10 +28,13 @@ Mask = NDArray[np.bool_]
 # A row's stability in plain Python: the verdict as an index into `verdict.VERDICTS`, its reasons, and the values that
 # `Standard.members` names. An infinite distance is None, and so is a percentile at another noise scale than 1.
 ListedStability = tuple[int, list[str], Sequence[Any]]
+# The labels' indices of a set, the two ends of an interval (None where an end is infinite), or None where the card does
+# not say how far the truth lies from answers.
+ListedRegion = Sequence[Any] | None
 # A row in plain Python: the index of its label, its reported output, the labels' probabilities (None where there are no
-# labels), the features that are out of range, and its stability (None where it was not measured). Plain tuples are
-# made in a third of the time of named ones, and every row of every answer passes through them.
-Listed = tuple[int, float, list[float] | None, list[str], ListedStability | None]
+# labels), its region, the features that are out of range, and its stability (None where it was not measured). Plain
+# tuples are made in a third of the time of named ones, and every row of every answer passes through them.
+Listed = tuple[int, float, list[float] | None, ListedRegion, list[str], ListedStability | None]
 
 
 class Observed(NamedTuple):
@@ -110,6 +114,37 @@ class Predictions(ABC):
     def _listed_probabilities(self) -> list[Any]:
         return [None] * len(self) if self.probabilities is None else self.probabilities.tolist()
 
+    @cached_property
+    def sets(self) -> Mask | None:
+        """Returns (rows, K) whether each label belongs to its row's set; None where there are no sets."""
+        regions = self.standard.regions
+        if regions is None or self.probabilities is None:
+            return None
+        return label_sets(self.probabilities, self.label, regions.limits(self.inputs.confidence), regions.ordered)
+
+    @cached_property
+    def intervals(self) -> tuple[Floats, Floats] | None:
+        """Returns the (rows,) lower and upper ends of the intervals, maybe infinite; None where there are none."""
+        regions = self.standard.regions
+        if regions is None or regions.scale is None:
+            return None
+        expected: Floats | float = regions.scale
+        if regions.per_volatility:
+            expected = regions.scale + regions.per_volatility * self._spread()
+        return intervals(self.value, expected, regions.limits(self.inputs.confidence))
+
+    @abstractmethod
+    def _spread(self) -> Floats:
+        """Returns the (rows,) volatility of a regression's output at one noise sigma."""
+
+    def _listed_regions(self) -> Iterable[ListedRegion]:
+        if self.sets is not None:
+            return members(self.sets)
+        if self.intervals is None:
+            return repeat(None, len(self))
+        ends = [[end if math.isfinite(end) else None for end in side.tolist()] for side in self.intervals]
+        return map(list, zip(*ends, strict=True))
+
     def _listed_outside(self, any_outside: list[bool]) -> list[list[str]]:
         return [self._ranges.named(self.outside[row]) if out else [] for row, out in enumerate(any_outside)]
 
@@ -144,6 +179,9 @@ class Measured(Predictions):
     def value(self) -> Floats:
         """Returns the (rows,) reported output."""
         return self.diagnosis.value
+
+    def _spread(self) -> Floats:
+        return self.diagnosis.gradient_norm
 
 
 class Batch(Measured):
@@ -191,6 +229,7 @@ class Batch(Measured):
             self._diagnosis.label.tolist(),
             self._diagnosis.value.tolist(),
             self._listed_probabilities(),
+            self._listed_regions(),
             self._listed_outside(self._is_outside.tolist()),
             zip(levels, reasons, zip(*map(self._values, self.standard.members), strict=True), strict=True),
             strict=True,
@@ -244,12 +283,21 @@ class Unmeasured(Predictions):
         """Returns the (rows,) reported output."""
         return self._reading.value
 
+    def _spread(self) -> Floats:
+        raise TypeError("volatility takes further runs, so no interval may hang on it")
+
     def listed(self) -> Iterable[Listed]:
         """Returns every row in plain Python, without stability."""
         any_outside: list[bool] = np.asarray(self.outside.any(axis=1)).tolist()
         outside, nothing = self._listed_outside(any_outside), repeat(None, len(self))
         return zip(
-            self.label.tolist(), self.value.tolist(), self._listed_probabilities(), outside, nothing, strict=True
+            self.label.tolist(),
+            self.value.tolist(),
+            self._listed_probabilities(),
+            self._listed_regions(),
+            outside,
+            nothing,
+            strict=True,
         )
 
     def observed(self) -> None:

@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-from chainzrule.service.artifact.evidence import Distribution, Reference
+from chainzrule.service.artifact.evidence import Conformity, Distribution, Reference
+from chainzrule.service.stability.conformal import Regions
 from chainzrule.service.stability.link import Link
 from chainzrule.service.stability.lone.ranges import LoneRanges
 from chainzrule.service.stability.measures import Diagnosis, Measure, measures_of
@@ -34,6 +35,7 @@ class Standard:
         ranges: the range that training saw of every numeric feature.
         lone_ranges: the same ranges, for checking single rows.
         reference: how the model behaved on rows that it was not fitted to.
+        regions: which answers are to hold the truth; None where the card does not say how far it lies from answers.
         rules: the rules for verdicts.
         measures: the measures that the task has.
         members: the values that every measured row is given, in the order of the answers.
@@ -41,11 +43,19 @@ class Standard:
         label_members: the names of those that are indices of labels.
     """
 
-    def __init__(self, link: Link, ranges: Ranges, reference: Reference, thresholds: Thresholds) -> None:
+    def __init__(
+        self,
+        link: Link,
+        ranges: Ranges,
+        reference: Reference,
+        thresholds: Thresholds,
+        conformity: Conformity | None = None,
+    ) -> None:
         self.link = link
         self.ranges = ranges
         self.lone_ranges = LoneRanges(ranges)
         self.reference = reference
+        self.regions = None if conformity is None else Regions(conformity, link.has_labels and link.has_value)
         self.rules = rules_of(link, reference, thresholds)
         self.measures = measures_of(link)
         self.members = tuple(member for measure in self.measures for member in _members(measure, reference))

@@ -13,7 +13,14 @@ from chainzrule.tables.table import TableError
 from tests.artifacts import CLASSIFIER, CUBIC, IMAGE, ORDINAL, REGRESSION, SILENT, Toy
 
 STABILITY = ("verdict", "reasons", "volatility", "percentile", "flip_distance", "flip_probability", "runner_up")
-KINDS = {"label": "text", "verdict": "text", "runner_up": "text", "reasons": "texts", "out_of_range": "texts"}
+KINDS = {
+    "label": "text",
+    "verdict": "text",
+    "runner_up": "text",
+    "reasons": "texts",
+    "out_of_range": "texts",
+    "set": "texts",
+}
 
 
 def run(folder: Path, toy: Toy, text: str, **options: Any) -> tuple[Tally, str]:
@@ -31,11 +38,11 @@ def run(folder: Path, toy: Toy, text: str, **options: Any) -> tuple[Tally, str]:
 @pytest.mark.parametrize(
     ("toy", "expected"),
     [
-        (CLASSIFIER, ["label", *(f"probabilities.{label}" for label in ("no", "yes", "maybe")), *STABILITY]),
-        (ORDINAL, ["label", "value", *(f"probabilities.{label}" for label in ORDINAL.names), *STABILITY]),
-        (REGRESSION, ["value", "verdict", "reasons", "volatility", "percentile"]),
+        (CLASSIFIER, ["label", *(f"probabilities.{label}" for label in ("no", "yes", "maybe")), "set", *STABILITY]),
+        (ORDINAL, ["label", "value", *(f"probabilities.{label}" for label in ORDINAL.names), "set", *STABILITY]),
+        (REGRESSION, ["value", "interval.low", "interval.high", "verdict", "reasons", "volatility", "percentile"]),
         # Whose flip distance is null in every answer.
-        (SILENT, ["label", *(f"probabilities.{label}" for label in SILENT.names), *STABILITY]),
+        (SILENT, ["label", *(f"probabilities.{label}" for label in SILENT.names), "set", *STABILITY]),
     ],
     ids=lambda value: value.name if isinstance(value, Toy) else "",
 )
@@ -57,6 +64,7 @@ def test_the_added_columns_are_the_answers_members(toy: Toy, expected: list[str]
         (IMAGE, "pixel_0_0,id", "no column pixel_0_1, pixel_0_2, pixel_1_0, pixel_1_1, pixel_1_2, which image needs"),
         (CLASSIFIER, "height,weight,label", "a column 'label', which the answer's would hide; give a --prefix"),
         (REGRESSION, "height,weight,volatility", "a column 'volatility'"),
+        (REGRESSION, "height,weight,interval.high", "a column 'interval.high'"),
     ],
 )
 def test_a_table_that_does_not_fit_is_refused(toy: Toy, header: str, message: str, tmp_path: Path) -> None:
@@ -120,6 +128,21 @@ def test_the_noise_scale_is_passed_on(tmp_path: Path) -> None:
     found = dict(zip(header, row, strict=True))
     assert float(found["volatility"]) == answer["stability"]["volatility"]
     assert found["percentile"] == ""
+
+
+def test_the_confidence_is_passed_on(tmp_path: Path) -> None:
+    for toy, name in ((CLASSIFIER, "set"), (REGRESSION, "interval.low")):
+        found = []
+        for confidence in (0.3, 0.95, 0.999):
+            folder = tmp_path / f"{toy.name}{confidence}"
+            folder.mkdir()
+            _, written = run(folder, toy, "height,weight\n1,-1\n", confidence=confidence)
+            header, row = (line.split(",") for line in written.splitlines())
+            found.append(dict(zip(header, row, strict=True))[name])
+            [answer] = load(folder / "models").predict([[1.0, -1.0]], confidence=confidence)
+            expected = ";".join(answer["set"]) if toy.names else answer["interval"][0]
+            assert found[-1] == ("" if expected is None else str(expected))
+        assert len(set(found)) > 1
 
 
 def test_progress_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,13 +42,13 @@ async def test_answers_are_the_services(toy: Toy, rows: int, tmp_path: Path) -> 
     matrix = 4.0 * toy.rows(rows)  # some of it out of range
     model = load(tmp_path)
     names = [feature.name for feature in model.card.inputs()]
-    asked = {"instances": matrix.tolist(), "noise_scale": 2.5, "measure": True}
+    asked = {"instances": matrix.tolist(), "noise_scale": 2.5, "confidence": 0.6, "measure": True}
     expected = await posted(tmp_path, **asked)
-    assert model.predict(matrix, noise_scale=2.5) == expected
-    assert model.predict(matrix.tolist(), noise_scale=2.5) == expected
+    assert model.predict(matrix, noise_scale=2.5, confidence=0.6) == expected
+    assert model.predict(matrix.tolist(), noise_scale=2.5, confidence=0.6) == expected
     frame = pd.DataFrame(matrix, columns=names)
-    assert model.predict(frame, noise_scale=2.5) == expected
-    assert model.predict(frame.to_dict("records"), noise_scale=2.5) == expected
+    assert model.predict(frame, noise_scale=2.5, confidence=0.6) == expected
+    assert model.predict(frame.to_dict("records"), noise_scale=2.5, confidence=0.6) == expected
     assert model.card == toy.card()
 
 
@@ -90,6 +90,13 @@ def test_a_noise_scale_has_its_bounds(noise_scale: float, tmp_path: Path) -> Non
     CLASSIFIER.publish(tmp_path)
     with pytest.raises(InvalidInput, match="noise_scale: must be above 0, at most 100"):
         load(tmp_path).predict([[1.0, 2.0]], noise_scale)
+
+
+@pytest.mark.parametrize("confidence", [0.0, 1.0, -1.0, 90.0, float("nan")])
+def test_a_confidence_has_its_bounds(confidence: float, tmp_path: Path) -> None:
+    CLASSIFIER.publish(tmp_path)
+    with pytest.raises(InvalidInput, match=r"confidence: must be between 0 and 1, for example 0\.9"):
+        load(tmp_path).predict([[1.0, 2.0]], confidence=confidence)
 
 
 def test_an_answer_that_is_not_finite_is_none(tmp_path: Path) -> None:

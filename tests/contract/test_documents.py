@@ -54,7 +54,7 @@ def test_every_route_is_described() -> None:
             assert operation["summary"]
     statuses = set(paths["/predict"]["post"]["responses"])
     assert {"200", "400", "404", "413", "415", "422", "429", "503", "504"} <= statuses
-    assert {"x", "model", "version", "noise_scale", "top", "include"} == {
+    assert {"x", "model", "version", "noise_scale", "confidence", "top", "include"} == {
         parameter["name"] for parameter in paths["/sensitivity"]["get"]["parameters"]
     }
 

@@ -56,7 +56,7 @@ def test_the_columns_are_those_that_are_described(home: Path) -> None:
     cells = re.findall(r"^\| (`.+?) \|", section, re.MULTILINE)
     described = {name.partition(".")[0] for cell in cells for name in re.findall(r"`(.+?)`", cell)}
     classified = load("models", "breast-cancer").golden_answers()[0]
-    assert described == {*classified, *classified["stability"], "value"} - {"stability"}
+    assert described == {*classified, *classified["stability"], "value", "interval"} - {"stability"}
 
 
 def test_the_example_in_python_runs(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

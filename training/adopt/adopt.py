@@ -158,6 +158,7 @@ def _adoption(
         "scores": head.how,
         "stability": choice.how,
         "reference": f"the {rows} rows of the sample, which the model may have been fitted to",
+        "conformity": f"the {rows} rows of the sample; sets and intervals are too small where the model knew them",
         "quality": f"the {rows} rows of the sample, which the model may have been fitted to",
         "calibration": "rows of the sample, run again with draws other than the verdicts' own",
         "noise": "as declared with --noise; for other columns a tenth of the sample's standard deviation, 0 for "

@@ -7,6 +7,7 @@ from chainzrule.service.artifact.evidence import Adoption, Calibration, Evidence
 from chainzrule.service.artifact.features import NumericFeature
 from chainzrule.service.runtime.model import Model
 from chainzrule.service.runtime.tensors import to_tensor
+from chainzrule.service.stability.conformal import make_conformity
 from chainzrule.service.stability.measures import Diagnosis, join
 from chainzrule.service.stability.reference import make_reference
 from chainzrule.training.measure.calibration import compared
@@ -36,8 +37,12 @@ def gather_evidence(
     scores = model.score(x).astype(np.float64)
     outside = np.asarray(model.rows.ranges.outside(x).any(axis=1))
     quality = of_answers(model.link, y, scores)
+    measured = _measured(model, x)
     return Evidence(
-        reference=make_reference(model.link, _measured(model, x), outside, out_of_fold=False),
+        reference=make_reference(model.link, measured, outside, out_of_fold=False),
+        conformity=make_conformity(
+            model.link, scores, y, measured.gradient_norm if model.probe is None else None, out_of_fold=False
+        ),
         quality=quality,
         calibration=_calibration(model, x, seed),
         golden=_golden(model, seed),

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.evidence import Reference
+from chainzrule.service.artifact.evidence import Conformity, Reference
+from chainzrule.service.stability.conformal import make_conformity
 from chainzrule.service.stability.link import Link, link_of
 from chainzrule.service.stability.measures import diagnose
 from chainzrule.service.stability.reference import make_reference
@@ -137,6 +138,13 @@ def reference(link: Link, outputs: Outputs, out_of_fold: bool) -> Reference:
     ones = np.ones(len(outputs.scores))
     diagnosis = diagnose(link, outputs.scores, outputs.covariance, ones, outputs.mean_shift)
     return make_reference(link, diagnosis, outputs.out_of_range, out_of_fold, outputs.layer_norms)
+
+
+def conformity(link: Link, outputs: Outputs, y: NDArray[np.generic], out_of_fold: bool) -> Conformity:
+    """Returns how far the truth `y` lay from a model's answers on held-out rows, for the card."""
+    assert outputs.covariance is not None
+    volatility = np.sqrt(np.maximum(outputs.covariance.trace(axis1=1, axis2=2, dtype=np.float64), 0.0))
+    return make_conformity(link, outputs.scores.astype(np.float64), y, volatility, out_of_fold)
 
 
 def simulation(model: FittedModel, rows: Rows, limit: int, seed: int) -> Simulation:

@@ -27,7 +27,15 @@ from chainzrule.training.export.onnx import OPSET, export_graphs
 from chainzrule.training.export.verify import Verification, verify
 from chainzrule.training.fitting.recipe import Make, Recipe
 from chainzrule.training.measure.calibration import calibration
-from chainzrule.training.measure.outputs import Outputs, join, predict, predict_baseline, reference, simulation
+from chainzrule.training.measure.outputs import (
+    Outputs,
+    conformity,
+    join,
+    predict,
+    predict_baseline,
+    reference,
+    simulation,
+)
 from chainzrule.training.measure.quality import quality
 from chainzrule.training.measure.simulation import MAX_ROWS, Simulation
 from chainzrule.training.nn.fitted import FittedModel
@@ -61,10 +69,11 @@ class RunReport:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Holds a recipe's figures on rows that its models were not fitted to."""
+    """Holds a recipe's figures on rows that its models were not fitted to, whose true answers are `y`."""
 
     quality: dict[str, float]
     outputs: Outputs
+    y: NDArray[np.generic]
     parameters: int
     simulations: tuple[Simulation, ...] = ()
 
@@ -188,15 +197,16 @@ class Run:
             epochs.append(report.best_epoch)
         judged = np.concatenate(held)
         outputs = join(parts, judged)
-        figures = quality(self._link, rows.y[np.sort(judged)], outputs.scores, outputs.input_gradient)
-        evaluation = Evaluation(figures, outputs, model.network.parameter_count, tuple(simulations))
+        y = rows.y[np.sort(judged)]
+        figures = quality(self._link, y, outputs.scores, outputs.input_gradient)
+        evaluation = Evaluation(figures, outputs, y, model.network.parameter_count, tuple(simulations))
         return evaluation, int(np.median(epochs))
 
     def _held_out(self, model: FittedModel, predict: Predict) -> Evaluation:
         assert self.dataset.test is not None
         outputs = predict(model, self.dataset.test)
         figures = quality(self._link, self.dataset.test.y, outputs.scores, outputs.input_gradient)
-        return Evaluation(figures, outputs, model.network.parameter_count)
+        return Evaluation(figures, outputs, self.dataset.test.y, model.network.parameter_count)
 
     def _describe(
         self, model: FittedModel, graphs: dict[Role, bytes], held_out: Evaluation, baseline: Evaluation
@@ -205,6 +215,7 @@ class Run:
         config, dataset = self.config, self.dataset
         files: dict[Role, GraphFile] = {role: describe_graph(content, OPSET) for role, content in graphs.items()}
         stability: Reference = reference(self._link, held_out.outputs, out_of_fold=dataset.test is None)
+        errors = conformity(self._link, held_out.outputs, held_out.y, out_of_fold=dataset.test is None)
         truth = calibration(self._link, held_out.simulations, config.seed)
         expected = golden(model, config.seed, graphs.get("bounds"))
         shown = examples(dataset, self._examples, config.seed) or None
@@ -235,6 +246,7 @@ class Run:
                 labels=dataset.labels,
                 graphs=files,
                 reference=stability,
+                conformity=errors,
                 calibration=truth,
                 quality=held_out.quality,
                 baselines=(Baseline(method="relu", parameters=baseline.parameters, quality=baseline.quality),),

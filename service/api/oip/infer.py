@@ -40,6 +40,7 @@ def infer_endpoint(context: Context) -> Endpoint:
             wanted.values,
             names,
             wanted.noise_scale,
+            wanted.confidence,
             wanted.observe,
             allowance,
             settings.max_sensitivity_rows,

@@ -7,11 +7,12 @@ from typing import Any
 
 from chainzrule.service.api.bodies.body import INLINE, parse_large, parse_small, read_body
 from chainzrule.service.api.incoming import Incoming
-from chainzrule.service.api.members import read_flag, read_noise_scale
+from chainzrule.service.api.members import read_confidence, read_flag, read_noise_scale
 from chainzrule.service.api.oip.datatypes import DATATYPES
 from chainzrule.service.api.oip.tensors import check_datatype, check_shape, flattened
 from chainzrule.service.errors import InvalidInput
 from chainzrule.service.serving.tensors import TensorSpec, Values
+from chainzrule.service.stability.conformal import DEFAULT_CONFIDENCE
 
 JSON_LENGTH = b"inference-header-content-length"
 
@@ -34,6 +35,7 @@ class InferRequest:
         id: the request's id, which the answer repeats; None where there was none.
         binary: whether outputs are raw bytes unless they say otherwise.
         noise_scale: multiple of the card's noise at which to measure.
+        confidence: with which sets and intervals are to hold the truth.
         observe: whether the rows enter metrics and window.
     """
 
@@ -42,6 +44,7 @@ class InferRequest:
     id: str | None = None
     binary: bool = False
     noise_scale: float = 1.0
+    confidence: float = DEFAULT_CONFIDENCE
     observe: bool = True
 
 
@@ -98,6 +101,7 @@ def _read(document: dict[str, Any], raw: memoryview, inputs: Sequence[TensorSpec
         id=identity,
         binary=binary,
         noise_scale=read_noise_scale(parameters.get("noise_scale", 1.0), "parameters.noise_scale"),
+        confidence=read_confidence(parameters.get("confidence", DEFAULT_CONFIDENCE), "parameters.confidence"),
         observe=_flag(parameters, "observe", True),
     )
 

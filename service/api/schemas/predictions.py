@@ -1,6 +1,6 @@
 """Describes predictions, each with its stability, whose members are those that the measures declare."""
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, create_model
 
@@ -64,11 +64,28 @@ class NotComputed(Schema):
     out_of_range: list[str] = Field(description="features outside the range seen in training")
 
 
+LabelSet = Annotated[
+    list[str] | None,
+    Field(
+        description="labels among which the true one is, with the confidence asked for; empty where none is likely "
+        "enough, null where that is unknown"
+    ),
+]
+Interval = Annotated[
+    tuple[float | None, float | None] | None,
+    Field(
+        description="ends between which the true value lies, with the confidence asked for; an end is null where there "
+        "is no limit, and the interval where it is unknown"
+    ),
+]
+
+
 class Classified(Schema):
     """A classification row's answer."""
 
     label: str
     probabilities: dict[str, float]
+    set: LabelSet
     stability: LabelStability | NotComputed
 
 
@@ -78,6 +95,7 @@ class Graded(Schema):
     label: str
     value: float = Field(description="expected number of levels exceeded")
     probabilities: dict[str, float]
+    set: LabelSet
     stability: LabelStability
 
 
@@ -85,6 +103,7 @@ class Estimated(Schema):
     """A regression row's answer."""
 
     value: float
+    interval: Interval
     stability: Stability | NotComputed
 
 
@@ -97,4 +116,5 @@ class PredictionAnswer(Schema):
     model: str
     version: str
     method: Method = Field(description="how stability is obtained; analytic is from exact derivatives")
+    confidence: float = Field(gt=0, lt=1, description="with which each set or interval holds the truth")
     predictions: list[Answer]

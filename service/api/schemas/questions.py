@@ -7,6 +7,7 @@ from pydantic.config import JsonDict
 
 from chainzrule.service.api.schemas.schema import Schema
 from chainzrule.service.serving.question import DEFAULT_DRAWS, MAX_NOISE_SCALE, MAX_RADIUS, MAX_SEED
+from chainzrule.service.stability.conformal import DEFAULT_CONFIDENCE
 
 Row = list[float | str | None] | dict[str, float | str | None]
 
@@ -20,6 +21,9 @@ class Prediction(Schema):
     model: str | None = Field(default=None, description="may be left out where one model is the default")
     version: str | None = Field(default=None, description="the newest that is ready, unless given")
     noise_scale: float = Field(default=1.0, gt=0, le=MAX_NOISE_SCALE, description="multiple of the card's noise")
+    confidence: float = Field(
+        default=DEFAULT_CONFIDENCE, gt=0, lt=1, description="with which sets and intervals are to hold the truth"
+    )
     measure: bool = Field(
         default=False, description="true computes the stability even where that takes further runs of the model"
     )
@@ -47,6 +51,7 @@ class SensitivityQuestion(Schema):
     model: str | None = None
     version: str | None = None
     noise_scale: float = Field(default=1.0, gt=0, le=MAX_NOISE_SCALE)
+    confidence: float = Field(default=DEFAULT_CONFIDENCE, gt=0, lt=1)
     top: int | None = Field(default=None, ge=1, description="list only the strongest features")
     include: list[Literal["jacobian", "layers"]] = Field(default=[])
     method: Literal["analytic", "monte_carlo"] = Field(default="analytic", description="monte_carlo also draws noise")

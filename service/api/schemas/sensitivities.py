@@ -118,6 +118,7 @@ class SensitivityAnswer(Schema):
 
     model: str
     version: str
+    confidence: float = Field(gt=0, lt=1, description="with which each set or interval holds the truth")
     predictions: list[ExplainedClassified | ExplainedGraded | ExplainedEstimated]
     jacobian_axes: JacobianAxes | None = None
     layers: list[str] | None = None

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainzrule.service.stability.lone.conformal import interval, label_set
+from chainzrule.service.stability.lone.link import Row
 from chainzrule.service.stability.lone.measures import diagnose_row
 from chainzrule.service.stability.lone.reference import percentile
 from chainzrule.service.stability.lone.verdict import judge_row
 from chainzrule.service.stability.measures import Diagnosis
 from chainzrule.service.stability.outputs import Inputs, Outputs
-from chainzrule.service.stability.predictions import Listed, Measured, Observed
+from chainzrule.service.stability.predictions import Listed, ListedRegion, Measured, Observed
 from chainzrule.service.stability.standard import Standard
 from chainzrule.service.stability.verdict import VERDICTS
 
@@ -60,7 +62,18 @@ class LonePrediction(Measured):
             members.append(value)
         [probabilities], [outside] = self._listed_probabilities(), self._listed_outside([self._is_outside])
         reasons = verdict.reasons() if verdict.level else []
-        return [(measures.label, measures.value, probabilities, outside, (verdict.level, reasons, members))]
+        region, stability = self._region(probabilities), (verdict.level, reasons, members)
+        return [(measures.label, measures.value, probabilities, region, outside, stability)]
+
+    def _region(self, probabilities: Row | None) -> ListedRegion:
+        regions, measures = self.standard.regions, self._measures
+        if regions is None:
+            return None
+        limit = regions.limit(self.inputs.confidence.item())
+        if probabilities is not None:
+            return label_set(probabilities, measures.label, limit, regions.ordered)
+        assert regions.scale is not None
+        return interval(measures.value, regions.scale + regions.per_volatility * measures.gradient_norm, limit)
 
     def observed(self) -> Observed | None:
         """Returns the row in plain numbers; None where it is not finite or not to be observed."""

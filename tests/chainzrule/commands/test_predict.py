@@ -45,27 +45,32 @@ def nested(row: dict[str, Any]) -> dict[str, Any]:
     stability: dict[str, Any] = {}
     answer: dict[str, Any] = {}
     for name, value in row.items():
-        if name in ("label", "value"):
+        if name in ("label", "value", "set"):
             answer[name] = value
         elif name.startswith("probabilities."):
             answer.setdefault("probabilities", {})[name.removeprefix("probabilities.")] = value
         elif name in (*MEASURES, "verdict", "reasons", "runner_up", "out_of_range"):
             stability[name] = value
+    if "interval.low" in row:
+        answer["interval"] = [row["interval.low"], row["interval.high"]]
     return answer | {"stability": stability}
 
 
-def from_csv(path: Path) -> list[dict[str, Any]]:
+def from_csv(path: Path, delimiter: str = ",") -> list[dict[str, Any]]:
     """A file's answers, with every cell as what the answer has there."""
 
     def read(name: str, cell: str) -> Any:
-        if name in ("reasons", "out_of_range"):
+        if name in ("reasons", "out_of_range", "set"):
             return cell.split(";") if cell else []
-        if name in (*MEASURES, "value") or name.startswith("probabilities."):
+        if name in (*MEASURES, "value", "interval.low", "interval.high") or name.startswith("probabilities."):
             return float(cell) if cell else None
         return cell
 
     with path.open(newline="") as stream:
-        return [nested({name: read(name, cell) for name, cell in row.items()}) for row in csv.DictReader(stream)]
+        return [
+            nested({name: read(name, cell) for name, cell in row.items()})
+            for row in csv.DictReader(stream, delimiter=delimiter)
+        ]
 
 
 @pytest.mark.anyio
@@ -76,14 +81,16 @@ def from_csv(path: Path) -> list[dict[str, Any]]:
 async def test_answers_are_those_of_the_service(toy: Toy, kind: str, home: Path) -> None:
     toy.publish(home / "models")
     frame = pd.DataFrame(6.0 * toy.rows(15), columns=["height", "weight"])  # some of it out of range
-    expected = await posted(home / "models", instances=frame.to_numpy().tolist(), noise_scale=2, measure=True)
+    expected = await posted(
+        home / "models", instances=frame.to_numpy().tolist(), noise_scale=2, confidence=0.6, measure=True
+    )
     assert {answer["stability"]["verdict"] for answer in expected} != {"stable"}
     mixed = frame.assign(patient=[f"no. {row}" for row in range(15)])[["weight", "patient", "height"]]
     if kind == "csv":
         mixed.to_csv("rows.csv", index=False)
     else:
         mixed.to_parquet("rows.parquet", index=False)
-    assert main(["predict", f"rows.{kind}", "--model", toy.name, "--noise-scale", "2"]) == 0
+    assert main(["predict", f"rows.{kind}", "--model", toy.name, "--noise-scale", "2", "--confidence", "0.6"]) == 0
     found: list[dict[str, Any]]
     if kind == "csv":
         found = from_csv(Path("rows.predictions.csv"))
@@ -121,8 +128,7 @@ async def test_categories_and_gaps_are_read_as_the_service_reads_them(home: Path
         ["north", "", "1.5", "red"],
         ["south", "4", "0", ""],
     ]
-    Path("rows.predictions.csv").write_text(text.replace(";", ","))
-    assert from_csv(Path("rows.predictions.csv")) == expected
+    assert from_csv(Path("rows.predictions.csv"), ";") == expected
 
 
 def test_what_it_came_to_is_said(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -171,6 +177,8 @@ def test_bad_rows_are_refused_before_anything_is_written(home: Path, capsys: pyt
         (["rows.csv", "--models", "nowhere"], "nowhere is no model repository"),
         (["rows.csv", "--noise-scale", "0"], "--noise-scale: must be above 0, at most 100"),
         (["rows.csv", "--noise-scale", "nan"], "--noise-scale: must be above 0"),
+        (["rows.csv", "--confidence", "90"], "--confidence: must be between 0 and 1, for example 0.9"),
+        (["rows.csv", "--confidence", "nan"], "--confidence: must be between 0 and 1"),
         (["rows.csv", "--output", "rows.csv"], "--output: rows.csv is FILE itself"),
         (["rows.csv", "--output", "new.parquet"], "--output: new.parquet must be of FILE's kind"),
         (["rows.csv", "--output", "new.csv.gz"], "and unzipped"),

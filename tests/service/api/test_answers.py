@@ -1,6 +1,7 @@
 """Answers: what JSON says of predictions."""
 
 import asyncio
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -54,7 +55,8 @@ def test_two_labels_answer_in_full() -> None:
     assert answer["label"] == ("no", "yes")[label]
     assert answer["probabilities"] == pytest.approx({"no": p[0], "yes": p[1]}, rel=1e-5)
     stability = answer["stability"]
-    assert set(answer) == {"label", "probabilities", "stability"}
+    assert set(answer) == {"label", "probabilities", "set", "stability"}
+    assert answer["set"] == [name for name in BINARY.names if answer["probabilities"][name] >= math.exp(-1.8)]
     assert stability["runner_up"] == ("no", "yes")[1 - label]
     assert stability["flip_distance"] == pytest.approx(distance, rel=1e-4)
     assert stability["flip_probability"] == pytest.approx(normal_tail(distance), rel=1e-3)
@@ -71,10 +73,10 @@ def test_members_by_task() -> None:
         "verdict", "reasons", "volatility", "percentile", "gradient_norm", "out_of_range", "flip_distance",
         "flip_probability", "runner_up",
     }  # fmt: skip
-    assert members(CLASSIFIER) == ({"label", "probabilities", "stability"}, label_stability)
-    assert members(ORDINAL) == ({"label", "value", "probabilities", "stability"}, label_stability)
+    assert members(CLASSIFIER) == ({"label", "probabilities", "set", "stability"}, label_stability)
+    assert members(ORDINAL) == ({"label", "value", "probabilities", "set", "stability"}, label_stability)
     flips = {"flip_distance", "flip_probability", "runner_up"}
-    assert members(REGRESSION) == ({"value", "stability"}, label_stability - flips)
+    assert members(REGRESSION) == ({"value", "interval", "stability"}, label_stability - flips)
 
 
 def test_no_noise_answers_null_distance() -> None:
@@ -87,7 +89,7 @@ def test_no_noise_answers_null_distance() -> None:
 
 def test_percentile_only_at_noise_scale_1() -> None:
     rows = np.repeat(CLASSIFIER.rows(1).astype(np.float32), 3, axis=0)
-    inputs = Inputs(rows, np.array([1.0, 2.0, 1.0]), np.ones(3, bool))
+    inputs = Inputs(rows, np.array([1.0, 2.0, 1.0]), np.ones(3, bool), np.full(3, 0.9))
     found = answers(CLASSIFIER, inputs)
     assert [answer["stability"]["percentile"] is None for answer in found] == [False, True, False]
     assert found[1]["stability"]["volatility"] > 1.5 * found[0]["stability"]["volatility"]
@@ -157,7 +159,8 @@ async def explained(serving: Serving, toy: Toy, rows: Any, **question: Any) -> t
 async def test_an_explanation_says_what_was_found_of_each_row(serving: Serving, top: int | None) -> None:
     rows = [[3.0, "red", 1.0, "north"], [-2.0, "blue", 0.0, "south"], [None, "green", 0.5, "south"]]
     content, found = await explained(serving, MIXED, rows, top=top)
-    assert content.keys() == {"model", "version", "predictions"}
+    assert content.keys() == {"model", "version", "confidence", "predictions"}
+    assert content["confidence"] == 0.9
     encoder, given = RowEncoder(MIXED.card()), [rows[0], rows[1], [3.5, *rows[2][1:]]]
     predictions = prediction_rows(found.share.result, MIXED.names)[found.share.start : found.share.stop]
     for row, answer in enumerate(content["predictions"]):
@@ -263,9 +266,19 @@ async def test_predictions_are_answered_with_their_model(serving: Serving) -> No
         parts = [inputs_of(CLASSIFIER.rows(rows, seed=rows).astype(np.float32), 1.0, False) for rows in (1, 2, 1)]
         deadline = asyncio.get_running_loop().time() + 30
         for share in await asyncio.gather(*(served.predict(part, deadline) for part in parts)):
-            content = orjson.loads(predictions_body(served, share))
+            content = orjson.loads(predictions_body(served, Question([], confidence=0.8), share))
             own = prediction_rows(share.result, CLASSIFIER.names)[share.start : share.stop]
-            assert content == {"model": "toy", "version": "1", "method": "analytic", "predictions": own}
+            said = {"model": "toy", "version": "1", "method": "analytic", "confidence": 0.8}
+            assert content == said | {"predictions": own}
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_regions_are_null_where_the_card_cannot_tell(count: int) -> None:
+    for toy, name in ((CLASSIFIER, "set"), (REGRESSION, "interval")):
+        inputs = inputs_of(toy.rows(count).astype(np.float32), 1.0, True)
+        silent = replace(toy, changes={"conformity": None})
+        assert [answer[name] for answer in answers(silent, inputs)] == [None] * count
+        assert None not in [answer[name] for answer in answers(toy, inputs)]
 
 
 def test_what_was_not_measured_says_so() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from chainzrule.service.api.members import (
     parse_number,
+    read_confidence,
     read_flag,
     read_noise_scale,
     read_text,
@@ -19,6 +20,7 @@ from chainzrule.service.errors import InvalidInput
 TEXT, FLAG = partial(read_text, place="here"), partial(read_flag, place="here")
 WHOLE, SCALE = partial(read_whole, place="here", low=-2, high=7), partial(read_noise_scale, place="here")
 NUMBER = partial(parse_number, place="here")
+CONFIDENCE = partial(read_confidence, place="here")
 
 
 @pytest.mark.parametrize(
@@ -28,9 +30,10 @@ NUMBER = partial(parse_number, place="here")
         (FLAG, [True, False]),
         (WHOLE, [-2, 0, 7]),
         (SCALE, [1e-300, 0.5, 1, 100, 100.0]),
+        (CONFIDENCE, [1e-300, 0.5, 0.9, 1 - 2**-53]),
         (read_top, [None, 1, 2**40]),
     ],
-    ids=["text", "flag", "whole", "scale", "top"],
+    ids=["text", "flag", "whole", "scale", "confidence", "top"],
 )
 def test_what_is_taken_comes_back(read: Callable[[Any], Any], taken: list[Any]) -> None:
     assert [read(value) for value in taken] == taken
@@ -44,12 +47,17 @@ def test_what_is_taken_comes_back(read: Callable[[Any], Any], taken: list[Any]) 
         (WHOLE, [-3, 8, 1.5, 8.0, 1e300, float("inf"), True, "1", None], "must be a whole number from -2 to 7"),
         (SCALE, [0, -1, 100.1, 101, True, "1", None, float("nan"), float("inf")], "above 0, at most 100"),
         (
+            CONFIDENCE,
+            [0, 1, -0.1, 1.1, 90, True, "0.9", None, [0.9], float("nan"), float("inf")],
+            "must be a number between 0 and 1, for example 0.9",
+        ),
+        (
             NUMBER,
             ["", " ", "x", "nan", "inf", "1_0", "0x1", "1e", ".", "+", "1,5", "\u00b2", "1 2"],
             "must be a number",
         ),
     ],
-    ids=["text", "flag", "whole", "scale", "number"],
+    ids=["text", "flag", "whole", "scale", "confidence", "number"],
 )
 def test_what_is_refused_is_named_by_its_place(read: Callable[[Any], Any], refused: list[Any], said: str) -> None:
     for value in refused:
@@ -83,3 +91,9 @@ def test_a_noise_scale_is_a_float_at_its_usual_place() -> None:
 )
 def test_numbers_are_read_from_text(text: str, number: float) -> None:
     assert NUMBER(text) == number
+
+
+def test_a_confidence_has_its_usual_place() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        read_confidence(1)
+    assert caught.value.place == "confidence"

@@ -105,6 +105,38 @@ async def test_requests_at_once_answer_as_alone(client: httpx.AsyncClient) -> No
     assert_same(together, alone)
 
 
+async def test_each_request_has_its_own_confidence(client: httpx.AsyncClient) -> None:
+    rows, asked = CLASSIFIER.rows(9).tolist(), (0.5, 0.9, 0.995)
+    alone = [await predict(client, instances=[row], confidence=asked[n % 3]) for n, row in enumerate(rows)]
+    together = await asyncio.gather(
+        *(predict(client, instances=[row], confidence=asked[n % 3]) for n, row in enumerate(rows))
+    )
+    for n, (one, other) in enumerate(zip(alone, together, strict=True)):
+        assert one["confidence"] == other["confidence"] == asked[n % 3]
+        [row], [beside] = one["predictions"], other["predictions"]
+        assert not row["set"] or row["label"] in row["set"]
+        assert row["set"] == beside["set"] == sorted(row["set"], key=CLASSIFIER.names.index)
+        if asked[n % 3] == 0.995:  # for which 99 rows are too few
+            assert row["set"] == list(CLASSIFIER.names)
+    assert (await predict(client, instances=rows[:1]))["confidence"] == 0.9
+
+
+async def test_levels_in_a_set_are_in_order_and_an_interval_holds_its_value(client: httpx.AsyncClient) -> None:
+    for row in (await predict(client, instances=ORDINAL.rows(20).tolist(), model="graded"))["predictions"]:
+        assert row["set"]
+        first = ORDINAL.names.index(row["set"][0])
+        assert row["set"] == list(ORDINAL.names[first : first + len(row["set"])])
+        assert row["label"] in row["set"]
+    for confidence, ends in ((0.9, float), (0.995, type(None))):
+        answer = await predict(client, instances=[[1.0, 2.0]], model="amount", confidence=confidence)
+        [row] = answer["predictions"]
+        assert [type(end) for end in row["interval"]] == [ends, ends]
+        if confidence == 0.9:
+            assert sum(row["interval"]) / 2 == pytest.approx(row["value"])
+            half = 1.8 * (2.5 + 1.5 * row["stability"]["gradient_norm"])
+            assert row["interval"][1] - row["value"] == pytest.approx(half)
+
+
 async def test_noise_scale(client: httpx.AsyncClient) -> None:
     row = [[1.2, -0.9]]
     answers = [

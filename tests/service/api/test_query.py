@@ -49,6 +49,9 @@ CASES = [
     asked("x=1,2&noise_scale=0", 422, "invalid-input", "noise_scale"),
     asked("x=1,2&noise_scale=1e999", 422, "invalid-input", "noise_scale"),
     asked(f"x=1,2&noise_scale={MARK}", 422, "invalid-input", "noise_scale"),
+    asked("x=1,2&confidence=1", 422, "invalid-input", "confidence"),
+    asked("x=1,2&confidence=", 422, "invalid-input", "confidence"),
+    asked(f"x=1,2&confidence={MARK}", 422, "invalid-input", "confidence"),
     asked(f"x=1,2&include={MARK}", 422, "invalid-input", "include"),
     asked(f"x=1,2&model={MARK}", 404, "unknown-model", "model"),
     asked("x=1,2&version=9", 404, "unknown-version", "version"),
@@ -78,9 +81,12 @@ def test_exactly_the_limit_is_read() -> None:
 
 def test_a_query_says_what_it_says() -> None:
     assert read_query(b"x=1,2") == (Question(instances=[]), "1,2")
-    question, row = read_query(b"x=%7B%7D&model=a%20b&version=&noise_scale=+2.5&top=3&include=layers,jacobian,")
+    question, row = read_query(
+        b"x=%7B%7D&model=a%20b&version=&noise_scale=+2.5&confidence=.75&top=3&include=layers,jacobian,"
+    )
     assert row == "{}"
     assert (question.model, question.version, question.noise_scale, question.top) == ("a b", "", 2.5, 3)
+    assert question.confidence == 0.75
     assert question.include == {"layers", "jacobian"}
 
 

@@ -42,6 +42,10 @@ CASES = [
         invalid(f"noise_scale {scale!r}", question(noise_scale=scale), "noise_scale")
         for scale in (0, -1, 100.1, True, MARK, None, [])
     ),
+    *(
+        invalid(f"confidence {confidence!r}", question(confidence=confidence), "confidence")
+        for confidence in (0, 1, -0.5, 90, True, MARK, "0.9", None, [0.9])
+    ),
     *(invalid(f"observe {observe!r}", question(observe=observe), "observe") for observe in (0, 1, MARK, None)),
     # Rows.
     invalid("row is empty", {"instances": [[]]}, "instances[0]"),
@@ -102,6 +106,7 @@ CASES = [
             ("include", None, "include"),
             ("observe", False, "body"),
             ("noise_scale", 0, "noise_scale"),
+            ("confidence", 1, "confidence"),
         )
     ),
     Case(
@@ -136,7 +141,7 @@ def anything(rng: random.Random, depth: int = 0) -> Any:
         return rng.choice((*numbers, *numbers, *texts, None, True))
     if rng.random() < 0.6:
         return [anything(rng, depth + 1) for _ in range(rng.randint(0, 4))]
-    names = ("instances", "model", "noise_scale", "height", "weight", "colour", MARK)
+    names = ("instances", "model", "noise_scale", "confidence", "height", "weight", "colour", MARK)
     return {name: anything(rng, depth + 1) for name in rng.sample(names, rng.randint(0, 4))}
 
 
@@ -149,7 +154,9 @@ async def test_any_document_is_never_a_5xx(client: httpx.AsyncClient, path: str)
         row = [anything(rng, 4), rng.choice(["red", anything(rng)]), anything(rng, 4), "north"]
         document = {"instances": [row if model == "mixed" else [anything(rng, 4), anything(rng, 4)]], "model": model}
         if rng.random() < 0.5:
-            document[rng.choice(["noise_scale", "version", "top", "instances", "observe", "include"])] = anything(rng)
+            document[rng.choice(["noise_scale", "confidence", "version", "top", "instances", "observe", "include"])] = (
+                anything(rng)
+            )
         response = await client.post(path, content=orjson.dumps(document), headers=JSON)
         statuses.add(response.status_code)
         assert response.status_code in (200, 404, 413, 422), document
@@ -168,7 +175,15 @@ def asked(**members: Any) -> Question:
 def test_what_is_left_out_is_the_usual() -> None:
     usual = Question([[1.0, 2.0]])
     assert read_request(question(), PREDICT_MEMBERS, 1) == usual == asked()
-    said = {"noise_scale": 1.0, "top": None, "include": [], "method": "analytic", "radius": None, "box": None}
+    said = {
+        "noise_scale": 1.0,
+        "confidence": 0.9,
+        "top": None,
+        "include": [],
+        "method": "analytic",
+        "radius": None,
+        "box": None,
+    }
     assert asked(**said, model=None, version=None) == usual
     assert read_request(question(observe=True, measure=False), PREDICT_MEMBERS, 1) == usual
     assert asked(method="monte_carlo") == usual._replace(draws=DEFAULT_DRAWS, seed=0)
@@ -176,9 +191,9 @@ def test_what_is_left_out_is_the_usual() -> None:
 
 def test_what_is_said_is_asked() -> None:
     found = read_request(
-        question(model="a", version="2", noise_scale=3, observe=False, measure=True), PREDICT_MEMBERS, 1
+        question(model="a", version="2", noise_scale=3, confidence=0.5, observe=False, measure=True), PREDICT_MEMBERS, 1
     )
-    assert found == Question([[1.0, 2.0]], "a", "2", 3.0, observe=False, measure=True)
+    assert found == Question([[1.0, 2.0]], "a", "2", 3.0, 0.5, observe=False, measure=True)
     found = asked(top=2, include=["layers"], method="monte_carlo", draws=2, seed=MAX_SEED, radius=MAX_RADIUS)
     assert (found.top, found.include, found.draws, found.seed) == (2, {"layers"}, 2, MAX_SEED)
     assert (found.radius, found.box) == (MAX_RADIUS, None)

@@ -81,8 +81,8 @@ async def test_gradients_are_central_differences_of_the_output(client: httpx.Asy
 
 async def test_every_row_is_answered_as_by_predict(client: httpx.AsyncClient) -> None:
     rows = CLASSIFIER.rows(16).tolist()
-    explained = await post(client, instances=rows, noise_scale=1.5)
-    predicted = (await client.post("/predict", json={"instances": rows, "noise_scale": 1.5})).json()
+    explained = await post(client, instances=rows, noise_scale=1.5, confidence=0.7)
+    predicted = (await client.post("/predict", json={"instances": rows, "noise_scale": 1.5, "confidence": 0.7})).json()
     for row in explained["predictions"]:
         assert row.pop("method") == predicted["method"]
         del row["sensitivities"]

@@ -12,7 +12,7 @@ from chainzrule.service.artifact.card import ORDER, ModelCard, parse_card
 from chainzrule.service.artifact.evidence import Evidence, Example
 from chainzrule.service.artifact.interface import Interface
 from chainzrule.service.errors import ArtifactError
-from tests.artifacts import CLASSIFIER, MIXED, Toy, tensor
+from tests.artifacts import CLASSIFIER, MIXED, REGRESSION, Toy, tensor
 from tests.processes import ROOT
 
 Content = dict[str, Any]
@@ -150,6 +150,10 @@ FAULTS: list[tuple[str, Callable[[Content], None], str]] = [
     ),
     ("golden rows missing", drop("golden"), "card.json.golden"),
     ("no provenance", drop("provenance"), "card.json.provenance"),
+    ("a scale for labels", change("conformity", "scale", value=1.0), "conformity has a scale for a regression"),
+    ("conformity without rows", change("conformity", "rows", value=0), "card.json.conformity.rows"),
+    ("falling errors", change("conformity", "errors", 0, value=1e9), "errors fall"),
+    ("NaN error", change("conformity", "errors", 98, value=NAN), "card.json.conformity.errors.98"),
     ("no training rows", change("provenance", "training_rows", value=0), "card.json.provenance.training_rows"),
 ]
 
@@ -198,6 +202,19 @@ def test_a_card_whose_examples_do_not_fit_is_refused(example: Example, said: str
     content = CLASSIFIER.card().model_dump() | {"examples": [example.model_dump()]}
     with pytest.raises(ValueError, match=said):
         ModelCard.model_validate(content)
+
+
+def test_a_regressions_errors_have_a_scale() -> None:
+    card = content(REGRESSION)
+    assert parse_card(json.dumps(card).encode()).conformity == REGRESSION.card().conformity
+    for method, part in (("monte_carlo", "draws"), ("finite_difference", "differences")):
+        other = card | {"method": method, "graphs": {"model": card["graphs"]["model"]}}
+        other |= {part: {"count": 512, "seed": 0} if part == "draws" else {"step": 0.02}}
+        assert "cannot hang on volatility where that takes further runs" in refusal(json.dumps(other).encode()).detail
+        del other["conformity"]
+        assert parse_card(json.dumps(other).encode()).method == method
+    del card["conformity"]["per_volatility"], card["conformity"]["scale"]
+    assert "conformity has a scale for a regression" in refusal(json.dumps(card).encode()).detail
 
 
 def test_a_level_that_a_feature_lacks_is_refused() -> None:

@@ -6,10 +6,12 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from chainzrule.service.artifact.evidence import (
+    MAX_ERRORS,
     QUANTILES,
     Adoption,
     Baseline,
     Calibration,
+    Conformity,
     Distribution,
     Evidence,
     NoiseCalibration,
@@ -27,6 +29,7 @@ def test_evidence_needs_no_model() -> None:
     found = Evidence(**EVIDENCE)
     assert type(found) is Evidence
     assert found.quality == {"accuracy": 0.9}
+    assert Evidence(**{name: part for name, part in EVIDENCE.items() if name != "conformity"}).conformity is None
     assert (found.calibration, found.examples, found.adoption, found.baselines) == (None, None, None, ())
 
 
@@ -69,6 +72,29 @@ def test_a_reference_is_of_rows_and_its_shares_are_shares(change: dict[str, Any]
 def test_calibration_is_of_a_noise_and_its_chances_are_chances(change: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         NoiseCalibration(**{"noise_scale": 1.0, "volatility_rows": 0, **change})
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    ({"rows": 0, "errors": ()}, "rows"),
+    ({"rows": 3}, "errors must be those of all rows, or 1000 of them"),
+    ({"rows": 5000}, "errors must be those of all rows"),
+    ({"rows": 1001, "errors": (0.0,) * 1001}, "at most 1000 items"),
+    ({"errors": (2.0, 1.0)}, "errors fall"),
+    ({"errors": (-0.1, 1.0)}, "errors.0"),
+    ({"errors": (0.0, float("inf"))}, "errors.1"),
+    ({"scale": 0.0}, "scale"),
+    ({"per_volatility": 1.0}, "per_volatility is of a regression"),
+    ({"scale": 1.0, "per_volatility": -0.1}, "per_volatility"),
+])  # fmt: skip
+def test_conformity_is_of_the_errors_of_rows(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Conformity(**{"rows": 2, "out_of_fold": False, "errors": (1.0, 1.0), **change})
+
+
+def test_conformity_keeps_so_many_errors_of_any_number_of_rows() -> None:
+    for rows in (1, MAX_ERRORS, MAX_ERRORS + 1, 10**9):
+        errors = (0.5,) * min(rows, MAX_ERRORS)
+        assert Conformity(rows=rows, out_of_fold=True, errors=errors).scale is None
 
 
 SHA = "0" * 64

@@ -25,7 +25,7 @@ async def ask(
     allowance = Allowance(draws, measured_share=0.0, certificates=0, batch_rows=1024)
     values = {FEATURES: np.asarray(rows, np.float32)}
     deadline = asyncio.get_running_loop().time() + 30.0
-    return await infer(served, values, outputs, noise_scale, True, allowance, jacobians, deadline)
+    return await infer(served, values, outputs, noise_scale, 0.9, True, allowance, jacobians, deadline)
 
 
 async def test_outputs_come_in_the_order_in_which_they_are_named(load: Load) -> None:
@@ -48,7 +48,8 @@ async def test_requests_of_one_run_get_their_own_rows(load: Load) -> None:
 async def test_what_needs_no_stability_takes_no_further_runs(load: Load) -> None:
     served = await load(DIFFERENCES)
     names = sorted(UNMEASURED & set(tensors_of(served.card).outputs))
-    assert len(await ask(served, CLASSIFIER.rows(2), *names, draws=0)) == 3
+    assert names == ["label", "probabilities", "scores", "set"]
+    assert len(await ask(served, CLASSIFIER.rows(2), *names, draws=0)) == 4
     for name in sorted(set(tensors_of(served.card).outputs) - UNMEASURED):
         with pytest.raises(TooLarge, match="further runs") as caught:
             await ask(served, CLASSIFIER.rows(2), name, draws=0)

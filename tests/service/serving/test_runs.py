@@ -1,5 +1,7 @@
 """Runs of a model: the conditions that rows are run under, and what a run concludes with and without measuring."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -15,10 +17,11 @@ from tests.runs import runs_of
 )
 def test_rows_at_another_noise_scale_are_never_observed(noise_scale: float, observe: bool, observed: bool) -> None:
     features = CLASSIFIER.rows(3).astype(np.float32)
-    found = inputs_of(features, noise_scale, observe)
+    found = inputs_of(features, noise_scale, observe, 0.8)
     assert found.features is features
     assert found.noise_scale.tolist() == [noise_scale] * 3
     assert found.observe.tolist() == [observed] * 3
+    assert found.confidence.tolist() == [0.8] * 3
 
 
 def test_conditions_that_questions_share_cannot_be_written() -> None:
@@ -29,14 +32,18 @@ def test_conditions_that_questions_share_cannot_be_written() -> None:
 
 def test_joined_rows_keep_their_order_and_their_conditions() -> None:
     rows = CLASSIFIER.rows(3).astype(np.float32)
-    found = join([inputs_of(rows[:1], 2.0, True), inputs_of(rows[1:], 1.0, True)])
+    found = join([inputs_of(rows[:1], 2.0, True), inputs_of(rows[1:], 1.0, True, 0.8)])
     np.testing.assert_array_equal(found.features, rows)
     assert found.noise_scale.tolist() == [2.0, 1.0, 1.0]
     assert found.observe.tolist() == [False, True, True]
+    assert found.confidence.tolist() == [0.9, 0.8, 0.8]
 
 
 @pytest.mark.parametrize("toy", ALL, ids=lambda toy: toy.name)
 def test_an_answer_says_what_a_prediction_says_but_for_stability(toy: Toy) -> None:
+    known = toy.card().conformity
+    assert known is not None
+    toy = replace(toy, changes={"conformity": known.model_copy(update={"per_volatility": 0.0})})
     runs, inputs = runs_of(toy), inputs_of(toy.rows(5).astype(np.float32), 1.0, observe=True)
     measured, answered = runs.predict(inputs), runs.answer(inputs)
     assert type(answered) is Unmeasured

@@ -1,5 +1,7 @@
 """A model as named tensors: which it takes and gives, and what is in them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -26,14 +28,23 @@ def columns(**changes: Values) -> dict[str, Values]:
         (
             CLASSIFIER,
             ["label", "probabilities", "volatility", "flip_probability", "verdict"],
-            ["gradient_norm", "scores", "covariance", "jacobian"],
+            ["set", "gradient_norm", "scores", "covariance", "jacobian"],
         ),
         (
             ORDINAL,
             ["label", "value", "probabilities", "volatility", "flip_probability", "verdict"],
+            ["set", "gradient_norm", "scores", "covariance", "jacobian"],
+        ),
+        (
+            REGRESSION,
+            ["value", "volatility", "verdict"],
+            ["interval", "gradient_norm", "scores", "covariance", "jacobian"],
+        ),
+        (
+            replace(REGRESSION, changes={"conformity": None}),
+            ["value", "volatility", "verdict"],
             ["gradient_norm", "scores", "covariance", "jacobian"],
         ),
-        (REGRESSION, ["value", "volatility", "verdict"], ["gradient_norm", "scores", "covariance", "jacobian"]),
     ],
     ids=lambda one: getattr(one, "name", None),
 )
@@ -104,7 +115,13 @@ def test_an_output_is_the_runs_part_in_the_shape_that_it_is_declared_with(toy: T
         assert isinstance(values, np.ndarray)
         assert values.dtype == np.float32
         assert values.shape == (2, *spec.shape[1:]), name
-        if name not in ("scores", "covariance", "probabilities"):
+        if name == "interval":
+            assert found.intervals is not None
+            np.testing.assert_allclose(values.T, [ends[part] for ends in found.intervals], rtol=1e-6)
+        elif name == "set":
+            assert found.sets is not None
+            assert values.tolist() == found.sets[part].tolist()
+        elif name not in ("scores", "covariance", "probabilities"):
             whole = found.value if name == "value" else getattr(found.diagnosis, name)
             np.testing.assert_array_equal(values[:, 0], whole[part].astype(np.float32))
     np.testing.assert_array_equal(to_tensor("scores", card, found, part), found.scores[part])

@@ -1,6 +1,7 @@
 """Measured batches: what one row is does not touch the others, and views of a batch say the same of it."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from chainzrule.service.stability.predictions import Batch, Observed
 from chainzrule.service.stability.reference import percentiles
 from chainzrule.service.stability.verdict import VERDICTS
 from tests.answers import assert_same
-from tests.artifacts import ALL, BINARY, CUBIC, MIXED, REGRESSION, Toy, probed
+from tests.artifacts import ALL, BINARY, CLASSIFIER, CUBIC, MIXED, ORDINAL, REGRESSION, Toy, probed
 from tests.runs import runs_of
 
 
@@ -38,10 +39,16 @@ def test_only_the_covariance_overflows() -> None:
 def test_lists_say_what_arrays_say(toy: Toy) -> None:
     found = runs_of(toy).predict(inputs_of(toy.rows(5).astype(np.float32), 1.0, True))
     assert isinstance(found, Batch)
-    labels, values, probabilities, outside, stability = zip(*found.listed(), strict=True)
+    labels, values, probabilities, regions, outside, stability = zip(*found.listed(), strict=True)
     assert list(labels) == found.label.tolist()
     assert list(values) == found.value.tolist()
     assert probabilities == ((None,) * 5 if found.probabilities is None else tuple(found.probabilities.tolist()))
+    if toy.names:
+        assert found.sets is not None
+        assert [[label in region for label in range(len(toy.names))] for region in regions] == found.sets.tolist()
+    else:
+        assert found.intervals is not None
+        assert regions == tuple(map(list, zip(*(ends.tolist() for ends in found.intervals), strict=True)))
     assert [bool(names) for names in outside] == found.outside.any(axis=1).tolist()
     levels, _, members = zip(*stability, strict=True)
     assert list(levels) == found.level.tolist()
@@ -51,6 +58,45 @@ def test_lists_say_what_arrays_say(toy: Toy) -> None:
             measured = percentiles(measured, member.known)
         assert math.inf not in given  # which is no JSON
         assert [math.inf if value is None else value for value in given] == measured.tolist(), member.name
+
+
+@pytest.mark.parametrize("toy", [CLASSIFIER, ORDINAL], ids=lambda toy: toy.name)
+def test_each_row_has_its_set_at_its_own_confidence(toy: Toy) -> None:
+    runs, rows = runs_of(toy), toy.rows(12).astype(np.float32)
+    asked = [0.5, 0.9, 0.995]  # the last of which 99 rows cannot answer
+    found = runs.predict(join([inputs_of(rows[at::3], 1.0, True, one) for at, one in enumerate(asked)]))
+    assert found.sets is not None
+    for at, confidence in enumerate(asked):
+        alone = runs.predict(inputs_of(rows[at::3], 1.0, True, confidence))
+        assert alone.sets is not None
+        np.testing.assert_array_equal(found.sets[4 * at : 4 * at + 4], alone.sets)
+    assert found.sets[8:].all()
+    assert found.sets[np.arange(12), found.label].tolist() == found.sets.any(axis=1).tolist()
+    assert not found.sets[:8].all()
+
+
+def test_each_row_has_its_interval_at_its_own_confidence() -> None:
+    runs, row = runs_of(REGRESSION), REGRESSION.rows(1).astype(np.float32)
+    asked = [0.5, 0.9, 0.995, 0.9]
+    found = runs.predict(
+        join([inputs_of(row, scale, True, one) for scale, one in zip((1, 1, 1, 9), asked, strict=True)])
+    )
+    value = found.value[0]
+    unit = 2.5 + 1.5 * found.diagnosis.gradient_norm[0]
+    regions = [listed[3] for listed in found.listed()]
+    assert regions[0] == pytest.approx([value - unit, value + unit], rel=1e-9)
+    assert regions[1] == pytest.approx([value - 1.8 * unit, value + 1.8 * unit], rel=1e-9)
+    assert regions[2] == [None, None]  # infinite, which is no JSON
+    assert regions[3] == regions[1]  # whatever noise is asked about
+
+
+@pytest.mark.parametrize("toy", [CLASSIFIER, REGRESSION], ids=lambda toy: toy.name)
+def test_a_card_that_knows_no_errors_gives_no_regions(toy: Toy) -> None:
+    toy, rows = replace(toy, changes={"conformity": None}), toy.rows(3).astype(np.float32)
+    for count in (1, 3):
+        found = runs_of(toy).predict(inputs_of(rows[:count], 1.0, True))
+        assert (found.sets, found.intervals) == (None, None)
+        assert [row[3] for row in found.listed()] == [None] * count
 
 
 def test_percentiles_are_of_the_usual_noise_alone() -> None:
@@ -98,8 +144,8 @@ def test_what_is_not_measured_says_the_same_without_stability(toy: Toy) -> None:
     assert found.value.tolist() == measured.value.tolist()
     np.testing.assert_array_equal(found.scores, measured.scores)
     assert (found.finite.tolist(), found.all_finite) == ([True] * 4, True)
-    assert list(found.listed()) == [(*row[:4], None) for row in measured.listed()]
-    assert [bool(outside) for _, _, _, outside, _ in found.listed()] == [False, True, False, False]
+    assert list(found.listed()) == [(*row[:5], None) for row in measured.listed()]
+    assert [bool(row[4]) for row in found.listed()] == [False, True, False, False]
     assert found.observed() is None
 
 

@@ -50,6 +50,15 @@ def test_ranked_measures_have_a_rank_and_a_distribution_in_the_reference() -> No
     assert ranked[0].known is REFERENCE.volatility
 
 
+def test_regions_are_of_levels_in_order_where_the_task_has_them() -> None:
+    known = CLASSIFIER.card().conformity
+    for task, ordered in (("classification", False), ("ordinal", True)):
+        regions = Standard(link_of(task, 3), RANGES, REFERENCE, Thresholds(), known).regions
+        assert regions is not None
+        assert regions.ordered == ordered
+    assert Standard(link_of("classification", 3), RANGES, REFERENCE, Thresholds()).regions is None
+
+
 def test_lone_rows_meet_the_same_ranges() -> None:
     standard = Standard(link_of("classification", 3), RANGES, REFERENCE, Thresholds())
     for value, outside in ((1.0, False), (1.1, True), (-1.1, True)):

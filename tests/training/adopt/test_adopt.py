@@ -255,7 +255,17 @@ async def test_served_answers_are_the_source_librarys(adopted: Adopted) -> None:
 def test_the_card_says_how_every_number_was_obtained(adopted: Adopted) -> None:
     card = json.loads((adopted.root / adopted.name / "1" / "card.json").read_text())
     obtained = card["adoption"]["obtained"]
-    assert {"scores", "stability", "reference", "quality", "calibration", "noise", "range", "golden"} <= set(obtained)
+    assert {
+        "scores",
+        "stability",
+        "reference",
+        "conformity",
+        "quality",
+        "calibration",
+        "noise",
+        "range",
+        "golden",
+    } <= set(obtained)
     assert ("exact" in obtained["stability"]) == (card["method"] == "analytic")
     assert "fitted to" in obtained["quality"]
     errors = [level["calibration_error"] for level in card["calibration"]["noise_scales"][:2] if card.get("labels")]

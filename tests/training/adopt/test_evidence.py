@@ -66,6 +66,11 @@ def test_the_reference_is_of_the_samples_rows() -> None:
     tail = np.percentile(measures.gradient_norm, 99) / measures.gradient_norm.mean()
     assert reference.gradient_tail_ratio == pytest.approx(tail, rel=1e-4)
     assert found.quality["accuracy"] == 1.0
+    assert found.conformity is not None
+    assert (found.conformity.rows, found.conformity.out_of_fold) == (150, False)
+    np.testing.assert_allclose(
+        found.conformity.errors, np.sort(-np.log(CLASSIFIER.probabilities(x).max(axis=1))), rtol=1e-3
+    )
     assert (found.provenance, found.adoption) == (PROVENANCE, ADOPTION)
 
 
@@ -76,6 +81,20 @@ def test_a_regression_has_no_flips_and_figures_of_its_own() -> None:
     assert found.quality["mae"] == pytest.approx(2.0, rel=1e-5)
     assert found.calibration is not None
     assert all(level.flip_rate is None for level in found.calibration.noise_scales)
+    assert found.conformity is not None
+    assert found.conformity.scale == pytest.approx(2.0, rel=1e-5)
+    np.testing.assert_allclose(found.conformity.errors, 1.0, rtol=1e-4)
+
+
+def test_intervals_hang_on_volatility_unless_that_takes_further_runs() -> None:
+    toy = replace(REGRESSION, cubic=0.3)
+    x = rows(toy, 400)
+    y = toy.scores(x)[:, 0] + 2.0 * np.sqrt(toy.covariance(x)[:, 0, 0])
+    found, drawn = (evidence(one, x, y).conformity for one in (toy, probed(toy, "finite_difference")))
+    assert found is not None
+    assert drawn is not None
+    assert found.per_volatility == pytest.approx(1.8, abs=0.2)  # nine tenths of it at most
+    assert drawn.per_volatility == 0.0
 
 
 def test_a_model_without_noise_has_a_tail_ratio_of_one() -> None:

@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from chainzrule.service.artifact.interface import Task
+from chainzrule.service.stability.conformal import make_conformity
 from chainzrule.service.stability.link import link_of
 from chainzrule.training.data.dataset import Rows
 from chainzrule.training.errors import DivergenceError
 from chainzrule.training.measure.outputs import (
+    conformity,
     input_gradient,
     join,
     network_scores,
@@ -68,6 +70,22 @@ def test_the_reference_describes_what_the_service_would_measure(classified: Pred
     assert found.flip_probability is not None
     assert 0 <= found.flip_probability.quantiles[50] <= found.flip_probability.quantiles[100] < 1
     assert found.out_of_range_rate == 0
+
+
+def test_conformity_is_of_the_truth_of_the_same_rows(classified: Predicted, regressor: Exported) -> None:
+    _, given, outputs = classified
+    link = link_of("classification", 3)
+    found = conformity(link, outputs, given.y, out_of_fold=True)
+    likely = link.log_likelihood(outputs.scores.astype(np.float64), given.y)
+    assert (found.rows, found.out_of_fold, found.scale) == (300, True, None)
+    np.testing.assert_allclose(found.errors, np.sort(-likely), rtol=1e-5)
+    held = rows(regressor[0])
+    outputs = predict(regressor[0], held)
+    found = conformity(link_of("regression", 1), outputs, held.y, out_of_fold=False)
+    spread = np.sqrt(outputs.covariance[:, 0, 0].astype(np.float64))
+    expected = make_conformity(link_of("regression", 1), outputs.scores.astype(np.float64), held.y, spread, False)
+    assert found.scale == pytest.approx(expected.scale, rel=1e-6)
+    np.testing.assert_allclose(found.errors, expected.errors, rtol=2e-5)
 
 
 def test_a_regressions_volatility_is_its_gradient_norm(regressor: Exported) -> None:

@@ -72,6 +72,11 @@ def test_the_card_tells_the_run(report: RunReport) -> None:
     assert card.reference.layer_norms is not None
     assert card.reference.layer_norms[-1].mean == pytest.approx(card.reference.gradient_norm.mean, rel=1e-4)
     assert card.reference.out_of_fold
+    assert card.conformity is not None
+    assert (card.conformity.rows, card.conformity.out_of_fold) == (200, True)
+    # The rows that the quality is of: as many of them have a likelier label than the true one as it says.
+    wrong = sum(error > -np.log(0.5) for error in card.conformity.errors)
+    assert wrong == pytest.approx(200 * (1 - card.quality["accuracy"]))
     assert card.features[0].noise == 0.5  # type: ignore[union-attr]
     (baseline,) = card.baselines
     assert set(baseline.quality) == set(card.quality)

@@ -170,6 +170,30 @@ async def test_noise_scale_has_its_bounds(client: httpx.AsyncClient, value: Any)
     assert_error(response, 400, "noise_scale")
 
 
+@pytest.mark.parametrize("value", [0, 1, 95, True, "0.9"])
+async def test_confidence_has_its_bounds(client: httpx.AsyncClient, value: Any) -> None:
+    response = await post(client, "toy", *message([features([[1, 2]])], parameters={"confidence": value}))
+    assert_error(response, 400, "parameters.confidence", "between 0 and 1")
+
+
+@pytest.mark.parametrize("parameters", [{}, {"confidence": 0.6}, {"confidence": 0.995}])
+@pytest.mark.parametrize("toy", [CLASSIFIER, ORDINAL, REGRESSION, MIXED], ids=lambda toy: toy.name)
+async def test_regions_by_name_are_what_predict_says(
+    client: httpx.AsyncClient, toy: Toy, parameters: dict[str, Any]
+) -> None:
+    encoded, name = toy.rows(6), "set" if toy.names else "interval"
+    answer = await infer(client, toy.name, inputs(toy, encoded), outputs=[{"name": name}], parameters=parameters)
+    question = {"model": toy.name, "instances": sent(toy, encoded), **parameters}
+    said = (await client.post("/predict", json=question)).json()["predictions"]
+    for row, found in zip(said, answer.outputs[name].tolist(), strict=True):
+        if toy.names:
+            assert found == [float(label in row["set"]) for label in toy.names]
+        else:
+            most = float(np.finfo(np.float32).max)  # stands for no end
+            ends = [end or none for end, none in zip(row["interval"], (-most, most), strict=True)]
+            assert found == pytest.approx(ends, rel=1e-6)
+
+
 async def test_experiments_are_not_observed(serving: Serving) -> None:
     async with serving(CLASSIFIER) as client:
         served = client.app.context.catalog.resolve("toy", None)  # type: ignore[attr-defined]

@@ -20,7 +20,7 @@ def rows_of(toy: Toy) -> list[list[Any]]:
 @pytest.mark.parametrize("toy", ALL, ids=lambda toy: toy.name)
 async def test_nothing_is_lost_and_nothing_made_of_something_else(client: httpx.AsyncClient, toy: Toy) -> None:
     for scale in (1, 2):
-        question = {"instances": rows_of(toy), "model": toy.name, "noise_scale": scale}
+        question = {"instances": rows_of(toy), "model": toy.name, "noise_scale": scale, "confidence": 1 - scale / 200}
         answer = (await client.post("/predict", json=question)).json()
         assert PredictionAnswer.model_validate(answer).model_dump(mode="json") == answer
 

@@ -14,13 +14,13 @@ ROW = {"instances": [[1.0, 2.0]]}
 PREDICT: list[dict[str, Any]] = [
     ROW,
     {"instances": [[1, 2], {"height": 1.5, "weight": 2}]},
-    {**ROW, "model": "toy", "version": "1", "noise_scale": 100, "observe": False, "measure": True},
+    {**ROW, "model": "toy", "version": "1", "noise_scale": 100, "confidence": 0.5, "observe": False, "measure": True},
     {**ROW, "model": None, "version": None},
     {"instances": [[None, None, 1.0, "north"]], "model": "mixed"},
 ]
 SENSITIVITY: list[dict[str, Any]] = [
     *PREDICT[:2],
-    {**ROW, "top": 1, "include": ["layers", "jacobian"], "noise_scale": 0.5},
+    {**ROW, "top": 1, "include": ["layers", "jacobian"], "noise_scale": 0.5, "confidence": 0.999},
     {**ROW, "top": None, "include": []},
     {**ROW, "method": "monte_carlo", "draws": 2, "seed": 2**32 - 1},
     {**ROW, "method": "analytic", "radius": None, "box": None},
@@ -36,6 +36,7 @@ WRONG: list[dict[str, Any]] = [
     {**ROW, "model": 1},
     {**ROW, "version": 1},
     *({**ROW, "noise_scale": scale} for scale in (0, -1, 100.1, None)),
+    *({**ROW, "confidence": confidence} for confidence in (0, 1, 95, None)),
 ]
 WRONG_PREDICT: list[dict[str, Any]] = [
     *WRONG,

@@ -11,20 +11,21 @@ from tests.artifacts import ALL, CUBIC, MIXED, Toy
 from tests.runs import runs_of
 
 
-def pair(toy: Toy, row: np.ndarray, scale: float = 1.0) -> tuple[LonePrediction, Batch]:
+def pair(toy: Toy, row: np.ndarray, scale: float = 1.0, confidence: float = 0.9) -> tuple[LonePrediction, Batch]:
     """The row alone, and in a batch of two."""
     runs = runs_of(toy)
-    alone = runs.predict(inputs_of(row, scale, True))
-    beside = runs.predict(inputs_of(np.repeat(row, 2, axis=0), scale, True))
+    alone = runs.predict(inputs_of(row, scale, True, confidence))
+    beside = runs.predict(inputs_of(np.repeat(row, 2, axis=0), scale, True, confidence))
     assert isinstance(alone, LonePrediction)
     assert isinstance(beside, Batch)
     return alone, beside
 
 
+@pytest.mark.parametrize("confidence", [0.3, 0.9, 0.995])
 @pytest.mark.parametrize("scale", [1.0, 2.5])
 @pytest.mark.parametrize("toy", ALL, ids=lambda toy: toy.name)
-def test_it_says_what_a_batch_says(toy: Toy, scale: float) -> None:
-    alone, beside = pair(toy, toy.rows(1).astype(np.float32), scale)
+def test_it_says_what_a_batch_says(toy: Toy, scale: float, confidence: float) -> None:
+    alone, beside = pair(toy, toy.rows(1).astype(np.float32), scale, confidence)
     assert (len(alone), alone.finite.tolist(), alone.all_finite) == (1, [True], True)
     for name, expected in beside.diagnosis._asdict().items():
         np.testing.assert_allclose(getattr(alone.diagnosis, name)[0], expected[0], rtol=1e-9, atol=1e-12, err_msg=name)
@@ -36,6 +37,9 @@ def test_it_says_what_a_batch_says(toy: Toy, scale: float) -> None:
     assert ours[-1][:2] == theirs[-1][:2]
     assert_same(list(ours[-1][2]), list(theirs[-1][2]))
     assert_same(ours[2], theirs[2])
+    assert ours[3] is not None
+    assert theirs[3] is not None
+    assert_same(list(ours[3]), list(theirs[3]))
 
 
 def test_what_is_observed_is_in_plain_numbers() -> None:

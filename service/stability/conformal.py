@@ -1,0 +1,182 @@
+"""Turns predictions into regions that hold the truth with a stated confidence: sets of labels, or intervals.
+
+This is split conformal prediction (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005). The card
+holds the errors of rows that the model was not fitted to: -log p of the true label, or the distance of the true value
+over the expected one. A region holds all answers whose error would be at most a quantile of those. Where new rows come
+from the same source as the held-out ones, it misses the truth for at most the share 1 - confidence of them.
+"""
+
+import math
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainzrule.service.artifact.evidence import MAX_ERRORS, Conformity
+from chainzrule.service.stability.link import Link
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+DEFAULT_CONFIDENCE = 0.9
+LARGEST_ERROR = 80.0  # -log p beyond which float32 probabilities are no longer told apart
+MARGIN = 1.0 - 1e-6  # lowers the probability from which labels belong to a set, for the rounding of float32
+ROUNDING = 2.0**-22  # of ordered levels' probabilities, which are differences of float32 numbers near 1
+FEWEST_ROWS = 100  # from which the expected distance may hang on the volatility
+FOLDS = 10  # in which rows are told their expected distance by the others
+KNOWN_CONFIDENCES = 256  # whose limits are kept, so that a request does not compute its own
+
+
+def make_conformity(
+    link: Link, scores: Floats, y: NDArray[np.generic], volatility: Floats | None, out_of_fold: bool
+) -> Conformity:
+    """Returns the errors of held-out rows, for a card.
+
+    Args:
+        link: what the scores mean.
+        scores: (rows, S) the scores.
+        y: (rows,) the true labels' indices, or the true values.
+        volatility: (rows,) the volatility of a regression's output at one noise sigma; None where it takes further
+            runs, which an answer may go without, and then all rows are expected to err alike.
+        out_of_fold: whether the rows were scored by models that were fitted without them.
+    """
+    scale, per_volatility = None, 0.0
+    if link.has_labels:
+        errors = np.clip(-link.log_likelihood(scores, y), 0.0, LARGEST_ERROR)
+    else:
+        distance = np.abs(y.astype(np.float64) - scores[:, 0])
+        spread = np.zeros_like(distance) if volatility is None or len(distance) < FEWEST_ROWS else volatility
+        scale, per_volatility = _expected_distance(distance, spread)
+        errors = distance / (_expected_of_others(distance, spread) if per_volatility else scale)
+    kept, rows = np.sort(errors), len(errors)
+    if rows > MAX_ERRORS:  # the k-th of the kept ones is at least as large as the share k / MAX_ERRORS of all
+        kept = kept[-(np.arange(1, MAX_ERRORS + 1) * -rows // MAX_ERRORS) - 1]
+    return Conformity(
+        rows=rows,
+        out_of_fold=out_of_fold,
+        scale=scale,
+        per_volatility=per_volatility,
+        errors=tuple(map(_raised, kept.tolist())),
+    )
+
+
+def _expected_distance(distance: Floats, spread: Floats) -> tuple[float, float]:
+    """Returns the line of the distance over the volatility: its start, which is above 0, and its slope, which may be 0.
+
+    It passes through the means. It starts at a tenth of the mean distance or above, so that no interval is a point.
+    """
+    # A model that is exact on every row would have a distance of 0, by which nothing can be divided.
+    mean, middle = max(float(distance.mean()), float(np.finfo(np.float32).tiny)), float(spread.mean())
+    variance = float(spread.var())
+    if variance == 0.0:
+        return mean, 0.0
+    slope = float(np.mean((distance - mean) * (spread - middle))) / variance
+    slope = min(max(slope, 0.0), 0.9 * mean / middle)
+    return mean - slope * middle, slope
+
+
+def _expected_of_others(distance: Floats, spread: Floats) -> Floats:
+    """Returns (rows,) the expected distance of each row by a line that knows nothing of it, as none knows new rows."""
+    expected = np.empty_like(distance)
+    for fold in range(FOLDS):
+        others = np.arange(len(distance)) % FOLDS != fold
+        scale, slope = _expected_distance(distance[others], spread[others])
+        expected[~others] = scale + slope * spread[~others]
+    return expected
+
+
+class Regions:
+    """Says which answers belong to the regions of one model version.
+
+    Attributes:
+        scale: the expected distance where there is no volatility; None where the regions are sets of labels.
+        per_volatility: the expected distance that each unit of volatility adds.
+        ordered: whether the labels are ordered levels, so that a set has no gap.
+        limit: gives for a confidence the probability from which labels belong to a set, or the error up to which
+            numbers belong to an interval; it is computed once for each confidence.
+    """
+
+    def __init__(self, known: Conformity, ordered: bool) -> None:
+        self.scale = known.scale
+        self.per_volatility = known.per_volatility
+        self.ordered = ordered
+
+        @lru_cache(KNOWN_CONFIDENCES)
+        def limit(confidence: float) -> float:
+            error = largest_error(known, confidence)
+            return error if known.scale is not None else least_probability(error, ordered)
+
+        self.limit = limit
+
+    def limits(self, confidence: Floats) -> Floats:
+        """Returns the limits of rows, (rows,), or the one limit of them all, (1,)."""
+        asked = confidence.tolist()
+        if asked.count(asked[0]) == len(asked):
+            del asked[1:]
+        return np.array([self.limit(one) for one in asked])
+
+
+def largest_error(known: Conformity, confidence: float) -> float:
+    """Returns the error up to which answers belong to a region; infinite where the rows are too few to tell.
+
+    Of n + 1 rows in random order, the last has at most the k-th smallest error of the others with probability k/(n+1).
+    """
+    rank = math.ceil(round((known.rows + 1) * confidence, 9))  # 0.9 * 10 is 9 and no more
+    if rank > known.rows:
+        return math.inf
+    return known.errors[-(-max(rank, 1) * len(known.errors) // known.rows) - 1]
+
+
+def least_probability(error: float, ordered: bool) -> float:
+    """Returns the probability from which labels belong to a set."""
+    if error >= LARGEST_ERROR:
+        return 0.0
+    return max(math.exp(-error) * MARGIN - (ROUNDING if ordered else 0.0), 0.0)
+
+
+def label_sets(probabilities: NDArray[np.floating], label: NDArray[np.int64], least: Floats, ordered: bool) -> Mask:
+    """Returns (rows, K) whether each label belongs to its row's set.
+
+    A set is empty where no label is likely enough: of rows on which a model is nearly always right, some have to be
+    missed if it is to be right no more often than the confidence says. A set of ordered levels has no gap, and holds
+    the predicted level, which is the median and need not be the likeliest, unless it is empty.
+
+    Args:
+        probabilities: (rows, K) the labels' probabilities.
+        label: (rows,) the index of the predicted label.
+        least: (rows,) or (1,) the probability from which labels belong to the set.
+        ordered: whether the labels are ordered levels.
+    """
+    found: Mask = probabilities >= least[:, None]
+    if ordered:
+        found[np.arange(len(found)), label] |= found.any(axis=1)
+        found = np.logical_or.accumulate(found, axis=1) & np.logical_or.accumulate(found[:, ::-1], axis=1)[:, ::-1]
+    return found
+
+
+def intervals(value: Floats, expected: Floats | float, error: Floats) -> tuple[Floats, Floats]:
+    """Returns the (rows,) ends of intervals around predicted numbers; they may be infinite.
+
+    Args:
+        value: (rows,) the predicted numbers.
+        expected: (rows,) the expected distances of the truth from them, or the one of all rows.
+        error: (rows,) or (1,) the error up to which numbers belong to the interval.
+    """
+    half = error * expected
+    return value - half, value + half
+
+
+def members(sets: Mask) -> list[list[int]]:
+    """Returns the indices of the labels in each row's set."""
+    labels: list[int] = np.nonzero(sets)[1].tolist()
+    ends: list[int] = np.count_nonzero(sets, axis=1).cumsum().tolist()
+    return [labels[start:end] for start, end in pairwise([0, *ends])]
+
+
+def _raised(error: float) -> float:
+    """Returns an error to six digits, rounded up so that no region becomes smaller."""
+    if error == 0.0:
+        return 0.0
+    unit = 10.0 ** (math.floor(math.log10(error)) - 5)
+    return float(f"{math.ceil(error / unit) * unit:.6g}")
