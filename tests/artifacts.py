@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from chainzrule.service.artifact.card import GraphFile, ModelCard, Role
-from chainzrule.service.artifact.evidence import Conformity, Distribution, Golden, Provenance, Reference
+from chainzrule.service.artifact.evidence import Conformity, Distribution, Golden, Provenance, Reference, Slice
 from chainzrule.service.artifact.features import CategoricalFeature, Feature, Layout, NumericFeature
 from chainzrule.service.artifact.interface import Differences, Draws, Method, Task
 from chainzrule.service.artifact.store import Artifact, describe_graph, publish
@@ -188,6 +188,7 @@ class Toy:
                 scale=None if self.names else 2.5,
                 per_volatility=0.0 if self.names else 1.5,
                 errors=tuple(n / 50 for n in range(1, 100)),
+                slices=(Slice(rows=25, coverage=(0.75, 0.85, 0.9)),) * (len(self.names) or 4),
             ),
             quality={"accuracy": 0.9},
             golden=Golden(

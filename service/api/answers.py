@@ -15,7 +15,7 @@ from chainzrule.service.serving.version import ServedModel
 from chainzrule.service.stability.certificate import Ends
 from chainzrule.service.stability.lone.reference import percentile
 from chainzrule.service.stability.montecarlo import Estimate
-from chainzrule.service.stability.predictions import Measured, Predictions, Unmeasured
+from chainzrule.service.stability.predictions import ListedRegion, Measured, Predictions, Unmeasured
 from chainzrule.service.stability.verdict import VERDICTS
 
 Row = dict[str, Any]
@@ -55,7 +55,7 @@ def _write(predictions: Predictions, labels: tuple[str, ...]) -> list[Row]:
         if probabilities is not None:
             answer["probabilities"] = dict(zip(labels, probabilities))  # noqa: B905
         if has_labels:
-            answer["set"] = None if region is None else [labels[included] for included in region]
+            answer["set"] = _labels(region, labels)
         else:
             answer["interval"] = region
         if stability is None:
@@ -70,6 +70,10 @@ def _write(predictions: Predictions, labels: tuple[str, ...]) -> list[Row]:
             answer["stability"] = written
         answers.append(answer)
     return answers
+
+
+def _labels(region: ListedRegion, labels: tuple[str, ...]) -> list[str] | None:
+    return None if region is None else [labels[included] for included in region]
 
 
 def _rows(members: dict[str, list[Any]]) -> list[Row]:
@@ -101,7 +105,8 @@ class _Explained:
         self._counted = explanation.counted
         self._certificates: list[Row] | None = None
         if explanation.certificates is not None:
-            self._certificates = _certificates(explanation.certificates, self._names, served.card.labels)
+            regions = share.result.regions_within(explanation.certificates.conclusions, slice(share.start, share.stop))
+            self._certificates = _certificates(explanation.certificates, regions, self._names, served.card.labels)
 
     def content(self, rows: list[orjson.Fragment]) -> Row:
         card = self._card
@@ -186,7 +191,9 @@ def _estimate(name: str, estimate: Estimate) -> Row:
     return {name: estimate.value, f"{name}_interval": [estimate.low, estimate.high]}
 
 
-def _certificates(found: Certificates, names: list[str], labels: tuple[str, ...]) -> list[Row]:
+def _certificates(
+    found: Certificates, regions: Sequence[ListedRegion], names: list[str], labels: tuple[str, ...]
+) -> list[Row]:
     conclusions = found.conclusions
     parts: dict[str, list[Any]] = {"scores": _named(names, (found.bounds.lower, found.bounds.upper))}
     if conclusions.certain is not None:
@@ -201,6 +208,10 @@ def _certificates(found: Certificates, names: list[str], labels: tuple[str, ...]
         lowest, highest = conclusions.levels
         reached = zip(lowest.tolist(), highest.tolist(), strict=True)
         parts["labels"] = [list(labels[first : last + 1]) for first, last in reached]
+    if labels:
+        parts["set"] = [_labels(region, labels) for region in regions]
+    else:
+        parts["interval"] = list(regions)
     return _rows(parts)
 
 

@@ -99,7 +99,7 @@ def _served(context: Context, request: Incoming) -> tuple[str, ServedModel]:
 
 
 def _card(served: ServedModel) -> bytes:
-    card = served.card.model_dump(mode="json", exclude={"golden", "features"})
+    card = served.card.model_dump(mode="json", exclude={"golden": True, "features": True, "conformity": {"errors"}})
     card["features"] = [feature.model_dump(mode="json") for feature in served.card.inputs()]
     return orjson.dumps(card)
 

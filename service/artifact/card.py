@@ -82,6 +82,8 @@ class ModelCard(Evidence, Interface):
     def _conformity_fits_the_task(self) -> Self:
         if self.conformity is not None and (self.conformity.scale is None) != (self.task != "regression"):
             raise ValueError("conformity has a scale for a regression, and none for labels")
+        if self.conformity is not None and len(self.conformity.slices) not in (0, len(self.labels) or 4):
+            raise ValueError("conformity has a slice for every label, or four for a regression")
         if self.conformity is not None and self.conformity.per_volatility and self.method != "analytic":
             raise ValueError("conformity cannot hang on volatility where that takes further runs")
         return self

@@ -10,6 +10,9 @@ from chainzrule.service.artifact.tensor import Tensor
 
 QUANTILES = 101  # these are the minimum, the percentiles 1 to 99 and the maximum
 MAX_ERRORS = 1000  # with more rows than this, every n-th error of a `Conformity` is kept
+SLICED = (0.8, 0.9, 0.95)  # the confidences at which a card says how often regions hold the truth, by slice
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Golden(CardPart):
@@ -55,6 +58,15 @@ class Reference(CardPart):
     out_of_range_rate: float = Field(ge=0, le=1, description="share of rows with a feature outside its range")
 
 
+class Slice(CardPart):
+    """How often the regions of some held-out rows hold the truth, at each confidence of `SLICED`."""
+
+    rows: int = Field(ge=0)
+    coverage: tuple[Share, Share, Share] | None = Field(
+        default=None, description="at 80%, 90% and 95%; null where there is no row"
+    )
+
+
 class Conformity(CardPart):
     """How far the truth lay from the answers to held-out rows; sets of labels and intervals follow from it."""
 
@@ -72,6 +84,9 @@ class Conformity(CardPart):
         min_length=1,
         max_length=MAX_ERRORS,
         description="ascending; labels: -log p of the true one; regression: the distance over the expected one",
+    )
+    slices: tuple[Slice, ...] = Field(
+        default=(), description="by true label, in their order; regression: by quarter of the predicted number"
     )
 
     @model_validator(mode="after")

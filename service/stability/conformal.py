@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.evidence import MAX_ERRORS, Conformity
+from chainzrule.service.artifact.evidence import MAX_ERRORS, SLICED, Conformity, Slice
 from chainzrule.service.stability.link import Link
 
 Floats = NDArray[np.float64]
@@ -24,6 +24,7 @@ LARGEST_ERROR = 80.0  # -log p beyond which float32 probabilities are no longer 
 MARGIN = 1.0 - 1e-6  # lowers the probability from which labels belong to a set, for the rounding of float32
 ROUNDING = 2.0**-22  # of ordered levels' probabilities, which are differences of float32 numbers near 1
 FEWEST_ROWS = 100  # from which the expected distance may hang on the volatility
+STANDARD_ERRORS = 3.0  # by which the slope of the one over the other is to be above 0 for that
 FOLDS = 10  # in which rows are told their expected distance by the others
 KNOWN_CONFIDENCES = 256  # whose limits are kept, so that a request does not compute its own
 
@@ -46,32 +47,61 @@ def make_conformity(
         errors = np.clip(-link.log_likelihood(scores, y), 0.0, LARGEST_ERROR)
     else:
         distance = np.abs(y.astype(np.float64) - scores[:, 0])
-        spread = np.zeros_like(distance) if volatility is None or len(distance) < FEWEST_ROWS else volatility
-        scale, per_volatility = _expected_distance(distance, spread)
-        errors = distance / (_expected_of_others(distance, spread) if per_volatility else scale)
+        # A model that is exact on every row would have a distance of 0, by which nothing can be divided.
+        scale = max(float(distance.mean()), float(np.finfo(np.float32).tiny))
+        errors = distance / scale
+        if volatility is not None and _hang_together(distance, volatility):
+            scale, per_volatility = _expected_distance(distance, volatility)
+            errors = distance / _expected_of_others(distance, volatility)
     kept, rows = np.sort(errors), len(errors)
-    if rows > MAX_ERRORS:  # the k-th of the kept ones is at least as large as the share k / MAX_ERRORS of all
-        kept = kept[-(np.arange(1, MAX_ERRORS + 1) * -rows // MAX_ERRORS) - 1]
-    return Conformity(
+    if rows > MAX_ERRORS:
+        kept = kept[_kept_ranks(rows) - 1]
+    known = Conformity(
         rows=rows,
         out_of_fold=out_of_fold,
         scale=scale,
         per_volatility=per_volatility,
         errors=tuple(map(_raised, kept.tolist())),
     )
+    return known.model_copy(update={"slices": _slices(known, errors, _groups(link, scores, y))})
+
+
+def _groups(link: Link, scores: Floats, y: NDArray[np.generic]) -> list[Mask]:
+    """Returns which rows belong to each slice."""
+    if link.has_labels:
+        probabilities = link.probabilities(scores)
+        assert probabilities is not None
+        return [y.astype(np.int64) == label for label in range(probabilities.shape[1])]
+    quarter = np.searchsorted(np.quantile(scores[:, 0], [0.25, 0.5, 0.75]), scores[:, 0])
+    return [quarter == number for number in range(4)]
+
+
+def _slices(known: Conformity, errors: Floats, groups: list[Mask]) -> tuple[Slice, ...]:
+    limits = [largest_error(known, confidence) for confidence in SLICED]
+    found = []
+    for group in groups:
+        held = [float(np.mean(errors[group] <= limit)) for limit in limits] if group.any() else None
+        found.append(Slice(rows=int(group.sum()), coverage=None if held is None else (held[0], held[1], held[2])))
+    return tuple(found)
+
+
+def _hang_together(distance: Floats, spread: Floats) -> bool:
+    """Returns whether volatile rows err more, by more than chance lets them seem to."""
+    rows, variances = len(distance), float(distance.var() * spread.var())
+    if rows < FEWEST_ROWS or variances == 0.0:
+        return False
+    covariance = float(np.mean((distance - distance.mean()) * (spread - spread.mean())))
+    square = covariance * covariance / variances
+    return covariance > 0.0 and square * (rows - 2) > STANDARD_ERRORS**2 * (1.0 - square)
 
 
 def _expected_distance(distance: Floats, spread: Floats) -> tuple[float, float]:
-    """Returns the line of the distance over the volatility: its start, which is above 0, and its slope, which may be 0.
+    """Returns the line of the distance over the volatility: where it starts, and its slope, which is at least 0.
 
     It passes through the means. It starts at a tenth of the mean distance or above, so that no interval is a point.
     """
-    # A model that is exact on every row would have a distance of 0, by which nothing can be divided.
-    mean, middle = max(float(distance.mean()), float(np.finfo(np.float32).tiny)), float(spread.mean())
-    variance = float(spread.var())
-    if variance == 0.0:
-        return mean, 0.0
-    slope = float(np.mean((distance - mean) * (spread - middle))) / variance
+    mean, middle = float(distance.mean()), float(spread.mean())
+    slope = float(np.mean((distance - mean) * (spread - middle)) / spread.var())
     slope = min(max(slope, 0.0), 0.9 * mean / middle)
     return mean - slope * middle, slope
 
@@ -84,6 +114,11 @@ def _expected_of_others(distance: Floats, spread: Floats) -> Floats:
         scale, slope = _expected_distance(distance[others], spread[others])
         expected[~others] = scale + slope * spread[~others]
     return expected
+
+
+def _kept_ranks(rows: int) -> NDArray[np.int64]:
+    """Returns the ranks of the errors that are kept: those of all confidences in steps of 1 / MAX_ERRORS."""
+    return np.minimum(-(np.arange(1, MAX_ERRORS + 1) * -(rows + 1) // MAX_ERRORS), rows)
 
 
 class Regions:
@@ -125,7 +160,9 @@ def largest_error(known: Conformity, confidence: float) -> float:
     rank = math.ceil(round((known.rows + 1) * confidence, 9))  # 0.9 * 10 is 9 and no more
     if rank > known.rows:
         return math.inf
-    return known.errors[-(-max(rank, 1) * len(known.errors) // known.rows) - 1]
+    if known.rows <= MAX_ERRORS:
+        return known.errors[max(rank, 1) - 1]
+    return known.errors[(rank - 1) * MAX_ERRORS // (known.rows + 1)]
 
 
 def least_probability(error: float, ordered: bool) -> float:
@@ -155,16 +192,17 @@ def label_sets(probabilities: NDArray[np.floating], label: NDArray[np.int64], le
     return found
 
 
-def intervals(value: Floats, expected: Floats | float, error: Floats) -> tuple[Floats, Floats]:
+def intervals(low: Floats, high: Floats, expected: Floats | float, error: Floats) -> tuple[Floats, Floats]:
     """Returns the (rows,) ends of intervals around predicted numbers; they may be infinite.
 
     Args:
-        value: (rows,) the predicted numbers.
+        low: (rows,) the predicted numbers, or the least of those that are possible.
+        high: (rows,) the predicted numbers, or the largest of those that are possible.
         expected: (rows,) the expected distances of the truth from them, or the one of all rows.
         error: (rows,) or (1,) the error up to which numbers belong to the interval.
     """
     half = error * expected
-    return value - half, value + half
+    return low - half, high + half
 
 
 def members(sets: Mask) -> list[list[int]]:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from chainzrule.service.stability.certificate import Conclusions, Ends
 from chainzrule.service.stability.conformal import intervals, label_sets, members
 from chainzrule.service.stability.measures import Diagnosis, diagnose, take
 from chainzrule.service.stability.outputs import Inputs, Outputs
@@ -123,15 +124,38 @@ class Predictions(ABC):
         return label_sets(self.probabilities, self.label, regions.limits(self.inputs.confidence), regions.ordered)
 
     @cached_property
-    def intervals(self) -> tuple[Floats, Floats] | None:
+    def intervals(self) -> Ends | None:
         """Returns the (rows,) lower and upper ends of the intervals, maybe infinite; None where there are none."""
+        return self._intervals((self.value, self.value))
+
+    def regions_within(self, reached: Conclusions, part: slice) -> list[ListedRegion]:
+        """Returns the regions of the rows `part` that hold the truth wherever the inputs truly are in their boxes.
+
+        A set has every label that is likely enough anywhere in the box. An interval reaches beyond the outputs in the
+        box as far as beyond the row's own.
+
+        Args:
+            reached: what is concluded of the rows' boxes.
+            part: which rows.
+        """
+        regions = self.standard.regions
+        if reached.probabilities is None:
+            assert reached.value is not None
+            return list(_listed_ends(self._intervals(reached.value, part), len(reached.value[0])))
+        most = reached.probabilities[1]
+        if regions is None:
+            return [None] * len(most)
+        limits = regions.limits(self.inputs.confidence[part])
+        return list(members(label_sets(most, self.label[part], limits, regions.ordered)))
+
+    def _intervals(self, ends: Ends, part: slice = slice(None)) -> Ends | None:
         regions = self.standard.regions
         if regions is None or regions.scale is None:
             return None
         expected: Floats | float = regions.scale
         if regions.per_volatility:
-            expected = regions.scale + regions.per_volatility * self._spread()
-        return intervals(self.value, expected, regions.limits(self.inputs.confidence))
+            expected = regions.scale + regions.per_volatility * self._spread()[part]
+        return intervals(*ends, expected, regions.limits(self.inputs.confidence[part]))
 
     @abstractmethod
     def _spread(self) -> Floats:
@@ -140,10 +164,7 @@ class Predictions(ABC):
     def _listed_regions(self) -> Iterable[ListedRegion]:
         if self.sets is not None:
             return members(self.sets)
-        if self.intervals is None:
-            return repeat(None, len(self))
-        ends = [[end if math.isfinite(end) else None for end in side.tolist()] for side in self.intervals]
-        return map(list, zip(*ends, strict=True))
+        return _listed_ends(self.intervals, len(self))
 
     def _listed_outside(self, any_outside: list[bool]) -> list[list[str]]:
         return [self._ranges.named(self.outside[row]) if out else [] for row, out in enumerate(any_outside)]
@@ -302,3 +323,10 @@ class Unmeasured(Predictions):
 
     def observed(self) -> None:
         """Returns None, because rows that were not measured say nothing about the traffic's stability."""
+
+
+def _listed_ends(intervals: Ends | None, rows: int) -> Iterable[ListedRegion]:
+    if intervals is None:
+        return repeat(None, rows)
+    ends = [[end if math.isfinite(end) else None for end in side.tolist()] for side in intervals]
+    return map(list, zip(*ends, strict=True))

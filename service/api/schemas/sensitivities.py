@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from chainzrule.service.api.schemas.predictions import Classified, Estimated, Graded
+from chainzrule.service.api.schemas.predictions import Classified, Estimated, Graded, Interval, LabelSet
 from chainzrule.service.api.schemas.schema import Schema
 from chainzrule.service.artifact.interface import Method
 
@@ -73,6 +73,8 @@ class Certificate(Schema):
     probabilities: dict[str, Range] | None = None
     value: Range | None = None
     labels: list[str] | None = Field(default=None, description="ordinal: the levels that can be reached")
+    set: LabelSet = Field(default=None, description="the row's set, wherever in the box its inputs truly are")
+    interval: Interval = Field(default=None, description="the row's interval, wherever in the box its inputs truly are")
 
 
 class Explained(Schema):

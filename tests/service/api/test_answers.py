@@ -247,6 +247,16 @@ async def test_certificates_are_answered_by_name(serving: Serving, toy: Toy) -> 
         if conclusions.levels is not None:
             first, last = (int(end[row]) for end in conclusions.levels)
             expected["labels"] = [toy.names[level] for level in range(first, last + 1)]
+        # What the card's errors add to the box: see `test_predictions`.
+        regions = found.share.result.regions_within(conclusions, slice(found.share.start, found.share.stop))
+        region = regions[row]
+        assert region is not None
+        if toy.names:
+            expected["set"] = [toy.names[label] for label in region]
+            assert set(answer["set"]) <= set(expected["set"])
+        else:
+            expected["interval"] = region
+            assert region[0] < answer["interval"][0] < answer["interval"][1] < region[1]
         assert given == expected
 
 

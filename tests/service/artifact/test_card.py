@@ -151,6 +151,7 @@ FAULTS: list[tuple[str, Callable[[Content], None], str]] = [
     ("golden rows missing", drop("golden"), "card.json.golden"),
     ("no provenance", drop("provenance"), "card.json.provenance"),
     ("a scale for labels", change("conformity", "scale", value=1.0), "conformity has a scale for a regression"),
+    ("a slice of a label too few", change("conformity", "slices", value=[{"rows": 0}] * 2), "a slice for every label"),
     ("conformity without rows", change("conformity", "rows", value=0), "card.json.conformity.rows"),
     ("falling errors", change("conformity", "errors", 0, value=1e9), "errors fall"),
     ("NaN error", change("conformity", "errors", 98, value=NAN), "card.json.conformity.errors.98"),

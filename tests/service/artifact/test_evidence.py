@@ -18,6 +18,7 @@ from chainzrule.service.artifact.evidence import (
     Provenance,
     Reference,
     ReliabilityBin,
+    Slice,
 )
 from tests.artifacts import CLASSIFIER
 
@@ -89,6 +90,18 @@ def test_calibration_is_of_a_noise_and_its_chances_are_chances(change: dict[str,
 def test_conformity_is_of_the_errors_of_rows(change: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         Conformity(**{"rows": 2, "out_of_fold": False, "errors": (1.0, 1.0), **change})
+
+
+def test_a_slice_of_no_rows_has_no_coverage() -> None:
+    assert Slice(rows=0).coverage is None
+    for change in (
+        {"rows": -1},
+        {"coverage": (0.8, 0.9)},
+        {"coverage": (0.8, 0.9, 1.1)},
+        {"coverage": (-0.1, 0.9, 1.0)},
+    ):
+        with pytest.raises(ValidationError):
+            Slice(**{"rows": 3, "coverage": (0.0, 0.5, 1.0), **change})
 
 
 def test_conformity_keeps_so_many_errors_of_any_number_of_rows() -> None:

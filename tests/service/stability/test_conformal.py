@@ -120,6 +120,34 @@ def test_a_model_that_is_never_wrong_has_a_scale_all_the_same() -> None:
     assert found.scale > 0
 
 
+def test_a_card_says_how_often_the_truth_is_held_by_label() -> None:
+    link, random = link_of("classification", 4), np.random.default_rng(8)
+    scores, y = scored(link, 3000, random)
+    y[y == 2] = 0  # which nobody ever is
+    found = make_conformity(link, scores, y, NOTHING, out_of_fold=False)
+    assert [one.rows for one in found.slices] == np.bincount(y, minlength=4).tolist()
+    probabilities = link.probabilities(scores)
+    assert probabilities is not None
+    for at, confidence in enumerate((0.8, 0.9, 0.95)):
+        sets = label_sets(probabilities, y, Regions(found, ordered=False).limits(np.array([confidence])), ordered=False)
+        held = sets[np.arange(3000), y]
+        for label in (0, 1, 3):
+            coverage = found.slices[label].coverage
+            assert coverage is not None
+            assert coverage[at] == pytest.approx(held[y == label].mean(), abs=1e-3)
+    assert found.slices[2].coverage is None
+
+
+def test_a_card_says_how_often_the_truth_is_held_by_quarter_of_the_prediction() -> None:
+    value = np.arange(1000.0)[::-1]
+    y = value + np.where(value >= 750, 3.0, 1.0) * np.random.default_rng(9).normal(size=1000)
+    slices = make_conformity(REGRESSION, value[:, None], y, None, out_of_fold=True).slices
+    assert [one.rows for one in slices] == [250] * 4
+    shares = np.array([one.coverage for one in slices])
+    np.testing.assert_allclose(shares.mean(axis=0), [0.8, 0.9, 0.95], atol=0.002)
+    assert (shares[3] < shares[:3].min(axis=0) - 0.1).all()
+
+
 def test_errors_beyond_what_float32_tells_apart_are_cut() -> None:
     scores = np.array([[0.0, 500.0], [0.0, 1.0]])
     found = make_conformity(link_of("classification", 2), scores, np.array([0, 1]), NOTHING, out_of_fold=False)
@@ -133,12 +161,18 @@ def test_kept_errors_are_never_below_those_they_stand_for(rows: int) -> None:
     found = make_conformity(link_of("classification", 2), scores, np.ones(rows), NOTHING, out_of_fold=False)
     assert len(found.errors) == min(rows, MAX_ERRORS)
     all_errors = np.sort(-link_of("classification", 2).log_likelihood(scores, np.ones(rows)))
-    for confidence in (0.001, 0.1, 0.5, 0.9, 0.95, 0.999):
-        rank = math.ceil((rows + 1) * confidence)
+    for confidence in (1e-6, 0.001, 0.1, 0.5, 0.8, 0.9, 0.95, 0.999):  # of which the service keeps every thousandth
+        rank = max(math.ceil(round((rows + 1) * confidence, 9)), 1)
         if rank > rows:
             assert largest_error(found, confidence) == math.inf
+        elif confidence == 1e-6:
+            assert all_errors[0] <= largest_error(found, confidence) <= all_errors[rows // MAX_ERRORS] * (1 + 1.01e-5)
         else:
-            # Of ten times as many rows as are kept, the next kept one is at most ten ranks further.
+            assert largest_error(found, confidence) == pytest.approx(all_errors[rank - 1], rel=1.01e-5)
+            assert largest_error(found, confidence) >= all_errors[rank - 1]
+    for confidence in np.random.default_rng(1).uniform(size=100).tolist():
+        rank = math.ceil((rows + 1) * confidence)
+        if rank <= rows:
             further = all_errors[min(rank + rows // MAX_ERRORS, rows - 1)]
             assert all_errors[rank - 1] <= largest_error(found, confidence) <= further * (1 + 1.01e-5)
 
@@ -182,16 +216,18 @@ def test_one_limit_serves_all_rows() -> None:
     np.testing.assert_array_equal(alike, label_sets(p, label, np.full(7, 0.2), ordered=False))
     value, expected = p[:, 0], p[:, 1]
     for one, each in zip(
-        intervals(value, expected, np.array([2.0])), intervals(value, expected, np.full(7, 2.0)), strict=True
+        intervals(value, value, expected, np.array([2.0])),
+        intervals(value, value, expected, np.full(7, 2.0)),
+        strict=True,
     ):
         np.testing.assert_array_equal(one, each)
 
 
 def test_an_interval_is_as_wide_as_the_row_and_the_error_say() -> None:
-    low, high = intervals(np.array([10.0, 10.0]), np.array([3.0, 5.0]), np.array([2.0, math.inf]))
+    low, high = intervals(*[np.array([10.0, 10.0])] * 2, np.array([3.0, 5.0]), np.array([2.0, math.inf]))
     assert (low.tolist(), high.tolist()) == ([4.0, -math.inf], [16.0, math.inf])
-    low, high = intervals(np.array([10.0, 0.0]), 5.0, np.array([2.0]))
-    assert (low.tolist(), high.tolist()) == ([0.0, -10.0], [20.0, 10.0])
+    low, high = intervals(np.array([10.0, 0.0]), np.array([11.0, 0.0]), 5.0, np.array([2.0]))
+    assert (low.tolist(), high.tolist()) == ([0.0, -10.0], [21.0, 10.0])
 
 
 def test_limits_are_of_each_rows_confidence() -> None:
@@ -258,7 +294,7 @@ def test_intervals_hold_the_true_value_as_often_as_they_say(known_spread: bool) 
         assert regions.scale is not None
         for confidence in CONFIDENCES:
             expected = regions.scale + regions.per_volatility * spread[:ASKED]
-            low, high = intervals(value[:ASKED], expected, regions.limits(np.full(ASKED, confidence)))
+            low, high = intervals(value[:ASKED], value[:ASKED], expected, regions.limits(np.full(ASKED, confidence)))
             covered[confidence].append(float(((low <= y[:ASKED]) & (y[:ASKED] <= high)).mean()))
     for confidence, shares in covered.items():
         error = np.std(shares) / math.sqrt(SPLITS)

@@ -2,12 +2,15 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from chainzrule.service.api.answers import prediction_rows
 from chainzrule.service.serving.runs import inputs_of, join
+from chainzrule.service.stability.certificate import Conclusions, conclude
+from chainzrule.service.stability.link import link_of
 from chainzrule.service.stability.predictions import Batch, Observed
 from chainzrule.service.stability.reference import percentiles
 from chainzrule.service.stability.verdict import VERDICTS
@@ -90,6 +93,41 @@ def test_each_row_has_its_interval_at_its_own_confidence() -> None:
     assert regions[3] == regions[1]  # whatever noise is asked about
 
 
+def _last(part: Any) -> Any:
+    return tuple(end[-1:] for end in part) if isinstance(part, tuple) else part[-1:]
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.9, 0.995])
+@pytest.mark.parametrize("toy", [CLASSIFIER, BINARY, ORDINAL, REGRESSION], ids=lambda toy: toy.name)
+@pytest.mark.parametrize("count", [1, 4])
+def test_a_region_of_a_box_holds_those_of_all_points_in_it(toy: Toy, count: int, confidence: float) -> None:
+    runs, rows = runs_of(toy), toy.rows(6).astype(np.float32)[2 : 2 + count]
+    random, radius = np.random.default_rng(1), 0.4 * toy.columns[1]
+    points = rows + radius * random.uniform(-1, 1, size=(300, *rows.shape))
+    scores = toy.scores(points)
+    link, lower, upper = link_of(toy.task, toy.scores_count), scores.min(axis=0), scores.max(axis=0)
+    found = runs.predict(join([inputs_of(rows, 1.0, True, confidence)]))
+    own = scores[:, np.arange(count), found.label][..., None] - scores
+    reached = conclude(link, found.label, lower, upper, own.min(axis=0), own.max(axis=0))
+    regions = found.regions_within(reached, slice(None))
+    assert len(regions) == count
+    for row, region in enumerate(regions):
+        assert region is not None
+        there = runs.predict(inputs_of(points[:, row].astype(np.float32), 1.0, True, confidence))
+        if toy.names:
+            assert there.sets is not None
+            assert set(np.flatnonzero(there.sets.any(axis=0))) <= set(region)
+        elif confidence == 0.995:
+            assert region == [None, None]
+        else:
+            assert there.intervals is not None
+            assert region == pytest.approx([there.intervals[0].min(), there.intervals[1].max()], rel=1e-4)
+    assert (
+        found.regions_within(Conclusions(*(None if part is None else _last(part) for part in reached)), slice(-1, None))
+        == regions[-1:]
+    )
+
+
 @pytest.mark.parametrize("toy", [CLASSIFIER, REGRESSION], ids=lambda toy: toy.name)
 def test_a_card_that_knows_no_errors_gives_no_regions(toy: Toy) -> None:
     toy, rows = replace(toy, changes={"conformity": None}), toy.rows(3).astype(np.float32)
@@ -97,6 +135,9 @@ def test_a_card_that_knows_no_errors_gives_no_regions(toy: Toy) -> None:
         found = runs_of(toy).predict(inputs_of(rows[:count], 1.0, True))
         assert (found.sets, found.intervals) == (None, None)
         assert [row[3] for row in found.listed()] == [None] * count
+        ends = (found.value, found.value)
+        reached = Conclusions(probabilities=(found.probabilities,) * 2) if toy.names else Conclusions(value=ends)
+        assert found.regions_within(reached, slice(None)) == [None] * count
 
 
 def test_percentiles_are_of_the_usual_noise_alone() -> None:

@@ -24,7 +24,7 @@ def test_a_set_is_the_batchs(least: float, ordered: bool) -> None:
 @pytest.mark.parametrize("error", [0.0, 1.7, 1e300])
 def test_an_interval_is_the_batchs(error: float) -> None:
     value, expected = np.array([1.5, -2.0, 0.0]), np.array([0.1, 0.3, 7.0])
-    low, high = conformal.intervals(value, expected, np.array([error]))
+    low, high = conformal.intervals(value, value, expected, np.array([error]))
     for row in range(3):
         found = interval(value[row].item(), expected[row].item(), error)
         assert found == pytest.approx([low[row], high[row]], rel=1e-12)
