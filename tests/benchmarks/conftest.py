@@ -1,5 +1,5 @@
 """What the tests of benchmarks share with those of training."""
 
-from tests.training.conftest import _one_thread, text_data
+from tests.training.conftest import _one_thread, make_model, text_data
 
-__all__ = ["_one_thread", "text_data"]
+__all__ = ["_one_thread", "make_model", "text_data"]
