@@ -155,7 +155,9 @@ class Repository(Generic[Served]):
             known = {name: list(entries) for name, entries in self._catalog.models()}
             self._looking = asyncio.ensure_future(in_background(list_repository, self._root, known))
         try:
-            return await asyncio.wait_for(asyncio.shield(self._looking), LOOK_SECONDS)
+            # Python 3.11's `wait_for` loses a cancellation that comes with the result, and `follow` would never end.
+            async with asyncio.timeout(LOOK_SECONDS):
+                return await asyncio.shield(self._looking)
         finally:
             if self._looking.done():
                 self._looking = None

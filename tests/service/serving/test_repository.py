@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from chainzrule.service.artifact.listing import StoredVersion
+from chainzrule.service.artifact.listing import Listing, StoredVersion
 from chainzrule.service.errors import ArtifactError, InvalidInput, NotReady, UnknownModel, UnknownVersion
 from chainzrule.service.serving import backoff
 from chainzrule.service.serving.catalog import Catalog, State
@@ -487,3 +487,26 @@ async def test_a_look_that_hangs_is_no_end_of_looking(disk: Disk, monkeypatch: p
         assert catalog.ready()
         gate.set()
         await until(lambda: not repository.notices.unreadable, repository)
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_who_follows_ends_however_close_a_look_is_to_its_end(
+    disk: Disk, turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service could not be stopped where it was told to at the moment at which a look came back."""
+    listed: asyncio.Future[Listing] = asyncio.get_running_loop().create_future()
+
+    async def in_background(*_: object) -> Listing:
+        return await listed
+
+    monkeypatch.setattr("chainzrule.service.serving.repository.in_background", in_background)
+    _, repository = disk.followed()
+    following = asyncio.create_task(repository.follow(0.01))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    listed.set_result(Listing())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    following.cancel()
+    await asyncio.wait({following}, timeout=10)
+    assert following.cancelled()
