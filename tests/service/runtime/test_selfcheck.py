@@ -10,9 +10,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from chainzrule.service.artifact.card import Role
 from chainzrule.service.errors import ArtifactError
-from chainzrule.service.runtime.graph import Execution
-from chainzrule.service.runtime.selfcheck import accept, golden_features, load
-from tests.artifacts import ALL, CLASSIFIER, MIXED, ORDINAL, REGRESSION, Toy, edited, probed, tensor
+from chainzrule.service.runtime.graph import Execution, Graph
+from chainzrule.service.runtime.model import Model
+from chainzrule.service.runtime.selfcheck import accept, golden_features, load, open_bounds, parity_rows
+from tests.artifacts import ALL, CLASSIFIER, CUBIC, MIXED, ORDINAL, REGRESSION, SILENT, Toy, edited, probed, tensor
+from tests.service.serving.bounded import bounded
 
 CPU = Execution("cpu", threads=1)
 Change = Callable[[onnx.ModelProto], None]
@@ -237,3 +239,92 @@ def test_a_truncated_graph() -> None:
     for role in ("model", "jacobian"):
         toy = CLASSIFIER.with_graph(role, CLASSIFIER.graphs[role][: len(CLASSIFIER.graphs[role]) // 2])
         assert refused(toy).startswith(f"{role}.onnx: ONNX Runtime cannot load it")
+
+
+def opened(toy: Toy) -> Model:
+    artifact = toy.artifact()
+    return Model(artifact.card, artifact.graphs, CPU)
+
+
+def test_the_bounds_graph_is_checked_by_publishers_and_only_prepared_by_the_service() -> None:
+    assert open_bounds(CLASSIFIER.artifact(), opened(CLASSIFIER)) is None
+    toy = bounded(CLASSIFIER)
+    accept(toy.artifact())
+    garbage = toy.with_graph("bounds", b"garbage")
+    artifact = garbage.artifact()
+    found = open_bounds(artifact, load(artifact, CPU))  # a service opens it with the first question for it
+    assert found is not None
+    with pytest.raises(ArtifactError, match=r"bounds\.onnx: ONNX Runtime cannot load it"):
+        found.open()
+    assert refused(garbage).startswith("bounds.onnx: ONNX Runtime cannot load it")
+
+
+@pytest.mark.parametrize("toy", [CLASSIFIER, MIXED], ids=lambda toy: toy.name)
+def test_devices_are_compared_on_the_golden_rows_with_noise(toy: Toy) -> None:
+    model, card = opened(toy), toy.card()
+    rows, golden = parity_rows(model, card), golden_features(card)
+    assert rows.dtype == np.float32
+    assert rows.shape == (64, golden.shape[1])
+    np.testing.assert_array_equal(rows, parity_rows(model, card))  # the same each time
+    moved = np.abs(rows - np.resize(golden, rows.shape))
+    noisy = model.rows.noise > 0
+    assert (moved[:, ~noisy] == 0).all(), "what has no noise, such as a level, stays"
+    assert (moved[:, noisy] > 0).all()
+    assert (moved <= 6 * model.rows.noise + 1e-6).all()
+
+
+def test_a_graph_on_another_device_is_held_against_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Where there is no other device, the CPU is given another's name; the runs and the comparison are real.
+    monkeypatch.setattr(Execution, "provider", property(lambda self: "CPUExecutionProvider"))
+    monkeypatch.setattr("chainzrule.service.runtime.graph._providers", lambda execution: ["CPUExecutionProvider"])
+    bind, run = Graph.bind, Graph.run
+    monkeypatch.setattr(Graph, "bind", lambda self, device: bind(self, "cpu"))
+    device = Execution("cuda", threads=1)
+    assert load(CUBIC.artifact(), device).execution is device
+
+    def imprecise(graph: Graph, features: np.ndarray) -> dict[str, np.ndarray]:
+        return {name: values * (1.0005 if graph._bound else 1.0) for name, values in run(graph, features).items()}
+
+    monkeypatch.setattr(Graph, "run", imprecise)
+    with pytest.raises(ArtifactError, match=r"model\.onnx: differs from the CPU by 5\.\de-04"):
+        load(CUBIC.artifact(), device)
+    load(CUBIC.artifact(), CPU)
+
+
+def with_layers() -> Toy:
+    """The Jacobian's graph without the norms of the layers, which have a graph of their own."""
+
+    def only(name: str) -> Change:
+        def change(model: onnx.ModelProto) -> None:
+            kept = [value for value in model.graph.output if value.name == name]
+            del model.graph.output[:]
+            model.graph.output.extend(kept)
+
+        return change
+
+    graph = CUBIC.graphs["jacobian"]
+    split = CUBIC.with_graph("jacobian", edited(graph, only("jacobian")))
+    return split.with_graph("layers", edited(graph, only("layer_norms")))
+
+
+def test_layers_may_have_a_graph_of_their_own() -> None:
+    toy = with_layers()
+    accept(toy.artifact())
+    reason = refused(toy.with_graph("layers", edited(toy.graphs["layers"], rename("layer_norms", "norms"))))
+    assert reason == "layers.onnx: must have exactly the outputs layer_norms"
+    reason = refused(toy.with_graph("jacobian", CUBIC.graphs["jacobian"]))
+    assert reason == "jacobian.onnx: must have exactly the outputs jacobian"
+
+
+def test_a_model_without_noise_reproduces_covariances_of_nothing() -> None:
+    accept(SILENT.artifact())
+    assert "golden rows' covariance" in refused(moved_to(SILENT, "covariance", 1e-6))
+
+
+def moved_to(toy: Toy, name: str, value: float) -> Toy:
+    """The same graphs, with golden values that are all the same."""
+    golden = toy.card().golden
+    other = tensor(np.full(getattr(golden, name).shape, value))
+    changed = replace(toy, changes=toy.changes | {"golden": golden.model_copy(update={name: other})})
+    changed.__dict__["graphs"] = toy.graphs
+    return changed
