@@ -1,18 +1,18 @@
-"""Extends uvicorn's HTTP protocol with bounds on slow or idle clients, and with bodies and answers in one piece."""
+"""Extends the HTTP protocol with bounds on slow or idle clients, and with bodies and answers in one piece."""
 
 import asyncio
 import logging
 import resource
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from itertools import chain
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from chainzrule.service.framing import CHUNKS_TOO_SMALL, FRAMING, HEADERS, NOT_HTTP, TOO_LARGE, Fault, fault_of, refusal
-from chainzrule.service.unread import stalled_too_long
+from chainzrule.service.paced import PacedProtocol
+from chainzrule.service.unread import waited_too_long
+from chainzrule.service.whole import WHOLE_ANSWER, WHOLE_BODY, answer_whole, take_whole
 
 log = logging.getLogger(__name__)
 
@@ -27,23 +27,17 @@ HEADER_BYTES = 2**16
 SMALL_CHUNKS = 2**12
 CHUNK_BYTES = 16
 SWEEP_SECONDS = 1.0
-# These ASGI extensions of a request give its `take_whole` and its `answer_whole`.
-WHOLE_BODY = "chainzrule.whole_body"
-WHOLE_ANSWER = "chainzrule.whole_answer"
-# This one takes the function to call when the client disconnects. A connection has at most one, because its requests
-# are answered one at a time.
+# This ASGI extension of a request takes the function to call when the client disconnects. A connection has at most one,
+# because its requests are answered one at a time.
 ON_DISCONNECT = "chainzrule.on_disconnect"
 
-Headers = Sequence[tuple[bytes, bytes]]
 
-
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(PacedProtocol):
     """Serves one connection."""
 
     # The process's limit of file descriptors, less some for models, logs and all else.
     max_connections = max(16, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 64)
     _header_since: float | None = None
-    stalled_since: float | None = None
     _in_header = False  # also true in the trailers, which follow the last chunk
     _header_bytes = 0
     _header_alone = True
@@ -74,18 +68,22 @@ class BoundedProtocol(HttpToolsProtocol):
             self._lost = None
 
     def data_received(self, data: bytes) -> None:
-        """Parses received bytes; refuses headers longer than `HEADER_BYTES`.
+        """Parses received bytes, but nothing behind what ends the connection."""
+        if self._end is None:
+            super().data_received(data)
+
+    def take(self, data: bytes | memoryview) -> None:
+        """Parses bytes; refuses headers longer than `HEADER_BYTES`.
 
         Bytes of a header that arrived together with those of another message are not counted.
         """
-        if self._end is not None:
-            return
         self._header_alone = True
         try:
             self._parse(data)
         except httptools.HttpParserError:
             fault = self._fault or NOT_HTTP
             log.warning("request refused", extra={"status": fault[0], "reason": fault[1]})
+            self.drop_rest()
             self._finish(partial(self._refuse, fault))
             return
         if self._in_header and self._header_alone:
@@ -173,31 +171,25 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             self._idle_since = self.loop.time()  # bounds the time in which the client reads the rest
             return
-        if self.pipeline and (self._end is None or not self.pipeline[-1][0].more_body):
-            self.flow.resume_reading()
-            self._start_asgi_task(*self.pipeline.pop())
-        elif self._end is not None:
+        if self._end is not None and (not self.pipeline or self.pipeline[-1][0].more_body):
             self._idle_since = self.loop.time()
             self._end()
-        else:
-            self.flow.resume_reading()
-            if self._header_since is None:  # otherwise the next request's header has begun
-                self._idle_since = self.loop.time()
+            return
+        super().on_response_complete()
+        if self.cycle.response_complete and self._header_since is None:  # else the next header has begun
+            self._idle_since = self.loop.time()
 
-    def pause_writing(self) -> None:
-        """Starts the time limit of a client that does not read what is sent."""
-        self.stalled_since = self.loop.time()
-        super().pause_writing()
-
-    def resume_writing(self) -> None:
-        """Ends the time limit of a client that has read on."""
-        self.stalled_since = None
-        super().resume_writing()
+    def read_on(self) -> None:
+        """Reads on; what the client did meanwhile was not seen, so that its times begin now."""
+        self._asked_at = self.loop.time()
+        if self._header_since is not None:
+            self._header_since = self._asked_at
+        super().read_on()
 
     def overdue(self, now: float) -> bool:
         """Returns whether the client has exceeded one of the connection's time limits."""
         bounds = (
-            (self._header_since, HEADER_SECONDS),
+            (None if self.flow.held else self._header_since, HEADER_SECONDS),  # it is not the client that holds
             (self.stalled_since, WRITE_SECONDS),
             (self._idle_since, self.timeout_keep_alive),
         )
@@ -233,7 +225,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._idle_since = self.loop.time()  # bounds the time in which the client reads it
             self.transport.close()
 
-    def _parse(self, data: bytes) -> None:
+    def _parse(self, data: bytes | memoryview) -> None:
         """Parses bytes, ignoring protocol upgrades, for which Java's client asks in every cleartext request.
 
         The parser stops after the header of an upgrade, because the other protocol would follow. A new parser reads
@@ -256,39 +248,16 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.parser.feed_data(b"".join((*parts, b"\r\n")))
 
 
-def take_whole(cycle: RequestResponseCycle) -> bytes | None:
-    """Returns the request's body, where all of it has arrived; None where it must be received message by message."""
-    if cycle.more_body or cycle.disconnected or cycle.response_complete:
-        return None
-    body = bytes(cycle.body)
-    cycle.body = bytearray()
-    cycle.message_event.clear()
-    return body
+async def sweep(connections: "set[Any]", most_waiting: int) -> None:
+    """Closes overdue connections every `SWEEP_SECONDS`, and those in which too much lies, until it is cancelled.
 
-
-def answer_whole(cycle: RequestResponseCycle, status: int, headers: Headers, body: bytes) -> bool:
-    """Writes an answer in one piece; returns False where it must be sent the usual way, message by message.
-
-    `headers` are written unchecked: they must include the content's length, and nothing unchecked from outside.
+    Args:
+        connections: the open connections.
+        most_waiting: the bytes that may lie in all of them until clients go on.
     """
-    if cycle.disconnected or cycle.flow.write_paused or not cycle.keep_alive or cycle.scope["method"] == "HEAD":
-        return False
-    cycle.response_started = cycle.response_complete = True
-    parts = [STATUS_LINE[status]]
-    for name, value in chain(cycle.default_headers, headers):
-        parts += (name, b": ", value, b"\r\n")
-    parts += (b"\r\n", body)
-    cycle.transport.write(b"".join(parts))
-    cycle.message_event.set()
-    cycle.on_response()
-    return True
-
-
-async def sweep(connections: "set[Any]") -> None:
-    """Closes overdue connections every `SWEEP_SECONDS`, and those that hold too much unread, until it is cancelled."""
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
         now = asyncio.get_running_loop().time()
         overdue = [connection for connection in connections if connection.overdue(now)]
-        for connection in (*overdue, *stalled_too_long(connections)):
+        for connection in (*overdue, *waited_too_long(connections, most_waiting)):
             connection.transport.abort()

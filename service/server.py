@@ -19,6 +19,8 @@ from chainzrule.service.memory import give_back_freed_memory, keep_freed_memory
 from chainzrule.service.protocol import BoundedProtocol, sweep
 from chainzrule.service.terminal import has_terminal
 from chainzrule.service.tls import Certificates
+from chainzrule.service.turns import Turns
+from chainzrule.service.unread import SHARE
 
 log = logging.getLogger("chainzrule")
 
@@ -70,12 +72,14 @@ class Server(uvicorn.Server):
         self._certificates = certificates
         self._attached = attached
         self._listeners: list[socket.socket] = []
+        self._turns = Turns()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Handles the signals while serving."""
         loop = asyncio.get_running_loop()
-        background = (sweep(self.server_state.connections), self._follow_certificate(), self._settle())
+        sweeping = sweep(self.server_state.connections, self._app.context.settings.max_held_bytes // SHARE)
+        background = (sweeping, self._follow_certificate(), self._settle())
         tasks = {loop.create_task(one) for one in background}
 
         def reload() -> None:
@@ -150,9 +154,7 @@ class Server(uvicorn.Server):
         give_back_freed_memory()
 
     def _protocol(self) -> asyncio.Protocol:
-        return self.config.http_protocol_class(  # type: ignore[call-arg]
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
-        )
+        return BoundedProtocol(self.config, self.server_state, self.lifespan.state, turns=self._turns)
 
     def _stop_without_terminal(self) -> None:
         if self._attached and not self.should_exit and not has_terminal():

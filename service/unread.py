@@ -1,23 +1,21 @@
-"""Bounds the bytes of answers that wait for clients to read them, of all connections together."""
+"""Bounds the bytes that lie in connections: answers that nobody reads, and requests sent ahead of answers."""
 
 from collections.abc import Iterable
 from typing import Any
 
-UNREAD_BYTES = 2**25
+# The part, one in so many, of what all requests may hold that may lie in connections beside it.
+SHARE = 3
 
 
-def stalled_too_long(connections: Iterable[Any], most: int = UNREAD_BYTES) -> list[Any]:
-    """Returns the connections to end, so that no more than `most` bytes wait: those that stalled first."""
-    stalled = sorted(
-        (connection for connection in connections if connection.stalled_since is not None),
-        key=lambda connection: float(connection.stalled_since),
-    )
-    sizes = [connection.transport.get_write_buffer_size() for connection in stalled]
-    waiting = sum(sizes)
+def waited_too_long(connections: Iterable[Any], most: int) -> list[Any]:
+    """Returns the connections to end, so that no more than `most` bytes lie in them: those that began to wait first."""
+    waiting = [(found, connection) for connection in connections if (found := connection.waiting()) is not None]
+    waiting.sort(key=lambda one: one[0].since)
+    total = sum(found.size for found, _ in waiting)
     ended = []
-    for connection, size in zip(stalled, sizes, strict=True):
-        if waiting <= most:
+    for found, connection in waiting:
+        if total <= most:
             break
         ended.append(connection)
-        waiting -= size
+        total -= found.size
     return ended

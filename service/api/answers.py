@@ -1,6 +1,7 @@
 """Writes predictions and explanations as JSON. This is the only place where such answers are written."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -15,38 +16,62 @@ from chainzrule.service.serving.version import ServedModel
 from chainzrule.service.stability.certificate import Ends
 from chainzrule.service.stability.lone.reference import percentile
 from chainzrule.service.stability.montecarlo import Estimate
-from chainzrule.service.stability.predictions import ListedRegion, Measured, Predictions, Unmeasured
+from chainzrule.service.stability.predictions import Listed, ListedRegion, Measured, Predictions, Unmeasured
+from chainzrule.service.stability.standard import Standard
 from chainzrule.service.stability.verdict import VERDICTS
 
 Row = dict[str, Any]
+STEP_ROWS = 64  # rows whose answers are written in a fraction of a millisecond
 
 
 def predictions_body(served: ServedModel, question: Question, share: Share[Measured] | Share[Unmeasured]) -> bytes:
     """Returns the body that answers a question for predictions."""
-    content = {
+    rows = prediction_rows(share.result, served.card.labels)
+    return orjson.dumps(_content(served, question, rows[share.start : share.stop]))
+
+
+def large_predictions_body(
+    served: ServedModel, question: Question, share: Share[Measured] | Share[Unmeasured]
+) -> Steps[bytes]:
+    """Writes the body that answers a question for many predictions, `STEP_ROWS` rows a step."""
+    predictions: Predictions = share.result
+    rows = predictions.written
+    if rows is None:
+        rows, listed = [], iter(predictions.listed())
+        while part := _write(islice(listed, STEP_ROWS), predictions.standard, served.card.labels):
+            rows += part
+            yield
+        predictions.written = rows
+    parts = []
+    for start in range(share.start, share.stop, STEP_ROWS):
+        parts.append(orjson.dumps(rows[start : min(start + STEP_ROWS, share.stop)])[1:-1])
+        yield
+    return orjson.dumps(_content(served, question, orjson.Fragment(b"[%s]" % b",".join(parts))))
+
+
+def _content(served: ServedModel, question: Question, predictions: Any) -> Row:
+    return {
         "model": served.card.name,
         "version": served.card.version,
         "method": served.card.method,
         "confidence": question.confidence,
-        "predictions": prediction_rows(share.result, served.card.labels)[share.start : share.stop],
+        "predictions": predictions,
     }
-    return orjson.dumps(content)
 
 
 def prediction_rows(predictions: Predictions, labels: tuple[str, ...]) -> list[Row]:
     """Returns every row of a run as answers give it; the rows are made once for all requests of the run."""
     if predictions.written is None:
-        predictions.written = _write(predictions, labels)
+        predictions.written = _write(predictions.listed(), predictions.standard, labels)
     rows: list[Row] = predictions.written
     return rows
 
 
-def _write(predictions: Predictions, labels: tuple[str, ...]) -> list[Row]:
-    standard = predictions.standard
+def _write(listed: Iterable[Listed], standard: Standard, labels: tuple[str, ...]) -> list[Row]:
     has_labels, has_value = standard.link.has_labels, standard.link.has_value
     answers: list[Row] = []
     # Lists that belong together have one length here; making `zip` check that takes as long as all of its work.
-    for label, value, probabilities, region, outside, stability in predictions.listed():
+    for label, value, probabilities, region, outside, stability in listed:
         answer: Row = {}
         if has_labels:
             answer["label"] = labels[label]

@@ -12,6 +12,7 @@ from chainzrule.service.serving.version import ServedModel
 from chainzrule.service.settings import Settings
 from chainzrule.service.telemetry.metrics import Metrics
 
+# One is computed while the other is written, each by a thread of its own: more at a time would be no faster.
 LARGE_ANSWERS = 2
 
 

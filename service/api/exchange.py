@@ -22,9 +22,10 @@ from chainzrule.service.api.hot import HotRoutes
 from chainzrule.service.api.incoming import Answer, Incoming
 from chainzrule.service.api.problems import internal_problem, is_oip, problem_of, slug_of
 from chainzrule.service.api.route import Route
+from chainzrule.service.api.sending import PIECE, send_body
 from chainzrule.service.errors import ServiceError
-from chainzrule.service.protocol import WHOLE_ANSWER
 from chainzrule.service.telemetry.logs import request_id
+from chainzrule.service.whole import WHOLE_ANSWER
 
 log = logging.getLogger("chainzrule.access")
 
@@ -110,7 +111,7 @@ class Exchange:
                     if message["type"] == "http.response.start":
                         status = message["status"]
                         message["headers"] = self._completed(request, identity, message.get("headers", ()))
-                    await send(message)
+                    await send_body(send, message)
 
                 if method == "HEAD":  # it is answered like GET, and the server leaves the body out
                     scope = {**scope, "method": "GET"}
@@ -119,10 +120,11 @@ class Exchange:
             status = response.status_code
             headers = self._completed(request, identity, response.raw_headers)
             whole = scope.get("extensions", _NOTHING).get(WHOLE_ANSWER)
-            if whole is not None and not context.draining and whole(status, headers, response.body):
+            at_once = whole is not None and not context.draining and len(response.body) <= PIECE
+            if at_once and whole(status, headers, response.body):
                 return
             await send({"type": "http.response.start", "status": status, "headers": headers})
-            await send({"type": "http.response.body", "body": response.body})
+            await send_body(send, {"type": "http.response.body", "body": response.body})
         except asyncio.CancelledError:
             if not request.gone:  # the server cancelled it, because it stops
                 raise

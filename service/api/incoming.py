@@ -9,7 +9,8 @@ from starlette.types import Receive, Scope
 
 from chainzrule.service.api.bodies.reading import Reading
 from chainzrule.service.budget import Holding
-from chainzrule.service.protocol import ON_DISCONNECT, WHOLE_BODY
+from chainzrule.service.protocol import ON_DISCONNECT
+from chainzrule.service.whole import WHOLE_BODY
 
 JSON = "application/json"
 OCTETS = "application/octet-stream"

@@ -1,16 +1,15 @@
 """Answers `POST /predict` with predictions, each with its stability."""
 
-import asyncio
-
 from starlette.responses import Response
 
-from chainzrule.service.api.answers import predictions_body
+from chainzrule.service.api.answers import large_predictions_body, predictions_body
 from chainzrule.service.api.bodies.body import read_rows
 from chainzrule.service.api.bodies.matrix import MatrixParser
 from chainzrule.service.api.context import Context
 from chainzrule.service.api.incoming import Answer, Incoming
 from chainzrule.service.api.requests import PREDICT_MEMBERS, read_request, read_timeout
 from chainzrule.service.api.route import Endpoint
+from chainzrule.service.api.writing import write
 from chainzrule.service.serving.predict import predict as predict_rows
 
 LARGE_ANSWER = 512  # writing the answers to this many rows takes milliseconds
@@ -29,7 +28,7 @@ def predict_endpoint(context: Context) -> Endpoint:
         served = context.catalog.resolve(question.model, question.version)
         share = await predict_rows(served, question, allowance, deadline)
         if share.stop - share.start > LARGE_ANSWER:
-            return Answer(await asyncio.to_thread(predictions_body, served, question, share))
+            return Answer(await write(request, large_predictions_body(served, question, share), deadline))
         return Answer(predictions_body(served, question, share))
 
     return predict

@@ -67,6 +67,7 @@ class Forks:
         for child in self._children.values():
             os.kill(child.pid, signal.SIGKILL)
             os.waitpid(child.pid, 0)
+            child.answer.close()
 
     def _patience(self) -> float | None:
         """Returns the seconds until the next deadline."""

@@ -14,6 +14,7 @@ from chainzrule.service.serving.version import ServedModel
 from chainzrule.service.stability.predictions import Measured, Predictions, Unmeasured
 
 LARGE_QUESTION = 2**14  # reading this many values one by one takes milliseconds
+LARGE_MATRIX = 2**18  # and so does copying this many
 
 _random = random.Random()
 
@@ -41,9 +42,9 @@ async def predict(
     measured = _is_measured(served, rows, question.measure, allowance, deadline)
     served.require_room(rows, measured)
     # Rows that are objects or have categories are read one value at a time.
-    large = rows * len(served.model.rows.names) > LARGE_QUESTION
+    most = LARGE_QUESTION if isinstance(question.instances, list) else LARGE_MATRIX
     encode = served.model.rows.encode
-    if large and isinstance(question.instances, list):
+    if rows * len(served.model.rows.names) > most:
         features = await asyncio.to_thread(encode, question.instances)
     else:
         features = encode(question.instances)

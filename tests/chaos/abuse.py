@@ -93,6 +93,16 @@ def jacobians() -> bytes:
     return json.dumps({"model": "digits", "instances": rows, "include": ["jacobian"]}, separators=(",", ":")).encode()
 
 
+def tensors(*outputs: str) -> bytes:
+    """A question of the open inference protocol with an answer of several megabytes in JSON."""
+    data = np.random.default_rng(0).integers(0, 256, (240, 784)).ravel().tolist()
+    question = {
+        "inputs": [{"name": "features", "datatype": "FP32", "shape": [240, 784], "data": data}],
+        "outputs": [{"name": name} for name in outputs],
+    }
+    return json.dumps(question, separators=(",", ":")).encode()
+
+
 def draws() -> bytes:
     """A small question that takes a hundred thousand runs."""
     rows = np.random.default_rng(0).integers(0, 256, (1, 784)).tolist()
@@ -135,6 +145,7 @@ ABUSES: dict[str, Abuse] = {
         lambda: post(b" " * (LIMIT - 1), length=LIMIT), clients=200, bytes_a_second=20 * TENTH, holds=True
     ),
     "8 MB of images": Abuse(lambda: post(images())),
+    "8 MB of images without a pause": Abuse(lambda: post(images()), clients=50, bytes_a_second=1000 * TENTH),
     "nothing but brackets": Abuse(lambda: post(nested(MEBIBYTE - 100))),
     "rows nested as deeply as is allowed": Abuse(lambda: post(shallow(MEBIBYTE - 100))),
     "many tiny rows, 1 MB": Abuse(lambda: post(tiny_rows(MEBIBYTE - 100))),
@@ -150,6 +161,11 @@ ABUSES: dict[str, Abuse] = {
     "headers that never end": Abuse(lambda: long_header(60_000)[:-4], holds=True),
     "answers that are read slowly": Abuse(lambda: post(jacobians(), path="/sensitivity"), reads=1000),
     "small requests without pause": Abuse(lambda: get("/v2"), bytes_a_second=20_000),
+    "requests before the answers to others": Abuse(lambda: get("/v2") * 5000, clients=50),
+    "jacobians as tensors": Abuse(lambda: post(tensors("jacobian"), path="/v2/models/digits/infer"), clients=20),
+    "all else as tensors": Abuse(
+        lambda: post(tensors("probabilities", "scores", "covariance", "verdict"), path="/v2/models/digits/infer")
+    ),
     "a hundred thousand draws": Abuse(lambda: post(draws(), path="/sensitivity"), clients=8),
     "scrapes of 60 models": Abuse(lambda: get("/metrics"), clients=8, models=60),
 }

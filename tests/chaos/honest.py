@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import os
 import threading
 import time
 from collections import Counter
@@ -35,6 +36,9 @@ CONNECTIONS = 4
 REQUESTS_A_SECOND = 100.0
 PROBES_A_SECOND = 25.0
 PATIENCE = 20.0  # seconds; a longer silence counts as a lost answer
+# How much longer the honest client may wait than elsewhere at the same time, and what nobody notices anyway: more,
+# where this machine has more to do than it has cores.
+SLOWDOWN, UNNOTICED = 3.0, 0.1  # times, seconds
 
 
 @dataclass
@@ -131,3 +135,23 @@ def ask_alone(port: int, seconds: float) -> tuple[Seen, Seen]:
     with honest_client(port) as seen:
         time.sleep(seconds)
     return seen
+
+
+def patience(elsewhere: Seen, alone: Seen) -> float:
+    """How long 99 of a hundred answers may take where nobody is to notice anything.
+
+    Args:
+        elsewhere: what is seen at the same time of a server that has no trouble.
+        alone: what was seen on a quiet machine.
+    """
+    return max(UNNOTICED * crowding(), SLOWDOWN * max(elsewhere.p99, alone.p99))
+
+
+def crowding() -> float:
+    """How many times as much this machine has to do as it has cores."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+def in_ms(seen: Seen) -> str:
+    """The times, for a report."""
+    return f"{1000 * seen.p99:.1f} ms (median {1000 * seen.quantile(0.5):.1f}, most {1000 * seen.quantile(1.0):.1f})"

@@ -1,6 +1,5 @@
 """A hundred clients that mean harm beside one that does not: it loses nothing and hardly waits, and nothing grows."""
 
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ import pytest
 from tests.artifacts import CLASSIFIER
 from tests.chaos.abuse import ABUSES
 from tests.chaos.attack import attack
-from tests.chaos.honest import Seen, ask_alone, honest_client
+from tests.chaos.honest import Seen, ask_alone, crowding, honest_client, in_ms, patience
 from tests.chaos.memory import watched_memory
 from tests.processes import ROOT, service
 
@@ -21,9 +20,6 @@ pytestmark = pytest.mark.chaos
 ALONE_SECONDS, ABUSE_SECONDS = 4.0, 6.0
 START_SECONDS = 120.0
 MOST_MEMORY = 400.0  # megabytes
-# How much longer the honest client may wait than elsewhere at the same time, and what nobody notices anyway: more,
-# where this machine has more to do than it has cores.
-SLOWDOWN, UNNOTICED = 3.0, 0.1  # times, seconds
 
 
 @pytest.fixture(scope="module")
@@ -67,19 +63,14 @@ def test_an_honest_client_notices_nothing(
             time.sleep(ABUSE_SECONDS)
         assert process.poll() is None
         after, _ = ask_alone(port, 0.5)
-    crowding = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     print(f"\n{kind}: {dict(outcomes)}")
     for name, one, twins, quiet in zip(("predict", "healthz"), here, elsewhere, alone, strict=True):
-        print(f"  {name} p99 {_ms(one)}; at the twin {_ms(twins)}, alone {_ms(quiet)}; lost {dict(one.lost)}")
-    print(f"  the machine has {crowding:.1f} times as much to do as it has cores")
+        print(f"  {name} p99 {in_ms(one)}; at the twin {in_ms(twins)}, alone {in_ms(quiet)}; lost {dict(one.lost)}")
+    print(f"  the machine has {crowding():.1f} times as much to do as it has cores")
     print(f"  memory {memory.samples[0]:.0f} MB, then at most {memory.peak:.0f} MB")
     assert outcomes["bytes"] > 0, "nothing was sent: nothing is shown"
     assert [dict(seen.lost) for seen in (*here, after)] == [{}, {}, {}]
     assert memory.peak < MOST_MEMORY
     for one, twins, quiet in zip(here, elsewhere, alone, strict=True):
-        assert one.p99 <= max(UNNOTICED * crowding, SLOWDOWN * max(twins.p99, quiet.p99))
+        assert one.p99 <= patience(twins, quiet)
     assert "Traceback" not in log.read_text()
-
-
-def _ms(seen: Seen) -> str:
-    return f"{1000 * seen.p99:.1f} ms (median {1000 * seen.quantile(0.5):.1f}, most {1000 * seen.quantile(1.0):.1f})"

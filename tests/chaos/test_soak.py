@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import shutil
 import threading
 from collections import Counter
@@ -63,6 +64,7 @@ class Repository:
         self._staging = folder / "staging"
         self._numbers = itertools.count(1)
         self.published = 0
+        self.log: Path | None = None  # of the service that follows
 
     def change(self) -> None:
         """One more version appears at once; one too many is removed file by file."""
@@ -75,9 +77,15 @@ class Repository:
             shutil.rmtree(self.folder / "toy" / str(number - KEPT))
 
     def change_until(self, over: threading.Event, seconds: float) -> None:
-        """A change every so many seconds."""
+        """A change every so many seconds, but none that takes away what is served before there is anything newer."""
         while not over.wait(seconds):
-            self.change()
+            if self.published <= self._newest_ready() + KEPT - 2:
+                self.change()
+
+    def _newest_ready(self) -> int:
+        log = self.log.read_text() if self.log is not None and self.log.exists() else ""
+        ready = re.findall(r'"model version ready", "model": "toy", "version": "(\d+)"', log)
+        return int(ready[-1]) if ready else 0
 
 
 @pytest.fixture
@@ -95,7 +103,7 @@ def repository(tmp_path: Path) -> Iterator[Repository]:
 
 @pytest.mark.parametrize("count", [20_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
 def test_reloads_cost_no_request_and_no_memory(count: int, repository: Repository, tmp_path: Path) -> None:
-    log = tmp_path / "log"
+    log = repository.log = tmp_path / "log"
     with service(repository.folder, "--reload-seconds", "0.2", log=log) as (address, process):
         port = int(address.rpartition(":")[2])
         resident = Resident(process.pid)

@@ -117,7 +117,10 @@ def test_one_file_imports_onnxruntime() -> None:
 
 
 WEB = ("fastapi", "starlette", "uvicorn", "httptools", "uvloop")
-WEB_MODULES = ("service.api", "service.app", "service.framing", "service.protocol", "service.server")
+WEB_MODULES = (
+    *("service.api", "service.app", "service.framing", "service.paced", "service.protocol", "service.server"),
+    *("service.turns", "service.whole"),
+)
 
 
 @pytest.mark.parametrize("name", [name for name in SERVICE if not within(name, *WEB_MODULES)])

@@ -62,7 +62,7 @@ async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     serving = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)
-    sweeping = asyncio.create_task(sweep(server.server_state.connections))
+    sweeping = asyncio.create_task(sweep(server.server_state.connections, 2**25))
     yield number
     sweeping.cancel()
     server.should_exit = True

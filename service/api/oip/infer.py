@@ -6,16 +6,22 @@ from weakref import WeakKeyDictionary
 import orjson
 from starlette.responses import Response
 
+from chainzrule.service.api.bodies.steps import Steps
 from chainzrule.service.api.context import Context
 from chainzrule.service.api.incoming import Answer, Incoming
 from chainzrule.service.api.oip.request import WantedOutput, read_infer_request
-from chainzrule.service.api.oip.tensors import written
+from chainzrule.service.api.oip.tensors import written, written_in_steps
 from chainzrule.service.api.requests import read_timeout
 from chainzrule.service.api.route import Endpoint
+from chainzrule.service.api.writing import write
 from chainzrule.service.serving.infer import infer as run_inference
 from chainzrule.service.serving.infer import require_outputs
 from chainzrule.service.serving.tensors import Tensors, TensorSpec, Values, tensors_of
 from chainzrule.service.serving.version import ServedModel
+
+LARGE_ANSWER = 2**13  # values; writing more takes milliseconds
+
+Answered = tuple[TensorSpec, bool, Values]  # an output, whether it is to be raw bytes, and its values
 
 
 def infer_endpoint(context: Context) -> Endpoint:
@@ -50,16 +56,32 @@ def infer_endpoint(context: Context) -> Endpoint:
         if wanted.id is not None:
             document["id"] = wanted.id
         specs = [tensors.outputs[name] for name in names]
-        return _answer(document, list(zip(specs, [output.binary for output in outputs], values, strict=True)))
+        answered = list(zip(specs, [output.binary for output in outputs], values, strict=True))
+        if sum(map(_size, values)) > LARGE_ANSWER:
+            return await _large_answer(request, document, answered, deadline)
+        raw: list[bytes] = []
+        document["outputs"] = [written(spec, values, binary, raw) for spec, binary, values in answered]
+        return _answer(orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY), raw)
 
     return infer
 
 
-def _answer(document: dict[str, Any], outputs: list[tuple[TensorSpec, bool, Values]]) -> Response:
-    """Returns the answer with each output in JSON or, where its flag says so, as raw bytes after the JSON."""
+async def _large_answer(
+    request: Incoming, document: dict[str, Any], outputs: list[Answered], deadline: float
+) -> Response:
     raw: list[bytes] = []
-    document["outputs"] = [written(spec, values, binary, raw) for spec, binary, values in outputs]
-    header = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+
+    def steps() -> Steps[bytes]:
+        document["outputs"] = listed = []
+        for spec, binary, values in outputs:
+            listed.append((yield from written_in_steps(spec, values, binary, raw)))
+        return orjson.dumps(document)
+
+    return _answer(await write(request, steps(), deadline), raw)
+
+
+def _answer(header: bytes, raw: list[bytes]) -> Response:
+    """Returns the answer that has this JSON and, behind it, the raw bytes of those outputs that are sent so."""
     if not raw:
         return Answer(header)
     return Answer(
@@ -67,3 +89,7 @@ def _answer(document: dict[str, Any], outputs: list[tuple[TensorSpec, bool, Valu
         content_type=b"application/octet-stream",
         headers=((b"inference-header-content-length", str(len(header)).encode()),),
     )
+
+
+def _size(values: Values) -> int:
+    return len(values) if isinstance(values, list) else values.size

@@ -3,9 +3,14 @@
 import math
 from typing import Any
 
+import orjson
+
+from chainzrule.service.api.bodies.steps import Steps
 from chainzrule.service.api.oip.datatypes import DATATYPES, Datatype, Shape
 from chainzrule.service.errors import InvalidInput, TooLarge
 from chainzrule.service.serving.tensors import TensorSpec, Values
+
+STEP_VALUES = 2**12  # which are written in a fraction of a millisecond
 
 
 def check_datatype(spec: TensorSpec, name: Any) -> Datatype:
@@ -66,14 +71,24 @@ def flattened(data: Any, shape: Shape, place: str) -> list[Any]:
 def written(spec: TensorSpec, values: Values, binary: bool, raw: list[bytes]) -> dict[str, Any]:
     """Returns a tensor as an answer's JSON gives it; with `binary`, its data are appended to `raw` instead."""
     datatype = DATATYPES[spec.datatype]
-    tensor: dict[str, Any] = {
-        "name": spec.name,
-        "datatype": datatype.name,
-        "shape": [len(values), *spec.shape[1:]],
-    }
     if binary:
         raw.append(datatype.to_bytes(values))
-        tensor["parameters"] = {"binary_data_size": len(raw[-1])}
-    else:
-        tensor["data"] = datatype.to_json(values)
-    return tensor
+        return _described(spec, values, parameters={"binary_data_size": len(raw[-1])})
+    return _described(spec, values, data=datatype.to_json(values))
+
+
+def written_in_steps(spec: TensorSpec, values: Values, binary: bool, raw: list[bytes]) -> Steps[dict[str, Any]]:
+    """Returns what `written` does; its data are JSON already."""
+    if binary:
+        yield
+        return written(spec, values, binary, raw)
+    data, parts = DATATYPES[spec.datatype].to_json(values), []
+    for start in range(0, len(data), STEP_VALUES):
+        part = data[start : start + STEP_VALUES]
+        parts.append(orjson.dumps(part, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1])
+        yield
+    return _described(spec, values, data=orjson.Fragment(b"[%s]" % b",".join(parts)))
+
+
+def _described(spec: TensorSpec, values: Values, **content: Any) -> dict[str, Any]:
+    return {"name": spec.name, "datatype": spec.datatype, "shape": [len(values), *spec.shape[1:]], **content}

@@ -9,7 +9,14 @@ import numpy as np
 import orjson
 import pytest
 
-from chainzrule.service.api.answers import Row, explanation_body, prediction_rows, predictions_body
+from chainzrule.service.api.answers import (
+    STEP_ROWS,
+    Row,
+    explanation_body,
+    large_predictions_body,
+    prediction_rows,
+    predictions_body,
+)
 from chainzrule.service.api.bodies.steps import run_steps
 from chainzrule.service.artifact.evidence import Distribution
 from chainzrule.service.runtime.rows import RowEncoder
@@ -289,6 +296,28 @@ def test_regions_are_null_where_the_card_cannot_tell(count: int) -> None:
         silent = replace(toy, changes={"conformity": None})
         assert [answer[name] for answer in answers(silent, inputs)] == [None] * count
         assert None not in [answer[name] for answer in answers(toy, inputs)]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("toy", [CLASSIFIER, REGRESSION], ids=lambda toy: toy.name)
+async def test_many_predictions_are_written_in_steps_as_they_are_at_once(serving: Serving, toy: Toy) -> None:
+    counts = (1, STEP_ROWS, 2 * STEP_ROWS + 1)
+    async with serving(toy) as client:
+        served = client.app.context.catalog.resolve(toy.name, None)  # type: ignore[attr-defined]
+        deadline = asyncio.get_running_loop().time() + 30
+        parts = [inputs_of(toy.rows(rows, seed=rows).astype(np.float32), 1.0, False) for rows in counts]
+        question = Question([], confidence=0.8)
+        shares = await asyncio.gather(*(served.predict(part, deadline) for part in parts))
+        assert len({id(share.result) for share in shares}) == 1, "they were to share a run"
+        written = [run_steps(large_predictions_body(served, question, share)) for share in shares]
+        assert shares[0].result.written is not None
+        shares[0].result.written = None
+        assert written == [predictions_body(served, question, share) for share in shares]
+        # Each step is short, also that in which the first of them writes the rows.
+        shares[0].result.written = None
+        steps = sum(1 for _ in large_predictions_body(served, question, shares[0]))
+        assert steps == -(-sum(counts) // STEP_ROWS) + 1
+        assert sum(1 for _ in large_predictions_body(served, question, shares[2])) == 3
 
 
 def test_what_was_not_measured_says_so() -> None:

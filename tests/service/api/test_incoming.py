@@ -8,7 +8,8 @@ import pytest
 from chainzrule.service.api.bodies.reading import Reading
 from chainzrule.service.api.incoming import Answer, Incoming
 from chainzrule.service.budget import Budget
-from chainzrule.service.protocol import ON_DISCONNECT, WHOLE_BODY
+from chainzrule.service.protocol import ON_DISCONNECT
+from chainzrule.service.whole import WHOLE_BODY
 
 pytestmark = pytest.mark.anyio
 

@@ -8,6 +8,7 @@ import httpx
 import numpy as np
 import pytest
 
+from chainzrule.service.api.predict import LARGE_ANSWER
 from chainzrule.service.api.schemas.predictions import PredictionAnswer
 from chainzrule.service.stability.link import link_of
 from chainzrule.service.stability.measures import diagnose
@@ -250,3 +251,15 @@ async def test_the_loop_answers_others_while_the_worker_is_busy(serving: Serving
         assert (await client.get("/healthz")).status_code == 200
         assert not busy.done()
         await busy
+
+
+@pytest.mark.parametrize("toy", [CLASSIFIER, REGRESSION], ids=lambda toy: toy.name)
+async def test_many_rows_are_answered_as_one_by_one(serving: Serving, toy: Toy) -> None:
+    rows = toy.rows(3 * LARGE_ANSWER).tolist()
+    async with serving(toy) as client:
+        whole = (await predict(client, instances=rows))["predictions"]
+        assert len(whole) == len(rows)
+        for start in range(0, len(rows), LARGE_ANSWER):
+            part = (await predict(client, instances=rows[start : start + LARGE_ANSWER]))["predictions"]
+            for one, other in zip(whole[start : start + LARGE_ANSWER], part, strict=True):
+                assert_same(one, other)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from chainzrule.service.api.oip.infer import LARGE_ANSWER
 from tests.artifacts import ALL, CLASSIFIER, IMAGE, MIXED, ORDINAL, REGRESSION, Toy
 from tests.service.api.oip.messages import Tensor, assert_error, features, infer, inputs, message, post, read
 from tests.service.conftest import Serving
@@ -288,3 +289,19 @@ async def test_binary_answers_are_the_json_ones(client: httpx.AsyncClient, quest
     forms = dict(wanted) if wanted else dict.fromkeys(USUAL[toy.task])
     assert answer.binary == {name for name, form in forms.items() if (default if form is None else form)}
     json.dumps(answer.document, allow_nan=False)
+
+
+async def test_many_values_are_answered_as_few(serving: Serving) -> None:
+    encoded = IMAGE.rows(LARGE_ANSWER // IMAGE.scores_count**2 + 1)
+    wanted = ["label", "covariance", "verdict"]
+    async with serving(IMAGE) as client:
+        for as_bytes in (False, True):
+            outputs = [{"name": name, "parameters": {"binary_data": as_bytes and name != "label"}} for name in wanted]
+            whole = await infer(client, "image", inputs(IMAGE, encoded), outputs=outputs)
+            assert whole.outputs["covariance"].size > LARGE_ANSWER
+            assert whole.binary == ({"covariance", "verdict"} if as_bytes else set())
+            few = await infer(client, "image", inputs(IMAGE, encoded[:2]), outputs=outputs)
+            for name in ("label", "verdict"):
+                assert whole.outputs[name][:2].tolist() == few.outputs[name].tolist()
+            np.testing.assert_allclose(whole.outputs["covariance"][:2], few.outputs["covariance"], rtol=1e-5)
+            assert {len(output) for output in whole.outputs.values()} == {len(encoded)}

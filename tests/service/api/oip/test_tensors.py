@@ -11,7 +11,8 @@ import numpy as np
 import orjson
 import pytest
 
-from chainzrule.service.api.oip.tensors import check_shape, flattened, written
+from chainzrule.service.api.bodies.steps import run_steps
+from chainzrule.service.api.oip.tensors import STEP_VALUES, check_shape, flattened, written, written_in_steps
 from chainzrule.service.errors import InvalidInput, TooLarge
 from chainzrule.service.serving.tensors import TensorSpec
 from tests.artifacts import CLASSIFIER, IMAGE, MIXED, Toy, categorical
@@ -402,3 +403,21 @@ def test_outputs_are_written_in_json_or_behind_it() -> None:
     assert written(label, ["a", "bc"], False, raw)["data"] == ["a", "bc"]
     assert written(label, ["a", "bc"], True, raw)["parameters"] == {"binary_data_size": 11}
     assert raw[-1] == texts("a", "bc")
+
+
+@pytest.mark.parametrize("rows", [1, STEP_VALUES // 4, STEP_VALUES])
+@pytest.mark.parametrize("as_bytes", [False, True])
+def test_a_large_tensor_is_written_in_steps_as_it_is_at_once(rows: int, as_bytes: bool) -> None:
+    cube = np.random.default_rng(0).normal(size=(rows, 2, 3)).astype(np.float32)
+    names = ["a", 'b"\u00e9'] * rows
+    for spec, values, size in (
+        (TensorSpec("covariance", "FP32", (-1, 2, 3)), cube, 6 * rows),
+        (TensorSpec("label", "BYTES", (-1, 1)), names, 2 * rows),
+    ):
+        at_once, in_steps = list[bytes](), list[bytes]()
+        expected = written(spec, values, as_bytes, at_once)
+        found = run_steps(written_in_steps(spec, values, as_bytes, in_steps))
+        assert orjson.dumps(found) == orjson.dumps(expected, option=orjson.OPT_SERIALIZE_NUMPY)
+        assert in_steps == at_once
+        if not as_bytes:
+            assert sum(1 for _ in written_in_steps(spec, values, as_bytes, [])) == -(-size // STEP_VALUES)
