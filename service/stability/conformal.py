@@ -91,8 +91,8 @@ def _hang_together(distance: Floats, spread: Floats) -> bool:
     if rows < FEWEST_ROWS or variances == 0.0:
         return False
     covariance = float(np.mean((distance - distance.mean()) * (spread - spread.mean())))
-    square = covariance * covariance / variances
-    return covariance > 0.0 and square * (rows - 2) > STANDARD_ERRORS**2 * (1.0 - square)
+    correlation = covariance / math.sqrt(variances)
+    return correlation * math.sqrt(rows - 2) > STANDARD_ERRORS * math.sqrt(max(1.0 - correlation * correlation, 0.0))
 
 
 def _expected_distance(distance: Floats, spread: Floats) -> tuple[float, float]:

@@ -93,6 +93,15 @@ def test_volatile_rows_are_expected_to_err_more_where_they_do(
     ).per_volatility == pytest.approx(expected[1], abs=0.2)
 
 
+@pytest.mark.parametrize(("correlation", "stands_out"), [(0.2, False), (0.215, True), (-0.9, False)])
+def test_a_slope_has_to_stand_out_from_chance(correlation: float, stands_out: bool) -> None:
+    """Of 200 rows, a correlation of 0.2085 is three standard errors above 0."""
+    steps, rest = np.tile([-1.0, 1.0], 100), np.tile([-1.0, -1.0, 1.0, 1.0], 50)  # which have nothing in common
+    distance = 10.0 + correlation * steps + math.sqrt(1.0 - correlation**2) * rest
+    found = make_conformity(REGRESSION, np.zeros((200, 1)), distance, 2.0 + steps, out_of_fold=False)
+    assert (found.per_volatility > 0) == stands_out
+
+
 def test_a_row_is_told_its_expected_distance_by_the_others() -> None:
     random = np.random.default_rng(6)
     spread = random.uniform(0.0, 1.0, size=100)
