@@ -10,6 +10,7 @@ from typing import Any
 import httptools
 
 from chainzrule.service.framing import CHUNKS_TOO_SMALL, FRAMING, HEADERS, NOT_HTTP, TOO_LARGE, Fault, fault_of, refusal
+from chainzrule.service.memory import KEPT_BYTES, give_back_freed_memory
 from chainzrule.service.paced import PacedProtocol
 from chainzrule.service.unread import waited_too_long
 from chainzrule.service.whole import WHOLE_ANSWER, WHOLE_BODY, answer_whole, take_whole
@@ -251,12 +252,20 @@ class BoundedProtocol(PacedProtocol):
 async def sweep(connections: "set[Any]", most_waiting: int) -> None:
     """Closes overdue connections every `SWEEP_SECONDS`, and those in which too much lies, until it is cancelled.
 
+    Memory goes back to the kernel whenever far less lies in them than did.
+
     Args:
         connections: the open connections.
         most_waiting: the bytes that may lie in all of them until clients go on.
     """
+    peak = 0
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
+        waiting = sum(found.size for connection in connections if (found := connection.waiting()) is not None)
+        if peak - waiting > KEPT_BYTES // 4:
+            peak = waiting
+            await asyncio.to_thread(give_back_freed_memory)
+        peak = max(peak, waiting)
         now = asyncio.get_running_loop().time()
         overdue = [connection for connection in connections if connection.overdue(now)]
         for connection in (*overdue, *waited_too_long(connections, most_waiting)):
