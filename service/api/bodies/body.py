@@ -134,7 +134,7 @@ async def _read_rows(request: Incoming, body: bytes, bits: int | None, limit: in
         hold(request, held + extent.matrix_bytes)
         found = await thread.run(matrix_steps(text, extent))
         if found is not None:
-            request.holding.resize(found["instances"].nbytes)
+            request.holding.resize(extent.matrix_bytes)
             return found
         hold(request, held + extent.document_bytes)
         document = require_object(await thread.run(document_steps(text, extent)))

@@ -82,8 +82,8 @@ class Extent:
 
     @property
     def matrix_bytes(self) -> int:
-        """Returns the bytes of the matrix that the text holds, if all that it holds is a matrix."""
-        return 8 * (self.commas + 1)
+        """Returns the bytes of the matrix that the text holds, if all that it holds is one, and of its float32 copy."""
+        return 12 * (self.commas + 1)
 
     @property
     def document_bytes(self) -> int:
