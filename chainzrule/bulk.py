@@ -137,6 +137,8 @@ def _members(members: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
         if name == "interval":
             ends = (None, None) if value is None else value
             yield from zip(("interval.low", "interval.high"), ends, strict=True)
+        elif name == "novelty" and value is None:
+            yield from _members({"novelty": {"percentile": None, "features": None}})
         elif isinstance(value, dict):
             yield from _members(value, prefix if name == "stability" else f"{prefix}{name}.")
         else:

@@ -43,7 +43,15 @@ class LoadedModel:
         further = 0 if model.probe is None else model.probe.rows
         self._batch_rows = max(1, BATCH_ROWS // (1 + further))
         self._rows = model.rows
-        standard = Standard(model.link, model.rows.ranges, card.reference, Thresholds(), card.conformity)
+        standard = Standard(
+            model.link,
+            model.rows.ranges,
+            card.reference,
+            Thresholds(),
+            card.conformity,
+            card.novelty,
+            model.rows.column_features,
+        )
         self._runs = Runs(model, standard)
 
     def predict(self, rows: Any, noise_scale: float = 1.0, confidence: float = DEFAULT_CONFIDENCE) -> list[Answer]:

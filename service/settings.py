@@ -174,6 +174,12 @@ class Settings(BaseSettings):
         gt=0,
         description="how many times that percentile makes a regression unstable",
     )
+    novel_percentile: float = Field(
+        default=THRESHOLDS.novel_percentile,
+        ge=0,
+        le=100,
+        description="percentile of the card's novelty above which a row is novel, and so elevated",
+    )
     drain_grace: float = Field(
         default=5.0, ge=0, le=DAY, description="seconds between turning not ready at SIGTERM and closing the listener"
     )

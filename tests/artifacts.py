@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from chainzrule.service.artifact.card import GraphFile, ModelCard, Role
-from chainzrule.service.artifact.evidence import Conformity, Distribution, Golden, Provenance, Reference, Slice
+from chainzrule.service.artifact.evidence import (
+    Conformity,
+    Distribution,
+    Golden,
+    Novelty,
+    Provenance,
+    Reference,
+    Slice,
+)
 from chainzrule.service.artifact.features import CategoricalFeature, Feature, Layout, NumericFeature
 from chainzrule.service.artifact.interface import Differences, Draws, Method, Task
 from chainzrule.service.artifact.store import Artifact, describe_graph, publish
@@ -29,6 +37,7 @@ from chainzrule.service.stability.link import link_of
 
 Floats = NDArray[np.float64]
 LABELS = {"classification": ("no", "yes", "maybe"), "ordinal": ("one", "two", "three", "four"), "regression": ()}
+TENTHS = Distribution(mean=5.0, quantiles=tuple(q / 10 for q in range(101)))
 SHA = hashlib.sha256(b"test").hexdigest()
 
 
@@ -57,6 +66,7 @@ class Toy:
     weights: Floats | None = None
     bias: Floats | None = None
     volatility: Sequence[float] = tuple(np.linspace(0.001, 0.101, 101))
+    known: bool = False  # whether the graph says how unlike others a row is, and but for images by which columns
     bounds: Tensor | None = None  # the golden rows', where a bounds graph is added
     changes: dict[str, Any] = field(default_factory=dict)  # of the card, past all checks
 
@@ -124,6 +134,10 @@ class Toy:
         B = self.jacobian(features) * self.columns[2]
         return B @ B.transpose(0, 2, 1)
 
+    def novelty(self, features: Floats) -> Floats:
+        """(rows,) how far all columns lie from their means, in standard deviations."""
+        return np.abs(self._z(features)).sum(axis=1)
+
     def probabilities(self, features: Floats) -> Floats:
         """(rows, K)."""
         s = self.scores(features)
@@ -190,12 +204,16 @@ class Toy:
                 errors=tuple(n / 50 for n in range(1, 100)),
                 slices=(Slice(rows=25, coverage=(0.75, 0.85, 0.9)),) * (len(self.names) or 4),
             ),
+            # The q-th percentile of the novelty is q / 10.
+            novelty=Novelty(rows=500, out_of_fold=True, surprise=TENTHS) if self.known else None,
             quality={"accuracy": 0.9},
             golden=Golden(
                 features=tensor(golden),
                 scores=tensor(self.scores(golden)),
                 covariance=tensor(self.covariance(golden)),
                 jacobian=tensor(self.jacobian(golden)),
+                novelty=tensor(self.novelty(golden)[:, None]) if self.known else None,
+                deviations=tensor(self._z(golden)) if self.known and self.layout is None else None,
                 bounds=self.bounds,
             ),
             provenance=Provenance(
@@ -239,9 +257,20 @@ class Toy:
             )
         if last:
             outputs += f", float[batch,{len(self.names)}] probabilities"
+        more, computed = self._likeness()
+        outputs, last = outputs + more, last + computed
         noisy = "scaled = Mul(slope, noise)  row = Unsqueeze(scaled, one)  B = Mul(row, W)"
         square = "Bt = Transpose <perm = [0, 2, 1]> (B)  covariance = MatMul(B, Bt)"
         return self._parse(outputs, f"{self._scores()} {last} {noisy} {square}")
+
+    def _likeness(self) -> tuple[str, str]:
+        """The further outputs of a model that says how unlike others a row is, and their nodes."""
+        if not self.known:
+            return "", ""
+        outputs, nodes = ", float[batch,1] novelty", "  sizes = Abs(z)  novelty = ReduceSum <keepdims = 1> (sizes, one)"
+        if self.layout is not None:
+            return outputs, nodes
+        return f"{outputs}, float[batch,{len(self.columns[0])}] deviations", f"{nodes}  deviations = Identity(z)"
 
     def _jacobian(self) -> onnx.ModelProto:
         outputs = f"float[batch,{self.scores_count},{len(self.columns[0])}] jacobian, float[batch,1] layer_norms"
@@ -305,7 +334,10 @@ def probed(toy: Toy, method: Method, count: int = 512) -> Toy:
     if toy.task == "classification":
         outputs += f", float[batch,{toy.scores_count}] probabilities"
         softmax = "probabilities = Softmax <axis = 1> (scores)"
-    graphs: dict[Role, bytes] = {"model": _serialise(toy._parse(outputs, f"{toy._scores()} {softmax}"))}
+    more, computed = toy._likeness()
+    graphs: dict[Role, bytes] = {
+        "model": _serialise(toy._parse(outputs + more, f"{toy._scores()} {softmax} {computed}"))
+    }
     golden = toy.card().golden
     parts: dict[str, Any] = {"differences": Differences(step=0.02)}
     if method == "monte_carlo":
@@ -381,5 +413,7 @@ IMAGE = Toy(
     seed=6,
 )
 SILENT = Toy(name="silent", features=(numeric("height", noise=0.0), numeric("weight", noise=0.0)), volatility=[0] * 101)
+FAMILIAR = Toy(name="familiar", features=(numeric("age"), numeric("dose", mean=-1.0, std=0.5)), known=True, seed=8)
+PICTURE = replace(IMAGE, name="picture", known=True)
 SLOW = Toy(name="slow", features=(numeric("spin", low=0.0, high=2e6, noise=0.0), numeric("weight")), spin=True, seed=7)
-ALL = (CLASSIFIER, BINARY, ORDINAL, REGRESSION, CUBIC, MIXED, IMAGE, SILENT, SLOW)
+ALL = (CLASSIFIER, BINARY, ORDINAL, REGRESSION, CUBIC, MIXED, IMAGE, SILENT, FAMILIAR, PICTURE, SLOW)

@@ -13,5 +13,13 @@ def runs_of(toy: Toy, thresholds: Thresholds | None = None) -> Runs:
     artifact = toy.artifact()
     model = Model(artifact.card, artifact.graphs, Execution("cpu", threads=1))
     card = artifact.card
-    standard = Standard(model.link, model.rows.ranges, card.reference, thresholds or Thresholds(), card.conformity)
+    standard = Standard(
+        model.link,
+        model.rows.ranges,
+        card.reference,
+        thresholds or Thresholds(),
+        card.conformity,
+        card.novelty,
+        model.rows.column_features,
+    )
     return Runs(model, standard)

@@ -142,6 +142,13 @@ def stability() -> Json:
             unit="percentunit",
         ),
         lines(
+            "Novel rows against the card's",
+            "Share of the rows that are less like the training rows than nearly all held-out rows were.",
+            recorded("novel:ratio10m", "novel,"),
+            card("novel_ratio", "novel rows"),
+            unit="percentunit",
+        ),
+        lines(
             "Features most often out of range",
             "Share of the predictions in which the feature lies outside its training range: the ten most frequent.",
             Query(

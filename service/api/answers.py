@@ -14,10 +14,12 @@ from chainzrule.service.serving.explain import Explanation
 from chainzrule.service.serving.question import Question
 from chainzrule.service.serving.version import ServedModel
 from chainzrule.service.stability.certificate import Ends
+from chainzrule.service.stability.conformal import ListedRegion
 from chainzrule.service.stability.lone.reference import percentile
 from chainzrule.service.stability.montecarlo import Estimate
-from chainzrule.service.stability.predictions import Listed, ListedRegion, Measured, Predictions, Unmeasured
+from chainzrule.service.stability.predictions import Listed, Measured, Predictions
 from chainzrule.service.stability.standard import Standard
+from chainzrule.service.stability.unmeasured import Unmeasured
 from chainzrule.service.stability.verdict import VERDICTS
 
 Row = dict[str, Any]
@@ -71,7 +73,7 @@ def _write(listed: Iterable[Listed], standard: Standard, labels: tuple[str, ...]
     has_labels, has_value = standard.link.has_labels, standard.link.has_value
     answers: list[Row] = []
     # Lists that belong together have one length here; making `zip` check that takes as long as all of its work.
-    for label, value, probabilities, region, outside, stability in listed:
+    for label, value, probabilities, region, novelty, outside, stability in listed:
         answer: Row = {}
         if has_labels:
             answer["label"] = labels[label]
@@ -83,6 +85,11 @@ def _write(listed: Iterable[Listed], standard: Standard, labels: tuple[str, ...]
             answer["set"] = _labels(region, labels)
         else:
             answer["interval"] = region
+        if novelty is None:
+            answer["novelty"] = None
+        else:
+            rank, features = novelty
+            answer["novelty"] = {"percentile": rank, "features": features}
         if stability is None:
             answer["stability"] = {"verdict": "not_computed", "out_of_range": outside}
         else:

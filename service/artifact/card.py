@@ -28,8 +28,8 @@ ModelVersion = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,17}$")]
 
 ORDER = (
     "schema_version", "name", "version", "task", "method", "differences", "draws", "adoption", "target", "target_unit",
-    "features", "layout", "labels", "graphs", "reference", "conformity", "calibration", "quality", "baselines",
-    "golden", "examples", "provenance",
+    "features", "layout", "labels", "graphs", "reference", "conformity", "novelty", "calibration", "quality",
+    "baselines", "golden", "examples", "provenance",
 )  # fmt: skip
 """Gives the order in which a card's fields are written, whichever class they come from."""
 
@@ -69,6 +69,14 @@ class ModelCard(Evidence, Interface):
         }
         if self.golden.mean_shift is not None:
             expected["mean_shift"] = (rows, self.scores)
+        if (self.golden.novelty is None) != (self.novelty is None):
+            raise ValueError("golden novelty and a reference for it go together")
+        if self.golden.novelty is not None:
+            expected["novelty"] = (rows, 1)
+        if self.golden.deviations is not None:
+            if self.novelty is None:
+                raise ValueError("golden deviations say what makes a row novel, and need novelty")
+            expected["deviations"] = (rows, self.width)
         if (self.golden.bounds is None) != ("bounds" not in self.graphs):
             raise ValueError("golden bounds and a bounds graph go together")
         if self.golden.bounds is not None:

@@ -23,6 +23,8 @@ class Golden(CardPart):
     covariance: Tensor = Field(description="(rows, S, S)")
     jacobian: Tensor = Field(description="(rows, S, D)")
     mean_shift: Tensor | None = Field(default=None, description="(rows, S), where the model graph has that output")
+    novelty: Tensor | None = Field(default=None, description="(rows, 1), where the model graph has that output")
+    deviations: Tensor | None = Field(default=None, description="(rows, D), where the model graph has that output")
     bounds: Tensor | None = Field(
         default=None, description="(rows, 2, S) least and largest scores within a tenth of a noise sigma"
     )
@@ -98,6 +100,16 @@ class Conformity(CardPart):
         if len(self.errors) != min(self.rows, MAX_ERRORS):
             raise ValueError(f"errors must be those of all rows, or {MAX_ERRORS} of them")
         return self
+
+
+class Novelty(CardPart):
+    """How unlike the training rows those were that the model was not fitted to; live rows are ranked among them."""
+
+    rows: int = Field(ge=1)
+    out_of_fold: bool = Field(description="rows scored by models fitted without them, where data are few")
+    surprise: Distribution = Field(
+        description="the graph's output `novelty`, minus the logarithm of the share of rows that are as unusual, summed"
+    )
 
 
 class ReliabilityBin(CardPart):
@@ -188,6 +200,7 @@ class Evidence(CardPart):
 
     reference: Reference
     conformity: Conformity | None = Field(default=None, description="absent: no sets, no intervals")
+    novelty: Novelty | None = Field(default=None, description="absent: no row is judged by its likeness to training")
     calibration: Calibration | None = None
     quality: dict[str, float]
     baselines: tuple[Baseline, ...] = ()

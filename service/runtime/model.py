@@ -53,7 +53,12 @@ class Model:
         outputs = self.graphs["model"].run(features)
         if self.probe is None:
             return Outputs(
-                outputs["scores"], outputs.get("probabilities"), outputs["covariance"], outputs.get("mean_shift")
+                outputs["scores"],
+                outputs.get("probabilities"),
+                outputs["covariance"],
+                outputs.get("mean_shift"),
+                novelty=_one_column(outputs.get("novelty")),
+                deviations=outputs.get("deviations"),
             )
         found = self.probe.measure(features, noise_scale)
         return Outputs(
@@ -62,12 +67,19 @@ class Model:
             found.covariance,
             counted=found.diagnosis,
             slope=found.slope,
+            novelty=_one_column(outputs.get("novelty")),
+            deviations=outputs.get("deviations"),
         )
 
     def answer(self, features: Matrix) -> Outputs:
         """Returns only scores and probabilities, which needs no further rows where the model has to be probed."""
         outputs = self.graphs["model"].run(features)
-        return Outputs(outputs["scores"], outputs.get("probabilities"))
+        return Outputs(
+            outputs["scores"],
+            outputs.get("probabilities"),
+            novelty=_one_column(outputs.get("novelty")),
+            deviations=outputs.get("deviations"),
+        )
 
     def diagnose(self, features: Matrix, noise_scale: NDArray[np.float64]) -> tuple[Outputs, Diagnosis]:
         """Returns the outputs for rows and their measures at multiples of the noise, (rows,)."""
@@ -90,3 +102,8 @@ class Model:
     def layer_norms(self, features: Matrix) -> Matrix:
         """Returns the (rows, L) Frobenius norm of the derivative after each layer, per noise sigma."""
         return self.graphs["layers" if "layers" in self.graphs else "jacobian"].run(features)["layer_norms"]
+
+
+def _one_column(values: Matrix | None) -> Matrix | None:
+    """Returns (rows,) for an output of shape (rows, 1)."""
+    return None if values is None else values[:, 0]

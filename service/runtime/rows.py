@@ -24,6 +24,7 @@ class RowEncoder:
         width: the number of columns of the encoded matrix, D.
         start: the first column of each feature, by name.
         column_names: (D,) the name of each column; for a categorical feature, `feature=level`.
+        column_features: (D,) the feature that each column belongs to.
         ranges: the ranges that training saw of the numeric features.
         noise: (D,) one noise sigma of each column; 0 in one-hot blocks.
     """
@@ -38,6 +39,7 @@ class RowEncoder:
         columns: list[int] = []
         self.start: dict[str, int] = {}
         self.column_names: list[str] = []
+        self.column_features: list[str] = []
         at = 0
         for feature in self._features:
             self.start[feature.name] = at
@@ -48,6 +50,7 @@ class RowEncoder:
             else:
                 self.column_names += [f"{feature.name}={level}" for level in feature.levels]
             at = len(self.column_names)
+            self.column_features += [feature.name] * (at - len(self.column_features))
         self.ranges = Ranges(
             [feature.name for feature in numeric],
             np.array(columns, dtype=np.int64),
@@ -153,7 +156,7 @@ class RowEncoder:
             raise InvalidInput("is not a level the model knows", self._place(i, feature.name)) from None
 
     def _feature_at(self, column: int) -> str:
-        return next(name for name in reversed(self.names) if self.start[name] <= column)
+        return self.column_features[column]
 
     @staticmethod
     def _place(i: int, name: str) -> str:

@@ -82,6 +82,10 @@ def _expected_outputs(card: ModelCard) -> dict[Role, dict[str, tuple[int, ...]]]
     outputs: dict[str, tuple[int, ...]] = {"scores": (S,)}
     if card.labels:
         outputs["probabilities"] = (len(card.labels),)
+    if card.golden.novelty is not None:
+        outputs["novelty"] = (1,)
+    if card.golden.deviations is not None:
+        outputs["deviations"] = (D,)
     if card.method != "analytic":
         return {"model": outputs}
     outputs["covariance"] = (S, S)
@@ -125,9 +129,13 @@ def _check_golden(model: Model, card: ModelCard) -> None:
     }
     if outputs.mean_shift is not None:
         found["mean_shift"] = outputs.mean_shift
+    if outputs.novelty is not None:
+        found["novelty"] = outputs.novelty[:, None]
+    if outputs.deviations is not None:
+        found["deviations"] = outputs.deviations
     for name, values in found.items():
         graph = model.graphs["jacobian" if name == "jacobian" and "jacobian" in model.graphs else "model"]
-        rounded = card.method == "finite_difference" and name != "scores"
+        rounded = card.method == "finite_difference" and name in ("covariance", "jacobian")
         tolerance = DIFFERENCES_TOLERANCE if rounded else GOLDEN_TOLERANCE
         expected = to_array(getattr(golden, name))
         scale = np.abs(expected).max()

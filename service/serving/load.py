@@ -78,6 +78,7 @@ class Loader:
             Window(self.window_rows, self.window_minimum_rows, card.reference),
             VersionMetrics(self.metrics, card.name, card.version, standard),
             unstable_share(standard.link, card.reference, self.thresholds),
+            None if card.novelty is None else 1.0 - self.thresholds.novel_percentile / 100.0,
         )
 
     def open(self, stored: StoredVersion, digest: str | None = None) -> "Opened":
@@ -108,7 +109,15 @@ def open_artifact(artifact: Artifact, execution: Execution, thresholds: Threshol
     """Opens, checks and warms up an artifact, but for its bounds graph; raises `ArtifactError` where it fails."""
     card = artifact.card
     model = load(artifact, execution)
-    standard = Standard(model.link, model.rows.ranges, card.reference, thresholds, card.conformity)
+    standard = Standard(
+        model.link,
+        model.rows.ranges,
+        card.reference,
+        thresholds,
+        card.conformity,
+        card.novelty,
+        model.rows.column_features,
+    )
     runs = Runs(model, standard)
     costs = Costs(model, runs, golden_features(card))
     return Opened(card, model, standard, runs, open_bounds(artifact, model), costs)

@@ -11,7 +11,8 @@ from chainzrule.service.serving.engine import Share
 from chainzrule.service.serving.question import Allowance, Question
 from chainzrule.service.serving.runs import inputs_of
 from chainzrule.service.serving.version import ServedModel
-from chainzrule.service.stability.predictions import Measured, Predictions, Unmeasured
+from chainzrule.service.stability.predictions import Measured, Predictions
+from chainzrule.service.stability.unmeasured import Unmeasured
 
 LARGE_QUESTION = 2**14  # reading this many values one by one takes milliseconds
 LARGE_MATRIX = 2**18  # and so does copying this many

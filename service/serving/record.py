@@ -24,5 +24,7 @@ class Record:
         observed = predictions.observed()
         if observed is not None:
             diagnosis = observed.diagnosis
-            self._window.add(diagnosis.volatility, diagnosis.gradient_norm, observed.level, observed.outside)
+            self._window.add(
+                diagnosis.volatility, diagnosis.gradient_norm, observed.level, observed.outside, observed.novel
+            )
             self._metrics.count_rows(observed)

@@ -10,8 +10,9 @@ from chainzrule.service.runtime.model import Model
 from chainzrule.service.stability.conformal import DEFAULT_CONFIDENCE
 from chainzrule.service.stability.measuring import measure
 from chainzrule.service.stability.outputs import Inputs
-from chainzrule.service.stability.predictions import Measured, Unmeasured
+from chainzrule.service.stability.predictions import Measured
 from chainzrule.service.stability.standard import Standard
+from chainzrule.service.stability.unmeasured import Unmeasured
 
 
 class Runs:

@@ -17,7 +17,10 @@ from chainzrule.service.stability.predictions import Measured, Predictions
 from chainzrule.service.stability.verdict import VERDICTS
 
 FEATURES = "features"
-UNMEASURED = frozenset(("label", "value", "probabilities", "scores", "set", "interval"))  # that need no measures
+NOVELTY = "novelty"
+UNMEASURED = frozenset(
+    ("label", "value", "probabilities", "scores", "set", "interval", NOVELTY)
+)  # that need no measures
 JACOBIAN = "jacobian"
 SET, INTERVAL = "set", "interval"
 MOST = float(np.finfo(np.float32).max)
@@ -86,8 +89,10 @@ def _by_name(card: ModelCard, link: Link) -> tuple[TensorSpec, ...]:
     region = (
         TensorSpec(SET, "FP32", (-1, len(card.labels))) if link.has_labels else TensorSpec(INTERVAL, "FP32", (-1, 2))
     )
+    novelty = TensorSpec(NOVELTY, "FP32", (-1, 1))
     return (
         *(() if card.conformity is None else (region,)),
+        *(() if card.novelty is None else (novelty,)),
         *(TensorSpec(one.name, "FP32", (-1, 1)) for one in measures_of(link) if one.tensor == "by name"),
         TensorSpec("scores", "FP32", (-1, S)),
         TensorSpec("covariance", "FP32", (-1, S, S)),
@@ -133,6 +138,9 @@ def to_tensor(name: str, card: ModelCard, predictions: Predictions, part: slice)
         assert predictions.intervals is not None
         ends = np.stack(predictions.intervals, axis=1)[part]
         return np.clip(ends, -MOST, MOST).astype(np.float32)  # JSON has no infinite number
+    if name == NOVELTY:
+        assert predictions.novelty is not None
+        return predictions.novelty.percentile[part, None].astype(np.float32)
     assert isinstance(predictions, Measured)
     if name == "verdict":
         return [VERDICTS[level] for level in predictions.level[part].tolist()]

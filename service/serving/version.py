@@ -18,7 +18,8 @@ from chainzrule.service.serving.record import Record
 from chainzrule.service.serving.runs import Runs, join
 from chainzrule.service.stability.constraints import Constraints, Declared
 from chainzrule.service.stability.outputs import Inputs
-from chainzrule.service.stability.predictions import Measured, Predictions, Unmeasured
+from chainzrule.service.stability.predictions import Measured, Predictions
+from chainzrule.service.stability.unmeasured import Unmeasured
 from chainzrule.service.stability.window import Window
 from chainzrule.service.telemetry.live import LoadedReading
 from chainzrule.service.telemetry.statistics import Statistics
@@ -54,6 +55,7 @@ class ServedModel:
         window: Window,
         metrics: VersionMetrics,
         unstable_share: float | None,
+        novel_share: float | None = None,
     ) -> None:
         """Sets up the engines.
 
@@ -67,6 +69,7 @@ class ServedModel:
             window: keeps its latest observed rows.
             metrics: counts its rows.
             unstable_share: the share of the card's held-out rows that are unstable; None where it is unknown.
+            novel_share: the share of them that are novel; None where none can be.
         """
         self.card = card
         self.model = model
@@ -77,6 +80,7 @@ class ServedModel:
         self.loaded_at = time.time()
         self._metrics = metrics
         self._unstable_share = unstable_share
+        self._novel_share = novel_share
         metrics.count_violations(dict.fromkeys((declared.feature for declared in self.constraints.declared), 0))
         # The engine has no reference to this object, so that without a cycle it is freed after its last request.
         record = Record(self.statistics, window, metrics)
@@ -177,7 +181,7 @@ class ServedModel:
             "method": card.method,
             "provider": self.model.execution.provider,
         }
-        return LoadedReading(info, self.loaded_at, self.window, card.reference, self._unstable_share)
+        return LoadedReading(info, self.loaded_at, self.window, card.reference, self._unstable_share, self._novel_share)
 
     def _engine(self, measured: bool) -> Engine[Inputs, Measured] | Engine[Inputs, Unmeasured]:
         return self._predictions if measured or self._answers is None else self._answers

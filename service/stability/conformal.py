@@ -7,17 +7,24 @@ from the same source as the held-out ones, it misses the truth for at most the s
 """
 
 import math
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import pairwise, repeat
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainzrule.service.artifact.evidence import MAX_ERRORS, SLICED, Conformity, Slice
+from chainzrule.service.stability.certificate import Ends
 from chainzrule.service.stability.link import Link
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+
+# The labels' indices of a set, the two ends of an interval (None where an end is infinite), or None where the card does
+# not say how far the truth lies from answers.
+ListedRegion = Sequence[Any] | None
 
 DEFAULT_CONFIDENCE = 0.9
 LARGEST_ERROR = 80.0  # -log p beyond which float32 probabilities are no longer told apart
@@ -210,6 +217,14 @@ def members(sets: Mask) -> list[list[int]]:
     labels: list[int] = np.nonzero(sets)[1].tolist()
     ends: list[int] = np.count_nonzero(sets, axis=1).cumsum().tolist()
     return [labels[start:end] for start, end in pairwise([0, *ends])]
+
+
+def listed_ends(found: Ends | None, rows: int) -> Iterable[ListedRegion]:
+    """Returns the ends of so many rows' intervals in plain Python."""
+    if found is None:
+        return repeat(None, rows)
+    ends = [[end if math.isfinite(end) else None for end in side.tolist()] for side in found]
+    return map(list, zip(*ends, strict=True))
 
 
 def _raised(error: float) -> float:

@@ -36,6 +36,8 @@ class Outputs(NamedTuple):
         mean_shift: (rows, S) float32, what one noise sigma adds to the scores' mean; None where it is not known.
         counted: the measures, where they were estimated from noise draws; None where they follow from the covariance.
         slope: (rows, D) slope of the reported output per raw unit, where noise draws gave it; else None.
+        novelty: (rows,) float32, how unlike the training rows a row is; None where the graph does not say.
+        deviations: (rows, D) float32, how far each column lies from what the others let expect; None as above.
     """
 
     scores: Matrix
@@ -44,3 +46,5 @@ class Outputs(NamedTuple):
     mean_shift: Matrix | None = None
     counted: Diagnosis | None = None
     slope: NDArray[np.float64] | None = None
+    novelty: Matrix | None = None
+    deviations: Matrix | None = None

@@ -1,7 +1,4 @@
-"""Holds the predictions of one run with their measures: a measured batch, or one that was not measured.
-
-A single row is a `lone.prediction.LonePrediction`, with the same interface. Arrays have the rows first.
-"""
+"""Holds the predictions of one run and measures a batch; `lone.prediction` does one row. Arrays have rows first."""
 
 import math
 from abc import ABC, abstractmethod
@@ -14,28 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainzrule.service.stability.certificate import Conclusions, Ends
-from chainzrule.service.stability.conformal import intervals, label_sets, members
+from chainzrule.service.stability.conformal import ListedRegion, intervals, label_sets, listed_ends, members
 from chainzrule.service.stability.measures import Diagnosis, diagnose, take
+from chainzrule.service.stability.novelty import ListedNovelty, Novelties
 from chainzrule.service.stability.outputs import Inputs, Outputs
 from chainzrule.service.stability.reference import percentiles
 from chainzrule.service.stability.standard import Member, Standard
-from chainzrule.service.stability.verdict import VERDICTS, Verdicts, judge
+from chainzrule.service.stability.verdict import VERDICTS, Beside, Verdicts, judge
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-
 # A row's stability in plain Python: the verdict as an index into `verdict.VERDICTS`, its reasons, and the values that
 # `Standard.members` names. An infinite distance is None, and so is a percentile at another noise scale than 1.
 ListedStability = tuple[int, list[str], Sequence[Any]]
-# The labels' indices of a set, the two ends of an interval (None where an end is infinite), or None where the card does
-# not say how far the truth lies from answers.
-ListedRegion = Sequence[Any] | None
 # A row in plain Python: the index of its label, its reported output, the labels' probabilities (None where there are no
-# labels), its region, the features that are out of range, and its stability (None where it was not measured). Plain
-# tuples are made in a third of the time of named ones, and every row of every answer passes through them.
-Listed = tuple[int, float, list[float] | None, ListedRegion, list[str], ListedStability | None]
+# labels), its region, its novelty (None where the model does not say), the features that are out of range, and its
+# stability (None where it was not measured). Plain tuples are made in a third of the time of named ones.
+Listed = tuple[int, float, list[float] | None, ListedRegion, ListedNovelty | None, list[str], ListedStability | None]
 
 
 class Observed(NamedTuple):
@@ -47,6 +41,8 @@ class Observed(NamedTuple):
         level: index into `verdict.VERDICTS`.
         outside: whether any feature lies outside its training range.
         outside_rows: how many rows have such a feature.
+        novel: whether a row is novel.
+        novel_rows: how many rows are.
         verdicts: how many rows have each verdict.
         out_of_range: how many rows lie outside the range of each feature; features without any such row are left out.
     """
@@ -56,6 +52,8 @@ class Observed(NamedTuple):
     level: Any
     outside: Any
     outside_rows: int
+    novel: Any
+    novel_rows: int
     verdicts: dict[str, int]
     out_of_range: dict[str, int]
 
@@ -83,6 +81,8 @@ class Predictions(ABC):
         self.inputs = inputs
         self.scores = outputs.scores
         self.probabilities = outputs.probabilities
+        self._surprise = outputs.novelty
+        self._deviations = outputs.deviations
         self.written: Any = None
         self._ranges = standard.ranges
 
@@ -111,6 +111,14 @@ class Predictions(ABC):
     def outside(self) -> Mask:
         """Returns (rows, numeric features) whether each feature lies outside the range that training saw."""
         return self._ranges.outside(self.inputs.features)
+
+    @cached_property
+    def novelty(self) -> Novelties | None:
+        """Returns how unlike the training rows each row is; None where the model does not say."""
+        familiar = self.standard.familiar
+        if familiar is None or self._surprise is None:
+            return None
+        return Novelties(familiar, self._surprise, self._deviations)
 
     def _listed_probabilities(self) -> list[Any]:
         return [None] * len(self) if self.probabilities is None else self.probabilities.tolist()
@@ -141,7 +149,7 @@ class Predictions(ABC):
         regions = self.standard.regions
         if reached.probabilities is None:
             assert reached.value is not None
-            return list(_listed_ends(self._intervals(reached.value, part), len(reached.value[0])))
+            return list(listed_ends(self._intervals(reached.value, part), len(reached.value[0])))
         most = reached.probabilities[1]
         if regions is None:
             return [None] * len(most)
@@ -164,7 +172,7 @@ class Predictions(ABC):
     def _listed_regions(self) -> Iterable[ListedRegion]:
         if self.sets is not None:
             return members(self.sets)
-        return _listed_ends(self.intervals, len(self))
+        return listed_ends(self.intervals, len(self))
 
     def _listed_outside(self, any_outside: list[bool]) -> list[list[str]]:
         return [self._ranges.named(self.outside[row]) if out else [] for row, out in enumerate(any_outside)]
@@ -217,6 +225,8 @@ class Batch(Measured):
         finite = np.isfinite(covariance).all(axis=(1, 2)) & np.isfinite(scores).all(axis=1)
         if mean_shift is not None:
             finite &= np.isfinite(mean_shift).all(axis=1)
+        if self.novelty is not None:
+            finite &= np.isfinite(self.novelty.surprise)
         self.finite = np.asarray(finite)
         self.all_finite = bool(self.finite.all())
         if not self.all_finite:
@@ -230,7 +240,7 @@ class Batch(Measured):
         else:
             self._diagnosis = outputs.counted
         self._is_outside: Mask = np.asarray(self.outside.any(axis=1))
-        self.verdicts: Verdicts = judge(standard.rules, self._diagnosis, self._is_outside)
+        self.verdicts: Verdicts = judge(standard.rules, self._diagnosis, Beside(self._is_outside, outputs.novelty))
 
     @property
     def diagnosis(self) -> Diagnosis:
@@ -251,6 +261,7 @@ class Batch(Measured):
             self._diagnosis.value.tolist(),
             self._listed_probabilities(),
             self._listed_regions(),
+            repeat(None, len(self)) if self.novelty is None else self.novelty.listed(),
             self._listed_outside(self._is_outside.tolist()),
             zip(levels, reasons, zip(*map(self._values, self.standard.members), strict=True), strict=True),
             strict=True,
@@ -273,60 +284,15 @@ class Batch(Measured):
             return None
         chosen = slice(None) if rows == len(self) else counted  # a slice gives views, without copying
         level, outside = self.verdicts.level[chosen], self._is_outside[chosen]
+        novel = np.zeros(rows, np.bool_) if self.novelty is None else self.novelty.novel[chosen]
         return Observed(
             rows,
             take(self._diagnosis, chosen),
             level,
             outside,
             int(np.count_nonzero(outside)),
+            novel,
+            int(np.count_nonzero(novel)),
             dict(zip(VERDICTS, np.bincount(level, minlength=len(VERDICTS)).tolist(), strict=True)),
             self._ranges.counted(self.outside[chosen]) if outside.any() else {},
         )
-
-
-class Unmeasured(Predictions):
-    """Holds predictions that were not measured, because that would take further runs; none of them is observed."""
-
-    def __init__(self, standard: Standard, inputs: Inputs, outputs: Outputs) -> None:
-        super().__init__(standard, inputs, outputs)
-        self.finite = np.asarray(np.isfinite(outputs.scores).all(axis=1))
-        self.all_finite = bool(self.finite.all())
-        scores = np.where(self.finite[:, None], outputs.scores, 0.0).astype(np.float64)
-        self._reading = self.link.read(scores)
-
-    @property
-    def label(self) -> Indices:
-        """Returns the (rows,) index of the label."""
-        return self._reading.label
-
-    @property
-    def value(self) -> Floats:
-        """Returns the (rows,) reported output."""
-        return self._reading.value
-
-    def _spread(self) -> Floats:
-        raise TypeError("volatility takes further runs, so no interval may hang on it")
-
-    def listed(self) -> Iterable[Listed]:
-        """Returns every row in plain Python, without stability."""
-        any_outside: list[bool] = np.asarray(self.outside.any(axis=1)).tolist()
-        outside, nothing = self._listed_outside(any_outside), repeat(None, len(self))
-        return zip(
-            self.label.tolist(),
-            self.value.tolist(),
-            self._listed_probabilities(),
-            self._listed_regions(),
-            outside,
-            nothing,
-            strict=True,
-        )
-
-    def observed(self) -> None:
-        """Returns None, because rows that were not measured say nothing about the traffic's stability."""
-
-
-def _listed_ends(intervals: Ends | None, rows: int) -> Iterable[ListedRegion]:
-    if intervals is None:
-        return repeat(None, rows)
-    ends = [[end if math.isfinite(end) else None for end in side.tolist()] for side in intervals]
-    return map(list, zip(*ends, strict=True))

@@ -1,12 +1,14 @@
 """Holds what a model version's rows are measured against: its link, ranges, reference, and rules for verdicts."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from chainzrule.service.artifact.evidence import Conformity, Distribution, Reference
+from chainzrule.service.artifact.evidence import Conformity, Distribution, Novelty, Reference
 from chainzrule.service.stability.conformal import Regions
 from chainzrule.service.stability.link import Link
 from chainzrule.service.stability.lone.ranges import LoneRanges
 from chainzrule.service.stability.measures import Diagnosis, Measure, measures_of
+from chainzrule.service.stability.novelty import Familiar
 from chainzrule.service.stability.ranges import Ranges
 from chainzrule.service.stability.verdict import Thresholds, rules_of
 
@@ -36,6 +38,7 @@ class Standard:
         lone_ranges: the same ranges, for checking single rows.
         reference: how the model behaved on rows that it was not fitted to.
         regions: which answers are to hold the truth; None where the card does not say how far it lies from answers.
+        familiar: what the model knows; None where the card does not say how unlike the training rows others are.
         rules: the rules for verdicts.
         measures: the measures that the task has.
         members: the values that every measured row is given, in the order of the answers.
@@ -50,13 +53,16 @@ class Standard:
         reference: Reference,
         thresholds: Thresholds,
         conformity: Conformity | None = None,
+        novelty: Novelty | None = None,
+        column_features: Sequence[str] = (),
     ) -> None:
         self.link = link
         self.ranges = ranges
         self.lone_ranges = LoneRanges(ranges)
         self.reference = reference
         self.regions = None if conformity is None else Regions(conformity, link.has_labels and link.has_value)
-        self.rules = rules_of(link, reference, thresholds)
+        self.familiar = None if novelty is None else Familiar(novelty, thresholds.novel_percentile, column_features)
+        self.rules = rules_of(link, reference, thresholds, novelty)
         self.measures = measures_of(link)
         self.members = tuple(member for measure in self.measures for member in _members(measure, reference))
         self.member_names = tuple(member.name for member in self.members)

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.evidence import Reference
+from chainzrule.service.artifact.evidence import Novelty, Reference
 from chainzrule.service.stability.link import Link
-from chainzrule.service.stability.lone.reference import percentile
+from chainzrule.service.stability.lone.reference import percentile, quantile
 from chainzrule.service.stability.measures import Diagnosis
 
 VERDICTS = ("stable", "elevated", "unstable")
@@ -31,6 +31,22 @@ class Thresholds:
     regression_elevated_percentile: int = 95
     regression_unstable_percentile: int = 99
     regression_unstable_factor: float = 2.0
+    novel_percentile: float = 98.5
+
+
+class Beside(NamedTuple):
+    """Holds what is known of rows beside their measures, in arrays over the rows or in plain numbers for one row.
+
+    Attributes:
+        out_of_range: whether a feature is out of its range.
+        novelty: how unlike the training rows a row is; None where the model does not say.
+    """
+
+    out_of_range: Any
+    novelty: Any = None
+
+
+BESIDE = frozenset(Beside._fields)
 
 
 @dataclass(frozen=True)
@@ -39,21 +55,21 @@ class Rule:
 
     Attributes:
         reason: its name in answers.
-        measure: the measure that it compares; None for the rule about features that are out of range.
+        fact: what it compares: a measure, or one of `BESIDE`.
         reaches: how the measure is compared with a limit, `operator.ge` or `operator.gt`.
         elevated: the limit of an elevated verdict.
         unstable: the limit of an unstable verdict.
     """
 
     reason: str
-    measure: str | None
+    fact: str
     reaches: Callable[[Any, Any], Any]
     elevated: float
     unstable: float = math.inf
 
-    def level(self, diagnosis: Any, outside: Any) -> Any:
+    def level(self, diagnosis: Any, beside: Any) -> Any:
         """Returns the index into `VERDICTS`: a number for plain numbers of one row, (rows,) for arrays."""
-        value = outside if self.measure is None else getattr(diagnosis, self.measure)
+        value = getattr(beside if self.fact in BESIDE else diagnosis, self.fact)
         elevated = self.reaches(value, self.elevated)
         if self.unstable == math.inf:
             return elevated * 1
@@ -61,14 +77,18 @@ class Rule:
         return (unstable | elevated) * 1 + unstable
 
 
-def rules_of(link: Link, reference: Reference, thresholds: Thresholds) -> tuple[Rule, ...]:
+def rules_of(
+    link: Link, reference: Reference, thresholds: Thresholds, novelty: Novelty | None = None
+) -> tuple[Rule, ...]:
     """Returns the rules for a model's rows, in the order in which reasons are given."""
     quantiles = reference.volatility.quantiles
-    out_of_range = Rule("out_of_range", None, gt, 0.0)
+    beside = [Rule("out_of_range", "out_of_range", gt, 0.0)]
+    if novelty is not None:
+        beside.append(Rule("novel", "novelty", gt, quantile(novelty.surprise, thresholds.novel_percentile)))
     if not link.has_labels:
         elevated = quantiles[thresholds.regression_elevated_percentile]
         unstable = thresholds.regression_unstable_factor * quantiles[thresholds.regression_unstable_percentile]
-        return Rule("volatility", "volatility", gt, elevated, unstable), out_of_range
+        return Rule("volatility", "volatility", gt, elevated, unstable), *beside
     return (
         Rule(
             "flip_probability",
@@ -78,11 +98,11 @@ def rules_of(link: Link, reference: Reference, thresholds: Thresholds) -> tuple[
             thresholds.unstable_flip_probability,
         ),
         Rule("volatility", "volatility", gt, quantiles[thresholds.elevated_volatility_percentile]),
-        out_of_range,
+        *beside,
     )
 
 
-REASONS = ("flip_probability", "volatility", "out_of_range")
+REASONS = ("flip_probability", "volatility", "out_of_range", "novel")
 
 
 class Verdicts(NamedTuple):
@@ -103,9 +123,9 @@ class Verdicts(NamedTuple):
         return [rule.reason for rule, level in zip(self.rules, self.levels, strict=True) if level[row]]
 
 
-def judge(rules: tuple[Rule, ...], diagnosis: Diagnosis, outside: NDArray[np.bool_]) -> Verdicts:
-    """Returns the verdicts on a batch; `outside` says of each row, (rows,), whether a feature is out of its range."""
-    levels = tuple(rule.level(diagnosis, outside) for rule in rules)
+def judge(rules: tuple[Rule, ...], diagnosis: Diagnosis, beside: Beside) -> Verdicts:
+    """Returns the verdicts on a batch."""
+    levels = tuple(rule.level(diagnosis, beside) for rule in rules)
     return Verdicts(np.maximum.reduce(levels), rules, levels)
 
 
@@ -115,7 +135,7 @@ def unstable_share(link: Link, reference: Reference, thresholds: Thresholds) -> 
     It is None where the card has no distribution of the measure that makes rows unstable.
     """
     for rule in rules_of(link, reference, thresholds):
-        if rule.measure is not None and rule.unstable < math.inf:
-            known = getattr(reference, rule.measure)
+        if rule.unstable < math.inf:
+            known = getattr(reference, rule.fact)
             return None if known is None else 1.0 - percentile(rule.unstable, known) / 100.0
     return None

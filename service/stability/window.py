@@ -25,6 +25,7 @@ class WindowSummary:
         volatility_quantiles: the 50th, 90th and 99th percentile of the volatility.
         verdicts: the number of rows by verdict.
         out_of_range_rate: the fraction of rows with a feature outside its range.
+        novel_rate: the fraction of novel rows.
     """
 
     samples: int
@@ -33,6 +34,7 @@ class WindowSummary:
     volatility_quantiles: dict[str, float]
     verdicts: dict[str, int]
     out_of_range_rate: float | None
+    novel_rate: float | None
 
 
 class Window:
@@ -43,7 +45,14 @@ class Window:
         self._gradient_norm = np.zeros(capacity)
         self._level = np.zeros(capacity, dtype=np.int64)
         self._outside = np.zeros(capacity, dtype=np.bool_)
-        self._rings: tuple[NDArray[Any], ...] = (self._volatility, self._gradient_norm, self._level, self._outside)
+        self._novel = np.zeros(capacity, dtype=np.bool_)
+        self._rings: tuple[NDArray[Any], ...] = (
+            self._volatility,
+            self._gradient_norm,
+            self._level,
+            self._outside,
+            self._novel,
+        )
         self._next = 0
         self._minimum = minimum
         self._reference = reference
@@ -55,17 +64,18 @@ class Window:
         gradient_norm: Floats | float,
         level: NDArray[np.int64] | int,
         outside: NDArray[np.bool_] | bool,
+        novel: NDArray[np.bool_] | bool,
     ) -> None:
         """Adds rows given as arrays, or one row given as plain numbers; they replace the oldest ones."""
         capacity, begin = len(self._volatility), self._next
         if isinstance(volatility, float):
             kept = 1
             self._volatility[begin], self._gradient_norm[begin] = volatility, gradient_norm
-            self._level[begin], self._outside[begin] = level, outside
+            self._level[begin], self._outside[begin], self._novel[begin] = level, outside, novel
         else:
             kept = min(len(volatility), capacity)
             places = (begin + np.arange(kept)) % capacity
-            for ring, values in zip(self._rings, (volatility, gradient_norm, level, outside), strict=True):
+            for ring, values in zip(self._rings, (volatility, gradient_norm, level, outside, novel), strict=True):
                 ring[places] = values[len(values) - kept :]  # type: ignore[index,arg-type]  # all are arrays here
         self._next = (begin + kept) % capacity
         self.samples = min(self.samples + kept, capacity)
@@ -101,4 +111,5 @@ class Window:
             volatility_quantiles=dict(zip(("p50", "p90", "p99"), quantiles, strict=False)),
             verdicts=dict(zip(VERDICTS, counts, strict=True)),
             out_of_range_rate=float(self._outside[filled].mean()) if self.samples else None,
+            novel_rate=float(self._novel[filled].mean()) if self.samples else None,
         )

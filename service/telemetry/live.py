@@ -22,6 +22,7 @@ class LoadedReading:
         window: its latest observed rows.
         reference: the card's reference, with which the window is compared.
         unstable_ratio: the share of the held-out rows that are unstable by the service's thresholds; None if unknown.
+        novel_ratio: the share of the held-out rows that are novel by the service's threshold; None where none can be.
     """
 
     info: dict[str, str]
@@ -29,6 +30,7 @@ class LoadedReading:
     window: Window
     reference: Reference
     unstable_ratio: float | None
+    novel_ratio: float | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,11 @@ GAUGES = (
         "reference_out_of_range_ratio",
         "Share of the model card's held-out rows in which any feature lay outside the range seen in training.",
         lambda loaded: loaded.reference.out_of_range_rate,
+    ),
+    LiveGauge(
+        "reference_novel_ratio",
+        "Share of the model card's held-out rows that are novel by this service's threshold.",
+        lambda loaded: loaded.novel_ratio,
     ),
     LiveGauge(
         "reference_unstable_ratio",

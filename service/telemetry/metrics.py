@@ -100,6 +100,9 @@ class Metrics:
         self.outside = self._version_counter(
             "out_of_range_rows_total", "Observed rows in which any feature lay outside the range seen in training."
         )
+        self.novel = self._version_counter(
+            "novel_rows_total", "Observed rows that are less like the training rows than nearly all held-out rows were."
+        )
         self.violations = self._version_counter(
             "constraint_violations_total",
             "Rows explained by /sensitivity at which the model breaks this feature's declared monotone effect.",

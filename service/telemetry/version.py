@@ -37,6 +37,7 @@ class VersionMetrics:
         self._predictions = {verdict: metrics.predictions.labels(*labels, verdict) for verdict in VERDICTS}
         self._nonfinite = metrics.nonfinite.labels(*labels)
         self._outside = metrics.outside.labels(*labels)
+        self._novel = metrics.novel.labels(*labels)
         self._inference_seconds = metrics.inference_seconds.labels(*labels)
         self._batch_rows = metrics.batch_rows.labels(*labels)
         self._removed = False
@@ -65,6 +66,8 @@ class VersionMetrics:
                 self._predictions[verdict].inc(rows)
         if observed.outside_rows:
             self._outside.inc(observed.outside_rows)
+        if observed.novel_rows:
+            self._novel.inc(observed.novel_rows)
         if not self._removed:  # looking up labels would create the series again
             for feature, rows in observed.out_of_range.items():
                 self._metrics.out_of_range.labels(*self._labels, feature).inc(rows)

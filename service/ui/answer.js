@@ -1,7 +1,7 @@
 // What the model says about the input, and how much that wobbles.
 
 import { beside, chance, el, num, show, svg } from "./dom.js";
-import { GLOSS, MARK, comparison, flips, headline, reasonSentence, still, unitOf, verdictSentence } from "./words.js";
+import { GLOSS, MARK, comparison, familiarity, flips, headline, reasonSentence, still, unitOf, verdictSentence } from "./words.js";
 
 const bell = (x) => Math.exp((-x * x) / 2);
 
@@ -70,7 +70,9 @@ function facts(card, prediction) {
   const s = prediction.stability;
   const fact = (name, value, help) => el("div", {}, el("dt", {}, name), el("dd", {}, value), el("dd", { class: "muted" }, help));
   const output = card.task === "classification" ? "of the label’s probability" : card.task === "ordinal" ? "of the expected level" : `of the value${unitOf(card)}`;
+  const known = familiarity(prediction);
   return [
+    known && fact("Does it know such inputs?", known.word, known.why),
     card.task === "regression" ? null : fact("Flip probability", flips(card, s.flip_probability), "chance that noise changes the label"),
     card.task === "regression" || card.draws ? null : fact("Flip distance", s.flip_distance === null ? "out of reach" : `${num(s.flip_distance, 3)} σ`, "noise steps to the nearest other label"),
     fact("Volatility", `±${num(s.volatility, 3)}`, output),

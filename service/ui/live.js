@@ -54,7 +54,8 @@ export function liveView(node, card, target, { onObserve, onProblem, onRefresh }
     show(numbers,
       tile("Volatility ratio", num(w.volatility_reference_ratio, 3), w.volatility_reference_ratio === null ? few : "traffic’s wobble over the tested cases’: 1 is as tested"),
       tile("Tail ratio", num(w.gradient_tail_ratio, 3), w.gradient_tail_ratio === null ? `${few}; tested: ${num(r.gradient_tail_ratio, 3)}` : `steepest answers over the usual ones; tested: ${num(r.gradient_tail_ratio, 3)}`),
-      tile("Out of range", w.out_of_range_rate === null ? "–" : percent(w.out_of_range_rate), `of rows leave the training range; tested: ${percent(r.out_of_range_rate)}`));
+      tile("Out of range", w.out_of_range_rate === null ? "–" : percent(w.out_of_range_rate), `of rows leave the training range; tested: ${percent(r.out_of_range_rate)}`),
+      card.novelty ? tile("Unknown", w.novel_rate === null ? "–" : percent(w.novel_rate), "of rows are unlike what it was trained on") : null);
     const total = VERDICTS.reduce((sum, name) => sum + (w.verdicts[name] ?? 0), 0);
     show(verdicts,
       el("div", { class: "stacked", "aria-hidden": "true" }, total ? VERDICTS.map((name) => el("span", { class: name, vars: { "--share": `${(100 * w.verdicts[name]) / total}%` } })) : null),

@@ -40,10 +40,20 @@ export function verdictSentence(card, prediction) {
     : `It may change its mind: ${chances(s.flip_probability)} noisy ${thing} would get another answer, most likely “${s.runner_up}”.`;
 }
 
+/** Whether the model knows such inputs: the answer in a word, and what it rests on; null where the version does not say. */
+export function familiarity(prediction) {
+  if (!prediction.novelty) return null;
+  const { percentile, features } = prediction.novelty;
+  const unlike = `more unusual than ${Math.floor(percentile)} of 100 cases it was tested on`;
+  if (!prediction.stability.reasons.includes("novel")) return { word: "Yes", why: unlike };
+  return { word: "No", why: features?.length ? `${unlike}: ${features.join(", ")} ${features.length === 1 ? "does" : "do"} not fit the rest` : unlike };
+}
+
 const REASONS = {
   flip_probability: "the noise may well change the label",
   volatility: "it wobbles more than almost all cases the model was tested on",
   out_of_range: "some values lie outside what the model has seen in training",
+  novel: "the model knows next to nothing like this",
 };
 
 export function reasonSentence(prediction) {

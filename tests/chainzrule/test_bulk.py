@@ -10,9 +10,11 @@ from chainzrule.bulk import Tally, added_columns, predict_table
 from chainzrule.loaded import LoadedModel, load
 from chainzrule.tables.csvfile import CsvTable
 from chainzrule.tables.table import TableError
-from tests.artifacts import CLASSIFIER, CUBIC, IMAGE, ORDINAL, REGRESSION, SILENT, Toy
+from tests.artifacts import CLASSIFIER, CUBIC, FAMILIAR, IMAGE, ORDINAL, REGRESSION, SILENT, Toy
 
+NOVELTY = ("novelty.percentile", "novelty.features")
 STABILITY = ("verdict", "reasons", "volatility", "percentile", "flip_distance", "flip_probability", "runner_up")
+SET = ("set", *NOVELTY, *STABILITY)
 KINDS = {
     "label": "text",
     "verdict": "text",
@@ -38,22 +40,33 @@ def run(folder: Path, toy: Toy, text: str, **options: Any) -> tuple[Tally, str]:
 @pytest.mark.parametrize(
     ("toy", "expected"),
     [
-        (CLASSIFIER, ["label", *(f"probabilities.{label}" for label in ("no", "yes", "maybe")), "set", *STABILITY]),
-        (ORDINAL, ["label", "value", *(f"probabilities.{label}" for label in ORDINAL.names), "set", *STABILITY]),
-        (REGRESSION, ["value", "interval.low", "interval.high", "verdict", "reasons", "volatility", "percentile"]),
+        (
+            CLASSIFIER,
+            ["label", *(f"probabilities.{label}" for label in ("no", "yes", "maybe")), *SET],
+        ),
+        (
+            ORDINAL,
+            ["label", "value", *(f"probabilities.{label}" for label in ORDINAL.names), *SET],
+        ),
+        (
+            REGRESSION,
+            ["value", "interval.low", "interval.high", *NOVELTY, "verdict", "reasons", "volatility", "percentile"],
+        ),
+        (FAMILIAR, ["label", *(f"probabilities.{label}" for label in FAMILIAR.names), *SET]),
         # Whose flip distance is null in every answer.
-        (SILENT, ["label", *(f"probabilities.{label}" for label in SILENT.names), "set", *STABILITY]),
+        (SILENT, ["label", *(f"probabilities.{label}" for label in SILENT.names), *SET]),
     ],
     ids=lambda value: value.name if isinstance(value, Toy) else "",
 )
 def test_the_added_columns_are_the_answers_members(toy: Toy, expected: list[str], tmp_path: Path) -> None:
     toy.publish(tmp_path / "models")
-    (tmp_path / "rows.csv").write_text("weight,height,patient\n")
+    (tmp_path / "rows.csv").write_text("weight,height,patient,age,dose\n")
     with CsvTable(tmp_path / "rows.csv") as table:
         added = added_columns(load(tmp_path / "models"), table)
         prefixed = added_columns(load(tmp_path / "models"), table, "their ")
     assert list(added) == [*expected, "gradient_norm", "out_of_range"]
-    assert added == {name: KINDS.get(name, "number") for name in added}
+    kinds = KINDS | ({"novelty.features": "texts"} if toy.known else {})
+    assert added == {name: kinds.get(name, "number") for name in added}
     assert list(prefixed) == [f"their {name}" for name in added]
 
 

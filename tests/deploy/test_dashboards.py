@@ -41,11 +41,13 @@ VOLATILITY_FAMILY = {
     "chainzrule_predictions_total",
     "chainzrule_out_of_range_features_total",
     "chainzrule_out_of_range_rows_total",
+    "chainzrule_novel_rows_total",
     "chainzrule_nonfinite_outputs_total",
     "chainzrule_constraint_violations_total",
     "chainzrule_reference_prediction_volatility",
     "chainzrule_reference_gradient_tail_ratio",
     "chainzrule_reference_out_of_range_ratio",
+    "chainzrule_reference_novel_ratio",
     "chainzrule_reference_unstable_ratio",
 }
 # Metrics of ours and of the client library, recorded series, and Prometheus' own.
@@ -80,8 +82,8 @@ def exported() -> dict[str, set[str]]:
     assert found is not None
     card = toy.card()
     window = Window(2, 1, card.reference)
-    window.add(found.diagnosis.volatility, found.diagnosis.gradient_norm, found.level, found.outside)
-    loaded = LoadedReading({"sha256": "0"}, 1.0, window, card.reference, 0.0)
+    window.add(found.diagnosis.volatility, found.diagnosis.gradient_norm, found.level, found.outside, found.novel)
+    loaded = LoadedReading({"sha256": "0"}, 1.0, window, card.reference, 0.0, 0.015)
     reading = VersionReading("model", "1", State.READY, loaded)
     metrics.watch(tuple(State), lambda: [reading], lambda: [("model", 0)])
     ranges = RowEncoder(card).ranges

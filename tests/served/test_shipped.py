@@ -1,17 +1,21 @@
 """The models that the repository ships: made by the committed configurations, and as good as their cards say."""
 
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from chainzrule.loaded import load
+from chainzrule.service.artifact.features import NumericFeature
 from chainzrule.service.artifact.store import Artifact, read_artifact
 from chainzrule.service.runtime.graph import Execution, Graph
 from chainzrule.service.runtime.selfcheck import accept
 from chainzrule.training.config import read_config
 
 ROOT = Path(__file__).parents[2]
+Spoil = Callable[[np.ndarray], np.ndarray]
 NAMES = ["breast-cancer", "diabetes", "digits"]
 
 
@@ -52,6 +56,51 @@ def test_digits_is_as_accurate_and_steadier_than_relu() -> None:
     assert card.quality["accuracy"] >= relu["accuracy"] - 0.001
     for peak in ("input_gradient_norm_p99", "input_gradient_norm_max"):
         assert card.quality[peak] <= 0.55 * relu[peak]
+
+
+@pytest.fixture(scope="module")
+def digits() -> np.ndarray:
+    with gzip.open(ROOT / "tests/data/t10k-images-idx3-ubyte.gz") as file:
+        images = np.frombuffer(file.read(), dtype=np.uint8, offset=16)
+    return images.reshape(-1, 784)[::10].astype(np.float64)
+
+
+def stable(name: str, rows: np.ndarray) -> float:
+    """The share of rows whose answer is stable."""
+    answers = load(ROOT / "models", name).predict(rows)
+    return float(np.mean([answer["stability"]["verdict"] == "stable" for answer in answers]))
+
+
+def test_digits_knows_its_digits(digits: np.ndarray) -> None:
+    answers = load(ROOT / "models", "digits").predict(digits)
+    assert np.mean(["novel" in answer["stability"]["reasons"] for answer in answers]) <= 0.025  # of all, 1.3%
+    assert {answer["novelty"]["features"] for answer in answers} == {None}
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "most"),
+    [
+        pytest.param(lambda x: x / 255, 0.0, id="pixels 0 to 1"),
+        pytest.param(lambda x: 255 - x, 0.0, id="inverted"),
+        pytest.param(lambda x: np.random.default_rng(0).uniform(0, 255, x.shape), 0.0, id="uniform noise"),
+        pytest.param(lambda x: np.zeros_like(x[:2]), 0.0, id="blank"),
+        pytest.param(lambda x: x.reshape(-1, 28, 28).transpose(0, 2, 1).reshape(x.shape), 0.38, id="transposed"),
+        pytest.param(lambda x: np.roll(x, 4 * 28, axis=1), 0.25, id="shifted down"),
+    ],
+)
+def test_digits_knows_what_is_no_digit_of_its_kind(digits: np.ndarray, spoilt: Spoil, most: float) -> None:
+    assert stable("digits", spoilt(digits)) <= most
+
+
+def test_breast_cancer_knows_that_the_smallest_mass_has_no_large_area() -> None:
+    features = shipped("breast-cancer").card.features
+    row = {feature.name: feature.mean for feature in features if isinstance(feature, NumericFeature)}
+    (usual,) = load(ROOT / "models", "breast-cancer").predict([row])
+    assert usual["novelty"]["features"] == []
+    (odd,) = load(ROOT / "models", "breast-cancer").predict([row | {"mean radius": 7.5, "mean area": 2000.0}])
+    assert odd["stability"]["out_of_range"] == []
+    assert set(odd["novelty"]["features"]) == {"mean radius", "mean area"}
+    assert "novel" in odd["stability"]["reasons"]
 
 
 def test_breast_cancer_and_diabetes_are_no_worse_than_relu() -> None:

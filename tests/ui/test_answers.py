@@ -163,3 +163,16 @@ def test_the_certified_band_holds_the_curve(open_page: Open, shipped_server: str
     assert (low <= curve + 1e-6).all()
     assert (curve <= high + 1e-6).all()
     assert np.mean(high - low) < 0.5  # or it would say nothing
+
+
+def test_it_says_whether_the_model_knows_such_inputs(open_page: Open) -> None:
+    page = open_page("#model=breast-cancer")
+    settle(page)
+    known = page.locator(".figures > div", has_text="Does it know such inputs?")
+    assert known.locator("dd").first.inner_text() == "Yes"
+    page.locator("#field-0").fill("7.5")
+    page.locator("#field-3").fill("2000")
+    settle(page)
+    assert known.locator("dd").first.inner_text() == "No"
+    assert "mean radius" in known.inner_text()
+    assert "knows next to nothing like this" in page.locator("#answer").inner_text()

@@ -30,7 +30,10 @@ from chainzrule.training.adopt.labels import match_labels
 from chainzrule.training.adopt.method import Choice, choose_method
 from chainzrule.training.adopt.sample import Sample, read_sample
 from chainzrule.training.adopt.source import Source, read_source
+from chainzrule.training.columns import Columns
 from chainzrule.training.errors import AdoptionError
+from chainzrule.training.novelty.graph import NOVELTY_OPSET, with_novelty
+from chainzrule.training.novelty.novelty import MOST_COLUMNS, fit_novelty, held_out_surprise
 from chainzrule.training.publish.reserve import reserved
 
 PathLike = str | os.PathLike[str]
@@ -101,9 +104,9 @@ def adopt(
                 f"{list(source.shape)} takes {source.width}; give the columns that it was trained on, in their order"
             )
         answer = plain_answer(source, sample.x)
-        kind, columns = meaning(sample.task, answer), answer.shape[1]
-        known, y = match_labels(labels, source.labels, sample, columns)
-        head = add_head(source, kind, columns)
+        kind, width = meaning(sample.task, answer), answer.shape[1]
+        known, y = match_labels(labels, source.labels, sample, width)
+        head = add_head(source, kind, width)
         scores = opened(head.graph)
         served = scores.run(sample.x)
         require_finite(*served.values())
@@ -122,10 +125,16 @@ def adopt(
             labels=known,
         )
         graphs = {role: serialise(graph) for role, graph in choice.graphs.items()}
+        columns, surprise = Columns.of(sample.features, None), None
+        if opset(choice.graphs["model"]) >= NOVELTY_OPSET:
+            novelty = fit_novelty(sample.x, None, columns, None, seed)
+            if novelty is not None:
+                graphs["model"] = with_novelty(graphs["model"], novelty)
+                surprise = held_out_surprise(sample.x, columns, seed)
         files = {role: describe_graph(graphs[role], opset(graph)) for role, graph in choice.graphs.items()}
         model = Model(interface, graphs, Execution("cpu", threads=1))
-        adoption = _adoption(source, head, choice, difference, given, len(sample.x))
-        evidence = gather_evidence(model, sample.x, y, seed, _provenance(source, sample, seed), adoption)
+        adoption = _adoption(source, head, choice, difference, given, len(sample.x), surprise is not None)
+        evidence = gather_evidence(model, sample.x, y, seed, _provenance(source, sample, seed), adoption, surprise)
 
         def describe(version: str) -> ModelCard:
             return ModelCard(**dict(interface), **dict(evidence), name=name, version=version, graphs=files)
@@ -151,7 +160,7 @@ def _provenance(source: Source, sample: Sample, seed: int) -> Provenance:
 
 
 def _adoption(
-    source: Source, head: Head, choice: Choice, difference: float, given: float | None, rows: int
+    source: Source, head: Head, choice: Choice, difference: float, given: float | None, rows: int, has_novelty: bool
 ) -> Adoption:
     """Says where the model comes from, and how each of the card's numbers was obtained."""
     obtained = {
@@ -161,6 +170,9 @@ def _adoption(
         "conformity": f"the {rows} rows of the sample; sets and intervals are too small where the model knew them",
         "quality": f"the {rows} rows of the sample, which the model may have been fitted to",
         "calibration": "rows of the sample, run again with draws other than the verdicts' own",
+        "novelty": f"the inputs of the {rows} rows of the sample, a fifth of them judged by the others at a time"
+        if has_novelty
+        else f"none: that takes a graph of opset {NOVELTY_OPSET} or later, and at most {MOST_COLUMNS} columns",
         "noise": "as declared with --noise; for other columns a tenth of the sample's standard deviation, 0 for "
         "columns of two values",
         "range": "the sample's smallest and largest values",

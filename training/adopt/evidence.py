@@ -9,6 +9,7 @@ from chainzrule.service.runtime.model import Model
 from chainzrule.service.runtime.tensors import to_tensor
 from chainzrule.service.stability.conformal import make_conformity
 from chainzrule.service.stability.measures import Diagnosis, join
+from chainzrule.service.stability.novelty import make_novelty
 from chainzrule.service.stability.reference import make_reference
 from chainzrule.training.measure.calibration import compared
 from chainzrule.training.measure.quality import of_answers
@@ -22,7 +23,13 @@ Matrix = NDArray[np.float32]
 
 
 def gather_evidence(
-    model: Model, x: Matrix, y: NDArray[np.generic], seed: int, provenance: Provenance, adoption: Adoption
+    model: Model,
+    x: Matrix,
+    y: NDArray[np.generic],
+    seed: int,
+    provenance: Provenance,
+    adoption: Adoption,
+    surprise: NDArray[np.float64] | None = None,
 ) -> Evidence:
     """Measures a model on a sample of rows.
 
@@ -33,6 +40,7 @@ def gather_evidence(
         seed: the seed of golden rows and calibration.
         provenance: where the artifact comes from.
         adoption: where the model comes from.
+        surprise: (rows,) the novelty of the rows by that of others; None where the graph has none.
     """
     scores = model.score(x).astype(np.float64)
     outside = np.asarray(model.rows.ranges.outside(x).any(axis=1))
@@ -43,6 +51,7 @@ def gather_evidence(
         conformity=make_conformity(
             model.link, scores, y, measured.gradient_norm if model.probe is None else None, out_of_fold=False
         ),
+        novelty=None if surprise is None else make_novelty(surprise, out_of_fold=True),
         quality=quality,
         calibration=_calibration(model, x, seed),
         golden=_golden(model, seed),
@@ -80,4 +89,6 @@ def _golden(model: Model, seed: int) -> Golden:
         scores=to_tensor(outputs.scores),
         covariance=to_tensor(outputs.covariance),
         jacobian=to_tensor(model.differentiate(x)),
+        novelty=None if outputs.novelty is None else to_tensor(outputs.novelty[:, None]),
+        deviations=None if outputs.deviations is None else to_tensor(outputs.deviations),
     )

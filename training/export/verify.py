@@ -15,10 +15,12 @@ from chainzrule.training.errors import VerificationError
 from chainzrule.training.export.graphs import JacobianGraph, LayersGraph, PredictionGraph
 from chainzrule.training.nn.fitted import FittedModel
 from chainzrule.training.nn.folded import fold
+from chainzrule.training.novelty.novelty import Novelty
 
 AUTOGRAD_TOLERANCE = 1e-8  # for the closed form against autograd, both in float64
 DEFINITION_TOLERANCE = 1e-4  # for ONNX Runtime in float32 against the definition in float64
 EXPORT_TOLERANCE = 5e-5  # for ONNX Runtime against torch, which do the same float32 operations in another order
+NOVELTY_TOLERANCE = 1e-3  # for surprises, which are steep in the logarithm of a distance
 BOXES, POINTS = 4, 32  # how many boxes are tested, and with how many points each
 FLOOR = 0.1  # the smallest scale, as a share of the batch's largest magnitude, for rows whose terms cancel
 
@@ -33,13 +35,16 @@ class Verification:
     rows: int
 
 
-def verify(model: FittedModel, graphs: Mapping[Role, bytes], features: NDArray[np.float32]) -> Verification:
+def verify(
+    model: FittedModel, graphs: Mapping[Role, bytes], features: NDArray[np.float32], novelty: Novelty | None = None
+) -> Verification:
     """Compares the exported graphs with torch in float32 and the definition in float64, and that with autograd.
 
     Args:
         model: what was exported.
         graphs: the ONNX files by role.
         features: (rows, D) raw rows other than the exporter's example.
+        novelty: what the model graph's novelty was written from; None where it has none.
 
     Raises:
         VerificationError: names the output and how far off it is.
@@ -67,6 +72,9 @@ def verify(model: FittedModel, graphs: Mapping[Role, bytes], features: NDArray[n
     against_torch = [
         _check(name, "torch", found[name], expected, EXPORT_TOLERANCE) for name, expected in _torch(model, x).items()
     ]
+    if novelty is not None:
+        expected = torch.from_numpy(novelty.score(features)[:, None])
+        _check("novelty", "its definition in float64", found["novelty"], expected, NOVELTY_TOLERANCE)
     norms = torch.linalg.vector_norm(jacobian * torch.from_numpy(model.columns.noise), dim=(1, 2))
     against_definition.append(
         _check(

@@ -11,11 +11,12 @@ from chainzrule.service.runtime.graph import Execution, Graph
 from chainzrule.service.runtime.tensors import to_tensor
 from chainzrule.training.columns import Columns
 from chainzrule.training.nn.fitted import FittedModel
+from chainzrule.training.novelty.novelty import Novelty
 
 ROWS = 4
 
 
-def golden(model: FittedModel, seed: int, bounds: bytes | None = None) -> Golden:
+def golden(model: FittedModel, seed: int, bounds: bytes | None = None, novelty: Novelty | None = None) -> Golden:
     """Returns golden rows with their outputs; their `bounds` come from the exported graph alone.
 
     The expected outputs are those of the definition in float64, not those of the exported graph: a graph is then held
@@ -24,12 +25,15 @@ def golden(model: FittedModel, seed: int, bounds: bytes | None = None) -> Golden
     features = synthetic_rows(model.columns, ROWS, seed)
     x = torch.from_numpy(features)
     shift = model.mean_shift(x)
+    deviations = None if novelty is None else novelty.deviations(features)
     return Golden(
         features=to_tensor(features),
         scores=to_tensor(model.scores(x).numpy()),
         covariance=to_tensor(model.covariance(x).numpy()),
         jacobian=to_tensor(model.jacobian(x).numpy()),
         mean_shift=None if shift is None else to_tensor(shift.numpy()),
+        novelty=None if novelty is None else to_tensor(novelty.score(features)[:, None]),
+        deviations=None if deviations is None else to_tensor(deviations),
         bounds=None if bounds is None else to_tensor(_bounds(model, features, bounds)),
     )
 

@@ -17,6 +17,7 @@ from chainzrule.service.artifact.store import Sign, describe_graph, publish
 from chainzrule.service.runtime.graph import runtime_version
 from chainzrule.service.runtime.selfcheck import accept
 from chainzrule.service.stability.link import link_of
+from chainzrule.service.stability.novelty import make_novelty
 from chainzrule.training.columns import Columns, with_constraints, with_noise
 from chainzrule.training.config import Config
 from chainzrule.training.data.dataset import Dataset, Rows
@@ -39,6 +40,9 @@ from chainzrule.training.measure.outputs import (
 from chainzrule.training.measure.quality import quality
 from chainzrule.training.measure.simulation import MAX_ROWS, Simulation
 from chainzrule.training.nn.fitted import FittedModel
+from chainzrule.training.nn.folded import fold
+from chainzrule.training.novelty.graph import with_novelty
+from chainzrule.training.novelty.novelty import Network, Novelty, fit_novelty
 from chainzrule.training.publish.examples import examples
 from chainzrule.training.publish.golden import golden, has_bounds
 from chainzrule.training.publish.reserve import reserved
@@ -76,6 +80,7 @@ class Evaluation:
     y: NDArray[np.generic]
     parameters: int
     simulations: tuple[Simulation, ...] = ()
+    surprise: NDArray[np.float64] | None = None
 
 
 class Run:
@@ -138,11 +143,14 @@ class Run:
             model, epochs, held_out = self.fit_model(fitted)
             baseline = self.evaluate_baseline()
             graphs = export_graphs(model)
+            novelty = self._fit_novelty(model, self.dataset.train, self.columns)
+            if novelty is not None:
+                graphs["model"] = with_novelty(graphs["model"], novelty)
             if "bounds" in graphs and not has_bounds(model, self.config.seed, graphs["bounds"]):
                 del graphs["bounds"]  # the model is published all the same, and answers that it cannot certify
             sample = self.dataset.test or self.dataset.train
-            verification = verify(model, graphs, sample.x[:VERIFIED_ROWS])
-            describe = self._describe(model, graphs, held_out, baseline)
+            verification = verify(model, graphs, sample.x[:VERIFIED_ROWS], novelty)
+            describe = self._describe(model, graphs, novelty, held_out, baseline)
             path = publish(root, self.config.name, graphs, describe, accept, sign)
             return RunReport(describe(path.name), path, epochs, verification)
 
@@ -161,7 +169,10 @@ class Run:
         if self.dataset.test is not None:
             model, report = self._recipe.fit(self._recipe.chainzrule, "fit", self.dataset.train, self.columns)
             moved = simulation(model, self.dataset.test, MAX_ROWS, self.config.seed)
-            return model, report.best_epoch, replace(self._held_out(model, predict), simulations=(moved,))
+            novelty = self._fit_novelty(model, self.dataset.train, self.columns)
+            surprise = None if novelty is None else novelty.score(self.dataset.test.x)
+            held_out = replace(self._held_out(model, predict), simulations=(moved,), surprise=surprise)
+            return model, report.best_epoch, held_out
         evaluation, epochs = self._out_of_fold(self._recipe.chainzrule, "fold", predict)
         if fitted is not None:
             return *fitted, evaluation
@@ -180,26 +191,29 @@ class Run:
 
         Every row is judged where rows are few; a fifth of them, by one model, where there are enough for a test.
         """
-        rows, parts, simulations, epochs = self.dataset.train, [], [], []
+        rows, parts, simulations, surprises, epochs = self.dataset.train, [], [], [], []
         held = folds(rows.y, FOLDS, self.config.seed, stratified=self._link.has_labels)
         if len(rows) >= FEWEST_ROWS and self.dataset.layout is None:
             held = held[:1]
         for number, index in enumerate(held, start=1):
             others = rows.take(np.setdiff1d(np.arange(len(rows)), index))
             # A fold must know nothing of the rows it is judged on, not even their mean or range.
-            model, report = self._recipe.fit(
-                make, f"{stage}-{number}", others, self.columns.of_rows(others.x, others.weights)
-            )
+            columns = self.columns.of_rows(others.x, others.weights)
+            model, report = self._recipe.fit(make, f"{stage}-{number}", others, columns)
             parts.append(predict(model, rows.take(index)))
             if make == self._recipe.chainzrule:
                 limit, seed = MAX_ROWS // len(held), self.config.seed + number
                 simulations.append(simulation(model, rows.take(index), limit, seed))
+                novelty = self._fit_novelty(model, others, columns)
+                if novelty is not None:
+                    surprises.append(novelty.score(rows.x[index]))
             epochs.append(report.best_epoch)
         judged = np.concatenate(held)
         outputs = join(parts, judged)
         y = rows.y[np.sort(judged)]
         figures = quality(self._link, y, outputs.scores, outputs.input_gradient)
-        evaluation = Evaluation(figures, outputs, y, model.network.parameter_count, tuple(simulations))
+        surprise = np.concatenate(surprises) if surprises else None
+        evaluation = Evaluation(figures, outputs, y, model.network.parameter_count, tuple(simulations), surprise)
         return evaluation, int(np.median(epochs))
 
     def _held_out(self, model: FittedModel, predict: Predict) -> Evaluation:
@@ -208,8 +222,18 @@ class Run:
         figures = quality(self._link, self.dataset.test.y, outputs.scores, outputs.input_gradient)
         return Evaluation(figures, outputs, self.dataset.test.y, model.network.parameter_count)
 
+    def _fit_novelty(self, model: FittedModel, rows: Rows, columns: Columns) -> Novelty | None:
+        label = rows.y.astype(np.int64) if self._link.has_labels else None
+        network = Network(fold(model), self.dataset.task)
+        return fit_novelty(rows.x, label, columns, network, self.config.seed)
+
     def _describe(
-        self, model: FittedModel, graphs: dict[Role, bytes], held_out: Evaluation, baseline: Evaluation
+        self,
+        model: FittedModel,
+        graphs: dict[Role, bytes],
+        novelty: Novelty | None,
+        held_out: Evaluation,
+        baseline: Evaluation,
     ) -> Callable[[str], ModelCard]:
         """Returns the function that makes the card of a version number."""
         config, dataset = self.config, self.dataset
@@ -217,7 +241,8 @@ class Run:
         stability: Reference = reference(self._link, held_out.outputs, out_of_fold=dataset.test is None)
         errors = conformity(self._link, held_out.outputs, held_out.y, out_of_fold=dataset.test is None)
         truth = calibration(self._link, held_out.simulations, config.seed)
-        expected = golden(model, config.seed, graphs.get("bounds"))
+        unlike = None if held_out.surprise is None else make_novelty(held_out.surprise, dataset.test is None)
+        expected = golden(model, config.seed, graphs.get("bounds"), novelty)
         shown = examples(dataset, self._examples, config.seed) or None
         provenance = Provenance(
             config_sha256=config.sha256,
@@ -247,6 +272,7 @@ class Run:
                 graphs=files,
                 reference=stability,
                 conformity=errors,
+                novelty=unlike,
                 calibration=truth,
                 quality=held_out.quality,
                 baselines=(Baseline(method="relu", parameters=baseline.parameters, quality=baseline.quality),),

@@ -37,6 +37,7 @@ class Window(Schema):
     volatility_quantiles: dict[str, float]
     verdicts: dict[str, int]
     out_of_range_rate: float | None
+    novel_rate: float | None
 
 
 class StabilityReference(Schema):

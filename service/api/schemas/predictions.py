@@ -80,12 +80,25 @@ Interval = Annotated[
 ]
 
 
+class Novelty(Schema):
+    """How unlike the training rows this row is, by its inputs and by what the model makes of them."""
+
+    percentile: float = Field(ge=0, le=100, description="of the novelty among held-out rows")
+    features: list[str] | None = Field(
+        description="of a novel row: those that do not fit the others, the worst first; null where the model cannot say"
+    )
+
+
+NOVELTY = "null where the model version says nothing of it"
+
+
 class Classified(Schema):
     """A classification row's answer."""
 
     label: str
     probabilities: dict[str, float]
     set: LabelSet
+    novelty: Novelty | None = Field(description=NOVELTY)
     stability: LabelStability | NotComputed
 
 
@@ -96,6 +109,7 @@ class Graded(Schema):
     value: float = Field(description="expected number of levels exceeded")
     probabilities: dict[str, float]
     set: LabelSet
+    novelty: Novelty | None = Field(description=NOVELTY)
     stability: LabelStability
 
 
@@ -104,6 +118,7 @@ class Estimated(Schema):
 
     value: float
     interval: Interval
+    novelty: Novelty | None = Field(description=NOVELTY)
     stability: Stability | NotComputed
 
 

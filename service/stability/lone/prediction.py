@@ -7,16 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainzrule.service.stability.conformal import ListedRegion
 from chainzrule.service.stability.lone.conformal import interval, label_set
 from chainzrule.service.stability.lone.link import Row
 from chainzrule.service.stability.lone.measures import diagnose_row
 from chainzrule.service.stability.lone.reference import percentile
 from chainzrule.service.stability.lone.verdict import judge_row
 from chainzrule.service.stability.measures import Diagnosis
+from chainzrule.service.stability.novelty import ListedNovelty
 from chainzrule.service.stability.outputs import Inputs, Outputs
-from chainzrule.service.stability.predictions import Listed, ListedRegion, Measured, Observed
+from chainzrule.service.stability.predictions import Listed, Measured, Observed
 from chainzrule.service.stability.standard import Standard
-from chainzrule.service.stability.verdict import VERDICTS
+from chainzrule.service.stability.verdict import VERDICTS, Beside
 
 
 class LonePrediction(Measured):
@@ -29,15 +31,18 @@ class LonePrediction(Measured):
         self.slope = outputs.slope
         s, C = self.scores[0].tolist(), self.covariance[0].tolist()
         shift = None if outputs.mean_shift is None else outputs.mean_shift[0].tolist()
+        novelty: float | None = None if self._surprise is None else self._surprise.item()
         # Finite float32 values cannot overflow a float64 sum.
-        self.all_finite = math.isfinite(sum(s) + sum(map(sum, C)) + sum(shift or ()))
+        self.all_finite = math.isfinite(sum(s) + sum(map(sum, C)) + sum(shift or ()) + (novelty or 0.0))
         self.finite = np.array([self.all_finite])
         if not self.all_finite:
             s, C, shift = [0.0] * len(s), [[0.0] * len(s)] * len(s), None
         self._scale: float = inputs.noise_scale.item()
         self._measures = diagnose_row(standard.link, s, C, self._scale, shift)
         self._is_outside = standard.lone_ranges.is_outside(inputs.features)
-        self._verdict = judge_row(standard.rules, self._measures, self._is_outside)
+        self._novelty = novelty
+        self._is_novel = novelty is not None and standard.familiar is not None and novelty > standard.familiar.limit
+        self._verdict = judge_row(standard.rules, self._measures, Beside(self._is_outside, novelty))
 
     @cached_property
     def diagnosis(self) -> Diagnosis:
@@ -63,7 +68,8 @@ class LonePrediction(Measured):
         [probabilities], [outside] = self._listed_probabilities(), self._listed_outside([self._is_outside])
         reasons = verdict.reasons() if verdict.level else []
         region, stability = self._region(probabilities), (verdict.level, reasons, members)
-        return [(measures.label, measures.value, probabilities, region, outside, stability)]
+        novelty = self._listed_novelty()
+        return [(measures.label, measures.value, probabilities, region, novelty, outside, stability)]
 
     def _region(self, probabilities: Row | None) -> ListedRegion:
         regions, measures = self.standard.regions, self._measures
@@ -75,6 +81,13 @@ class LonePrediction(Measured):
         assert regions.scale is not None
         return interval(measures.value, regions.scale + regions.per_volatility * measures.gradient_norm, limit)
 
+    def _listed_novelty(self) -> ListedNovelty | None:
+        familiar = self.standard.familiar
+        if familiar is None or self._novelty is None:
+            return None
+        deviations = None if self._deviations is None else self._deviations[0]
+        return familiar.listed(percentile(self._novelty, familiar.known), self._is_novel, deviations)
+
     def observed(self) -> Observed | None:
         """Returns the row in plain numbers; None where it is not finite or not to be observed."""
         if not (self.all_finite and self.inputs.observe[0]):
@@ -85,6 +98,8 @@ class LonePrediction(Measured):
             self._verdict.level,
             self._is_outside,
             int(self._is_outside),
+            self._is_novel,
+            int(self._is_novel),
             {VERDICTS[self._verdict.level]: 1},
             self._ranges.counted(self.outside) if self._is_outside else {},
         )

@@ -18,3 +18,10 @@ def percentile(value: float, known: Distribution) -> float:
     below, above = quantiles[inner - 1], quantiles[inner]
     width = above - below if above > below else 1.0
     return inner - 1 + min(max((value - below) / width, 0.0), 1.0)
+
+
+def quantile(known: Distribution, percentile: float) -> float:
+    """Returns the value at a percentile of a distribution, 0 to 100, between those that the card holds by a line."""
+    below = min(int(percentile), len(known.quantiles) - 2)
+    low, high = known.quantiles[below], known.quantiles[below + 1]
+    return low + (percentile - below) * (high - low)

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from chainzrule.service.stability.lone.measures import LoneDiagnosis
-from chainzrule.service.stability.verdict import Rule
+from chainzrule.service.stability.verdict import Beside, Rule
 
 
 class LoneVerdict(NamedTuple):
@@ -18,7 +18,7 @@ class LoneVerdict(NamedTuple):
         return [rule.reason for rule, level in zip(self.rules, self.levels, strict=True) if level]
 
 
-def judge_row(rules: tuple[Rule, ...], diagnosis: LoneDiagnosis, outside: bool) -> LoneVerdict:
-    """Returns the verdict on one row; `outside` says whether a feature lies out of its range."""
-    levels = tuple([rule.level(diagnosis, outside) for rule in rules])
+def judge_row(rules: tuple[Rule, ...], diagnosis: LoneDiagnosis, beside: Beside) -> LoneVerdict:
+    """Returns the verdict on one row, by plain numbers."""
+    levels = tuple([rule.level(diagnosis, beside) for rule in rules])
     return LoneVerdict(max(levels), rules, levels)

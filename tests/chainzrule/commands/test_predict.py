@@ -2,6 +2,7 @@
 
 import csv
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,8 @@ def nested(row: dict[str, Any]) -> dict[str, Any]:
             answer.setdefault("probabilities", {})[name.removeprefix("probabilities.")] = value
         elif name in (*MEASURES, "verdict", "reasons", "runner_up", "out_of_range"):
             stability[name] = value
+    rank, features = row["novelty.percentile"], row["novelty.features"]
+    answer["novelty"] = None if rank is None else {"percentile": rank, "features": features}
     if "interval.low" in row:
         answer["interval"] = [row["interval.low"], row["interval.high"]]
     return answer | {"stability": stability}
@@ -60,9 +63,11 @@ def from_csv(path: Path, delimiter: str = ",") -> list[dict[str, Any]]:
     """A file's answers, with every cell as what the answer has there."""
 
     def read(name: str, cell: str) -> Any:
-        if name in ("reasons", "out_of_range", "set"):
+        if name in ("reasons", "out_of_range", "set", "novelty.features"):
             return cell.split(";") if cell else []
-        if name in (*MEASURES, "value", "interval.low", "interval.high") or name.startswith("probabilities."):
+        if name in (*MEASURES, "value", "interval.low", "interval.high", "novelty.percentile") or name.startswith(
+            "probabilities."
+        ):
             return float(cell) if cell else None
         return cell
 
@@ -73,10 +78,13 @@ def from_csv(path: Path, delimiter: str = ",") -> list[dict[str, Any]]:
         ]
 
 
+KNOWN = replace(CLASSIFIER, name="known", known=True)
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 @pytest.mark.parametrize(
-    "toy", [CLASSIFIER, ORDINAL, REGRESSION, probed(BINARY, "monte_carlo", 64)], ids=lambda toy: toy.name
+    "toy", [CLASSIFIER, KNOWN, ORDINAL, REGRESSION, probed(BINARY, "monte_carlo", 64)], ids=lambda toy: toy.name
 )
 async def test_answers_are_those_of_the_service(toy: Toy, kind: str, home: Path) -> None:
     toy.publish(home / "models")

@@ -30,9 +30,11 @@ from tests.artifacts import (
     BINARY,
     CLASSIFIER,
     CUBIC,
+    FAMILIAR,
     IMAGE,
     MIXED,
     ORDINAL,
+    PICTURE,
     REGRESSION,
     SILENT,
     Toy,
@@ -62,13 +64,27 @@ def test_two_labels_answer_in_full() -> None:
     assert answer["label"] == ("no", "yes")[label]
     assert answer["probabilities"] == pytest.approx({"no": p[0], "yes": p[1]}, rel=1e-5)
     stability = answer["stability"]
-    assert set(answer) == {"label", "probabilities", "set", "stability"}
+    assert set(answer) == {"label", "probabilities", "set", "novelty", "stability"}
     assert answer["set"] == [name for name in BINARY.names if answer["probabilities"][name] >= math.exp(-1.8)]
     assert stability["runner_up"] == ("no", "yes")[1 - label]
     assert stability["flip_distance"] == pytest.approx(distance, rel=1e-4)
     assert stability["flip_probability"] == pytest.approx(normal_tail(distance), rel=1e-3)
     assert stability["gradient_norm"] == pytest.approx(np.sqrt(np.trace(C)), rel=1e-4)
     assert stability["out_of_range"] == []
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_novelty_is_a_percentile_with_what_makes_a_row_novel(count: int) -> None:
+    def novelty(toy: Toy, *row: float) -> list[Any]:
+        rows = np.repeat(np.array([row], np.float32), count, axis=0)
+        return [answer["novelty"] for answer in answers(toy, inputs_of(rows, 1.0, True))]
+
+    usual, novel = {"percentile": 10.0, "features": []}, {"percentile": 100.0, "features": ["age"]}
+    assert novelty(FAMILIAR, 1.0, -0.5) == [usual] * count
+    assert novelty(FAMILIAR, 31.0, -0.5) == [novel] * count
+    assert novelty(PICTURE, *[33.0] * 6) == [{"percentile": 0.0, "features": None}] * count
+    assert novelty(PICTURE, *[255.0] * 6) == [{"percentile": 100.0, "features": None}] * count
+    assert novelty(CLASSIFIER, 1.0, 2.0) == [None] * count
 
 
 def test_members_by_task() -> None:
@@ -80,10 +96,10 @@ def test_members_by_task() -> None:
         "verdict", "reasons", "volatility", "percentile", "gradient_norm", "out_of_range", "flip_distance",
         "flip_probability", "runner_up",
     }  # fmt: skip
-    assert members(CLASSIFIER) == ({"label", "probabilities", "set", "stability"}, label_stability)
-    assert members(ORDINAL) == ({"label", "value", "probabilities", "set", "stability"}, label_stability)
+    assert members(CLASSIFIER) == ({"label", "probabilities", "set", "novelty", "stability"}, label_stability)
+    assert members(ORDINAL) == ({"label", "value", "probabilities", "set", "novelty", "stability"}, label_stability)
     flips = {"flip_distance", "flip_probability", "runner_up"}
-    assert members(REGRESSION) == ({"value", "interval", "stability"}, label_stability - flips)
+    assert members(REGRESSION) == ({"value", "interval", "novelty", "stability"}, label_stability - flips)
 
 
 def test_no_noise_answers_null_distance() -> None:

@@ -213,6 +213,7 @@ async def test_live_stability_beside_the_reference(serving: Serving) -> None:
         for name, q in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99)):
             assert window["volatility_quantiles"][name] == pytest.approx(np.quantile(volatility, q))
         assert window["out_of_range_rate"] == pytest.approx(1 / 30)
+        assert window["novel_rate"] == 0.0
         verdicts = [row["verdict"] for row in stability]
         assert window["verdicts"] == {name: verdicts.count(name) for name in ("stable", "elevated", "unstable")}
 

@@ -54,6 +54,7 @@ def drop(*path: str | int) -> Callable[[Content], None]:
 SOUND = content()
 NAN, INF = float("nan"), float("inf")
 
+NOVELTY = {"rows": 9, "out_of_fold": False, "surprise": {"mean": 1.0, "quantiles": [float(q) for q in range(101)]}}
 GRAPH = {"sha256": "0" * 64, "opset": 20}
 
 
@@ -130,6 +131,13 @@ FAULTS: list[tuple[str, Callable[[Content], None], str]] = [
     ("rate above 1", change("reference", "out_of_range_rate", value=1.1), "card.json.reference.out_of_range_rate"),
     ("NaN quality", change("quality", "accuracy", value=NAN), "card.json.quality.accuracy"),
     ("infinite quality", change("quality", "accuracy", value=INF), "card.json.quality.accuracy"),
+    ("golden novelty without a reference", change("golden", "novelty", value=zeros(4, 1)), "go together"),
+    ("a reference of novelty without golden rows", change("novelty", value=NOVELTY), "go together"),
+    (
+        "golden deviations without novelty",
+        change("golden", "deviations", value=zeros(4, 2)),
+        "golden deviations say what makes a row novel",
+    ),
     ("golden bounds without a graph", change("golden", "bounds", value=zeros(4, 2, 3)), "go together"),
     ("a bounds graph without golden bounds", change("graphs", "bounds", value=GRAPH), "go together"),
     ("golden data too short", change("golden", "scores", "data", value="AAAA"), "data does not fill the shape"),

@@ -24,6 +24,11 @@ def test_predictions_are_those_of_the_closed_form(toy: Toy) -> None:
     np.testing.assert_allclose(outputs.scores, toy.scores(rows), atol=2e-5)
     assert outputs.covariance is not None
     np.testing.assert_allclose(outputs.covariance, toy.covariance(rows), rtol=1e-4, atol=1e-7)
+    for found_novelty in (outputs.novelty, model.answer(rows.astype(np.float32)).novelty):
+        assert (found_novelty is not None) == toy.known
+        if found_novelty is not None:
+            np.testing.assert_allclose(found_novelty, toy.novelty(rows), rtol=1e-4)
+    assert (outputs.deviations is not None) == (toy.known and toy.layout is None)
     expected = diagnose(model.link, toy.scores(rows), toy.covariance(rows), np.ones(20))
     np.testing.assert_array_equal(found.label, expected.label)
     np.testing.assert_allclose(found.volatility, expected.volatility, rtol=1e-3, atol=1e-9)

@@ -13,7 +13,21 @@ from chainzrule.service.errors import ArtifactError
 from chainzrule.service.runtime.graph import Execution, Graph
 from chainzrule.service.runtime.model import Model
 from chainzrule.service.runtime.selfcheck import accept, golden_features, load, open_bounds, parity_rows
-from tests.artifacts import ALL, CLASSIFIER, CUBIC, MIXED, ORDINAL, REGRESSION, SILENT, Toy, edited, probed, tensor
+from tests.artifacts import (
+    ALL,
+    CLASSIFIER,
+    CUBIC,
+    FAMILIAR,
+    MIXED,
+    ORDINAL,
+    PICTURE,
+    REGRESSION,
+    SILENT,
+    Toy,
+    edited,
+    probed,
+    tensor,
+)
 from tests.service.serving.bounded import bounded
 
 CPU = Execution("cpu", threads=1)
@@ -83,6 +97,14 @@ def test_other_outputs() -> None:
         rename("layer_norms", "norms"), "jacobian"
     )
     assert damaged(rename("scores", "value"), toy=REGRESSION).endswith("outputs covariance, scores")
+
+
+def test_novelty_that_the_card_does_not_promise_and_promised_novelty_that_is_missing() -> None:
+    every = "model.onnx: must have exactly the outputs covariance, deviations, novelty, probabilities, scores"
+    assert damaged(rename("novelty", "surprise"), toy=FAMILIAR) == every
+    assert damaged(rename("deviations", "residuals"), toy=FAMILIAR) == every
+    silent = replace(CLASSIFIER, features=FAMILIAR.features, name="familiar")
+    assert refused(silent.with_graph("model", FAMILIAR.graphs["model"])).endswith("covariance, probabilities, scores")
 
 
 def test_outputs_too_many() -> None:
@@ -186,6 +208,9 @@ def moved_by(toy: Toy, name: str, share: float) -> Toy:
         (CLASSIFIER, "covariance", 1e-3),
         (CLASSIFIER, "jacobian", 1e-3),
         (shifting(), "mean_shift", 1e-3),
+        (FAMILIAR, "novelty", 1e-3),
+        (FAMILIAR, "deviations", 1e-3),
+        (PICTURE, "novelty", 1e-3),
         (probed(CLASSIFIER, "finite_difference"), "scores", 1e-3),
         (probed(CLASSIFIER, "finite_difference"), "covariance", 2e-2),
         (probed(CLASSIFIER, "finite_difference"), "jacobian", 2e-2),

@@ -13,7 +13,7 @@ from chainzrule.service.errors import ArtifactError, NoBounds
 from chainzrule.service.serving.load import Loader
 from chainzrule.service.serving.runs import inputs_of
 from chainzrule.service.stability.verdict import Thresholds
-from tests.artifacts import BINARY, CLASSIFIER, Toy
+from tests.artifacts import BINARY, CLASSIFIER, FAMILIAR, Toy
 from tests.service.serving.conftest import Load
 from tests.service.serving.test_certify import bounded
 
@@ -69,7 +69,14 @@ async def test_the_loaders_ways_are_the_versions(tmp_path: Path, loader: Loader)
     strict = replace(loader, thresholds=Thresholds(unstable_flip_probability=0.051), window_rows=2)
     served = await strict.load(stored)
     assert served.reading().unstable_ratio == pytest.approx(0.5)
+    assert served.reading().novel_ratio is None
     assert strict.open(stored).standard.rules[0].unstable == 0.051
-    served.window.add(np.ones(3), np.ones(3), np.zeros(3, np.int64), np.zeros(3, np.bool_))
+    served.window.add(np.ones(3), np.ones(3), np.zeros(3, np.int64), np.zeros(3, np.bool_), np.zeros(3, np.bool_))
     assert served.window.samples == 2
     assert b'model="toy",version="1"' in loader.metrics.registry.snapshot().text("")[0]
+
+
+async def test_the_share_of_novel_rows_is_that_of_the_threshold(tmp_path: Path, loader: Loader) -> None:
+    stored = StoredVersion("familiar", "1", FAMILIAR.write(tmp_path))
+    served = await replace(loader, thresholds=Thresholds(novel_percentile=97.0)).load(stored)
+    assert served.reading().novel_ratio == pytest.approx(0.03)

@@ -14,7 +14,8 @@ from chainzrule.service.serving.engine import Cost, Share
 from chainzrule.service.serving.predict import predict, require_finite_derivatives, seconds_until
 from chainzrule.service.serving.question import Allowance, Question
 from chainzrule.service.serving.version import ServedModel
-from chainzrule.service.stability.predictions import Measured, Unmeasured
+from chainzrule.service.stability.predictions import Measured
+from chainzrule.service.stability.unmeasured import Unmeasured
 from tests.artifacts import CLASSIFIER, CUBIC, MIXED, probed
 from tests.service.serving.conftest import Load, entered
 

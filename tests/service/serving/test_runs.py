@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chainzrule.service.serving.runs import inputs_of, join
-from chainzrule.service.stability.predictions import Unmeasured
+from chainzrule.service.stability.unmeasured import Unmeasured
 from tests.artifacts import ALL, CLASSIFIER, CUBIC, Toy
 from tests.runs import runs_of
 

@@ -121,6 +121,9 @@ def test_an_output_is_the_runs_part_in_the_shape_that_it_is_declared_with(toy: T
         elif name == "set":
             assert found.sets is not None
             assert values.tolist() == found.sets[part].tolist()
+        elif name == "novelty":
+            assert found.novelty is not None
+            np.testing.assert_array_equal(values[:, 0], found.novelty.percentile[part].astype(np.float32))
         elif name not in ("scores", "covariance", "probabilities"):
             whole = found.value if name == "value" else getattr(found.diagnosis, name)
             np.testing.assert_array_equal(values[:, 0], whole[part].astype(np.float32))

@@ -14,6 +14,7 @@ from chainzrule.service.stability.conformal import (
     label_sets,
     largest_error,
     least_probability,
+    listed_ends,
     make_conformity,
     members,
 )
@@ -308,3 +309,9 @@ def test_intervals_hold_the_true_value_as_often_as_they_say(known_spread: bool) 
     for confidence, shares in covered.items():
         error = np.std(shares) / math.sqrt(SPLITS)
         assert confidence - 4 * error < np.mean(shares) < confidence + 1 / CALIBRATED + 4 * error
+
+
+def test_ends_that_are_infinite_are_listed_as_none() -> None:
+    ends = np.array([1.0, -np.inf]), np.array([2.0, np.inf])
+    assert list(listed_ends(ends, 2)) == [[1.0, 2.0], [None, None]]
+    assert list(listed_ends(None, 2)) == [None, None]

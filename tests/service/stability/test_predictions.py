@@ -15,7 +15,7 @@ from chainzrule.service.stability.predictions import Batch, Observed
 from chainzrule.service.stability.reference import percentiles
 from chainzrule.service.stability.verdict import VERDICTS
 from tests.answers import assert_same
-from tests.artifacts import ALL, BINARY, CLASSIFIER, CUBIC, MIXED, ORDINAL, REGRESSION, Toy, probed
+from tests.artifacts import ALL, BINARY, CLASSIFIER, CUBIC, FAMILIAR, MIXED, ORDINAL, REGRESSION, Toy
 from tests.runs import runs_of
 
 
@@ -42,7 +42,7 @@ def test_only_the_covariance_overflows() -> None:
 def test_lists_say_what_arrays_say(toy: Toy) -> None:
     found = runs_of(toy).predict(inputs_of(toy.rows(5).astype(np.float32), 1.0, True))
     assert isinstance(found, Batch)
-    labels, values, probabilities, regions, outside, stability = zip(*found.listed(), strict=True)
+    labels, values, probabilities, regions, novelty, outside, stability = zip(*found.listed(), strict=True)
     assert list(labels) == found.label.tolist()
     assert list(values) == found.value.tolist()
     assert probabilities == ((None,) * 5 if found.probabilities is None else tuple(found.probabilities.tolist()))
@@ -53,6 +53,8 @@ def test_lists_say_what_arrays_say(toy: Toy) -> None:
         assert found.intervals is not None
         assert regions == tuple(map(list, zip(*(ends.tolist() for ends in found.intervals), strict=True)))
     assert [bool(names) for names in outside] == found.outside.any(axis=1).tolist()
+    assert found.novelty is not None or set(novelty) == {None}
+    assert found.novelty is None or novelty == tuple(found.novelty.listed())
     levels, _, members = zip(*stability, strict=True)
     assert list(levels) == found.level.tolist()
     for member, given in zip(found.standard.members, zip(*members, strict=True), strict=True):
@@ -174,26 +176,32 @@ def test_rows_out_of_range_are_counted_by_feature() -> None:
     assert found.out_of_range == {"age": 2, "dose": 1}
 
 
-@pytest.mark.parametrize("toy", [CUBIC, BINARY, REGRESSION], ids=lambda toy: toy.name)
-def test_what_is_not_measured_says_the_same_without_stability(toy: Toy) -> None:
-    rows = toy.rows(4).astype(np.float32)
-    rows[1, 0] = 11.0  # out of range
-    runs = runs_of(probed(toy, "finite_difference"))
-    measured, found = runs.predict(inputs_of(rows, 1.0, True)), runs.answer(inputs_of(rows, 1.0, True))
-    assert len(found) == 4
-    assert found.label.tolist() == measured.label.tolist()
-    assert found.value.tolist() == measured.value.tolist()
-    np.testing.assert_array_equal(found.scores, measured.scores)
-    assert (found.finite.tolist(), found.all_finite) == ([True] * 4, True)
-    assert list(found.listed()) == [(*row[:5], None) for row in measured.listed()]
-    assert [bool(row[4]) for row in found.listed()] == [False, True, False, False]
-    assert found.observed() is None
+def test_novel_rows_are_counted_and_are_not_stable() -> None:
+    rows = np.array([[1.0, -0.5], [25.0, -0.5], [1.0, -1.5]], dtype=np.float32)  # novelties 1, 13, 1
+    found = runs_of(FAMILIAR).predict(inputs_of(rows, 1.0, True))
+    seen = observed(found.observed())
+    assert (seen.novel_rows, seen.novel.tolist()) == (1, [False, True, False])
+    assert [row["novelty"] for row in prediction_rows(found, FAMILIAR.names)] == [
+        {"percentile": 10.0, "features": []},
+        {"percentile": 100.0, "features": ["age"]},
+        {"percentile": 10.0, "features": []},
+    ]
+    reasons = [row["stability"]["reasons"] for row in prediction_rows(found, FAMILIAR.names)]
+    assert ["novel" in given for given in reasons] == [False, True, False]
+    assert found.level[1] > 0
 
 
-def test_a_row_that_is_not_finite_is_named_though_nothing_is_measured() -> None:
-    rows = CUBIC.rows(3).astype(np.float32)
-    rows[1] = 1e20
-    runs = runs_of(probed(CUBIC, "finite_difference"))
-    found = runs.answer(inputs_of(rows, 1.0, True))
-    assert (found.finite.tolist(), found.all_finite) == ([True, False, True], False)
-    assert found.label.tolist()[::2] == runs.answer(inputs_of(rows[::2], 1.0, True)).label.tolist()
+def test_a_novelty_that_is_not_finite_is_no_answer() -> None:
+    runs, rows = runs_of(FAMILIAR), FAMILIAR.rows(3).astype(np.float32)
+    outputs = runs._model.predict(rows, np.ones(3))
+    assert outputs.novelty is not None
+    outputs.novelty[1] = np.nan
+    found = Batch(runs._standard, inputs_of(rows, 1.0, True), outputs)
+    assert found.finite.tolist() == [True, False, True]
+
+
+def test_without_a_reference_for_novelty_nothing_is_novel() -> None:
+    found = runs_of(CUBIC).predict(inputs_of(CUBIC.rows(2).astype(np.float32), 1.0, True))
+    assert found.novelty is None
+    assert (observed(found.observed()).novel_rows, observed(found.observed()).novel.tolist()) == (0, [False, False])
+    assert [row["novelty"] for row in prediction_rows(found, CUBIC.names)] == [None, None]

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from chainzrule.service.artifact.evidence import Distribution, Reference
+from chainzrule.service.artifact.evidence import Distribution, Novelty, Reference
 from chainzrule.service.artifact.interface import Task
 from chainzrule.service.stability import verdict as verdicts
 from chainzrule.service.stability.link import Link, link_of
 from chainzrule.service.stability.measures import Diagnosis
-from chainzrule.service.stability.verdict import REASONS, Thresholds, Verdicts, judge, rules_of, unstable_share
+from chainzrule.service.stability.verdict import REASONS, Beside, Thresholds, Verdicts, judge, rules_of, unstable_share
 
 TINY = 1e-9
 
@@ -37,6 +37,7 @@ def verdict(
     flip: float = 0.0,
     volatility: float = 0.0,
     outside: bool = False,
+    novelty: float | None = None,
     thresholds: Thresholds | None = None,
     card: Reference = HUNDRED,
 ) -> tuple[str, list[str]]:
@@ -51,8 +52,10 @@ def verdict(
         gradient_norm=one,
         gradient=one[:, None],
     )
-    rules = rules_of(link(task), card, thresholds or Thresholds())
-    verdicts: Verdicts = judge(rules, diagnosis, np.array([outside]))
+    known = None if novelty is None else Novelty(rows=100, out_of_fold=False, surprise=HUNDRED.volatility)
+    rules = rules_of(link(task), card, thresholds or Thresholds(), known)
+    beside = Beside(np.array([outside]), None if novelty is None else np.array([novelty], np.float32))
+    verdicts: Verdicts = judge(rules, diagnosis, beside)
     return ("stable", "elevated", "unstable")[verdicts.level[0]], verdicts.reasons(0)
 
 
@@ -98,11 +101,19 @@ def test_out_of_range_is_elevated(task: Task) -> None:
     assert verdict(task, outside=True) == ("elevated", ["out_of_range"])
 
 
+@pytest.mark.parametrize("task", ["classification", "ordinal", "regression"])
+def test_novel_rows_are_elevated_and_rows_at_the_limit_are_not(task: Task) -> None:
+    assert verdict(task, novelty=98.5) == ("stable", [])
+    assert verdict(task, novelty=98.6) == ("elevated", ["novel"])
+    assert verdict(task, novelty=50.1, thresholds=Thresholds(novel_percentile=50.0)) == ("elevated", ["novel"])
+    assert verdict(task, novelty=100.0, thresholds=Thresholds(novel_percentile=100.0)) == ("stable", [])
+
+
 def test_all_reasons_are_said_and_the_worst_decides() -> None:
-    every = ["flip_probability", "volatility", "out_of_range"]
-    assert verdict(flip=0.5, volatility=100.0, outside=True) == ("unstable", every)
-    assert verdict(flip=0.02, volatility=100.0, outside=True) == ("elevated", every)
-    assert verdict("regression", volatility=500.0, outside=True) == ("unstable", every[1:])
+    every = ["flip_probability", "volatility", "out_of_range", "novel"]
+    assert verdict(flip=0.5, volatility=100.0, outside=True, novelty=1e9) == ("unstable", every)
+    assert verdict(flip=0.02, volatility=100.0, outside=True, novelty=99.0) == ("elevated", every)
+    assert verdict("regression", volatility=500.0, outside=True, novelty=99.0) == ("unstable", every[1:])
 
 
 def test_thresholds_are_the_settings() -> None:
@@ -146,7 +157,10 @@ def test_the_unstable_share_of_the_cards_rows_follows_the_thresholds() -> None:
 
 @pytest.mark.parametrize("task", ["classification", "ordinal", "regression"])
 def test_every_rules_reason_is_one_that_answers_may_give(task: Task) -> None:
-    assert {rule.reason for rule in rules_of(link(task), HUNDRED, Thresholds())} <= set(REASONS)
+    known = Novelty(rows=100, out_of_fold=False, surprise=HUNDRED.volatility)
+    reasons = [rule.reason for rule in rules_of(link(task), HUNDRED, Thresholds(), known)]
+    assert reasons == [reason for reason in REASONS if reason in reasons]
+    assert reasons[-2:] == ["out_of_range", "novel"]
 
 
 def test_the_unstable_share_is_of_the_rule_that_makes_rows_unstable_wherever_it_stands(

@@ -19,12 +19,12 @@ def reference(mean: float = 2.0) -> Reference:
     )
 
 
-def add(window: Window, values: list[float], level: int = 0, outside: bool = False) -> None:
+def add(window: Window, values: list[float], level: int = 0, outside: bool = False, novel: bool = False) -> None:
     if len(values) == 1:
-        window.add(values[0], 10 * values[0], level, outside)
+        window.add(values[0], 10 * values[0], level, outside, novel)
         return
     rows = np.array(values, dtype=float)
-    window.add(rows, 10 * rows, np.full(len(rows), level), np.full(len(rows), outside))
+    window.add(rows, 10 * rows, np.full(len(rows), level), np.full(len(rows), outside), np.full(len(rows), novel))
 
 
 def contents(window: Window) -> dict[str, float]:
@@ -38,21 +38,24 @@ def test_an_empty_window_says_so() -> None:
     assert summary.volatility_reference_ratio is None
     assert summary.volatility_quantiles == {}
     assert summary.out_of_range_rate is None
+    assert summary.novel_rate is None
     assert summary.verdicts == {"stable": 0, "elevated": 0, "unstable": 0}
 
 
 def test_the_oldest_rows_make_room() -> None:
     window = Window(4, 1, reference())
-    add(window, [100.0, 100.0], level=2, outside=True)
+    add(window, [100.0, 100.0], level=2, outside=True, novel=True)
     add(window, [1.0, 2.0, 3.0])
     assert window.samples == 4
     assert window.volatility_reference_ratio() == pytest.approx((100 + 1 + 2 + 3) / 4 / 2)
     assert window.summary().verdicts == {"stable": 3, "elevated": 0, "unstable": 1}
-    assert window.summary().out_of_range_rate == 0.25
+    assert window.summary().out_of_range_rate == window.summary().novel_rate == 0.25
     add(window, [4.0])
     assert window.volatility_reference_ratio() == pytest.approx((1 + 2 + 3 + 4) / 4 / 2)
     assert window.summary().verdicts == {"stable": 4, "elevated": 0, "unstable": 0}
-    assert window.summary().out_of_range_rate == 0.0
+    assert window.summary().out_of_range_rate == window.summary().novel_rate == 0.0
+    add(window, [5.0], novel=True)
+    assert (window.summary().out_of_range_rate, window.summary().novel_rate) == (0.0, 0.25)
 
 
 @pytest.mark.parametrize("before", [0, 1, 3])

@@ -29,13 +29,16 @@ class Scraped:
         return generate_latest(self.registry).decode()
 
 
-def loaded(rows: int = 0, unstable: float | None = 0.25) -> LoadedReading:
+def loaded(rows: int = 0, unstable: float | None = 0.25, novel: float | None = 0.015) -> LoadedReading:
     """A version whose window takes four rows before it says anything; its rows' volatility is 1, 2, 3, ..."""
     window = Window(100, 4, REFERENCE)
     if rows:
         numbers = np.arange(1.0, rows + 1)
-        window.add(numbers, 10.0 * numbers, np.zeros(rows, np.int64), np.zeros(rows, np.bool_))
-    return LoadedReading({"task": "classification", "sha256": "abc"}, 1700000000.5, window, REFERENCE, unstable)
+        window.add(
+            numbers, 10.0 * numbers, np.zeros(rows, np.int64), np.zeros(rows, np.bool_), np.zeros(rows, np.bool_)
+        )
+    info = {"task": "classification", "sha256": "abc"}
+    return LoadedReading(info, 1700000000.5, window, REFERENCE, unstable, novel_ratio=novel)
 
 
 def test_a_loaded_versions_gauges_are_its_windows_and_its_references() -> None:
@@ -48,6 +51,7 @@ def test_a_loaded_versions_gauges_are_its_windows_and_its_references() -> None:
     assert scraped.value("reference_gradient_tail_ratio") == REFERENCE.gradient_tail_ratio
     assert scraped.value("reference_out_of_range_ratio") == REFERENCE.out_of_range_rate
     assert scraped.value("reference_unstable_ratio") == 0.25
+    assert scraped.value("reference_novel_ratio") == 0.015
     assert scraped.value("model_loaded_timestamp_seconds") == 1700000000.5
     assert scraped.value("model_info", task="classification", sha256="abc") == 1
     for percent in PERCENTILES:
@@ -57,8 +61,13 @@ def test_a_loaded_versions_gauges_are_its_windows_and_its_references() -> None:
 
 def test_what_is_not_known_is_absent_and_not_zero() -> None:
     scraped = Scraped()
-    scraped.versions = [VersionReading("toy", "1", "READY", loaded(3, unstable=None))]
-    for name in ("gradient_tail_ratio", "prediction_volatility_reference_ratio", "reference_unstable_ratio"):
+    scraped.versions = [VersionReading("toy", "1", "READY", loaded(3, unstable=None, novel=None))]
+    for name in (
+        "gradient_tail_ratio",
+        "prediction_volatility_reference_ratio",
+        "reference_unstable_ratio",
+        "reference_novel_ratio",
+    ):
         assert scraped.value(name) is None, name
     assert scraped.value("gradient_window_samples") == 3
 

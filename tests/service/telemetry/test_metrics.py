@@ -15,7 +15,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from chainzrule.service.telemetry.metrics import Metrics
-from tests.artifacts import BINARY, CLASSIFIER, CUBIC, IMAGE, REGRESSION, SILENT, SLOW, Toy, numeric
+from tests.artifacts import BINARY, CLASSIFIER, CUBIC, FAMILIAR, IMAGE, REGRESSION, SILENT, SLOW, Toy, numeric
 from tests.service.conftest import Serving
 
 pytestmark = pytest.mark.anyio
@@ -33,9 +33,11 @@ EXPECTED = {
     "gradient_window_samples": ("gauge", {"model", "version"}),
     "out_of_range_features": ("counter", {"model", "version", "feature"}),
     "out_of_range_rows": ("counter", {"model", "version"}),
+    "novel_rows": ("counter", {"model", "version"}),
     "reference_prediction_volatility": ("gauge", {"model", "version", "percentile"}),
     "reference_gradient_tail_ratio": ("gauge", {"model", "version"}),
     "reference_out_of_range_ratio": ("gauge", {"model", "version"}),
+    "reference_novel_ratio": ("gauge", {"model", "version"}),
     "reference_unstable_ratio": ("gauge", {"model", "version"}),
     "constraint_violations": ("counter", {"model", "version", "feature"}),
     "nonfinite_outputs": ("counter", {"model", "version"}),
@@ -100,7 +102,7 @@ async def traffic(client: httpx.AsyncClient) -> None:
 
 
 WATCHED = Toy(task="regression", name="watched", features=(numeric("rises", monotone="increasing"),), seed=2)
-MODELS = (CLASSIFIER, BINARY, REGRESSION, CUBIC, IMAGE, WATCHED)
+MODELS = (CLASSIFIER, BINARY, REGRESSION, CUBIC, FAMILIAR, IMAGE, WATCHED)
 
 
 async def test_every_metric_is_there_with_its_kind_and_labels(serving: Serving) -> None:

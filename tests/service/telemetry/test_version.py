@@ -11,7 +11,7 @@ from chainzrule.service.stability.standard import Standard
 from chainzrule.service.stability.verdict import VERDICTS, Thresholds
 from chainzrule.service.telemetry.metrics import Metrics
 from chainzrule.service.telemetry.version import VersionMetrics
-from tests.artifacts import CLASSIFIER, MIXED, REGRESSION, SILENT, Toy
+from tests.artifacts import CLASSIFIER, FAMILIAR, MIXED, REGRESSION, SILENT, Toy
 from tests.runs import runs_of
 
 
@@ -95,6 +95,16 @@ def test_verdicts_and_rows_out_of_range_are_counted(count: int) -> None:
         assert counted.value("out_of_range_features_total", feature=feature) == count
     counted.counts.count_rows(observed(MIXED, MIXED.rows(count)))
     assert counted.value("out_of_range_rows_total") == count
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_novel_rows_are_counted(count: int) -> None:
+    counted = Counted(FAMILIAR)
+    assert counted.value("novel_rows_total") == 0
+    counted.counts.count_rows(observed(FAMILIAR, np.repeat([[9.0, 5.0]], count, axis=0)))
+    counted.counts.count_rows(observed(FAMILIAR, FAMILIAR.rows(count)))
+    assert counted.value("novel_rows_total") == count
+    assert counted.value("out_of_range_rows_total") == 0
 
 
 def test_a_run_is_counted_with_its_rows_and_its_time() -> None:

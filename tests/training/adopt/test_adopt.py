@@ -260,6 +260,7 @@ def test_the_card_says_how_every_number_was_obtained(adopted: Adopted) -> None:
         "stability",
         "reference",
         "conformity",
+        "novelty",
         "quality",
         "calibration",
         "noise",
@@ -287,6 +288,26 @@ def test_another_librarys_answers_are_refused(adopted: Adopted, tmp_path: Path) 
             expected=tmp_path / "expected.csv",
         )
     assert not (tmp_path / "models" / "other").exists()
+
+
+@pytest.mark.anyio
+async def test_mistaken_rows_are_novel_and_the_samples_are_not(adopted: Adopted) -> None:
+    card = read_artifact(adopted.root / adopted.name / "1").card
+    rows = adopted.subject.frame.drop(columns="target").to_numpy(np.float32)
+    if card.novelty is None:  # the graph is older than the operators that it takes
+        assert "opset" in json.loads(card.model_dump_json())["adoption"]["obtained"]["novelty"]
+        return
+    assert (card.novelty.rows, card.novelty.out_of_fold) == (len(rows), True)
+    mistaken = rows[:, ::-1] * 3.0 + 1.0
+    async with serve(adopted.root) as client:
+        both = (await client.post("/predict", json={"instances": [*rows.tolist(), *mistaken.tolist()]})).json()
+    ranks = [row["novelty"]["percentile"] for row in both["predictions"]]
+    if len(rows) < 2 * rows.shape[1]:  # so few rows tell little of how columns hang together
+        assert np.median(ranks[len(rows) :]) > np.quantile(ranks[: len(rows)], 0.9)
+        return
+    assert np.mean(np.array(ranks[: len(rows)]) > 98.5) < 0.05
+    assert np.mean(np.array(ranks[len(rows) :]) > 98.5) > 0.9
+    assert {bool(row["novelty"]["features"]) for row in both["predictions"][len(rows) :]} == {True}
 
 
 @pytest.mark.anyio

@@ -16,6 +16,8 @@ from chainzrule.training.export.onnx import OPSET
 from chainzrule.training.export.verify import difference, verify
 from chainzrule.training.nn.fitted import FittedModel
 from chainzrule.training.nn.folded import fold
+from chainzrule.training.novelty.graph import with_novelty
+from chainzrule.training.novelty.novelty import fit_novelty
 from chainzrule.training.publish.golden import synthetic_rows
 from tests.training.conftest import MakeModel
 
@@ -41,6 +43,20 @@ def test_a_changed_weight_is_found(classifier: Exported, role: Role, tensor: str
     damaged = graphs | {role: proto.SerializeToString()}
     with pytest.raises(VerificationError, match="nothing was published"):
         verify(model, damaged, synthetic_rows(model.columns, 32, seed=4))
+
+
+def test_a_novelty_that_is_not_the_definitions_is_found(classifier: Exported) -> None:
+    model, graphs = classifier
+    rows = synthetic_rows(model.columns, 200, seed=4)
+    right, wrong = (
+        fit_novelty(rows[part], None, model.columns, None, seed=1) for part in (slice(100), slice(100, 200))
+    )
+    assert right is not None
+    assert wrong is not None
+    graphs = graphs | {"model": with_novelty(graphs["model"], right)}
+    verify(model, graphs, rows[:8], right)
+    with pytest.raises(VerificationError, match="novelty differs from its definition in float64"):
+        verify(model, graphs, rows[:8], wrong)
 
 
 def test_bounds_that_a_score_escapes_are_found(classifier: Exported, make_model: MakeModel) -> None:

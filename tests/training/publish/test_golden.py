@@ -8,6 +8,7 @@ from chainzrule.service.artifact.features import Feature, Layout, NumericFeature
 from chainzrule.service.artifact.tensor import Tensor
 from chainzrule.training.columns import Columns
 from chainzrule.training.nn.fitted import FittedModel
+from chainzrule.training.novelty.novelty import fit_novelty
 from chainzrule.training.publish.golden import golden, synthetic_rows
 
 Exported = tuple[FittedModel, dict[Role, bytes]]
@@ -39,6 +40,20 @@ def test_golden_outputs_are_the_definitions(classifier: Exported) -> None:
     np.testing.assert_allclose(values(found.scores), model.scores(x), rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(values(found.jacobian), model.jacobian(x), rtol=1e-6)
     np.testing.assert_allclose(values(found.covariance), model.covariance(x), rtol=1e-6, atol=1e-9)
+
+
+def test_golden_novelty_is_the_definitions(classifier: Exported) -> None:
+    model, _ = classifier
+    rows = synthetic_rows(model.columns, 100, seed=9)
+    novelty = fit_novelty(rows, None, model.columns, None, seed=1)
+    assert novelty is not None
+    found = golden(model, seed=5, novelty=novelty)
+    x = values(found.features)
+    assert found.novelty is not None
+    assert found.deviations is not None
+    np.testing.assert_allclose(values(found.novelty)[:, 0], novelty.score(x), rtol=1e-6)
+    np.testing.assert_allclose(values(found.deviations), novelty.deviations(x), rtol=1e-5, atol=1e-6)
+    assert golden(model, seed=5).novelty is None
 
 
 def test_the_seed_decides_the_rows(classifier: Exported) -> None:

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from chainzrule.loaded import load
 from chainzrule.service.artifact.card import ModelCard
 from chainzrule.service.artifact.store import read_artifact
 from chainzrule.training.config import Config, make_config
@@ -84,6 +85,19 @@ def test_the_card_tells_the_run(report: RunReport) -> None:
     assert set(card.provenance.versions) == {"python", "torch", "numpy", "onnxruntime"}
 
 
+def test_the_published_model_knows_what_it_was_fitted_to(table: pd.DataFrame, report: RunReport) -> None:
+    novelty = report.card.novelty
+    assert novelty is not None
+    assert (novelty.rows, novelty.out_of_fold) == (200, True)
+    model = load(report.path)
+    rows = table.drop(columns="outcome").values.tolist()
+    ranks = [answer["novelty"]["percentile"] for answer in model.predict(rows)]
+    assert np.mean(np.array(ranks) > 98.5) < 0.04
+    (odd,) = model.predict([[500.0, "blue"]])
+    assert odd["novelty"] == {"percentile": 100.0, "features": ["age"]}
+    assert "novel" in odd["stability"]["reasons"]
+
+
 def test_the_same_seed_gives_the_same_card(table: pd.DataFrame, report: RunReport, tmp_path: Path) -> None:
     """On the same machine and versions, to the last bit."""
     again = prepare(table, tmp_path).publish(tmp_path / "models").card
@@ -96,6 +110,7 @@ def test_a_taken_version_number_means_the_next(
     # The graphs are those of the first version: exporting is what takes time here.
     graphs = read_artifact(report.path).graphs
     monkeypatch.setattr("chainzrule.training.publish.run.export_graphs", lambda _: dict(graphs))
+    monkeypatch.setattr("chainzrule.training.publish.run.with_novelty", lambda graph, _: graph)
     second = prepare(table, tmp_path).publish(report.path.parents[1])
     assert (second.path.name, second.card.version) == ("2", "2")
 

@@ -7,7 +7,7 @@ from chainzrule.service.serving.runs import inputs_of
 from chainzrule.service.stability.lone.prediction import LonePrediction
 from chainzrule.service.stability.predictions import Batch
 from tests.answers import assert_same
-from tests.artifacts import ALL, CUBIC, MIXED, Toy
+from tests.artifacts import ALL, CUBIC, FAMILIAR, MIXED, Toy
 from tests.runs import runs_of
 
 
@@ -40,6 +40,24 @@ def test_it_says_what_a_batch_says(toy: Toy, scale: float, confidence: float) ->
     assert ours[3] is not None
     assert theirs[3] is not None
     assert_same(list(ours[3]), list(theirs[3]))
+    assert_same(list(ours[4] or ()), list(theirs[4] or ()))
+
+
+@pytest.mark.parametrize("age", [1.0, 18.65, 18.75, 25.0])  # the limit is at 18.7, where the novelty is 9.85
+def test_it_is_as_novel_as_in_a_batch(age: float) -> None:
+    alone, beside = pair(FAMILIAR, np.array([[age, -0.5]], dtype=np.float32))
+    one, two = alone.observed(), beside.observed()
+    assert one is not None
+    assert two is not None
+    assert (one.novel, one.novel_rows) == (age > 18.7, int(age > 18.7))
+    assert two.novel.tolist() == [one.novel] * 2
+    [ours], [theirs, _] = alone.listed(), beside.listed()
+    assert ours[4] is not None
+    assert ours[4][1] == (["age"] if age > 18.7 else [])
+    assert_same(list(ours[4] or ()), list(theirs[4] or ()))
+    assert ours[6] is not None
+    assert theirs[6] is not None
+    assert ours[6][:2] == theirs[6][:2]
 
 
 def test_what_is_observed_is_in_plain_numbers() -> None:

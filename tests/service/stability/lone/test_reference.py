@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chainzrule.service.artifact.evidence import Distribution
-from chainzrule.service.stability.lone.reference import percentile
+from chainzrule.service.stability.lone.reference import percentile, quantile
 from chainzrule.service.stability.reference import percentiles
 
 
@@ -44,3 +44,8 @@ def test_equal_quantiles_give_their_middle(value: float, expected: float) -> Non
 def test_above_equal_last_quantiles_is_100() -> None:
     last = known([float(q) for q in range(50)] + [50.0] * 51)
     assert (percentile(50.0, last), percentile(50.01, last)) == (75.0, 100.0)
+
+
+@pytest.mark.parametrize(("percent", "expected"), [(0, 0.0), (37, 74.0), (98.5, 197.0), (99.75, 199.5), (100, 200.0)])
+def test_a_quantile_lies_between_those_of_the_card(percent: float, expected: float) -> None:
+    assert quantile(known([2.0 * q for q in range(101)]), percent) == expected

@@ -5,13 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from chainzrule.service.artifact.evidence import Distribution, Reference
+from chainzrule.service.artifact.evidence import Distribution, Novelty, Reference
 from chainzrule.service.artifact.interface import Task
 from chainzrule.service.stability.link import link_of
 from chainzrule.service.stability.lone.measures import LoneDiagnosis
 from chainzrule.service.stability.lone.verdict import judge_row
 from chainzrule.service.stability.measures import Diagnosis
-from chainzrule.service.stability.verdict import Thresholds, judge, rules_of
+from chainzrule.service.stability.verdict import Beside, Thresholds, judge, rules_of
 
 HUNDRED = Distribution(mean=50.0, quantiles=tuple(float(q) for q in range(101)))  # the q-th percentile is q
 REFERENCE = Reference(
@@ -22,6 +22,7 @@ REFERENCE = Reference(
     gradient_tail_ratio=1.0,
     out_of_range_rate=0.0,
 )
+NOVELTY = Novelty(rows=101, out_of_fold=False, surprise=HUNDRED)
 
 
 def measured(flip: float, volatility: float) -> LoneDiagnosis:
@@ -34,14 +35,14 @@ def as_batch(one: LoneDiagnosis) -> Diagnosis:
 
 @pytest.mark.parametrize("task", ["classification", "ordinal", "regression"])
 def test_verdicts_are_the_same(task: Task) -> None:
-    rules = rules_of(link_of(task, 3), REFERENCE, Thresholds())
+    rules = rules_of(link_of(task, 3), REFERENCE, Thresholds(), NOVELTY)
     seen = set()
     for flip in (0.0, 0.0099, 0.01, 0.0499, 0.05, 1.0):
         for volatility in (0.0, 95.0, 95.1, 99.0, 99.1, 198.0, 198.1):
-            for outside in (False, True):
+            for outside, novelty in ((False, 0.0), (True, 98.5), (False, 98.6), (True, 1e9)):
                 one = measured(math.nan if task == "regression" else flip, volatility)
-                expected = judge(rules, as_batch(one), np.array([outside]))
-                found = judge_row(rules, one, outside)
+                expected = judge(rules, as_batch(one), Beside(np.array([outside]), np.array([novelty])))
+                found = judge_row(rules, one, Beside(outside, novelty))
                 assert [found.level] == expected.level.tolist()
                 assert found.reasons() == expected.reasons(0)
                 seen.add(found.level)
@@ -49,19 +50,20 @@ def test_verdicts_are_the_same(task: Task) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flip", "volatility", "outside", "level", "reasons"),
+    ("flip", "volatility", "outside", "novelty", "level", "reasons"),
     [
-        (0.0, 0.0, False, 0, []),
-        (0.01, 0.0, False, 1, ["flip_probability"]),
-        (0.0, 99.1, False, 1, ["volatility"]),
-        (0.0, 0.0, True, 1, ["out_of_range"]),
-        (0.05, 99.1, True, 2, ["flip_probability", "volatility", "out_of_range"]),
+        (0.0, 0.0, False, 98.5, 0, []),
+        (0.01, 0.0, False, 0.0, 1, ["flip_probability"]),
+        (0.0, 99.1, False, 0.0, 1, ["volatility"]),
+        (0.0, 0.0, True, 0.0, 1, ["out_of_range"]),
+        (0.0, 0.0, False, 98.6, 1, ["novel"]),
+        (0.05, 99.1, True, 98.6, 2, ["flip_probability", "volatility", "out_of_range", "novel"]),
     ],
 )
 def test_the_worst_decides_and_all_reasons_are_said(
-    flip: float, volatility: float, outside: bool, level: int, reasons: list[str]
+    flip: float, volatility: float, outside: bool, novelty: float, level: int, reasons: list[str]
 ) -> None:
-    rules = rules_of(link_of("classification", 3), REFERENCE, Thresholds())
-    found = judge_row(rules, measured(flip, volatility), outside)
+    rules = rules_of(link_of("classification", 3), REFERENCE, Thresholds(), NOVELTY)
+    found = judge_row(rules, measured(flip, volatility), Beside(outside, novelty))
     assert (found.level, found.reasons()) == (level, reasons)
     assert found.rules is rules

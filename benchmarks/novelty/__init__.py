@@ -1,0 +1,1 @@
+"""Measures how well the novelty finds what a model knows nothing about, beside the usual scores."""
