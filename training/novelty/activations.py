@@ -1,6 +1,6 @@
 """Computes what a network makes of rows on the way to its scores, in float64 from the constants of its graphs."""
 
-from typing import NamedTuple
+from functools import partial
 
 import numpy as np
 import torch
@@ -9,31 +9,17 @@ from numpy.typing import NDArray
 from chainzrule.service.artifact.interface import Task
 from chainzrule.training.nn.folded import Folded
 from chainzrule.training.nn.link import link_of
+from chainzrule.training.novelty.network import Activations, Network
 
 Matrix = NDArray[np.floating]
 
 
-class Activations(NamedTuple):
-    """Holds (rows, H) activations.
-
-    Attributes:
-        first: what enters the first layer's polynomials.
-        last: what the last hidden layer gives.
-        scores: (rows, S).
-        probabilities: (rows, K) of the labels; a column of ones where there are none.
-    """
-
-    first: Matrix
-    last: Matrix
-    scores: Matrix
-    probabilities: Matrix
-
-    def take(self, rows: NDArray[np.int64]) -> "Activations":
-        """Returns those of some rows."""
-        return Activations(*(part[rows] for part in self))
-
-
 CHUNK = 4096  # rows at a time, so that memory does not grow with the data
+
+
+def network_of(folded: Folded, task: Task) -> Network:
+    """Returns a network of our own, as its novelty needs it."""
+    return Network(task, partial(activations, folded, task))
 
 
 def activations(folded: Folded, task: Task, x: Matrix) -> Activations:

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from chainzrule.service.artifact.interface import Task
 from chainzrule.training.columns import Columns
-from chainzrule.training.nn.folded import Folded
-from chainzrule.training.novelty.activations import Activations, activations
 from chainzrule.training.novelty.classes import Classes
+from chainzrule.training.novelty.network import Activations, Network
 from chainzrule.training.novelty.subspace import Subspace
 from chainzrule.training.novelty.surprise import Surprises
 from chainzrule.training.novelty.table import Table
@@ -29,14 +28,6 @@ MOST_COLUMNS = 4096  # beyond this many, principal components take too long, and
 MOST_ROWS = 100_000  # of more rows than this, a random choice is enough
 FEW_ROWS = 2000  # below this many, every row is held out once; else a fifth of them
 FOLDS = 5
-
-
-@dataclass(frozen=True)
-class Network:
-    """Holds what is known of a network of our own: its constants, and what its scores mean."""
-
-    folded: Folded
-    task: Task
 
 
 @dataclass(frozen=True)
@@ -152,11 +143,11 @@ def held_out_surprise(x: Matrix, columns: Columns, seed: int) -> Floats | None:
 
 def _inner(x: Matrix, columns: Columns, network: Network | None) -> Activations | None:
     few = columns.width <= FEW_COLUMNS and not columns.pooled
-    return None if network is None or few else activations(network.folded, network.task, x)
+    return None if network is None or few else network.activations(x)
 
 
 def _statistics(parts: _Parts, x: Matrix, network: Network | None) -> Floats:
-    inner = None if network is None or parts.hidden is None else activations(network.folded, network.task, x)
+    inner = None if network is None or parts.hidden is None else network.activations(x)
     return parts.statistics(x, inner, None if network is None else network.task)
 
 

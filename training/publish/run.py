@@ -41,8 +41,9 @@ from chainzrule.training.measure.quality import quality
 from chainzrule.training.measure.simulation import MAX_ROWS, Simulation
 from chainzrule.training.nn.fitted import FittedModel
 from chainzrule.training.nn.folded import fold
+from chainzrule.training.novelty.activations import network_of
 from chainzrule.training.novelty.graph import with_novelty
-from chainzrule.training.novelty.novelty import Network, Novelty, fit_novelty
+from chainzrule.training.novelty.novelty import Novelty, fit_novelty
 from chainzrule.training.publish.examples import examples
 from chainzrule.training.publish.golden import golden, has_bounds
 from chainzrule.training.publish.reserve import reserved
@@ -224,7 +225,7 @@ class Run:
 
     def _fit_novelty(self, model: FittedModel, rows: Rows, columns: Columns) -> Novelty | None:
         label = rows.y.astype(np.int64) if self._link.has_labels else None
-        network = Network(fold(model), self.dataset.task)
+        network = network_of(fold(model), self.dataset.task)
         return fit_novelty(rows.x, label, columns, network, self.config.seed)
 
     def _describe(

@@ -1,7 +1,8 @@
 """Reads files of texts with an ordered label each, row by row, so that only one text is in memory."""
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,15 +49,23 @@ def read_sst(path: Path) -> Iterator[Review]:
     Raises:
         DataError: as of `read_yelp_full`.
     """
-    for number, line in enumerate(_lines(path), start=1):
-        label, tab, text = line.rstrip("\r\n").partition("\t")
-        if not tab or not label.startswith(SST_LABEL):
-            raise DataError(f"{path}, line {number}: must be {SST_LABEL}1 to {SST_LABEL}{LEVELS}, a tab and the text")
-        yield Review(_level(label.removeprefix(SST_LABEL), 1, path, number), text)
+    with closing(_lines(path)) as lines:
+        for number, line in enumerate(lines, start=1):
+            label, tab, text = line.rstrip("\r\n").partition("\t")
+            if not tab or not label.startswith(SST_LABEL):
+                raise DataError(
+                    f"{path}, line {number}: must be {SST_LABEL}1 to {SST_LABEL}{LEVELS}, a tab and the text"
+                )
+            yield Review(_level(label.removeprefix(SST_LABEL), 1, path, number), text)
 
 
 def _read_csv(path: Path, lowest: int) -> Iterator[Review]:
-    rows = csv.reader(_lines(path), strict=True)
+    with closing(_lines(path)) as lines:
+        yield from _read_rows(lines, path, lowest)
+
+
+def _read_rows(lines: Iterator[str], path: Path, lowest: int) -> Iterator[Review]:
+    rows = csv.reader(lines, strict=True)
     while True:
         start = rows.line_num + 1  # a quoted text may span several lines
         try:
@@ -72,7 +81,7 @@ def _read_csv(path: Path, lowest: int) -> Iterator[Review]:
         yield Review(_level(row[0], lowest, path, start), row[1])
 
 
-def _lines(path: Path) -> Iterator[str]:
+def _lines(path: Path) -> Generator[str, None, None]:
     """Yields the file's lines with their ends, read as bytes so that invalid UTF-8 can be located."""
     try:
         with path.open("rb") as stream:

@@ -46,6 +46,3 @@ def test_many_rows_are_those_of_each(classifier: Exported, rows: int) -> None:
     found = activations(fold(model), model.task, x)
     assert [len(part) for part in found] == [rows] * 4
     np.testing.assert_allclose(found.last[-1], found.last[0])
-    taken = found.take(np.array([rows - 1]))
-    np.testing.assert_array_equal(taken.first, found.first[-1:])
-    np.testing.assert_array_equal(taken.probabilities, found.probabilities[-1:])

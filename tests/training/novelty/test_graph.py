@@ -8,8 +8,9 @@ import pytest
 
 from chainzrule.service.runtime.graph import Execution, Graph
 from chainzrule.training.nn.folded import fold
+from chainzrule.training.novelty.activations import network_of
 from chainzrule.training.novelty.graph import NOVELTY_OPSET, with_novelty
-from chainzrule.training.novelty.novelty import Network, fit_novelty
+from chainzrule.training.novelty.novelty import fit_novelty
 from chainzrule.training.publish.golden import synthetic_rows
 from tests.training.conftest import Exported
 from tests.training.novelty.written import columns_of
@@ -25,7 +26,7 @@ def test_a_graph_gains_the_outputs_and_keeps_the_others(exported: Exported, pool
     columns = replace(model.columns, pooled=pooled)
     x = synthetic_rows(columns, 300, seed=1)
     label = np.arange(300) % 2 if model.link.has_labels else None
-    novelty = fit_novelty(x, label, columns, Network(fold(model), model.task), seed=2)
+    novelty = fit_novelty(x, label, columns, network_of(fold(model), model.task), seed=2)
     assert novelty is not None
     content = with_novelty(graphs["model"], novelty)
     before, after = run(graphs["model"], x[:50]), run(content, x[:50])

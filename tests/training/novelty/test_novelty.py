@@ -8,7 +8,8 @@ import torch
 
 from chainzrule.training.columns import Columns
 from chainzrule.training.nn.folded import fold
-from chainzrule.training.novelty.novelty import FEW_COLUMNS, MOST_COLUMNS, Network, fit_novelty, held_out_surprise
+from chainzrule.training.novelty.activations import network_of
+from chainzrule.training.novelty.novelty import FEW_COLUMNS, MOST_COLUMNS, fit_novelty, held_out_surprise
 from tests.training.conftest import Exported
 from tests.training.novelty.written import columns_of
 
@@ -68,7 +69,7 @@ def test_a_network_is_looked_into_where_columns_are_many(classifier: Exported) -
     random = np.random.default_rng(5)
     x = (model.columns.mean + model.columns.std * random.normal(size=(600, model.columns.width))).astype(np.float32)
     label = model.scores(torch.from_numpy(x)).numpy().argmax(axis=1)
-    network = Network(fold(model), model.task)
+    network = network_of(fold(model), model.task)
     inputs = fit_novelty(x, label, pooled(model.columns), None, seed=1)
     whole = fit_novelty(x, label, pooled(model.columns), network, seed=1)
     table = fit_novelty(x, label, model.columns, network, seed=1)
