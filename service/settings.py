@@ -180,6 +180,9 @@ class Settings(BaseSettings):
         le=100,
         description="percentile of the card's novelty above which a row is novel, and so elevated",
     )
+    close_call_probability: Probability = Field(
+        default=THRESHOLDS.close_call_probability, description="chance of being right below which an answer is elevated"
+    )
     drain_grace: float = Field(
         default=5.0, ge=0, le=DAY, description="seconds between turning not ready at SIGTERM and closing the listener"
     )
@@ -196,8 +199,7 @@ class Settings(BaseSettings):
         default=False, description="log every request's method, route, status and time (never its query or body)"
     )
     token_file: Path | None = Field(
-        default=None,
-        description="file or folder of the bearer tokens that all routes but health and metrics ask for",
+        default=None, description="file or folder of the bearer tokens that all routes but health and metrics ask for"
     )
     guard_metrics: bool = Field(default=False, description="have /metrics ask for a token with the scope observe too")
     allowed_hosts: NameList = Field(

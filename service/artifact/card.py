@@ -90,6 +90,8 @@ class ModelCard(Evidence, Interface):
     def _conformity_fits_the_task(self) -> Self:
         if self.conformity is not None and (self.conformity.scale is None) != (self.task != "regression"):
             raise ValueError("conformity has a scale for a regression, and none for labels")
+        if self.conformity is not None and self.conformity.temperature is not None and self.task == "regression":
+            raise ValueError("conformity has a temperature for labels, and none for a regression")
         if self.conformity is not None and len(self.conformity.slices) not in (0, len(self.labels) or 4):
             raise ValueError("conformity has a slice for every label, or four for a regression")
         if self.conformity is not None and self.conformity.per_volatility and self.method != "analytic":

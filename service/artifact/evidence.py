@@ -70,7 +70,7 @@ class Slice(CardPart):
 
 
 class Conformity(CardPart):
-    """How far the truth lay from the answers to held-out rows; sets of labels and intervals follow from it."""
+    """How far the truth lay from the answers to held-out rows; sets of labels, intervals and close calls follow."""
 
     rows: int = Field(ge=1)
     out_of_fold: bool = Field(description="rows scored by models fitted without them, where data are few")
@@ -81,6 +81,11 @@ class Conformity(CardPart):
     )
     per_volatility: float = Field(
         default=0.0, ge=0, description="regression: the expected distance that each unit of volatility adds"
+    )
+    temperature: float | None = Field(
+        default=None,
+        gt=0,
+        description="labels: divides the scores for the chance that the label is right; absent: no close calls",
     )
     errors: tuple[Annotated[float, Field(ge=0)], ...] = Field(
         min_length=1,

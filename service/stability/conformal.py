@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from chainzrule.service.artifact.evidence import MAX_ERRORS, SLICED, Conformity, Slice
 from chainzrule.service.stability.certificate import Ends
 from chainzrule.service.stability.link import Link
+from chainzrule.service.stability.temperature import fit_temperature
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -68,6 +69,7 @@ def make_conformity(
         out_of_fold=out_of_fold,
         scale=scale,
         per_volatility=per_volatility,
+        temperature=fit_temperature(link, scores, y),
         errors=tuple(map(_raised, kept.tolist())),
     )
     return known.model_copy(update={"slices": _slices(known, errors, _groups(link, scores, y))})

@@ -240,7 +240,9 @@ class Batch(Measured):
         else:
             self._diagnosis = outputs.counted
         self._is_outside: Mask = np.asarray(self.outside.any(axis=1))
-        self.verdicts: Verdicts = judge(standard.rules, self._diagnosis, Beside(self._is_outside, outputs.novelty))
+        right = standard.chance_right(scores, self._diagnosis.label)
+        beside = Beside(self._is_outside, outputs.novelty, right)
+        self.verdicts: Verdicts = judge(standard.rules, self._diagnosis, beside)
 
     @property
     def diagnosis(self) -> Diagnosis:

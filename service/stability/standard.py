@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from chainzrule.service.artifact.evidence import Conformity, Distribution, Novelty, Reference
 from chainzrule.service.stability.conformal import Regions
 from chainzrule.service.stability.link import Link
@@ -10,6 +13,7 @@ from chainzrule.service.stability.lone.ranges import LoneRanges
 from chainzrule.service.stability.measures import Diagnosis, Measure, measures_of
 from chainzrule.service.stability.novelty import Familiar
 from chainzrule.service.stability.ranges import Ranges
+from chainzrule.service.stability.temperature import chance_right
 from chainzrule.service.stability.verdict import Thresholds, rules_of
 
 
@@ -38,6 +42,7 @@ class Standard:
         lone_ranges: the same ranges, for checking single rows.
         reference: how the model behaved on rows that it was not fitted to.
         regions: which answers are to hold the truth; None where the card does not say how far it lies from answers.
+        temperature: divides the scores for the chance that a label is right; None where the card does not say.
         familiar: what the model knows; None where the card does not say how unlike the training rows others are.
         rules: the rules for verdicts.
         measures: the measures that the task has.
@@ -61,12 +66,17 @@ class Standard:
         self.lone_ranges = LoneRanges(ranges)
         self.reference = reference
         self.regions = None if conformity is None else Regions(conformity, link.has_labels and link.has_value)
+        self.temperature = None if conformity is None else conformity.temperature
         self.familiar = None if novelty is None else Familiar(novelty, thresholds.novel_percentile, column_features)
-        self.rules = rules_of(link, reference, thresholds, novelty)
+        self.rules = rules_of(link, reference, thresholds, novelty, conformity)
         self.measures = measures_of(link)
         self.members = tuple(member for measure in self.measures for member in _members(measure, reference))
         self.member_names = tuple(member.name for member in self.members)
         self.label_members = tuple(measure.name for measure in self.measures if measure.kind == "label")
+
+    def chance_right(self, scores: NDArray[np.floating], label: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """Returns (rows,) the chance that each row's label is right; None where the card does not say."""
+        return None if self.temperature is None else chance_right(self.link, scores, label, self.temperature)
 
 
 def _members(measure: Measure, reference: Reference) -> list[Member]:

@@ -7,13 +7,13 @@ are the rules that are not at the level stable. A new rule is one more entry in 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from operator import ge, gt
+from operator import ge, gt, lt
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.evidence import Novelty, Reference
+from chainzrule.service.artifact.evidence import Conformity, Novelty, Reference
 from chainzrule.service.stability.link import Link
 from chainzrule.service.stability.lone.reference import percentile, quantile
 from chainzrule.service.stability.measures import Diagnosis
@@ -32,6 +32,7 @@ class Thresholds:
     regression_unstable_percentile: int = 99
     regression_unstable_factor: float = 2.0
     novel_percentile: float = 98.5
+    close_call_probability: float = 0.9
 
 
 class Beside(NamedTuple):
@@ -40,10 +41,12 @@ class Beside(NamedTuple):
     Attributes:
         out_of_range: whether a feature is out of its range.
         novelty: how unlike the training rows a row is; None where the model does not say.
+        chance_right: how likely the label is to be right; None where the card does not say.
     """
 
     out_of_range: Any
     novelty: Any = None
+    chance_right: Any = None
 
 
 BESIDE = frozenset(Beside._fields)
@@ -51,12 +54,12 @@ BESIDE = frozenset(Beside._fields)
 
 @dataclass(frozen=True)
 class Rule:
-    """Gives one reason for a verdict: a measure reaches or exceeds a limit.
+    """Gives one reason for a verdict: a measure reaches, exceeds or falls below a limit.
 
     Attributes:
         reason: its name in answers.
         fact: what it compares: a measure, or one of `BESIDE`.
-        reaches: how the measure is compared with a limit, `operator.ge` or `operator.gt`.
+        reaches: how the measure is compared with a limit, `operator.ge`, `gt` or `lt`.
         elevated: the limit of an elevated verdict.
         unstable: the limit of an unstable verdict.
     """
@@ -78,13 +81,19 @@ class Rule:
 
 
 def rules_of(
-    link: Link, reference: Reference, thresholds: Thresholds, novelty: Novelty | None = None
+    link: Link,
+    reference: Reference,
+    thresholds: Thresholds,
+    novelty: Novelty | None = None,
+    conformity: Conformity | None = None,
 ) -> tuple[Rule, ...]:
     """Returns the rules for a model's rows, in the order in which reasons are given."""
     quantiles = reference.volatility.quantiles
     beside = [Rule("out_of_range", "out_of_range", gt, 0.0)]
     if novelty is not None:
         beside.append(Rule("novel", "novelty", gt, quantile(novelty.surprise, thresholds.novel_percentile)))
+    if conformity is not None and conformity.temperature is not None:
+        beside.append(Rule("close_call", "chance_right", lt, thresholds.close_call_probability))
     if not link.has_labels:
         elevated = quantiles[thresholds.regression_elevated_percentile]
         unstable = thresholds.regression_unstable_factor * quantiles[thresholds.regression_unstable_percentile]
@@ -102,7 +111,7 @@ def rules_of(
     )
 
 
-REASONS = ("flip_probability", "volatility", "out_of_range", "novel")
+REASONS = ("flip_probability", "volatility", "out_of_range", "novel", "close_call")
 
 
 class Verdicts(NamedTuple):

@@ -54,6 +54,7 @@ const REASONS = {
   volatility: "it wobbles more than almost all cases the model was tested on",
   out_of_range: "some values lie outside what the model has seen in training",
   novel: "the model knows next to nothing like this",
+  close_call: "cases it was as unsure of were often answered wrongly",
 };
 
 export function reasonSentence(prediction) {

@@ -106,6 +106,7 @@ def test_thresholds_are_those_of_the_verdicts_unless_set(monkeypatch: pytest.Mon
         regression_unstable_percentile=70,
         regression_unstable_factor=2.5,
         novel_percentile=97.5,
+        close_call_probability=0.8,
     )
     for name, value in asdict(given).items():
         assert Settings.model_fields[name].default == getattr(Thresholds(), name) != value

@@ -167,7 +167,8 @@ def _adoption(
         "scores": head.how,
         "stability": choice.how,
         "reference": f"the {rows} rows of the sample, which the model may have been fitted to",
-        "conformity": f"the {rows} rows of the sample; sets and intervals are too small where the model knew them",
+        "conformity": f"the {rows} rows of the sample; where the model knew them, sets and intervals are too "
+        "small, and too few answers are close calls",
         "quality": f"the {rows} rows of the sample, which the model may have been fitted to",
         "calibration": "rows of the sample, run again with draws other than the verdicts' own",
         "novelty": f"the inputs of the {rows} rows of the sample, a fifth of them judged by the others at a time"

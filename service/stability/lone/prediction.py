@@ -12,6 +12,7 @@ from chainzrule.service.stability.lone.conformal import interval, label_set
 from chainzrule.service.stability.lone.link import Row
 from chainzrule.service.stability.lone.measures import diagnose_row
 from chainzrule.service.stability.lone.reference import percentile
+from chainzrule.service.stability.lone.temperature import chance_right
 from chainzrule.service.stability.lone.verdict import judge_row
 from chainzrule.service.stability.measures import Diagnosis
 from chainzrule.service.stability.novelty import ListedNovelty
@@ -42,7 +43,9 @@ class LonePrediction(Measured):
         self._is_outside = standard.lone_ranges.is_outside(inputs.features)
         self._novelty = novelty
         self._is_novel = novelty is not None and standard.familiar is not None and novelty > standard.familiar.limit
-        self._verdict = judge_row(standard.rules, self._measures, Beside(self._is_outside, novelty))
+        T, label = standard.temperature, self._measures.label
+        right = None if T is None else chance_right(standard.link, s, label, T)
+        self._verdict = judge_row(standard.rules, self._measures, Beside(self._is_outside, novelty, right))
 
     @cached_property
     def diagnosis(self) -> Diagnosis:

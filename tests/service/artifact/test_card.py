@@ -222,6 +222,8 @@ def test_a_regressions_errors_have_a_scale() -> None:
         assert "cannot hang on volatility where that takes further runs" in refusal(json.dumps(other).encode()).detail
         del other["conformity"]
         assert parse_card(json.dumps(other).encode()).method == method
+    tempered = card | {"conformity": card["conformity"] | {"temperature": 0.7}}
+    assert "a temperature for labels, and none for a regression" in refusal(json.dumps(tempered).encode()).detail
     del card["conformity"]["per_volatility"], card["conformity"]["scale"]
     assert "conformity has a scale for a regression" in refusal(json.dumps(card).encode()).detail
 

@@ -86,6 +86,7 @@ def test_calibration_is_of_a_noise_and_its_chances_are_chances(change: dict[str,
     ({"scale": 0.0}, "scale"),
     ({"per_volatility": 1.0}, "per_volatility is of a regression"),
     ({"scale": 1.0, "per_volatility": -0.1}, "per_volatility"),
+    ({"temperature": 0.0}, "temperature"),
 ])  # fmt: skip
 def test_conformity_is_of_the_errors_of_rows(change: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):

@@ -59,6 +59,19 @@ def test_regions_are_of_levels_in_order_where_the_task_has_them() -> None:
     assert Standard(link_of("classification", 3), RANGES, REFERENCE, Thresholds()).regions is None
 
 
+def test_a_label_is_as_likely_right_as_the_cards_temperature_says() -> None:
+    known = CLASSIFIER.card().conformity
+    assert known is not None
+    scores, label = np.log(np.array([[0.5, 0.25, 0.25]])), np.array([0])
+    for temperature, chance in ((1.0, 0.5), (0.5, 2 / 3)):
+        conformity = known.model_copy(update={"temperature": temperature})
+        standard = Standard(link_of("classification", 3), RANGES, REFERENCE, Thresholds(), conformity)
+        assert standard.chance_right(scores, label) == pytest.approx([chance])
+        assert standard.rules[-1].reason == "close_call"
+    silent = Standard(link_of("classification", 3), RANGES, REFERENCE, Thresholds(), known)
+    assert (silent.temperature, silent.chance_right(scores, label)) == (None, None)
+
+
 def test_lone_rows_meet_the_same_ranges() -> None:
     standard = Standard(link_of("classification", 3), RANGES, REFERENCE, Thresholds())
     for value, outside in ((1.0, False), (1.1, True), (-1.1, True)):

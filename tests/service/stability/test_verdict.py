@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from chainzrule.service.artifact.evidence import Distribution, Novelty, Reference
+from chainzrule.service.artifact.evidence import Conformity, Distribution, Novelty, Reference
 from chainzrule.service.artifact.interface import Task
 from chainzrule.service.stability import verdict as verdicts
 from chainzrule.service.stability.link import Link, link_of
@@ -25,6 +25,7 @@ def reference(quantiles: list[float]) -> Reference:
     )
 
 
+TEMPERED = Conformity(rows=1, out_of_fold=False, temperature=0.7, errors=(1.0,))
 HUNDRED = reference([float(q) for q in range(101)])  # the q-th percentile is q
 
 
@@ -38,6 +39,7 @@ def verdict(
     volatility: float = 0.0,
     outside: bool = False,
     novelty: float | None = None,
+    right: float | None = None,
     thresholds: Thresholds | None = None,
     card: Reference = HUNDRED,
 ) -> tuple[str, list[str]]:
@@ -53,8 +55,12 @@ def verdict(
         gradient=one[:, None],
     )
     known = None if novelty is None else Novelty(rows=100, out_of_fold=False, surprise=HUNDRED.volatility)
-    rules = rules_of(link(task), card, thresholds or Thresholds(), known)
-    beside = Beside(np.array([outside]), None if novelty is None else np.array([novelty], np.float32))
+    rules = rules_of(link(task), card, thresholds or Thresholds(), known, None if right is None else TEMPERED)
+    beside = Beside(
+        np.array([outside]),
+        None if novelty is None else np.array([novelty], np.float32),
+        None if right is None else np.array([right]),
+    )
     verdicts: Verdicts = judge(rules, diagnosis, beside)
     return ("stable", "elevated", "unstable")[verdicts.level[0]], verdicts.reasons(0)
 
@@ -109,11 +115,27 @@ def test_novel_rows_are_elevated_and_rows_at_the_limit_are_not(task: Task) -> No
     assert verdict(task, novelty=100.0, thresholds=Thresholds(novel_percentile=100.0)) == ("stable", [])
 
 
+@pytest.mark.parametrize("task", ["classification", "ordinal"])
+def test_answers_that_are_too_seldom_right_are_elevated_and_those_at_the_limit_are_not(task: Task) -> None:
+    assert verdict(task, right=0.9) == ("stable", [])
+    assert verdict(task, right=0.9 - TINY) == ("elevated", ["close_call"])
+    assert verdict(task, right=0.1) == ("elevated", ["close_call"])
+    assert verdict(task, right=0.7, thresholds=Thresholds(close_call_probability=0.7)) == ("stable", [])
+    assert verdict(task, right=0.69, thresholds=Thresholds(close_call_probability=0.7)) == ("elevated", ["close_call"])
+    assert verdict(task, right=0.0, thresholds=Thresholds(close_call_probability=0.0)) == ("stable", [])
+
+
+def test_no_answer_is_close_where_the_card_has_no_temperature() -> None:
+    untempered = TEMPERED.model_copy(update={"temperature": None})
+    rules = rules_of(link("classification"), HUNDRED, Thresholds(), None, untempered)
+    assert [rule.reason for rule in rules] == ["flip_probability", "volatility", "out_of_range"]
+
+
 def test_all_reasons_are_said_and_the_worst_decides() -> None:
-    every = ["flip_probability", "volatility", "out_of_range", "novel"]
-    assert verdict(flip=0.5, volatility=100.0, outside=True, novelty=1e9) == ("unstable", every)
-    assert verdict(flip=0.02, volatility=100.0, outside=True, novelty=99.0) == ("elevated", every)
-    assert verdict("regression", volatility=500.0, outside=True, novelty=99.0) == ("unstable", every[1:])
+    every = ["flip_probability", "volatility", "out_of_range", "novel", "close_call"]
+    assert verdict(flip=0.5, volatility=100.0, outside=True, novelty=1e9, right=0.1) == ("unstable", every)
+    assert verdict(flip=0.02, volatility=100.0, outside=True, novelty=99.0, right=0.8) == ("elevated", every)
+    assert verdict("regression", volatility=500.0, outside=True, novelty=99.0) == ("unstable", every[1:-1])
 
 
 def test_thresholds_are_the_settings() -> None:
@@ -158,9 +180,9 @@ def test_the_unstable_share_of_the_cards_rows_follows_the_thresholds() -> None:
 @pytest.mark.parametrize("task", ["classification", "ordinal", "regression"])
 def test_every_rules_reason_is_one_that_answers_may_give(task: Task) -> None:
     known = Novelty(rows=100, out_of_fold=False, surprise=HUNDRED.volatility)
-    reasons = [rule.reason for rule in rules_of(link(task), HUNDRED, Thresholds(), known)]
+    reasons = [rule.reason for rule in rules_of(link(task), HUNDRED, Thresholds(), known, TEMPERED)]
     assert reasons == [reason for reason in REASONS if reason in reasons]
-    assert reasons[-2:] == ["out_of_range", "novel"]
+    assert reasons[-3:] == ["out_of_range", "novel", "close_call"]
 
 
 def test_the_unstable_share_is_of_the_rule_that_makes_rows_unstable_wherever_it_stands(

@@ -13,6 +13,7 @@ from chainzrule.service.runtime.model import Model
 from chainzrule.service.runtime.tensors import to_array
 from chainzrule.service.stability.link import link_of
 from chainzrule.service.stability.measures import diagnose
+from chainzrule.service.stability.temperature import fit_temperature
 from chainzrule.training.adopt.evidence import CALIBRATED_ROWS, CHUNK, GOLDEN_ROWS, gather_evidence
 from tests.artifacts import CLASSIFIER, CUBIC, REGRESSION, SHA, Toy, probed
 
@@ -71,7 +72,19 @@ def test_the_reference_is_of_the_samples_rows() -> None:
     np.testing.assert_allclose(
         found.conformity.errors, np.sort(-np.log(CLASSIFIER.probabilities(x).max(axis=1))), rtol=1e-3
     )
+    assert found.conformity.temperature is None  # no row was answered wrongly
     assert (found.provenance, found.adoption) == (PROVENANCE, ADOPTION)
+
+
+def test_the_temperature_is_that_of_the_samples_answers() -> None:
+    x = rows(CLASSIFIER, 100)
+    scores = CLASSIFIER.scores(x)
+    y = scores.argmax(axis=1)
+    y[::5] = (y[::5] + 1) % 3
+    found = evidence(CLASSIFIER, x, y).conformity
+    assert found is not None
+    assert found.temperature is not None
+    assert found.temperature == pytest.approx(fit_temperature(link_of("classification", 3), scores, y), rel=1e-3)
 
 
 def test_a_regression_has_no_flips_and_figures_of_its_own() -> None:

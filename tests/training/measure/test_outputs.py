@@ -9,6 +9,7 @@ import torch
 from chainzrule.service.artifact.interface import Task
 from chainzrule.service.stability.conformal import make_conformity
 from chainzrule.service.stability.link import link_of
+from chainzrule.service.stability.temperature import fit_temperature
 from chainzrule.training.data.dataset import Rows
 from chainzrule.training.errors import DivergenceError
 from chainzrule.training.measure.outputs import (
@@ -79,6 +80,7 @@ def test_conformity_is_of_the_truth_of_the_same_rows(classified: Predicted, regr
     likely = link.log_likelihood(outputs.scores.astype(np.float64), given.y)
     assert (found.rows, found.out_of_fold, found.scale) == (300, True, None)
     np.testing.assert_allclose(found.errors, np.sort(-likely), rtol=1e-5)
+    assert found.temperature == fit_temperature(link, outputs.scores.astype(np.float64), given.y)
     held = rows(regressor[0])
     outputs = predict(regressor[0], held)
     found = conformity(link_of("regression", 1), outputs, held.y, out_of_fold=False)

@@ -78,6 +78,8 @@ def test_the_card_tells_the_run(report: RunReport) -> None:
     # The rows that the quality is of: as many of them have a likelier label than the true one as it says.
     wrong = sum(error > -np.log(0.5) for error in card.conformity.errors)
     assert wrong == pytest.approx(200 * (1 - card.quality["accuracy"]))
+    assert card.conformity.temperature is not None
+    assert 0.2 < card.conformity.temperature < 5.0
     assert card.features[0].noise == 0.5  # type: ignore[union-attr]
     (baseline,) = card.baselines
     assert set(baseline.quality) == set(card.quality)

@@ -1,13 +1,16 @@
 """A lone prediction has the interface of a batch, and says what a batch of it and another row says of it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from chainzrule.service.serving.runs import inputs_of
+from chainzrule.service.stability.link import link_of
 from chainzrule.service.stability.lone.prediction import LonePrediction
 from chainzrule.service.stability.predictions import Batch
 from tests.answers import assert_same
-from tests.artifacts import ALL, CUBIC, FAMILIAR, MIXED, Toy
+from tests.artifacts import ALL, CLASSIFIER, CUBIC, FAMILIAR, MIXED, ORDINAL, Toy
 from tests.runs import runs_of
 
 
@@ -58,6 +61,33 @@ def test_it_is_as_novel_as_in_a_batch(age: float) -> None:
     assert ours[6] is not None
     assert theirs[6] is not None
     assert ours[6][:2] == theirs[6][:2]
+
+
+@pytest.mark.parametrize("toy", [CLASSIFIER, ORDINAL], ids=lambda toy: toy.name)
+def test_it_is_as_close_as_in_a_batch(toy: Toy) -> None:
+    known = toy.card().conformity
+    assert known is not None
+    seen = set()
+    for temperature in (0.0625, 0.25, 1.0):
+        tempered = replace(toy, changes={"conformity": known.model_copy(update={"temperature": temperature})})
+        for row in toy.rows(12).astype(np.float32):
+            alone, beside = pair(tempered, row[None])
+            right = tempered_chance(toy, row, temperature)
+            [ours], [theirs, _] = alone.listed(), beside.listed()
+            assert ours[6] is not None
+            assert theirs[6] is not None
+            assert ours[6][:2] == theirs[6][:2]
+            assert ("close_call" in ours[6][1]) == (right < 0.9)
+            assert ours[6][0] >= int(right < 0.9)
+            seen.add(right < 0.9)
+    assert seen == {False, True}
+
+
+def tempered_chance(toy: Toy, row: np.ndarray, temperature: float) -> float:
+    """The likelihood of the label itself, whose scores are divided."""
+    scores = toy.scores(row[None].astype(np.float64))
+    link = link_of(toy.card().task, scores.shape[1])
+    return float(np.exp(link.log_likelihood(scores / temperature, link.label(scores)))[0])
 
 
 def test_what_is_observed_is_in_plain_numbers() -> None:
