@@ -1,16 +1,17 @@
 // What the model says about the input, and how much that wobbles.
 
 import { beside, chance, el, num, show, svg } from "./dom.js";
-import { GLOSS, MARK, comparison, familiarity, flips, headline, reasonSentence, still, unitOf, verdictSentence } from "./words.js";
+import { trustView } from "./trust.js";
+import { because, comparison, flips, headline, still, trust, unitOf } from "./words.js";
 
 const bell = (x) => Math.exp((-x * x) / 2);
 
 /** The answer's part of the page. `show` takes every answer, `explain` what it hangs on. */
 export function answerView(node, card, keepsake) {
-  const verdict = el("p", { class: "verdict" });
   const head = el("p", { class: "headline" });
-  const sentence = el("p", { class: "sentence", "aria-live": "polite", id: "sentence" });
-  const reason = el("p", { class: "muted" });
+  const three = trustView();
+  const verdict = el("p", { class: "muted" });
+  const spoken = el("p", { class: "spoken", role: "status" });
   const why = el("p", { class: "why", id: "why" });
   const figure = el("div", { class: "gauge" });
   const figures = el("dl", { class: "figures" });
@@ -39,18 +40,17 @@ export function answerView(node, card, keepsake) {
       el("button", { type: "button", class: "quiet", onclick: () => { kept = null; compare(); keep.focus(); } }, "Forget it"));
   }
 
-  show(node, el("div", { class: "said" }, el("div", {}, el("p", { class: "eyebrow" }, card.target), head), verdict),
-    sentence, reason, why, figure, chances, figures, el("div", { class: "row" }, keep), pair);
+  show(node, spoken, el("div", {}, el("p", { class: "eyebrow" }, card.target), head), three.node, verdict, why, figure, chances, figures, el("div", { class: "row" }, keep), pair);
 
   return {
     show(prediction, done) {
       const s = prediction.stability;
       latest = { prediction };
       head.textContent = headline(card, prediction);
-      verdict.className = `verdict ${s.verdict}`;
-      show(verdict, el("span", { class: "mark", "aria-hidden": "true" }, MARK[s.verdict]), GLOSS[s.verdict]);
-      if (done || !sentence.textContent) sentence.textContent = verdictSentence(card, prediction);
-      reason.textContent = reasonSentence(prediction);
+      const answers = trust(card, prediction);
+      three.show(answers);
+      show(verdict, "The API’s verdict: ", el("strong", { class: "verdict" }, s.verdict), `${because(prediction)}.`);
+      if (done) spoken.textContent = [head.textContent, ...answers.flatMap(({ word, why: reason }) => [word, reason.replace(/\.$/, "")])].join(". ");
       show(figure, card.task === "regression" ? valueGauge(card, prediction)
         : card.task === "ordinal" ? ladder(card, prediction) : flipGauge(card, s));
       show(chances, prediction.probabilities ? bars(prediction) : null);
@@ -70,9 +70,7 @@ function facts(card, prediction) {
   const s = prediction.stability;
   const fact = (name, value, help) => el("div", {}, el("dt", {}, name), el("dd", {}, value), el("dd", { class: "muted" }, help));
   const output = card.task === "classification" ? "of the label’s probability" : card.task === "ordinal" ? "of the expected level" : `of the value${unitOf(card)}`;
-  const known = familiarity(prediction);
   return [
-    known && fact("Does it know such inputs?", known.word, known.why),
     card.task === "regression" ? null : fact("Flip probability", flips(card, s.flip_probability), "chance that noise changes the label"),
     card.task === "regression" || card.draws ? null : fact("Flip distance", s.flip_distance === null ? "out of reach" : `${num(s.flip_distance, 3)} σ`, "noise steps to the nearest other label"),
     fact("Volatility", `±${num(s.volatility, 3)}`, output),

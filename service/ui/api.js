@@ -49,13 +49,13 @@ async function ask(path, { body, signal, text = false } = {}) {
   return document_;
 }
 
-/** The first of an answer's predictions, or a Problem where there is none. */
+/** An answer's predictions, with the confidence of their sets and intervals, or a Problem where some are missing. */
 const predictionsOf = (answer, rows) => {
   const list = answer.predictions;
   if (!Array.isArray(list) || list.length !== rows || list.some((one) => !one?.stability)) {
     throw new Problem(200, "Damaged answer", "The answer lacks what it should hold.");
   }
-  return list;
+  return list.map((one) => ({ ...one, confidence: answer.confidence }));
 };
 
 const query = (version) => (version ? `?version=${encodeURIComponent(version)}` : "");

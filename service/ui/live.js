@@ -60,7 +60,7 @@ export function liveView(node, card, target, { onObserve, onProblem, onRefresh }
     show(verdicts,
       el("div", { class: "stacked", "aria-hidden": "true" }, total ? VERDICTS.map((name) => el("span", { class: name, vars: { "--share": `${(100 * w.verdicts[name]) / total}%` } })) : null),
       el("ul", { class: "key" }, VERDICTS.map((name) => el("li", {}, el("span", { class: `swatch ${name}` }), `${name}: ${(w.verdicts[name] ?? 0).toLocaleString("en")}`))),
-      el("p", { class: "muted" }, "Stable answers can be leaned on; unstable ones would often change if measured again."));
+      el("p", { class: "muted" }, "Stable answers would come out the same if measured again, which makes them steady and not right; unstable ones would often change."));
     const list = outOfRange(metrics ?? "", target.model, target.version).slice(0, 8);
     outside.textContent = card.layout ? "Not counted for every pixel of an image."
       : metrics === null ? "The service’s metrics, which count it, cannot be read from here."

@@ -5,9 +5,6 @@ import { beside, chance, chances, num } from "./dom.js";
 /** Where the service's verdicts begin, as its settings say. */
 const THRESHOLDS = JSON.parse(document.querySelector("meta[name=thresholds]").content);
 
-export const GLOSS = { stable: "Stable", elevated: "Elevated", unstable: "Unstable" };
-export const MARK = { stable: "✓", elevated: "!", unstable: "≈" };
-
 /** What the model reports about a row: the thing whose wobble is measured. */
 export function reported(card, prediction) {
   if (card.task === "classification") return `probability of “${prediction.label}”`;
@@ -40,13 +37,54 @@ export function verdictSentence(card, prediction) {
     : `It may change its mind: ${chances(s.flip_probability)} noisy ${thing} would get another answer, most likely “${s.runner_up}”.`;
 }
 
-/** Whether the model knows such inputs: the answer in a word, and what it rests on; null where the version does not say. */
-export function familiarity(prediction) {
-  if (!prediction.novelty) return null;
-  const { percentile, features } = prediction.novelty;
-  const unlike = `more unusual than ${Math.floor(percentile)} of 100 cases it was tested on`;
-  if (!prediction.stability.reasons.includes("novel")) return { word: "Yes", why: unlike };
-  return { word: "No", why: features?.length ? `${unlike}: ${features.join(", ")} ${features.length === 1 ? "does" : "do"} not fit the rest` : unlike };
+/** Three questions about an answer in the order in which to ask them: `{ question, word, why, level }` each. */
+export const trust = (card, prediction) => [known(prediction), sure(card, prediction), steady(card, prediction)];
+
+const UNKNOWN = { word: "Not known for this model", why: "Its card does not say.", level: "open" };
+const listed = (names, last, most = 4) =>
+  new Intl.ListFormat("en", { type: last }).format(names.length > most ? [...names.slice(0, most - 1), `${names.length - most + 1} more`] : names);
+
+function known({ novelty, stability: { reasons, out_of_range } }) {
+  const question = "Does it know such inputs?";
+  const outside = out_of_range?.length ? `${listed(out_of_range, "conjunction")} ${out_of_range.length === 1 ? "lies" : "lie"} outside the training range. ` : "";
+  if (!novelty) return outside ? { question, word: "Unusual", why: outside, level: "doubt" } : { question, ...UNKNOWN };
+  const { percentile, features } = novelty;
+  const rank = `More unusual than ${percentile >= 99.95 ? "all" : `${Math.floor(percentile)} of 100`} cases it was tested on`;
+  if (!reasons.includes("novel")) return { question, word: outside ? "Unusual" : "Known", why: `${outside}${rank}.`, level: outside ? "doubt" : "good" };
+  const odd = features?.length ? `: ${listed(features, "conjunction")} ${features.length === 1 ? "does" : "do"} not fit the rest` : "";
+  return { question, word: "Unusual", why: `${outside}${rank}${odd}.`, level: "doubt" };
+}
+
+function sure(card, prediction) {
+  const question = "How sure may one be?";
+  const { confidence, interval, set, label } = prediction;
+  if (!(card.task === "regression" ? interval : set)) return { question, ...UNKNOWN };
+  const often = `${num(100 * confidence)} of 100`, at = `At ${num(100 * confidence)}\u00a0% confidence`;
+  if (card.task === "regression") {
+    return interval.includes(null)
+      ? { question, word: "In doubt", why: `${at} it may be anything: too few cases were kept apart to say more.`, level: "doubt" }
+      : { question, word: `${ends(interval)}${unitOf(card)}`, level: "open",
+        why: `Such an interval holds the true value in ${often} cases like those it was tested on. Whether it is narrow enough is yours to say.` };
+  }
+  const quoted = set.map((each) => `“${each}”`);
+  const share = `The model gives “${label}” ${chance(prediction.probabilities[label])}.`;
+  if (set.length === 1) return { question, word: "Sure", why: `${at} only ${quoted[0]} comes into question. ${share}`, level: "good" };
+  return { question, word: "In doubt", level: "doubt",
+    why: set.length ? `${at} it may be ${listed(quoted, "disjunction", 12)}. ${share}`
+      : `No label is as likely as the true one was in ${often} cases it was tested on. ${share}` };
+}
+
+/** The ends of an interval, to the digits that its length leaves any sense. */
+const ends = (interval) => interval.map((end) => beside(end, (interval[1] - interval[0]) / 20)).join(" to ");
+
+const STEADY = { stable: ["Steady", "good"], elevated: ["Less steady", "doubt"], unstable: ["Unsteady", "bad"] };
+
+/** The verdict, but for what has other reasons than noise: those are the first answer's. */
+function steady(card, prediction) {
+  const { verdict, reasons } = prediction.stability;
+  const moved = reasons.includes("flip_probability") || reasons.includes("volatility");
+  const [word, level] = STEADY[moved ? verdict : "stable"];
+  return { question: "Would it say so again?", word, why: verdictSentence(card, prediction), level };
 }
 
 const REASONS = {
@@ -57,10 +95,9 @@ const REASONS = {
   close_call: "cases it was as unsure of were often answered wrongly",
 };
 
-export function reasonSentence(prediction) {
-  const { verdict, reasons } = prediction.stability;
-  return reasons.length === 0 ? "" : `Called ${verdict} because ${reasons.map((reason) => REASONS[reason] ?? reason).join(", and ")}.`;
-}
+/** Why the API's verdict is what it is. */
+export const because = ({ stability: { reasons } }) =>
+  reasons.length === 0 ? "" : `, because ${reasons.map((reason) => REASONS[reason] ?? reason).join(", and ")}`;
 
 /** Of two rows' answers, which wobbles more and why. `names` are what to call them. */
 export function comparison(card, first, second, names) {

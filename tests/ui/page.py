@@ -19,6 +19,12 @@ def headline(page: Any) -> str:
     return str(page.locator(".headline").inner_text())
 
 
+def words(page: Any) -> list[str]:
+    """The three words of the answer: does the model know such inputs, how sure may one be, how steady is it."""
+    found: list[str] = page.locator("#trust .word > span:last-child").all_inner_texts()
+    return found
+
+
 def counted(page: Any) -> dict[str, str]:
     """What the experiment has counted so far, once it has counted anything of this input."""
     until(page, "document.querySelector('#tally').dataset.copies > 0")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.ui.conftest import Open, until
-from tests.ui.page import body, counted, headline, settle
+from tests.ui.page import body, counted, headline, settle, words
 from tests.ui.strokes import AMBIGUOUS, DIGITS, draw
 
 pytestmark = pytest.mark.ui
@@ -21,7 +21,7 @@ def test_a_drawn_digit_is_read(open_page: Open, digit: str) -> None:
     draw(page, DIGITS[digit])
     settle(page)
     assert headline(page) == digit
-    assert page.locator(".verdict").inner_text().split()[-1] in ("Stable", "Elevated", "Unstable")
+    assert page.locator(".verdict").inner_text() in ("stable", "elevated", "unstable")
 
 
 @pytest.mark.parametrize("drawing", [*AMBIGUOUS, "breast-cancer"])
@@ -168,11 +168,58 @@ def test_the_certified_band_holds_the_curve(open_page: Open, shipped_server: str
 def test_it_says_whether_the_model_knows_such_inputs(open_page: Open) -> None:
     page = open_page("#model=breast-cancer")
     settle(page)
-    known = page.locator(".figures > div", has_text="Does it know such inputs?")
-    assert known.locator("dd").first.inner_text() == "Yes"
+    assert words(page)[0] == "Known"
     page.locator("#field-0").fill("7.5")
     page.locator("#field-3").fill("2000")
     settle(page)
-    assert known.locator("dd").first.inner_text() == "No"
-    assert "mean radius" in known.inner_text()
+    assert words(page)[0] == "Unusual"
+    assert "mean radius" in page.locator("#known").inner_text()
     assert "knows next to nothing like this" in page.locator("#answer").inner_text()
+
+
+def test_the_three_answers_come_in_order_and_are_spoken(open_page: Open) -> None:
+    page = open_page("#model=digits")
+    settle(page)
+    assert page.locator("#trust dt").all_inner_texts() == [
+        "Does it know such inputs?", "How sure may one be?", "Would it say so again?",
+    ]  # fmt: skip
+    spoken = page.locator("[role=status].spoken").text_content()
+    assert spoken.startswith(f"{headline(page)}. Known. ")
+    assert [spoken.index(word) for word in words(page)] == sorted(spoken.index(word) for word in words(page))
+
+
+def test_green_is_only_what_is_known_and_sure_and_steady(open_page: Open) -> None:
+    page = open_page("#model=digits")
+    settle(page)
+    assert words(page) == ["Known", "Sure", "Steady"]
+    assert page.locator("#trust .mark").all_inner_texts() == ["✓"] * 3
+    page.click("#clear")  # an empty picture gets the same answer again and again
+    settle(page)
+    assert words(page)[0] == "Unusual"
+    assert words(page)[2] == "Steady"
+    assert "✓" not in page.locator("#answer").inner_text()
+    page.select_option("#model", "diabetes")
+    until(page, "document.querySelector('#curl').textContent.includes('diabetes')")
+    settle(page)
+    assert words(page)[0::2] == ["Known", "Steady"]
+    assert "✓" not in page.locator("#answer").inner_text()  # how long an interval is too long, only people know
+
+
+def test_how_sure_is_the_set_or_the_interval_that_the_api_answers(open_page: Open, shipped_server: str) -> None:
+    page = open_page("#model=digits")
+    page.click("#clear")
+    draw(page, AMBIGUOUS["4 or 9"])
+    settle(page)
+    answer = httpx.post(f"{shipped_server}/predict", json=body(page)).json()["predictions"][0]
+    assert answer["set"] == []
+    assert words(page)[1] == "In doubt"
+    assert f"gives “{answer['label']}” {100 * max(answer['probabilities'].values()):.1f}" in page.locator(
+        "#sure"
+    ).inner_text().replace("\u00a0", " ")
+    page.select_option("#model", "diabetes")
+    until(page, "document.querySelector('#curl').textContent.includes('diabetes')")
+    settle(page)
+    answer = httpx.post(f"{shipped_server}/predict", json=body(page)).json()["predictions"][0]
+    ends = [float(end) for end in words(page)[1].split(" to ")]
+    assert ends == pytest.approx(answer["interval"], rel=0.01)
+    assert "90 of 100" in page.locator("#sure").inner_text()

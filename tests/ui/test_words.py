@@ -13,7 +13,7 @@ from tests.ui.page import body, settle
 
 pytestmark = pytest.mark.ui
 
-SURE, UNSURE = "It would say so again", "It may change its mind"
+AGAIN, CHANGES = "It would say so again", "It may change its mind"
 
 
 def flip_probabilities(address: str, rows: list[list[float]]) -> list[float]:
@@ -33,9 +33,9 @@ def show(page: Any, row: list[float]) -> str:
 @pytest.mark.parametrize(
     ("elevated", "said"),
     [
-        pytest.param(None, (SURE, UNSURE), id="by default"),
-        pytest.param("0.2", (SURE, SURE), id="later"),
-        pytest.param("0.0001", (UNSURE, UNSURE), id="sooner"),
+        pytest.param(None, (AGAIN, CHANGES), id="by default"),
+        pytest.param("0.2", (AGAIN, AGAIN), id="later"),
+        pytest.param("0.0001", (CHANGES, CHANGES), id="sooner"),
     ],
 )
 def test_a_change_of_mind_begins_where_the_service_says(
@@ -52,3 +52,43 @@ def test_a_change_of_mind_begins_where_the_service_says(
         for row, expected in zip((below, above), said, strict=True):
             assert show(page, row).startswith(expected)
         page.close()
+
+
+STEADY = {"verdict": "stable", "reasons": [], "out_of_range": [], "flip_probability": 0.0, "flip_distance": 9.0}
+USUAL = {"percentile": 40.0, "features": []}
+LABELLED = {"label": "b", "probabilities": {"a": 0.2, "b": 0.7, "c": 0.1}, "confidence": 0.8, "novelty": USUAL}
+VALUED = {"value": 3.0, "confidence": 0.8, "novelty": USUAL}
+NOISE = {"volatility": 0.1, "percentile": 50.0}
+
+
+def unsteady(verdict: str, *reasons: str, **more: Any) -> dict[str, Any]:
+    return {**STEADY, "verdict": verdict, "reasons": list(reasons), **more}
+
+
+@pytest.mark.parametrize(("row", "words", "why"), [
+    ({**LABELLED, "set": ["b"]}, ("Known", "Sure", "Steady"), "only “b” comes into question. The model gives “b” 70.0"),
+    ({**LABELLED, "set": ["a", "b"]}, ("Known", "In doubt", "Steady"), "80\u00a0% confidence it may be “a” or “b”."),
+    ({**LABELLED, "set": []}, ("Known", "In doubt", "Steady"), "No label is as likely as the true one was in 80 of"),
+    ({**LABELLED, "set": None}, ("Known", "Not known for this model", "Steady"), ""),
+    ({**VALUED, "interval": [1.0, 5.0]}, ("Known", "1 to 5", "Steady"), "true value in 80 of 100 cases"),
+    ({**VALUED, "interval": [None, None]}, ("Known", "In doubt", "Steady"), "too few cases were kept apart"),
+    ({**LABELLED, "set": ["b"], "novelty": None}, ("Not known for this model", "Sure", "Steady"), ""),
+    ({**LABELLED, "set": ["b"], "novelty": {"percentile": 100.0, "features": ["height"]},
+      "stability": unsteady("elevated", "novel")}, ("Unusual", "Sure", "Steady"),
+     "than all cases it was tested on: height does not fit the rest"),
+    ({**LABELLED, "set": ["b"], "stability": unsteady("elevated", "out_of_range", out_of_range=["age", "bmi"])},
+     ("Unusual", "Sure", "Steady"), "age and bmi lie outside the training range"),
+    ({**LABELLED, "set": ["b"], "stability": unsteady("elevated", "volatility")}, ("Known", "Sure", "Less steady"), ""),
+    ({**LABELLED, "set": ["b"], "stability": unsteady("unstable", "flip_probability", "novel", flip_probability=0.2)},
+     ("Unusual", "Sure", "Unsteady"), "about 20 in 100"),
+])  # fmt: skip
+def test_three_answers_in_words(open_page: Open, row: dict[str, Any], words: tuple[str, ...], why: str) -> None:
+    page = open_page("#model=diabetes")
+    card = {"task": "regression" if "value" in row else "classification", "target": "t"}
+    found = page.evaluate(
+        """async ([card, row]) => (await import(new URL("ui/words.js", document.baseURI))).trust(card, row)""",
+        [card, {**row, "stability": {**NOISE, "runner_up": "a", **row.get("stability", STEADY)}}],
+    )
+    assert tuple(one["word"] for one in found) == words
+    assert why in " ".join(one["why"] for one in found)
+    assert [one["level"] == "good" for one in found] == [one["word"] in ("Known", "Sure", "Steady") for one in found]
