@@ -1,13 +1,18 @@
 // What the model says about the input, and how much that wobbles.
 
 import { beside, chance, el, num, show, svg } from "./dom.js";
-import { trustView } from "./trust.js";
+import { summaryLine, trustView } from "./trust.js";
 import { because, comparison, flips, headline, still, trust, unitOf } from "./words.js";
+
+const QUIET = 100; // milliseconds from an answer until its colours come back, so that they do not flicker while something is dragged
 
 const bell = (x) => Math.exp((-x * x) / 2);
 
-/** The answer's part of the page. `show` takes every answer, `explain` what it hangs on. */
-export function answerView(node, card, keepsake) {
+/**
+ * The answer's part of the page. `show` takes every answer, `explain` what it hangs on. `outdated` greys it from when
+ * its input is changed until the next answer, and says why where that takes long or does not come.
+ */
+export function answerView({ node, age, line }, card, keepsake) {
   const head = el("p", { class: "headline" });
   const three = trustView();
   const verdict = el("p", { class: "muted" });
@@ -18,10 +23,10 @@ export function answerView(node, card, keepsake) {
   const chances = el("div", { class: "chances" });
   const pair = el("div", { class: "beside", hidden: true, id: "comparison" });
   const keep = el("button", { type: "button", id: "keep", onclick: pin }, "Keep this one to compare");
-  let kept = null, latest = null;
+  let kept = null, latest = null, returning = null;
 
   function pin() {
-    if (!latest) return;
+    if (!latest || node.classList.contains("earlier")) return; // the picture would be another one's
     kept = { ...latest, picture: keepsake() };
     compare();
   }
@@ -42,13 +47,36 @@ export function answerView(node, card, keepsake) {
 
   show(node, spoken, el("div", {}, el("p", { class: "eyebrow" }, card.target), head), three.node, verdict, why, figure, chances, figures, el("div", { class: "row" }, keep), pair);
 
+  function outdated(why = "") {
+    clearTimeout(returning);
+    for (const each of [node, line]) each.classList.add("earlier");
+    keep.setAttribute("aria-disabled", "true");
+    age.textContent = why && latest ? `${why} What stands here belongs to an earlier input.` : why;
+    if (why) {
+      spoken.textContent = age.textContent;
+      if (latest) show(line, el("strong", { class: "alert" }, why), el("span", {}, `Before: ${headline(card, latest.prediction)}`));
+    }
+  }
+
+  show(age);
+  show(line);
   return {
+    outdated,
+    current() {
+      age.textContent = "";
+      clearTimeout(returning);
+      returning = setTimeout(() => {
+        for (const each of [node, line]) each.classList.remove("earlier");
+        keep.removeAttribute("aria-disabled");
+      }, QUIET);
+    },
     show(prediction, done) {
       const s = prediction.stability;
       latest = { prediction };
       head.textContent = headline(card, prediction);
       const answers = trust(card, prediction);
       three.show(answers);
+      summaryLine(line, head.textContent, answers);
       show(verdict, "The API’s verdict: ", el("strong", { class: "verdict" }, s.verdict), `${because(prediction)}.`);
       if (done) spoken.textContent = [head.textContent, ...answers.flatMap(({ word, why: reason }) => [word, reason.replace(/\.$/, "")])].join(". ");
       show(figure, card.task === "regression" ? valueGauge(card, prediction)

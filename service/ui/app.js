@@ -15,19 +15,22 @@ import { pictureInput } from "./picture.js";
 
 const PATIENCE = 1000; // milliseconds after which a newer input no longer waits for an older one's answer
 const NOISE = 3;
-const PARTS = ["input", "answer", "effects", "experiment", "live", "calls", "card"];
+const PARTS = ["input", "age", "answer", "summary", "effects", "experiment", "live", "calls", "card"];
 
 let list = [], session = null, opening = 0;
 let again = start; // what "Try again" does; where something is gone, it starts anew
 
 // --- Problems: said as the service says them, until something works again. ---
 
+const saying = (error) =>
+  (error instanceof Problem ? `${error.place ? `${error.place.replace("instances[0].", "")}: ` : ""}${error.message}` : "The page met something it did not expect.");
+
 function complain(error) {
   if (error.name === "AbortError") return;
   if (!session) PARTS.forEach((part) => show($(part))); // nothing there would answer any more
-  const { title = "Something went wrong", place = null, status } = error;
+  const { title = "Something went wrong", status } = error;
   const box = $("problem");
-  show(box, el("strong", {}, title), " ", el("span", {}, `${place ? `${place}: ` : ""}${error instanceof Problem ? error.message : "The page met something it did not expect."}`),
+  show(box, el("strong", {}, title), " ", el("span", {}, saying(error)),
     status === 401 ? tokenForm() : el("button", { type: "button", class: "quiet", onclick: () => { calm(); (status === 404 ? start : again)(); } }, "Try again"));
   box.hidden = false;
 }
@@ -70,7 +73,7 @@ function begin(model, link) {
 
   const input = (card.layout ? pictureInput : formInput)(card, first, (row, done) => ask(row, done));
   show($("input"), input.node);
-  const answer = answerView($("answer"), card, input.thumbnail);
+  const answer = answerView({ node: $("answer"), age: $("age"), line: $("summary") }, card, input.thumbnail);
   $("effects-panel").hidden = Boolean(card.layout);
   const effects = card.layout ? null : effectsView($("effects"), card, target, complain);
   const write = () => writeLink({ ...target, card, row: input.row(), noise });
@@ -89,6 +92,14 @@ function begin(model, link) {
     : "Move the values. The model says what it makes of them, and how much they may wobble before it says something else.";
 
   function ask(row, done) {
+    const unread = input.unread();
+    if (unread.length) {
+      wanted = null;
+      asking?.abort();
+      answer.outdated(`Refused: ${unread.join(" and ")} ${unread.length === 1 ? "is not a number" : "are not numbers"}.`);
+      return;
+    }
+    answer.outdated();
     wanted = { row, done };
     if (!asking) { loop(); return; }
     const slow = asking;
@@ -102,11 +113,16 @@ function begin(model, link) {
       asking = new AbortController();
       since = performance.now();
       const { signal } = asking;
-      const busy = setTimeout(() => $("answer-panel").classList.add("busy"), 400);
+      const slow = setTimeout(() => answer.outdated("Waiting for the answer."), 400);
+      let answered = false;
       try {
         const [prediction] = await api.predict(target, [row], { signal, observe: observe && done, measure: true });
         if (session !== mine) return;
+        if (signal.aborted) continue;
+        clearTimeout(slow);
+        answered = true;
         answer.show(prediction, done);
+        if (!wanted) answer.current();
         calm();
         if (wanted || !done) continue;
         calls.input(target, row);
@@ -122,10 +138,11 @@ function begin(model, link) {
       } catch (error) {
         if (session !== mine) return;
         if (error.status === 404) write(); // the version is gone: what starts anew goes on from this input
-        if (!wanted) complain(error);
+        if (wanted || signal.aborted) continue;
+        complain(error);
+        if (!answered) answer.outdated(error.status === 422 ? `Refused: ${saying(error)}.` : "This input got no answer.");
       } finally {
-        clearTimeout(busy);
-        $("answer-panel").classList.remove("busy");
+        clearTimeout(slow);
       }
     }
     asking = null;
@@ -191,6 +208,7 @@ $("model").addEventListener("change", () => open($("model").value, fillVersions(
 $("version").addEventListener("change", () => open($("model").value, $("version").value, readLink())); // with the same input
 $("share").addEventListener("click", () => copy(location.href, $("share")));
 addEventListener("hashchange", () => { if (readLink().model) start(); });
+$("summary").addEventListener("click", () => $("answer-title").focus());
 document.querySelector(".skip").addEventListener("click", (event) => { // the address holds the input, and has no room for a place
   event.preventDefault();
   $("input-title").focus();

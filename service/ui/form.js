@@ -14,9 +14,10 @@ const rounded = (value, feature) => Number(value.toFixed(Math.min(12, places(fea
 /** Whether a feature may be left out. */
 export const gappy = (feature) => (feature.fill ?? null) !== null;
 
-/** The input of a tabular model: `onInput(row, true)` after every change. */
+/** The input of a tabular model: `onInput(row, true)` after every change; `unread()` names what cannot be asked as it stands. */
 export function formInput(card, start, onInput) {
   const row = start ? [...start] : typicalRow(card);
+  const unread = new Set(); // features whose fields hold no number; `row` keeps what they held before
   const told = () => onInput([...row], true);
   const fields = card.features.map((feature, at) => (feature.kind === "categorical" ? category(feature, at) : number(feature, at)));
 
@@ -39,6 +40,7 @@ export function formInput(card, start, onInput) {
     const slider = el("input", { type: "range", min: low, max: high, step: "any", "aria-label": `${feature.name}, slider`, "data-slider": feature.name,
       vars: { "--from": `${(100 * (feature.low - low)) / (high - low)}%`, "--to": `${(100 * (feature.high - low)) / (high - low)}%` } });
     const flag = () => {
+      unread.delete(feature.name);
       const value = row[at] ?? feature.fill;
       const outside = row[at] !== null && (value < feature.low || value > feature.high);
       box.setAttribute("aria-invalid", "false");
@@ -54,6 +56,8 @@ export function formInput(card, start, onInput) {
       if (value !== null && !Number.isFinite(value)) {
         box.setAttribute("aria-invalid", "true");
         note.textContent = "a number, please";
+        unread.add(feature.name);
+        told();
         return;
       }
       row[at] = value;
@@ -81,5 +85,5 @@ export function formInput(card, start, onInput) {
     el("p", { class: "muted legend" }, "The thick part of a slider is the range that the model was trained on."),
     el("div", { class: many ? "fields many" : "fields", ...(many ? { tabindex: 0, role: "group", "aria-label": "Features" } : {}) },
       fields.map((field) => field.node)));
-  return { node, row: () => [...row], redraw() {}, explain() {}, thumbnail: () => null };
+  return { node, row: () => [...row], unread: () => [...unread], redraw() {}, explain() {}, thumbnail: () => null };
 }

@@ -177,7 +177,7 @@ export function pictureInput(card, start, onInput) {
     examplesOf(card, put));
   paint();
   return {
-    node, row, redraw: paint,
+    node, row, redraw: paint, unread: () => [],
     /** Show the signed effect of every pixel on the answer. */
     explain(sensitivities) {
       const of = new Map(sensitivities.map((one) => [one.feature, one.effect]));

@@ -3,6 +3,18 @@
 import { el, show } from "./dom.js";
 
 const MARK = { good: "•", doubt: "?", bad: "≈", open: "–" };
+
+/** Green, and a tick, only where all three are good: what is merely steady may be wrong. */
+const allGood = (answers) => answers.every(({ level }) => level === "good");
+const badge = ({ level, word }, all) => [el("span", { class: "mark", "aria-hidden": "true" }, all ? "✓" : MARK[level]), el("span", {}, word)];
+
+/** The answer in one line, which stays in view where the page is one column. */
+export function summaryLine(node, headline, answers) {
+  const all = allGood(answers);
+  node.classList.toggle("good", all);
+  show(node, el("strong", {}, headline), answers.map((one) => el("span", { class: `tone ${one.level}` }, badge(one, all))));
+}
+
 const PARTS = ["known", "sure", "sentence"]; // the ids of the three reasons
 
 export function trustView() {
@@ -13,15 +25,14 @@ export function trustView() {
   const node = el("dl", { class: "trust", id: "trust" }, rows.map((row) => row.node));
   return {
     node,
-    /** Green, and a tick, only where all three are good: what is merely steady may be wrong. */
     show(answers) {
-      const all = answers.every(({ level }) => level === "good");
+      const all = allGood(answers);
       node.classList.toggle("good", all);
-      answers.forEach(({ question, word, why, level }, at) => {
-        rows[at].node.className = level;
-        rows[at].question.textContent = question;
-        rows[at].why.textContent = why;
-        show(rows[at].word, el("span", { class: "mark", "aria-hidden": "true" }, all ? "✓" : MARK[level]), el("span", {}, word));
+      answers.forEach((one, at) => {
+        rows[at].node.className = `tone ${one.level}`;
+        rows[at].question.textContent = one.question;
+        rows[at].why.textContent = one.why;
+        show(rows[at].word, badge(one, all));
       });
     },
   };

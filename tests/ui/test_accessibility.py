@@ -1,27 +1,34 @@
 """Everyone can use the page: by keyboard, by touch, in light and dark, and with a screen reader."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from tests.ui.conftest import Open, until
-from tests.ui.page import MODELS, SIZES, body, headline, settle
+from tests.ui.page import MODELS, SIZES, body, headline, settle, words
 
 pytestmark = pytest.mark.ui
+
+
+def violations(page: Any) -> list[tuple[str, str, str]]:
+    """What axe finds against WCAG 2.1 AA on the page as it stands."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    tags = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
+    found = axe.Axe().run(page, options={"runOnly": tags}).response["violations"]
+    return [(one["id"], one["nodes"][0]["html"], one["nodes"][0]["failureSummary"]) for one in found]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("model", MODELS)
 def test_wcag_and_nothing_cut_off(open_page: Open, model: str, size: str, scheme: str) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     width, height = SIZES[size]
     page = open_page(f"#model={model}", width=width, height=height, scheme=scheme)
     settle(page)
     page.click("#keep")
     page.locator("details").evaluate_all("all => all.forEach((one) => { one.open = true; })")
-    tags = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
-    found = axe.Axe().run(page, options={"runOnly": tags}).response["violations"]
-    assert not [(one["id"], one["nodes"][0]["html"], one["nodes"][0]["failureSummary"]) for one in found]
+    assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     beyond = """() => [...document.querySelectorAll('main *:not(.scroll *):not(pre *)')].filter((node) => {
         const box = node.getBoundingClientRect();
@@ -32,6 +39,49 @@ def test_wcag_and_nothing_cut_off(open_page: Open, model: str, size: str, scheme
         node.scrollWidth > node.clientWidth + 1 && getComputedStyle(node).display !== 'inline' && node.clientWidth > 0
     ).map((node) => node.outerHTML.slice(0, 80))"""
     assert page.evaluate(cut) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_what_is_greyed_out_can_still_be_read(open_page: Open, size: str, scheme: str) -> None:
+    width, height = SIZES[size]
+    page = open_page("#model=breast-cancer", width=width, height=height, scheme=scheme)
+    settle(page)
+    page.click("#keep")
+    page.locator("#field-0").fill("")
+    settle(page)
+    assert page.locator("#age").is_visible()
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_answer_stays_in_view_on_a_phone(open_page: Open, model: str) -> None:
+    page = open_page(f"#model={model}", width=390, height=844)
+    settle(page)
+    for place in (0, 600, 1e6):
+        page.evaluate(f"scrollTo(0, {place})")
+        box = page.locator("#summary").bounding_box()
+        assert 0 < box["y"] < box["y"] + box["height"] <= 844
+        assert box["height"] < 0.15 * 844
+    line = page.locator("#summary").inner_text()
+    assert [line.index(one) for one in (headline(page), *words(page))] == sorted(
+        line.index(one) for one in (headline(page), *words(page))
+    )
+    footer = page.locator("footer").bounding_box()  # nothing is for ever behind the line
+    assert footer["y"] + footer["height"] <= page.locator("#summary").bounding_box()["y"]
+    page.click("#summary")
+    assert page.evaluate("document.activeElement.id") == "answer-title"
+    top = page.locator("#answer-title").bounding_box()["y"]
+    assert 0 <= top < 844
+    if model != "digits":
+        page.locator("#field-0").fill("")
+        settle(page)
+        assert "Refused: " in page.locator("#summary").inner_text()
+
+
+def test_wide_pages_need_no_summary(open_page: Open) -> None:
+    assert open_page("#model=diabetes").locator("#summary").is_hidden()
 
 
 def test_drawing_by_keyboard(open_page: Open) -> None:

@@ -12,9 +12,66 @@ import pytest
 from tests.artifacts import CLASSIFIER
 from tests.processes import service
 from tests.ui.conftest import Open, until
-from tests.ui.page import body, settle
+from tests.ui.page import body, headline, settle
 
 pytestmark = pytest.mark.ui
+
+
+GREY = "getComputedStyle(document.querySelector('.headline')).color"
+
+
+def test_a_changed_input_greys_the_old_answer_out_until_the_new_one_is_there(open_page: Open) -> None:
+    page = open_page("#model=diabetes")
+    settle(page)
+    full = page.evaluate(GREY)
+    held: list[Any] = []
+    page.route("**/predict", lambda route: held.append(route), times=1)
+    page.locator('[data-feature="bmi"]').first.fill("321")
+    assert page.evaluate(GREY) != full
+    assert page.locator("#keep").get_attribute("aria-disabled") == "true"
+    page.wait_for_selector("#age:not(:empty)")
+    assert page.locator("#age").inner_text() == "Waiting for the answer. What stands here belongs to an earlier input."
+    held[0].continue_()
+    settle(page)
+    assert page.evaluate(GREY) == full
+    assert page.locator("#age").inner_text() == ""
+    assert body(page)["instances"][0][2] == 321
+
+
+@pytest.mark.parametrize(("typed", "said"), [
+    ("", "Refused: bmi is not a number."), ("1e300", "Refused: bmi: is not finite as a 32-bit float."),
+])  # fmt: skip
+def test_a_refused_input_greys_the_old_answer_out_and_says_so_beside_it(open_page: Open, typed: str, said: str) -> None:
+    page = open_page("#model=diabetes", failing=True)
+    settle(page)
+    full, answer = page.evaluate(GREY), headline(page)
+    page.locator('[data-feature="bmi"]').first.fill(typed)
+    settle(page)
+    assert page.locator("#age").inner_text() == f"{said} What stands here belongs to an earlier input."
+    assert page.locator(".spoken").text_content() == page.locator("#age").inner_text()
+    assert page.evaluate(GREY) != full
+    assert headline(page) == answer
+    page.locator('[data-feature="bp"]').first.fill("100")  # the row as it stands is still refused
+    settle(page)
+    assert page.locator("#age").inner_text().startswith(said)
+    page.locator('[data-feature="bmi"]').first.fill("30")
+    settle(page)
+    assert page.locator("#age").inner_text() == ""
+    assert page.evaluate(GREY) == full
+    assert body(page)["instances"][0][2:4] == [30, 100]
+
+
+def test_an_answer_that_comes_after_its_input_was_cleared_stays_grey(open_page: Open) -> None:
+    page = open_page("#model=diabetes", failing=True)
+    settle(page)
+    full, held = page.evaluate(GREY), []
+    page.route("**/predict", lambda route: held.append(route), times=1)
+    page.locator('[data-feature="bmi"]').first.fill("33")
+    page.locator('[data-feature="bmi"]').first.fill("")
+    settle(page)
+    assert held
+    assert page.evaluate(GREY) != full
+    assert page.locator("#age").inner_text().startswith("Refused: bmi is not a number.")
 
 
 @pytest.mark.parametrize("damage", ["not json", '{"predictions": []}', '{"predictions": [{}]}', "null", ""])
@@ -66,7 +123,7 @@ def test_a_newer_input_does_not_wait_for_a_slow_answer(open_page: Open) -> None:
     page = open_page("#model=diabetes", failing=True)
     page.route("**/predict", lambda route: None)  # never answered
     page.locator('[data-feature="bmi"]').first.fill("33")
-    page.wait_for_selector("#answer-panel.busy")
+    page.wait_for_selector("#age:not(:empty)")
     page.wait_for_timeout(1000)
     page.unroute("**/predict")
     page.locator('[data-feature="bmi"]').first.fill("35")
