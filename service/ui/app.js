@@ -37,6 +37,12 @@ function complain(error) {
 
 const calm = () => { $("problem").hidden = true; };
 
+/** What of a link could not be restored, in sentences; none where all could. */
+function admit(lost) {
+  show($("notice"), lost.length ? [el("span", {}, lost.join(" ")), " ",
+    el("button", { type: "button", class: "quiet", onclick: () => { show($("notice")); $("input-title").focus(); } }, "Dismiss")] : null);
+}
+
 function tokenForm() {
   const field = el("input", { type: "password", id: "token", autocomplete: "off" });
   return el("form", { class: "row", onsubmit: (event) => { event.preventDefault(); useToken(field.value.trim()); calm(); start(); } },
@@ -45,18 +51,18 @@ function tokenForm() {
 
 // --- One model version at a time. ---
 
-async function open(name, version, link = {}) {
+async function open(name, version, link = {}, lost = []) {
   const turn = (opening += 1);
   session?.live?.stop();
   session?.abort();
   session = null;
-  again = () => open(name, version, link);
+  again = () => open(name, version, link, lost);
   document.body.classList.add("busy");
   try {
     const model = await api.model(name, version);
     if (turn !== opening) return; // another has been picked meanwhile
     if (!model.card?.features?.length) throw new Problem(200, "Damaged answer", "The model’s card lacks what it should hold.");
-    begin(model, link);
+    begin(model, link, lost);
     calm();
   } catch (error) {
     if (turn === opening) complain(error);
@@ -65,11 +71,12 @@ async function open(name, version, link = {}) {
   }
 }
 
-function begin(model, link) {
+function begin(model, link, lost) {
   const { card } = model;
   const target = { model: card.name, version: card.version };
-  const first = rowOf(link.x, card) ?? card.examples?.[0]?.features ?? null;
-  let noise = link.noise ?? NOISE, observe = false, wanted = null, asking = null, since = 0;
+  const linked = rowOf(link.x, card);
+  const first = linked ?? card.examples?.[0]?.features ?? null;
+  let noise = link.noise > 0 && link.noise <= 100 ? Number(link.noise) : NOISE, observe = false, wanted = null, asking = null, since = 0;
 
   const input = (card.layout ? pictureInput : formInput)(card, first, (row, done) => ask(row, done));
   show($("input"), input.node);
@@ -82,6 +89,9 @@ function begin(model, link) {
     onNoise(scale) { noise = scale; remember(); }, onProblem: complain,
   });
   noise = Number($("noise").value); // as far as the slider goes
+  admit([...lost,
+    ...((link.x ?? null) !== null && !linked ? [`The link’s input does not fit this model; ${first ? "its first example" : card.layout ? "an empty picture" : "the average"} stands here instead.`] : []),
+    ...((link.noise ?? null) !== null && Number(link.noise) !== noise ? [`The link’s noise, ${brief(link.noise)}, is not on the slider; this is × ${noise}.`] : [])]);
   const live = liveView($("live"), card, target, { onObserve(on) { observe = on; }, onProblem: complain, onRefresh: relist });
   const calls = callsView($("calls"), card);
   cardView($("card"), model);
@@ -184,6 +194,21 @@ async function relist() {
   fillVersions($("model").value);
 }
 
+const brief = (text) => `“${text.length > 40 ? `${text.slice(0, 39)}…` : text}”`;
+
+/** What of a link could not be restored before its model was asked for. */
+function lostOf(link, named, picked, version) {
+  if (link.empty) return [];
+  if (!named) {
+    const why = link.model ? `There is no model ${brief(link.model)} here that is ready` : "The link names no model";
+    return [`${why}, so nothing of the link could be restored. This is ${picked.name}.`];
+  }
+  return [
+    ...(link.version !== null && link.version !== version ? [`There is no version ${brief(link.version)} of ${picked.name} here that is ready; this is version ${version}.`] : []),
+    ...(link.strange.length ? [`The link holds what no link of this page does: ${link.strange.map(brief).join(", ")}.`] : []),
+  ];
+}
+
 async function start() {
   again = start;
   try {
@@ -198,7 +223,7 @@ async function start() {
     const picked = named ?? ready.find(({ name }) => name === "digits") ?? ready.find((model) => model.default) ?? ready[0];
     const newest = fillVersions(picked.name);
     const version = picked.versions.some((one) => one.version === link.version && isReady(one)) ? link.version : newest;
-    await open(picked.name, version, named ? link : {});
+    await open(picked.name, version, named ? link : {}, lostOf(link, named, picked, version));
   } catch (error) {
     complain(error);
   }
@@ -207,7 +232,7 @@ async function start() {
 $("model").addEventListener("change", () => open($("model").value, fillVersions($("model").value)));
 $("version").addEventListener("change", () => open($("model").value, $("version").value, readLink())); // with the same input
 $("share").addEventListener("click", () => copy(location.href, $("share")));
-addEventListener("hashchange", () => { if (readLink().model) start(); });
+addEventListener("hashchange", start);
 $("summary").addEventListener("click", () => $("answer-title").focus());
 document.querySelector(".skip").addEventListener("click", (event) => { // the address holds the input, and has no room for a place
   event.preventDefault();

@@ -28,15 +28,18 @@ function unpacked(text, size) {
   return pixels.length === size ? pixels : null;
 }
 
+const MEMBERS = ["model", "version", "x", "noise"];
+
+/** What the address names, null for what it does not; `strange` are members that no link of this page has. */
 export function readLink() {
   const given = new URLSearchParams(location.hash.slice(1));
-  const noise = Number(given.get("noise"));
-  return { model: given.get("model"), version: given.get("version"), x: given.get("x"), noise: noise > 0 && noise <= 100 ? noise : null };
+  const members = Object.fromEntries(MEMBERS.map((name) => [name, given.get(name)]));
+  return { ...members, strange: [...given.keys()].filter((name) => !MEMBERS.includes(name)), empty: given.size === 0 };
 }
 
 /** A link's row for a model, or null where it does not fit. */
 export function rowOf(x, card) {
-  if (!x) return null;
+  if (x === null || x === undefined) return null;
   try {
     if (card.layout) return unpacked(x, card.features.length);
     const row = JSON.parse(x);

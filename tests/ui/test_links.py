@@ -31,15 +31,46 @@ def test_a_link_brings_everything_back(open_page: Open, model: str) -> None:
     assert body(again) == body(page)
     assert again.locator("#noise").input_value() == "5"
     assert headline(again) == headline(page)
+    assert again.locator("#notice").inner_text() == ""
 
 
-@pytest.mark.parametrize("link", [
-    "#model=none", "#model=digits&x=%%%", "#model=diabetes&x=[1,2]", "#model=diabetes&x={", "#noise=1e9&version=77",
-    "#model=digits&x=" + "A" * 5000, '#model=diabetes&x=["a","1",1,1,1,1,1,1,1,1]',
+@pytest.mark.parametrize(("link", "said"), [
+    ("#model=none", "There is no model “none” here that is ready, so nothing of the link could be restored."),
+    ("#noise=1e9&version=77", "The link names no model, so nothing of the link could be restored. This is digits."),
+    ("#nonsense", "The link names no model"),
+    ("#model=digits&x=%%%", "input does not fit this model; its first example stands here instead."),
+    ("#model=digits&x=" + "A" * 5000, "input does not fit this model"),
+    ("#model=digits&version=7", "There is no version “7” of digits here that is ready; this is version 1."),
+    ("#model=diabetes&x=[1,2]", "input does not fit this model; the average stands here instead."),
+    ("#model=diabetes&x={", "input does not fit this model"),
+    ('#model=diabetes&x=["a","1",1,1,1,1,1,1,1,1]', "input does not fit this model"),
+    ("#model=diabetes&version=1&row", "The link holds what no link of this page does: “row”."),
+    ("#model=diabetes&noise=50", "noise, “50”, is not on the slider; this is"),
+    ("#model=diabetes&noise=lots", "noise, “lots”, is not on the slider"),
 ])  # fmt: skip
-def test_broken_links_are_no_obstacle(open_page: Open, link: str) -> None:
+def test_broken_links_are_no_obstacle_and_said(open_page: Open, link: str, said: str) -> None:
     page = open_page(link)
     assert page.locator("#problem").is_hidden()
+    assert said in page.locator("#notice").inner_text()
+
+
+@pytest.mark.parametrize("link", ["", "#", "#model=diabetes", "#model=diabetes&version=1&noise=2.5"])
+def test_of_whole_links_nothing_is_said(open_page: Open, link: str) -> None:
+    assert open_page(link).locator("#notice").inner_text() == ""
+
+
+def test_what_is_said_of_a_link_goes_with_it(open_page: Open) -> None:
+    page = open_page("#model=none")
+    page.get_by_role("button", name="Dismiss").click()
+    assert page.locator("#notice").inner_text() == ""
+    page.evaluate("location.hash = '#model=diabetes&version=9'")  # as by hand, in the open page
+    page.wait_for_selector("#notice:not(:empty)")
+    assert "no version “9” of diabetes" in page.locator("#notice").inner_text()
+    settle(page)
+    page.select_option("#model", "breast-cancer")
+    page.wait_for_selector("#notice:empty", state="attached")
+    settle(page)
+    assert body(page)["model"] == "breast-cancer"
 
 
 def test_a_link_goes_no_further_than_the_slider(open_page: Open) -> None:
