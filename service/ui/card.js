@@ -1,6 +1,7 @@
 // The card, readable.
 
 import { el, num, percent, show } from "./dom.js";
+import { assumed } from "./noise.js";
 
 const SOURCE = {
   analytic: () => "the model’s exact derivatives",
@@ -35,5 +36,5 @@ export function cardView(node, { card, provider, loaded_at }) {
         el("thead", {}, el("tr", {}, ["Feature", "Unit", "Training range", "Noise (one step)"].map((name) => el("th", { scope: "col" }, name)))),
         el("tbody", {}, features.map((f) => el("tr", {}, el("th", { scope: "row" }, f.name), el("td", {}, f.unit ?? "–"),
           el("td", {}, f.kind === "categorical" ? f.levels.join(", ") : `${num(f.low)} to ${num(f.high)}`),
-          el("td", {}, f.kind === "categorical" ? "none" : num(f.noise, 3)))))))) : null);
+          el("td", {}, f.kind === "categorical" ? "none" : `${num(f.noise, 3)}${assumed(f) ? ", default, not measured" : ""}`))))))) : null);
 }

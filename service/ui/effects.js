@@ -4,6 +4,7 @@ import { api } from "./api.js";
 import { certifiedBand } from "./certified.js";
 import { axis, chartPlace } from "./chart.js";
 import { colour, el, num, settled, show, signed } from "./dom.js";
+import { assumed, assumption } from "./noise.js";
 import { reported, unitOf } from "./words.js";
 
 const POINTS = 91;
@@ -31,14 +32,15 @@ export function effectsView(node, card, target, onProblem) {
     const list = prediction.sensitivities;
     const size = (one) => (one.switch ? Math.max(0, ...Object.values(one.switch).map(Math.abs)) : Math.abs(one.effect));
     const peak = Math.max(...list.map(size), 1e-300);
-    caption.textContent = `How far one step of measurement noise, or another category, moves the ${reported(card, prediction)}. Choose one to see its curve.`;
+    const unmeasured = assumption(card);
+    caption.textContent = `How far one step of measurement noise${unmeasured ? ` (${unmeasured})` : ""}, or another category, moves the ${reported(card, prediction)}. Choose one to see its curve.`;
     show(tornado, list.slice(0, all ? list.length : SHOWN).map((one) => {
       const feature = card.features.find((each) => each.name === one.feature);
       const changes = one.switch ? Object.entries(one.switch).sort(([, a], [, b]) => Math.abs(b) - Math.abs(a)) : [[null, one.effect]];
       const says = one.switch
         ? [...changes.slice(0, LEVELS).map(([level, by]) => `→ ${level}: ${signed(by)}`), ...(changes.length > LEVELS ? [`${changes.length - LEVELS} more`] : [])]
         : [`${signed(one.effect)}${unit}`];
-      const step = one.switch ? `now ${one.value ?? "left out"}` : `±${num(feature.noise, 3)}${feature.unit ? ` ${feature.unit}` : ""}`;
+      const step = one.switch ? `now ${one.value ?? "left out"}` : `±${num(feature.noise, 3)}${feature.unit ? ` ${feature.unit}` : ""}${assumed(feature) ? ", default" : ""}`;
       return el("li", {}, el("button", { type: "button", "data-effect": one.effect ?? "", "data-feature": one.feature, "aria-pressed": String(one.feature === chosen),
         onclick: () => { chosen = one.feature; render(); tornado.querySelector("[aria-pressed=true]").focus(); curve(); } },
         el("span", { class: "name" }, one.feature, el("span", { class: "muted" }, ` ${step}`)),

@@ -2,6 +2,7 @@
 
 import { api } from "./api.js";
 import { colour, el, num, percent, settled, show, wilson } from "./dom.js";
+import { assumption } from "./noise.js";
 import { thumbnail } from "./picture.js";
 import { flips as flipText, unitOf } from "./words.js";
 
@@ -37,6 +38,7 @@ export function experimentView(node, card, target, noise, { onNoise, onProblem }
   const regression = card.task === "regression";
   const many = Math.min(COPIES, Math.max(1, Math.floor(8e6 / BYTES / card.features.length)));
   const thing = card.layout ? "picture" : "row";
+  const size = [card.layout && `±${num(card.features[0].noise, 2)} ${card.features[0].unit ?? ""}`, assumption(card)].filter(Boolean);
   const slider = el("input", { type: "range", id: "noise", min: 0.5, max: 10, step: 0.5, value: noise });
   const shown = el("output", { for: "noise" });
   const run = el("button", { type: "button", id: "run", class: "primary", onclick: () => experiment() });
@@ -54,7 +56,7 @@ export function experimentView(node, card, target, noise, { onNoise, onProblem }
     el("div", { class: "experiment" },
       el("div", { class: "controls" },
         el("label", { for: "noise" }, "Noise ", shown), slider,
-        el("p", { class: "muted" }, "1 is what the card declares", card.layout ? ` (±${num(card.features[0].noise, 2)} ${card.features[0].unit ?? ""})` : "", "."),
+        el("p", { class: "muted" }, "1 is the card’s noise", size.length ? ` (${size.join("; ")})` : "", "."),
         run, preview),
       el("div", {}, tally, squares, key, outcome)));
 

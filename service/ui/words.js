@@ -1,6 +1,7 @@
 // What the figures say, in words for someone who has never heard of a derivative.
 
 import { beside, chance, chances, num } from "./dom.js";
+import { assumption } from "./noise.js";
 
 /** Where the service's verdicts begin, as its settings say. */
 const THRESHOLDS = JSON.parse(document.querySelector("meta[name=thresholds]").content);
@@ -49,7 +50,7 @@ function known({ novelty, stability: { reasons, out_of_range } }) {
   const outside = out_of_range?.length ? `${listed(out_of_range, "conjunction")} ${out_of_range.length === 1 ? "lies" : "lie"} outside the training range. ` : "";
   if (!novelty) return outside ? { question, word: "Unusual", why: outside, level: "doubt" } : { question, ...UNKNOWN };
   const { percentile, features } = novelty;
-  const rank = `More unusual than ${percentile >= 99.95 ? "all" : `${Math.floor(percentile)} of 100`} cases it was tested on`;
+  const rank = `More unusual than ${percentile >= 99.95 ? "all" : percentile < 1 ? "hardly any" : `${Math.floor(percentile)} of 100`} cases it was tested on`;
   if (!reasons.includes("novel")) return { question, word: outside ? "Unusual" : "Known", why: `${outside}${rank}.`, level: outside ? "doubt" : "good" };
   const odd = features?.length ? `: ${listed(features, "conjunction")} ${features.length === 1 ? "does" : "do"} not fit the rest` : "";
   return { question, word: "Unusual", why: `${outside}${rank}${odd}.`, level: "doubt" };
@@ -84,7 +85,9 @@ function steady(card, prediction) {
   const { verdict, reasons } = prediction.stability;
   const moved = reasons.includes("flip_probability") || reasons.includes("volatility");
   const [word, level] = STEADY[moved ? verdict : "stable"];
-  return { question: "Would it say so again?", word, why: verdictSentence(card, prediction), level };
+  const size = !still(prediction.stability) && assumption(card);
+  return { question: "Would it say so again?", word, level,
+    why: `${verdictSentence(card, prediction)}${size ? ` Size of the noise: ${size}.` : ""}` };
 }
 
 const REASONS = {

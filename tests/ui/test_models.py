@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from chainzrule.service.artifact.features import Layout
+from chainzrule.training.data.noise import default_noise
 from tests.artifacts import CLASSIFIER, IMAGE, MIXED, ORDINAL, REGRESSION, SILENT, Toy, numeric, probed
 from tests.processes import ROOT, service
 from tests.ui.conftest import Open, until
@@ -109,6 +111,28 @@ def test_a_value_can_be_left_out_where_the_card_says_what_stands_for_it(open_pag
         assert (headline(again), again.locator("#tally").inner_text()) == left_out
         page.close()
         again.close()
+
+
+def test_noise_that_nobody_measured_is_called_so(open_page: Open, tmp_path: Path) -> None:
+    assumed = numeric("assumed", noise=default_noise(2.0, distinct=10))
+    declared = numeric("declared", noise=0.3)
+    for name, features in {"both": (assumed, declared), "neither": (declared, numeric("too", noise=0.1))}.items():
+        replace(CLASSIFIER, name=name, features=features).publish(tmp_path, check=lambda artifact: None)
+    with service(tmp_path) as (address, _):
+        page = open_page("#model=both", server=address)
+        settle(page)
+        said = "default, not measured, for 1 of 2 features"
+        for part in ("#sentence", "#effects", "#experiment"):
+            assert said in page.locator(part).inner_text()
+        steps = page.locator("#tornado .name").all_inner_texts()
+        assert sorted(steps) == ["assumed ±0.2, default", "declared ±0.3"]
+        page.locator("#card summary").click()
+        assert page.locator("#card td:last-child").all_inner_texts() == ["0.2, default, not measured", "0.3"]
+        page.select_option("#model", "neither")
+        until(page, "document.querySelector('#curl').textContent.includes('neither')")
+        settle(page)
+        assert "default" not in page.locator("main").inner_text()
+        page.close()
 
 
 @pytest.mark.parametrize("path", ["/deep/down", "/deep/down/"])

@@ -84,7 +84,7 @@ def unsteady(verdict: str, *reasons: str, **more: Any) -> dict[str, Any]:
 ])  # fmt: skip
 def test_three_answers_in_words(open_page: Open, row: dict[str, Any], words: tuple[str, ...], why: str) -> None:
     page = open_page("#model=diabetes")
-    card = {"task": "regression" if "value" in row else "classification", "target": "t"}
+    card = {"task": "regression" if "value" in row else "classification", "target": "t", "features": []}
     found = page.evaluate(
         """async ([card, row]) => (await import(new URL("ui/words.js", document.baseURI))).trust(card, row)""",
         [card, {**row, "stability": {**NOISE, "runner_up": "a", **row.get("stability", STEADY)}}],
