@@ -69,10 +69,12 @@ function sure(card, prediction) {
   }
   const quoted = set.map((each) => `“${each}”`);
   const share = `The model gives “${label}” ${chance(prediction.probabilities[label])}.`;
-  if (set.length === 1) return { question, word: "Sure", why: `${at} only ${quoted[0]} comes into question. ${share}`, level: "good" };
-  return { question, word: "In doubt", level: "doubt",
-    why: set.length ? `${at} it may be ${listed(quoted, "disjunction", 12)}. ${share}`
-      : `No label is as likely as the true one was in ${often} cases it was tested on. ${share}` };
+  const close = prediction.stability.reasons.includes("close_call");
+  const seldom = close ? ` A close call: of such cases fewer than ${num(100 * THRESHOLDS.close_call_probability)} in 100 are answered rightly.` : "";
+  const left = set.length === 0 ? `No label is as likely as the true one was in ${often} cases it was tested on.`
+    : set.length === 1 ? `${at} only ${quoted[0]} comes into question.` : `${at} it may be ${listed(quoted, "disjunction", 12)}.`;
+  const doubt = close || set.length !== 1;
+  return { question, word: doubt ? "In doubt" : "Sure", why: `${left}${seldom} ${share}`, level: doubt ? "doubt" : "good" };
 }
 
 /** The ends of an interval, to the digits that its length leaves any sense. */

@@ -78,6 +78,8 @@ def unsteady(verdict: str, *reasons: str, **more: Any) -> dict[str, Any]:
      "than all cases it was tested on: height does not fit the rest"),
     ({**LABELLED, "set": ["b"], "stability": unsteady("elevated", "out_of_range", out_of_range=["age", "bmi"])},
      ("Unusual", "Sure", "Steady"), "age and bmi lie outside the training range"),
+    ({**LABELLED, "set": ["b"], "stability": unsteady("elevated", "close_call")}, ("Known", "In doubt", "Steady"),
+     "only “b” comes into question. A close call: of such cases fewer than 90 in 100 are answered rightly."),
     ({**LABELLED, "set": ["b"], "stability": unsteady("elevated", "volatility")}, ("Known", "Sure", "Less steady"), ""),
     ({**LABELLED, "set": ["b"], "stability": unsteady("unstable", "flip_probability", "novel", flip_probability=0.2)},
      ("Unusual", "Sure", "Unsteady"), "about 20 in 100"),
