@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from chainzrule.service.artifact.listing import Listing, StoredVersion, VersionFingerprint, list_repository
 from chainzrule.service.artifact.store import holds
@@ -143,8 +143,10 @@ class Repository(Generic[Served]):
         self._end(name)
 
     async def close(self) -> None:
-        """Ends all loading, at the latest when the version in hand is open."""
-        tasks = list(self._tasks.values())
+        """Ends all loading, at the latest when the version in hand is open, and no longer waits for a look."""
+        tasks: list[asyncio.Future[Any]] = [*self._tasks.values()]
+        if self._looking is not None:
+            tasks.append(self._looking)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -510,3 +510,26 @@ async def test_who_follows_ends_however_close_a_look_is_to_its_end(
     following.cancel()
     await asyncio.wait({following}, timeout=10)
     assert following.cancelled()
+
+
+async def test_a_look_that_hangs_ends_with_the_repository(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    hanging, go_on = threading.Event(), threading.Event()
+
+    def list_slowly(*_: object) -> Listing:
+        hanging.set()
+        go_on.wait(60)
+        return Listing()
+
+    monkeypatch.setattr("chainzrule.service.serving.repository.list_repository", list_slowly)
+    _, repository = disk.followed()
+    before = asyncio.all_tasks()
+    follower = asyncio.create_task(repository.follow(0.01))
+    try:
+        while not hanging.is_set():
+            await asyncio.sleep(0.01)
+        follower.cancel()
+        await asyncio.gather(follower, return_exceptions=True)
+        await repository.close()
+        assert asyncio.all_tasks() - before == set()
+    finally:
+        go_on.set()
