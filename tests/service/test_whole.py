@@ -29,7 +29,7 @@ class Transport(asyncio.Transport):
 def cycle(method: str = "POST", keep_alive: bool = True) -> tuple[RequestResponseCycle, Transport, list[str]]:
     transport, done = Transport(), list[str]()
     made = RequestResponseCycle(
-        scope={"method": method, "type": "http"},  # type: ignore[typeddict-item]
+        scope={"method": method, "type": "http", "headers": []},  # type: ignore[typeddict-item]
         transport=transport,
         flow=FlowControl(transport),
         logger=logging.getLogger("x"),
