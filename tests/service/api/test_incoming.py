@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from chainzrule.service.api.bodies.reading import Reading
-from chainzrule.service.api.incoming import Answer, Incoming
+from chainzrule.service.api.incoming import CHARGE_ROWS, Answer, Incoming
 from chainzrule.service.budget import Budget
+from chainzrule.service.errors import ClientLimited
 from chainzrule.service.protocol import ON_DISCONNECT
 from chainzrule.service.whole import WHOLE_BODY
 
@@ -97,3 +98,19 @@ async def test_an_answer_has_its_headers_as_they_are_sent() -> None:
     await plain({"type": "http"}, receive, send)  # as Starlette's own, which FastAPI sends
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
     assert sent[1]["body"] == plain.body
+
+
+def test_rows_are_charged_to_a_limited_client_alone() -> None:
+    incoming().charge_rows(3)
+    charged: list[int] = []
+    request = incoming()
+    request.scope[CHARGE_ROWS] = charged.append
+    request.charge_rows(3)
+    assert charged == [3]
+
+    def refuse(rows: int) -> None:
+        raise ClientLimited("enough")
+
+    request.scope[CHARGE_ROWS] = refuse
+    with pytest.raises(ClientLimited):
+        request.charge_rows(1)

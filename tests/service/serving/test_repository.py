@@ -467,6 +467,28 @@ async def test_one_that_cannot_be_looked_at_stays_as_it_is(disk: Disk, monkeypat
     assert sorted(disk.loaded) == ["a/1", "b/1", "c/1"]
 
 
+async def test_an_unloaded_model_that_cannot_be_looked_at_stays_unloaded(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk.put("a", "1")
+    catalog, repository = disk.followed()
+    await repository.refresh()
+    repository.unload("a")
+    listed = Path.iterdir
+
+    def iterdir(path: Path) -> object:
+        if path.name == "a":
+            raise PermissionError(13, "Permission denied")
+        return listed(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "iterdir", iterdir)
+        await repository.refresh()
+    assert catalog.unloaded() == ["a"]
+    assert states(catalog) == {}
+    assert disk.loaded == ["a/1"]
+
+
 async def test_a_look_that_hangs_is_no_end_of_looking(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chainzrule.service.serving.repository.LOOK_SECONDS", 0.05)
     disk.put("a", "1")

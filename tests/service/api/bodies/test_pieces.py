@@ -136,3 +136,18 @@ def test_errors_name_the_position_in_the_whole() -> None:
     with pytest.raises(MalformedRequest) as pieces:
         in_pieces(flat, 2**15, 2**20)
     assert pieces.value.detail == once.value.detail
+
+
+@pytest.mark.parametrize("widths", [(2, 1), (1, 2), (3, 2)])
+def test_rows_of_different_widths_are_no_matrix_whichever_piece_they_are_in(widths: tuple[int, int]) -> None:
+    """A row of one value would fill a wider row of the matrix, and more rows than were counted would not fit."""
+    half = 20_000
+    text = orjson.dumps({"instances": [[1.0] * widths[0]] * half + [[2.0] * widths[1]] * half})
+    extent = run_steps(Extent(text).counting())
+    assert len(extent.cuts) > 3
+    assert run_steps(matrix_steps(text, extent)) is None
+    even = orjson.dumps({"instances": [[1.0] * widths[0]] * half})
+    extent = run_steps(Extent(even).counting())
+    assert run_steps(matrix_steps(even, extent)) is not None
+    extent.rows -= 1
+    assert run_steps(matrix_steps(even, extent)) is None
