@@ -48,12 +48,14 @@ class Traffic:
         addresses: where to, in turn.
         rows: by model, what is sent; batches of `batch` rows in turn.
         codes: answers by status; 0 is a request that got none.
+        refused: the first texts of answers that are no 200, which say who refused and why.
     """
 
     def __init__(self, addresses: list[str], rows: dict[str, list[list[Any]]], batch: int, pause: float) -> None:
         self.addresses = addresses
         self.rows = rows
         self.codes: Counter[int] = Counter()
+        self.refused: list[str] = []
         self._batch = batch
         self._pause = pause
         self._stop = threading.Event()
@@ -73,7 +75,10 @@ class Traffic:
 
     def _ask(self, client: httpx.Client, address: str, question: dict[str, Any]) -> None:
         try:
-            self.codes[client.post(f"{address}/predict", json=question).status_code] += 1
+            answer = client.post(f"{address}/predict", json=question)
+            self.codes[answer.status_code] += 1
+            if answer.status_code != 200 and len(self.refused) < 5:
+                self.refused.append(f"{time.strftime('%X')} {answer.text}")
         except httpx.TransportError:
             self.codes[0] += 1
 
