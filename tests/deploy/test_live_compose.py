@@ -193,13 +193,15 @@ def test_a_rolling_restart_under_load_loses_no_request(walk: Walk) -> None:
     # Somebody else's container, of another compose file with a service of this name.
     theirs = "--label com.docker.compose.service=service python:3.11-slim sleep 600"
     walk.run(f"docker run --detach --name stranger {theirs}")
-    begun = walk.run("docker inspect --format '{{.State.StartedAt}}' stranger")
-    with traffic([walk.address], tables(), batch=4, pause=0.02, senders=4) as sent:
-        walk.section("Restart without losing a request")
-    assert set(sent.codes) == {200}, sent.refused
-    assert sent.codes[200] > 500
-    assert walk.run("docker inspect --format '{{.State.StartedAt}}' stranger") == begun
-    walk.run("docker rm --force --time 0 stranger || docker rm --force stranger")
+    try:
+        begun = walk.run("docker inspect --format '{{.State.StartedAt}}' stranger")
+        with traffic([walk.address], tables(), batch=4, pause=0.02, senders=4) as sent:
+            walk.section("Restart without losing a request")
+        assert set(sent.codes) == {200}, sent.refused
+        assert sent.codes[200] > 500
+        assert walk.run("docker inspect --format '{{.State.StartedAt}}' stranger") == begun
+    finally:
+        walk.run("docker rm --force --time 0 stranger || docker rm --force stranger")
     loaded = 'sum(chainzrule_model_loaded_timestamp_seconds{model="digits"})'
     await_that(lambda: (walk.prometheus.value(loaded) or 0) > before + 10, 30, "both replicas are new")
 
