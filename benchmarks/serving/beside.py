@@ -28,9 +28,12 @@ STARTS = 7
 
 
 def server_of(checkout: Path, repository: Path) -> Server:
-    """Returns the service of a checkout; in old checkouts the module `service` is the program."""
+    """Returns the service of a checkout; in old checkouts the module `service` is the program.
+
+    It serves the checkout's own copy of the repository, because services refuse cards with what they do not know yet.
+    """
     program = ("chainzrule", "serve") if (checkout / "chainzrule").exists() else ("service",)
-    return Server(checkout.name, service(repository, program), "ours", folder=checkout)
+    return Server(checkout.name, service(checkout / repository.relative_to(ROOT), program), "ours", folder=checkout)
 
 
 def workload_ratios(checkouts: tuple[Path, Path], workload: Workload, rounds: int, seconds: int) -> dict[str, Any]:
