@@ -1,4 +1,4 @@
-"""Reads connections at a pace at which little waits in memory, and at which none of them keeps the event loop long."""
+"""Reads connections so slowly that little of what they send waits in memory, and none keeps the event loop busy."""
 
 import asyncio
 from abc import abstractmethod
@@ -52,7 +52,7 @@ class PacedProtocol(HttpToolsProtocol):
 
     @abstractmethod
     def take(self, data: bytes | memoryview) -> None:
-        """Parses bytes."""
+        """Parses the next bytes that arrived; an extension of this class says how."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Takes control of the reading."""

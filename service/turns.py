@@ -45,7 +45,7 @@ class Flow(FlowControl):
         self.held = False
 
     def pause_reading(self) -> None:
-        """Stops reading."""
+        """Stops reading from the connection, and gives up a turn that is still to come."""
         self._wanted = False
         super().pause_reading()
 

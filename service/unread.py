@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-# The part, one in so many, of what all requests may hold that may lie in connections beside it.
+# Connections may hold this part, one in so many, of `max_held_bytes`, in addition to what requests hold.
 SHARE = 3
 
 
