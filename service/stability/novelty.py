@@ -34,6 +34,11 @@ def make_novelty(surprise: NDArray[np.floating], out_of_fold: bool) -> Novelty:
     return Novelty(rows=len(surprise), out_of_fold=out_of_fold, surprise=distribution(surprise))
 
 
+def novel_above(novelty: Novelty, percentile: float) -> float:
+    """Returns the novelty above which rows are novel: that of a percentile of the held-out rows."""
+    return quantile(novelty.surprise, percentile)
+
+
 class Familiar:
     """Holds what a model version knows: how unlike each other rows of the usual kind are, and from when on it is much.
 
@@ -51,7 +56,7 @@ class Familiar:
             column_features: (D,) the feature that each column belongs to.
         """
         self.known: Distribution = novelty.surprise
-        self.limit = quantile(self.known, percentile)
+        self.limit = novel_above(novelty, percentile)
         self._features = column_features
 
     def listed(self, percentile: float, novel: bool, deviations: Matrix | None) -> ListedNovelty:

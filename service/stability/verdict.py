@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from chainzrule.service.artifact.evidence import Conformity, Novelty, Reference
 from chainzrule.service.stability.link import Link
-from chainzrule.service.stability.lone.reference import percentile, quantile
+from chainzrule.service.stability.lone.reference import percentile
 from chainzrule.service.stability.measures import Diagnosis
+from chainzrule.service.stability.novelty import novel_above
 
 VERDICTS = ("stable", "elevated", "unstable")
 
@@ -91,7 +92,7 @@ def rules_of(
     quantiles = reference.volatility.quantiles
     beside = [Rule("out_of_range", "out_of_range", gt, 0.0)]
     if novelty is not None:
-        beside.append(Rule("novel", "novelty", gt, quantile(novelty.surprise, thresholds.novel_percentile)))
+        beside.append(Rule("novel", "novelty", gt, novel_above(novelty, thresholds.novel_percentile)))
     if conformity is not None and conformity.temperature is not None:
         beside.append(Rule("close_call", "chance_right", lt, thresholds.close_call_probability))
     if not link.has_labels:
