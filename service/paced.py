@@ -15,6 +15,11 @@ from chainzrule.service.turns import Flow, Turns
 PIECE = 2**10
 
 
+# Up to so many bytes are parsed at once where they have few slashes: every request has one, in its protocol's version.
+SMALL = 2**14
+FEW_SLASHES = 16
+
+
 class Waiting(NamedTuple):
     """Says how many bytes lie in a connection, and since when, by the event loop's clock."""
 
@@ -61,7 +66,7 @@ class PacedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parses received bytes, until a request waits for the answer to another."""
-        if len(data) <= PIECE and not self.pipeline:
+        if not self.pipeline and _holds_few_requests(data):
             self.take(data)
         else:
             self._rest = memoryview(b"".join((self._rest, data)) if self._rest else data)
@@ -137,3 +142,7 @@ class PacedProtocol(HttpToolsProtocol):
                 if name == b"content-length":
                     return int(value) - self._body_bytes
         return 0
+
+
+def _holds_few_requests(data: bytes) -> bool:
+    return len(data) <= PIECE or (len(data) <= SMALL and data.count(b"/") <= FEW_SLASHES)

@@ -6,9 +6,13 @@ from collections.abc import Callable
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
+# So many go on in each turn of the event loop: enough that the uploads of a few clients share one run of their model,
+# and so few that the pieces of up to 256 KiB that arrive for them take the loop a few milliseconds.
+AT_ONCE = 8
+
 
 class Turns:
-    """Calls one of those who wait in each turn of the event loop, in the order in which they asked."""
+    """Calls `AT_ONCE` of those who wait in each turn of the event loop, in the order in which they asked."""
 
     def __init__(self) -> None:
         self._waiting: deque[Callable[[], None]] = deque()
@@ -20,10 +24,10 @@ class Turns:
             loop.call_soon(self._next, loop)
 
     def _next(self, loop: asyncio.AbstractEventLoop) -> None:
-        call = self._waiting.popleft()
+        for _ in range(min(AT_ONCE, len(self._waiting))):
+            loop.call_soon(self._waiting.popleft())
         if self._waiting:
             loop.call_soon(self._next, loop)
-        call()
 
 
 class Flow(FlowControl):

@@ -30,6 +30,9 @@ Matrix = NDArray[np.float32]
 
 # The batch sizes that have bound buffers. They are few, so that a device meets every shape while it warms up.
 BOUND_ROWS = (1, 8, 64, 256, 1024)
+# More rows than this run in several parts: what a graph computes on the way to its outputs takes memory by rows, and
+# a row takes no longer than among more.
+CPU_ROWS = 256
 _CUDA_RUNTIMES = ("libcudart.so.13", "libcudart.so.12", "libcudart.so")
 
 _CPU = "CPUExecutionProvider"
@@ -108,7 +111,11 @@ class Graph:
 
     def run(self, features: Matrix) -> dict[str, NDArray[np.float32]]:
         """Returns all outputs by name, for `features`, (rows, D)."""
-        if self._bound is not None and len(features) <= BOUND_ROWS[-1]:
+        most = CPU_ROWS if self._bound is None else BOUND_ROWS[-1]
+        if len(features) > most:
+            parts = [self.run(features[start : start + most]) for start in range(0, len(features), most)]
+            return {name: np.concatenate([part[name] for part in parts]) for name in self.outputs}
+        if self._bound is not None:
             return self._bound.run(features)
         return dict(zip(self.outputs, self._session.run(self._names, {"features": features}), strict=True))
 

@@ -1,10 +1,10 @@
-"""Turns: one in each turn of the event loop, in order, and none for a connection that no longer wants it."""
+"""Turns: a few in each turn of the event loop, in order, and none for a connection that no longer wants it."""
 
 import asyncio
 
 import pytest
 
-from chainzrule.service.turns import Flow, Turns
+from chainzrule.service.turns import AT_ONCE, Flow, Turns
 
 pytestmark = pytest.mark.anyio
 
@@ -26,19 +26,19 @@ def flows(count: int) -> tuple[list[Flow], list[Transport]]:
     return [Flow(transport, asyncio.get_running_loop(), turns) for transport in transports], transports
 
 
-async def test_those_that_wait_go_on_one_after_the_other() -> None:
-    paused, transports = flows(4)
+async def test_those_that_wait_go_on_a_few_at_a_time() -> None:
+    paused, transports = flows(2 * AT_ONCE + 3)
     for flow in paused:
         flow.pause_reading()
     for flow in reversed(paused):
         flow.resume_reading()
         flow.resume_reading()  # asking twice is asking once
     seen = []
-    for _ in range(5):
+    for _ in range(6):
         seen.append([transport.reading for transport in transports].count(True))
         await asyncio.sleep(0)
         assert [transport.reading for transport in transports] == sorted(transport.reading for transport in transports)
-    assert seen == [0, 1, 2, 3, 4]
+    assert seen == [0, 0, AT_ONCE, 2 * AT_ONCE, 2 * AT_ONCE + 3, 2 * AT_ONCE + 3]
 
 
 async def test_who_is_paused_again_before_its_turn_stays_paused() -> None:

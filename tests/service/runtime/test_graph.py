@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from chainzrule.service.errors import ArtifactError, DeviceError
 from chainzrule.service.runtime import graph as module
-from chainzrule.service.runtime.graph import Execution, Graph, choose_execution, runtime_version
+from chainzrule.service.runtime.graph import CPU_ROWS, Execution, Graph, choose_execution, runtime_version
 from tests.artifacts import BINARY, CLASSIFIER, CUBIC
 
 CPU = Execution("cpu", threads=1)
@@ -149,13 +149,35 @@ def test_bound_buffers_answer_as_plain_runs_do_whatever_they_held_before(rows: i
             np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
+@pytest.mark.parametrize("rows", [0, 1, CPU_ROWS, CPU_ROWS + 1, 3 * CPU_ROWS - 1])
+def test_many_rows_run_in_parts_whose_answers_come_in_their_order(rows: int) -> None:
+    graph, features = Graph(CUBIC.graphs["model"], "model.onnx", CPU), CUBIC.rows(rows).astype(np.float32)
+    found, whole = graph.run(features), graph._session.run(None, {"features": features})
+    sizes = []
+    session = graph._session
+
+    class Watched:
+        def run(self, names: list[str], inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+            sizes.append(len(inputs["features"]))
+            answers: list[np.ndarray] = session.run(names, inputs)
+            return answers
+
+    graph._session = Watched()
+    graph.run(features)
+    assert sum(sizes) == rows
+    assert max(sizes) <= CPU_ROWS
+    for values, expected in zip(found.values(), whole, strict=True):
+        assert values.shape == expected.shape
+        np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_buffers_are_made_once_for_each_of_few_sizes_and_padded_with_zeros() -> None:
     graph = Graph(CUBIC.graphs["model"], "model.onnx", CPU)
     graph.bind("cpu")
     assert graph._bound is not None
     for rows in (1, 2, 7, 8, 3, 1000, 2000):
         graph.run(CUBIC.rows(rows).astype(np.float32))
-    assert sorted(graph._bound._buffers) == [1, 8, 1024]  # more rows than the largest run without
+    assert sorted(graph._bound._buffers) == [1, 8, 1024]  # more rows are run in parts
     held = graph._bound._buffers[8].host
     np.testing.assert_array_equal(held[:3], CUBIC.rows(3).astype(np.float32))
     assert not held[3:].any()
