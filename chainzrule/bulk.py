@@ -91,7 +91,7 @@ def predict_table(
     tally = Tally()
     seen = 0
     for chunk in table.chunks(CHUNK_ROWS):
-        matrix, faults = model.encode(_instances(chunk, model))
+        matrix, faults = model.encode(instances_of_chunk(chunk, model))
         places = [place for place in range(len(chunk.lines)) if place not in faults]
         tally.enter(chunk.strays | {chunk.lines[place]: reason for place, reason in faults.items()})
         if not tally.bad or skip_bad_rows:
@@ -119,7 +119,7 @@ def _write(
     tally.verdicts.update(answer["verdict"] for answer in answers)
 
 
-def _instances(chunk: Chunk, model: LoadedModel) -> Sequence[Any] | NDArray[np.float64]:
+def instances_of_chunk(chunk: Chunk, model: LoadedModel) -> Sequence[Any] | NDArray[np.float64]:
     """Returns the model's columns of a chunk, as the service's encoder takes them."""
     columns = [values_of(chunk.column(feature.name), feature) for feature in model.card.inputs()]
     if all(set(map(type, column)) == {float} for column in columns):

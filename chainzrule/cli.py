@@ -22,6 +22,7 @@ COMMANDS = {
     "fit": "train a model on a table and publish it",
     "adopt": "publish an ONNX model that was trained elsewhere",
     "predict": "put predictions and their stability beside the rows of a CSV or Parquet file",
+    "policy": "try on known rows what a server should answer, withhold and have reviewed",
     "models": "list the models of a repository, and whether each would load",
     "keys": "make a key to sign models with, or show the public half of one",
     "sign": "sign models, so that a server can tell who published them",
@@ -30,7 +31,7 @@ COMMANDS = {
 }
 
 # These commands run models as the service does.
-ON_THE_RUNTIME = ("serve", "predict", "models", "sign")
+ON_THE_RUNTIME = ("serve", "predict", "policy", "models", "sign")
 
 EXAMPLES = """\
 examples:

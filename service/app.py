@@ -29,6 +29,9 @@ from chainzrule.service.api.routes import routes
 from chainzrule.service.artifact.listing import StoredVersion
 from chainzrule.service.errors import KeyFileError
 from chainzrule.service.memory import give_back_after_bursts
+from chainzrule.service.policy.desk import Desk
+from chainzrule.service.policy.policies import Policies
+from chainzrule.service.policy.policyfile import PolicyFile
 from chainzrule.service.runtime.cpu import available_cpus
 from chainzrule.service.runtime.graph import choose_execution
 from chainzrule.service.serving.background import in_background
@@ -58,11 +61,14 @@ class Application(FastAPI):
     context: Context
     exchange: Exchange
     tokens: TokenFiles | None
+    policies: PolicyFile | None
 
     async def reload(self) -> None:
-        """Reads the token files and the repository again."""
+        """Reads the token files, the policies and the repository again."""
         if self.tokens is not None:
             await self.tokens.look()
+        if self.policies is not None:
+            await self.policies.look()
         await self.context.repository.refresh()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,8 +92,8 @@ def create_app(settings: Settings, examiner: Examiner | None = None) -> Applicat
 
     Raises:
         DeviceError: `device` is `cuda`, which does not work here.
-        ServiceError: the token file cannot be read, has a fault or lists no token; or a file of `require_signature`
-            holds no key.
+        ServiceError: the token file cannot be read, has a fault or lists no token; the policies cannot be read or have
+            a fault; or a file of `require_signature` holds no key.
         ImportError: `require_signature` is set, and the extra `signatures` is not installed.
     """
     tokens = TokenFiles(settings.token_file) if settings.token_file is not None else None
@@ -115,9 +121,12 @@ def create_app(settings: Settings, examiner: Examiner | None = None) -> Applicat
         return await examining.examine(stored)
 
     repository = Repository(settings.models, catalog, examine, loader.load, settings.keep_versions)
-    context = Context(settings, catalog, repository, metrics)
+    policies = PolicyFile(settings.policies) if settings.policies is not None else None
+    desk = Desk(policies, catalog) if policies is not None else None
+    context = Context(settings, catalog, repository, metrics, desk)
     metrics.in_progress.set_function(lambda: context.in_progress)
     metrics.held_bytes.set_function(lambda: context.reading.budget.held)
+    metrics.lost_reviews.set_function(lambda: 0 if desk is None else desk.reviews.lost)
     metrics.ready.set_function(lambda: context.ready)
     metrics.unreadable.set_function(lambda: len(repository.notices.unreadable))
     metrics.watch(tuple(State), lambda: _readings(catalog), lambda: _queues(catalog))
@@ -133,11 +142,16 @@ def create_app(settings: Settings, examiner: Examiner | None = None) -> Applicat
         ]
         if tokens is not None:
             duties.append(asyncio.create_task(tokens.follow()))
+        if policies is not None:
+            duties.append(asyncio.create_task(policies.follow()))
+            duties.append(asyncio.create_task(_warn_of_missing_models(catalog, policies.policies)))
         yield
         for duty in duties:
             duty.cancel()
         await asyncio.gather(*duties, return_exceptions=True)
         context.reading.thread.close()
+        if desk is not None:
+            await asyncio.to_thread(desk.reviews.close)
         await repository.close()
         if examiner is None:
             examining.close()
@@ -163,6 +177,7 @@ def create_app(settings: Settings, examiner: Examiner | None = None) -> Applicat
     origins = Origins(app.routed, settings.cors_origins) if settings.cors_origins else None
     app.context = context
     app.tokens = tokens
+    app.policies = policies
     app.exchange = Exchange(
         context, None if access.permits_all else access, HotRoutes(served), origins or app.routed, origins
     )
@@ -181,6 +196,14 @@ def _read_keys(path: Path | None) -> "Keyring | None":
         raise KeyFileError(f"--require-signature: {error}") from None
     log.info("only signed versions are served", extra={"keys": sorted(keys.keys)})
     return keys
+
+
+async def _warn_of_missing_models(catalog: Catalog[ServedModel], policies: Policies) -> None:
+    """Warns of models that policies name and the repository lacks, because their names may be misspelled."""
+    await catalog.started.wait()
+    missing = sorted(name for name in policies.names if not catalog.entries_of(name))
+    if missing:
+        log.warning("policies name models that are not in the repository", extra={"models": missing})
 
 
 async def _warn_of_missing_default(catalog: Catalog[ServedModel], name: str | None) -> None:

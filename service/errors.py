@@ -13,6 +13,7 @@
     ├── UnknownModel            no model of that name
     ├── UnknownVersion          the model has no such version
     ├── NonFiniteOutput         the model answered NaN or infinity
+    ├── Rejected                the policy for the model refuses such rows
     ├── NoBounds                the model version has no graph to certify anything with
     ├── ClientLimited           the client has had what it may have for now; try again
     ├── QueueFull               more work queued than the model's bound; try again
@@ -86,6 +87,10 @@ class UnknownVersion(ServiceError):
 
 class NonFiniteOutput(ServiceError):
     """The model's answer holds NaN or infinity, usually because the input lies far outside the training range."""
+
+
+class Rejected(ServiceError):
+    """The policy for the model refuses rows whose answer is of this kind."""
 
 
 class NoBounds(ServiceError):

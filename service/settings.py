@@ -5,11 +5,12 @@ from dataclasses import fields
 from difflib import get_close_matches
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, PlainValidator, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from chainzrule.service.namelist import NameList, Names
 from chainzrule.service.runtime.graph import Device
 from chainzrule.service.serving.engine import Limits
 from chainzrule.service.serving.question import Allowance
@@ -22,19 +23,6 @@ ROWS = 10_000_000
 THRESHOLDS = Thresholds()
 
 
-class Names(tuple[str, ...]):
-    """Holds names, which are given separated by commas."""
-
-    def __str__(self) -> str:
-        return ",".join(self) or "none"
-
-
-def _split(value: Any) -> Names:
-    parts = value.split(",") if isinstance(value, str) else value
-    return Names(part.strip() for part in parts if part.strip())
-
-
-NameList = Annotated[Names, NoDecode, PlainValidator(_split)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Percentile = Annotated[int, Field(ge=0, le=100)]
 
@@ -182,6 +170,9 @@ class Settings(BaseSettings):
     )
     close_call_probability: Probability = Field(
         default=THRESHOLDS.close_call_probability, description="chance of being right below which an answer is elevated"
+    )
+    policies: Path | None = Field(
+        default=None, description="TOML file that says by model what to do with answers that are not stable"
     )
     drain_grace: float = Field(
         default=5.0, ge=0, le=DAY, description="seconds between turning not ready at SIGTERM and closing the listener"

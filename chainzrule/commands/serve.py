@@ -142,7 +142,7 @@ def named(settings: "Settings") -> "Settings":
     No browser connects to a Unix socket, so that whatever a proxy in front of it passes on is right.
     """
     from chainzrule.service.api.access.hosts import names_beside
-    from chainzrule.service.settings import Names
+    from chainzrule.service.namelist import Names
 
     names = names_beside(settings.host)
     if settings.allowed_hosts or settings.unix_socket is not None or names is None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from chainzrule.service.api.bodies.reading import Reading
 from chainzrule.service.budget import Budget
+from chainzrule.service.policy.desk import Desk
 from chainzrule.service.serving.catalog import Catalog
 from chainzrule.service.serving.repository import Repository
 from chainzrule.service.serving.version import ServedModel
@@ -25,6 +26,7 @@ class Context:
         catalog: the models that it serves.
         repository: where they come from.
         metrics: its metrics.
+        desk: applies the policies about answers; None where there are no policies.
         draining: whether it is draining, and so wants no more traffic.
         in_progress: how many requests are being answered.
         reading: what the reading of all bodies shares.
@@ -36,6 +38,7 @@ class Context:
     catalog: Catalog[ServedModel]
     repository: Repository[ServedModel]
     metrics: Metrics
+    desk: Desk | None = None
     draining: bool = False
     in_progress: int = 0
     large_answers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_ANSWERS))

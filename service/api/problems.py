@@ -30,6 +30,7 @@ PROBLEMS: dict[type[ServiceError], tuple[int, str]] = {
     errors.Misdirected: (421, "misdirected"),
     errors.InvalidInput: (422, "invalid-input"),
     errors.NonFiniteOutput: (422, "non-finite-output"),
+    errors.Rejected: (422, "rejected"),
     errors.NoBounds: (422, "no-bounds"),
     errors.ClientLimited: (429, "client-limited"),
     errors.TooManyFailures: (429, "too-many-failures"),

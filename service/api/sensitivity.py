@@ -4,17 +4,18 @@ import asyncio
 
 from starlette.responses import Response
 
-from chainzrule.service.api.answers import explanation_body
 from chainzrule.service.api.bodies.body import read_rows
 from chainzrule.service.api.bodies.matrix import MatrixParser
 from chainzrule.service.api.bodies.steps import run_steps
 from chainzrule.service.api.context import Context
+from chainzrule.service.api.explanations import explanation_body
 from chainzrule.service.api.incoming import Answer, Incoming
 from chainzrule.service.api.query import read_query, read_row
 from chainzrule.service.api.requests import SENSITIVITY_MEMBERS, read_request, read_timeout
 from chainzrule.service.api.route import Endpoint
 from chainzrule.service.errors import DeadlineExceeded, ServiceError
-from chainzrule.service.serving.explain import explain
+from chainzrule.service.policy.policy import Decision
+from chainzrule.service.serving.explain import Explanation, explain
 from chainzrule.service.serving.question import Question
 from chainzrule.service.serving.version import ServedModel
 
@@ -63,10 +64,22 @@ async def _answer(
     entries = len(question.instances) * len(served.model.rows.names)
     if entries <= INLINE_ENTRIES and not question.include:
         explanation = await explain(served, question, context.settings.allowance, deadline)
-        return Answer(run_steps(explanation_body(served, question, explanation)))
+        decisions = _decisions(context, served, question, explanation)
+        return Answer(run_steps(explanation_body(served, question, explanation, decisions)))
     try:
         async with asyncio.timeout_at(deadline), context.large_answers:
             explanation = await explain(served, question, context.settings.allowance, deadline)
-            return Answer(await request.reading.thread.run(explanation_body(served, question, explanation)))
+            decisions = _decisions(context, served, question, explanation)
+            body = explanation_body(served, question, explanation, decisions)
+            return Answer(await request.reading.thread.run(body))
     except TimeoutError:
         raise DeadlineExceeded("the request's time ran out before its answer was written") from None
+
+
+def _decisions(
+    context: Context, served: ServedModel, question: Question, explanation: Explanation
+) -> list[Decision] | None:
+    """Returns what a policy decides about the rows; explanations are no traffic, so none is counted or reviewed."""
+    if context.desk is None or (policy := context.desk.policy(served)) is None:
+        return None
+    return context.desk.decide(served, policy, explanation.share, question.instances.__getitem__, False, "instances")

@@ -68,6 +68,9 @@ class Share(Generic[Result]):
     stop: int
     seconds: float
 
+    def __len__(self) -> int:
+        return self.stop - self.start
+
 
 def measure_cost(run: Callable[[int], object], rows: int = 64, repeats: int = 5) -> Cost:
     """Returns the cost of `run(rows)`: the shortest of several times for one and for many rows, after a first call."""

@@ -1,15 +1,21 @@
 """Answers an inference request of the open inference protocol, whichever API it came through."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from chainzrule.service.artifact.card import ModelCard
 from chainzrule.service.errors import InvalidInput, TooLarge
+from chainzrule.service.serving.engine import Share
 from chainzrule.service.serving.predict import check_measuring, require_finite, require_finite_derivatives
 from chainzrule.service.serving.question import Allowance
 from chainzrule.service.serving.runs import inputs_of
 from chainzrule.service.serving.tensors import JACOBIAN, UNMEASURED, Tensors, Values, to_matrix, to_tensor
 from chainzrule.service.serving.version import ServedModel
+from chainzrule.service.stability.predictions import Measured
+from chainzrule.service.stability.unmeasured import Unmeasured
 
 
 def require_outputs(tensors: Tensors, names: Sequence[str]) -> None:
@@ -17,6 +23,24 @@ def require_outputs(tensors: Tensors, names: Sequence[str]) -> None:
     if any(name not in tensors.outputs for name in names):
         known = ", ".join(tensors.outputs)
         raise InvalidInput(f"asks for an output the model does not have; it has {known}", "outputs")
+
+
+class Inference(NamedTuple):
+    """Holds the answer to a request's rows.
+
+    Attributes:
+        share: the predictions.
+        jacobian: (rows, S, D) derivatives of the scores; empty where they were not asked for.
+    """
+
+    share: Share[Measured] | Share[Unmeasured]
+    jacobian: NDArray[np.float32]
+
+    def output(self, name: str, card: ModelCard) -> Values:
+        """Returns one output of the model that has this card."""
+        if name == JACOBIAN:
+            return self.jacobian
+        return to_tensor(name, card, self.share.result, slice(self.share.start, self.share.stop))
 
 
 async def infer(
@@ -29,8 +53,8 @@ async def infer(
     allowance: Allowance,
     max_jacobian_rows: int,
     deadline: float,
-) -> list[Values]:
-    """Returns the named outputs of a request's rows.
+) -> Inference:
+    """Returns the answer to a request's rows, with what the named outputs take.
 
     Args:
         served: the model version.
@@ -58,5 +82,4 @@ async def infer(
     if derived:
         jacobian = await served.differentiate(features, deadline)
         require_finite_derivatives(jacobian, "inputs")
-    part = slice(share.start, share.stop)
-    return [jacobian if name == JACOBIAN else to_tensor(name, served.card, share.result, part) for name in outputs]
+    return Inference(share, jacobian)

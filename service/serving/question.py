@@ -1,6 +1,6 @@
 """Defines a question to a model without HTTP; every API fills one in."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -49,6 +49,12 @@ class Question(NamedTuple):
     seed: int = 0
     radius: float | None = None
     box: Mapping[str, float | list[float]] | None = None
+
+    def part(self, rows: Sequence[int]) -> "Question":
+        """Returns the same question about some of the rows, for whichever model it is put to."""
+        instances = self.instances
+        chosen = instances[list(rows)] if isinstance(instances, np.ndarray) else [instances[row] for row in rows]
+        return self._replace(instances=chosen, model=None, version=None)
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from chainzrule.service.stability.verdict import VERDICTS
 
 FEATURES = "features"
 NOVELTY = "novelty"
+DECISION = "decision"
 UNMEASURED = frozenset(
-    ("label", "value", "probabilities", "scores", "set", "interval", NOVELTY)
+    ("label", "value", "probabilities", "scores", "set", "interval", NOVELTY, DECISION)
 )  # that need no measures
 JACOBIAN = "jacobian"
 SET, INTERVAL = "set", "interval"
@@ -97,6 +98,7 @@ def _by_name(card: ModelCard, link: Link) -> tuple[TensorSpec, ...]:
         TensorSpec("scores", "FP32", (-1, S)),
         TensorSpec("covariance", "FP32", (-1, S, S)),
         TensorSpec(JACOBIAN, "FP32", (-1, S, D)),
+        TensorSpec(DECISION, "BYTES", (-1, 1)),
     )
 
 

@@ -1,7 +1,7 @@
 """Serves a model version: holds its model, the engines that batch its runs, its window and its metrics."""
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -165,6 +165,10 @@ class ServedModel:
             {one.feature: int(rows) for one, rows in zip(declared, violated.sum(axis=0), strict=True)}
         )
         return [[one for one, broken in zip(declared, row, strict=True) if broken] for row in violated.tolist()]
+
+    def count_decisions(self, rows: Mapping[str, int]) -> None:
+        """Counts rows by what a policy decided about them."""
+        self._metrics.count_decisions(rows)
 
     @property
     def queue_depth(self) -> int:

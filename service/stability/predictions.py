@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import repeat
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,11 @@ from chainzrule.service.stability.certificate import Conclusions, Ends
 from chainzrule.service.stability.conformal import ListedRegion, intervals, label_sets, listed_ends, members
 from chainzrule.service.stability.measures import Diagnosis, diagnose, take
 from chainzrule.service.stability.novelty import ListedNovelty, Novelties
+from chainzrule.service.stability.observed import Observed
 from chainzrule.service.stability.outputs import Inputs, Outputs
 from chainzrule.service.stability.reference import percentiles
 from chainzrule.service.stability.standard import Member, Standard
-from chainzrule.service.stability.verdict import VERDICTS, Beside, Verdicts, judge
+from chainzrule.service.stability.verdict import VERDICTS, Beside, Judged, Verdicts, judge
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -30,32 +31,6 @@ ListedStability = tuple[int, list[str], Sequence[Any]]
 # labels), its region, its novelty (None where the model does not say), the features that are out of range, and its
 # stability (None where it was not measured). Plain tuples are made in a third of the time of named ones.
 Listed = tuple[int, float, list[float] | None, ListedRegion, ListedNovelty | None, list[str], ListedStability | None]
-
-
-class Observed(NamedTuple):
-    """Holds the rows of a run that count as traffic, in arrays over those rows, or in plain numbers for a single row.
-
-    Attributes:
-        rows: how many there are.
-        diagnosis: their measures.
-        level: index into `verdict.VERDICTS`.
-        outside: whether any feature lies outside its training range.
-        outside_rows: how many rows have such a feature.
-        novel: whether a row is novel.
-        novel_rows: how many rows are.
-        verdicts: how many rows have each verdict.
-        out_of_range: how many rows lie outside the range of each feature; features without any such row are left out.
-    """
-
-    rows: int
-    diagnosis: Any
-    level: Any
-    outside: Any
-    outside_rows: int
-    novel: Any
-    novel_rows: int
-    verdicts: dict[str, int]
-    out_of_range: dict[str, int]
 
 
 class Predictions(ABC):
@@ -102,6 +77,10 @@ class Predictions(ABC):
     @abstractmethod
     def listed(self) -> Iterable[Listed]:
         """Returns every row in plain Python."""
+
+    @abstractmethod
+    def judged(self, part: slice) -> Iterable[Judged]:
+        """Returns the verdict on each of the rows `part`, and the reasons for it."""
 
     @abstractmethod
     def observed(self) -> Observed | None:
@@ -268,6 +247,10 @@ class Batch(Measured):
             zip(levels, reasons, zip(*map(self._values, self.standard.members), strict=True), strict=True),
             strict=True,
         )
+
+    def judged(self, part: slice) -> Iterable[Judged]:
+        """Returns the verdict on each of the rows `part`, and the reasons for it."""
+        return self.verdicts.judged(part)
 
     def _values(self, member: Member) -> list[Any]:
         values: NDArray[Any] = self._diagnosis[member.field]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from chainzrule.service.stability.outputs import Inputs, Outputs
 from chainzrule.service.stability.predictions import Listed, Predictions
 from chainzrule.service.stability.standard import Standard
+from chainzrule.service.stability.verdict import BESIDE, NOT_COMPUTED, Beside, Judged
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -21,8 +22,8 @@ class Unmeasured(Predictions):
         super().__init__(standard, inputs, outputs)
         self.finite = np.asarray(np.isfinite(outputs.scores).all(axis=1))
         self.all_finite = bool(self.finite.all())
-        scores = np.where(self.finite[:, None], outputs.scores, 0.0).astype(np.float64)
-        self._reading = self.link.read(scores)
+        self._finite_scores: Floats = np.where(self.finite[:, None], outputs.scores, 0.0).astype(np.float64)
+        self._reading = self.link.read(self._finite_scores)
 
     @property
     def label(self) -> Indices:
@@ -51,6 +52,15 @@ class Unmeasured(Predictions):
             nothing,
             strict=True,
         )
+
+    def judged(self, part: slice) -> Iterable[Judged]:
+        """Returns no verdict on each of the rows `part`, and those reasons that need no measures."""
+        right = self.standard.chance_right(self._finite_scores, self.label)
+        beside = Beside(self.outside.any(axis=1), self._surprise, right)
+        rules = [rule for rule in self.standard.rules if rule.fact in BESIDE]
+        levels = [(rule.reason, rule.level(None, beside)[part].tolist()) for rule in rules]
+        for row in range(part.stop - part.start):
+            yield NOT_COMPUTED, [reason for reason, level in levels if level[row]]
 
     def observed(self) -> None:
         """Returns None, because rows that were not measured say nothing about the traffic's stability."""

@@ -5,7 +5,7 @@ are the rules that are not at the level stable. A new rule is one more entry in 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import ge, gt, lt
 from typing import Any, NamedTuple
@@ -20,6 +20,10 @@ from chainzrule.service.stability.measures import Diagnosis
 from chainzrule.service.stability.novelty import novel_above
 
 VERDICTS = ("stable", "elevated", "unstable")
+NOT_COMPUTED = "not_computed"  # stands for the verdict on rows whose stability was not measured
+
+# A verdict on a row, or `NOT_COMPUTED`, and the reasons for it.
+Judged = tuple[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,11 @@ class Verdicts(NamedTuple):
     def reasons(self, row: int) -> list[str]:
         """Returns the reasons for one row's verdict."""
         return [rule.reason for rule, level in zip(self.rules, self.levels, strict=True) if level[row]]
+
+    def judged(self, part: slice) -> Iterable[Judged]:
+        """Returns the verdict on each of the rows `part`, and the reasons for it."""
+        for row, level in enumerate(self.level[part].tolist(), part.start):
+            yield VERDICTS[level], self.reasons(row) if level else []
 
 
 def judge(rules: tuple[Rule, ...], diagnosis: Diagnosis, beside: Beside) -> Verdicts:

@@ -21,11 +21,15 @@ class LineWriter:
         write: writes bytes, and may take as long as it likes; an error loses them.
         due: returns the lines that the writer is to add by itself; it gets the number of lines that were lost since
             the last time.
+        name: the name of the thread.
     """
 
-    def __init__(self, write: Callable[[bytes], None], due: Callable[[int], Iterable[bytes]]) -> None:
+    def __init__(
+        self, write: Callable[[bytes], None], due: Callable[[int], Iterable[bytes]], name: str = "log"
+    ) -> None:
         self._write = write
         self._due = due
+        self._name = name
         self.lost = 0
         self.begin_anew()
 
@@ -47,7 +51,7 @@ class LineWriter:
             self._lines.append(line)
             self._bytes += len(line)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
             elif len(self._lines) == 1:
                 self._changed.notify_all()

@@ -103,6 +103,9 @@ class Metrics:
         self.novel = self._version_counter(
             "novel_rows_total", "Observed rows that are less like the training rows than nearly all held-out rows were."
         )
+        self.decisions = self._version_counter(
+            "decisions_total", "Observed rows of models with a policy, by what it decided.", "action"
+        )
         self.violations = self._version_counter(
             "constraint_violations_total",
             "Rows explained by /sensitivity at which the model breaks this feature's declared monotone effect.",
@@ -163,6 +166,9 @@ class Metrics:
                 "reason",
                 lost_lines,
             )
+        )
+        self.lost_reviews = ReadGauge(
+            "chainzrule_lost_reviews", "Rows for review that could not be sent since the start.", registry=registry
         )
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)

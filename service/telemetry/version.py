@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from chainzrule.service.stability.measures import Diagnosis
-from chainzrule.service.stability.predictions import Observed
+from chainzrule.service.stability.observed import Observed
 from chainzrule.service.stability.standard import Standard
 from chainzrule.service.stability.verdict import VERDICTS
 from chainzrule.service.telemetry.histogram import Bins
@@ -71,6 +71,13 @@ class VersionMetrics:
         if not self._removed:  # looking up labels would create the series again
             for feature, rows in observed.out_of_range.items():
                 self._metrics.out_of_range.labels(*self._labels, feature).inc(rows)
+
+    def count_decisions(self, rows: Mapping[str, int]) -> None:
+        """Counts rows by what a policy decided about them."""
+        if self._removed:
+            return
+        for action, count in rows.items():
+            self._metrics.decisions.labels(*self._labels, action).inc(count)
 
     def count_violations(self, rows: Mapping[str, int]) -> None:
         """Counts by feature the explained rows that violate its declared effect; a 0 makes the series appear."""

@@ -26,7 +26,10 @@ VARIANTS = {
     "plain": [],
     "gpu": ["-f", str(CHART / "values-gpu.yaml")],
     "all": ["--set", ALL],
-    "volume": ["--set", "models.existingClaim=models,tokenSecret=callers,signatureKeys=keys,settings.max_rows=64"],
+    "volume": [
+        "--set",
+        "models.existingClaim=models,tokenSecret=callers,signatureKeys=keys,policies=rules,settings.max_rows=64",
+    ],
     "kserve": ["--set", KSERVE],
     "kserve with a volume": [
         "--set",

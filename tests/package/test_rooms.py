@@ -49,6 +49,7 @@ BELOW = {
     "service.telemetry": ("service.stability",),
     "service.runtime": ("service.stability",),
     "service.serving": ("service.runtime", "service.stability", "service.telemetry"),
+    "service.policy": ("service.serving", "service.stability", "service.telemetry"),
 }
 
 

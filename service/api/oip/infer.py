@@ -1,5 +1,7 @@
 """Answers `POST /v2/models/{model}[/versions/{version}]/infer`."""
 
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,14 +16,17 @@ from chainzrule.service.api.oip.tensors import written, written_in_steps
 from chainzrule.service.api.requests import read_timeout
 from chainzrule.service.api.route import Endpoint
 from chainzrule.service.api.writing import write
+from chainzrule.service.policy.desk import Decided
+from chainzrule.service.policy.outputs import decided_output
+from chainzrule.service.policy.substitutes import Answered
+from chainzrule.service.serving.infer import Inference, require_outputs
 from chainzrule.service.serving.infer import infer as run_inference
-from chainzrule.service.serving.infer import require_outputs
-from chainzrule.service.serving.tensors import Tensors, TensorSpec, Values, tensors_of
+from chainzrule.service.serving.tensors import JACOBIAN, Tensors, TensorSpec, Values, tensors_of
 from chainzrule.service.serving.version import ServedModel
 
 LARGE_ANSWER = 2**13  # values; writing more takes milliseconds
 
-Answered = tuple[TensorSpec, bool, Values]  # an output, whether it is to be raw bytes, and its values
+Output = tuple[TensorSpec, bool, Values]  # an output, whether it is to be raw bytes, and its values
 
 
 def infer_endpoint(context: Context) -> Endpoint:
@@ -41,17 +46,33 @@ def infer_endpoint(context: Context) -> Endpoint:
         outputs = wanted.outputs or tuple(WantedOutput(spec.name, wanted.binary) for spec in tensors.usual)
         names = [output.name for output in outputs]
         require_outputs(tensors, names)
-        values = await run_inference(
-            served,
-            wanted.values,
-            names,
-            wanted.noise_scale,
-            wanted.confidence,
-            wanted.observe,
-            allowance,
-            settings.max_sensitivity_rows,
-            deadline,
-        )
+
+        async def run(model: ServedModel, values: Mapping[str, Values], asked: Sequence[str]) -> Inference:
+            return await run_inference(
+                model,
+                values,
+                asked,
+                wanted.noise_scale,
+                wanted.confidence,
+                wanted.observe,
+                allowance,
+                settings.max_sensitivity_rows,
+                deadline,
+            )
+
+        inference = await run(served, wanted.values, names)
+        decided: Decided | None = None
+        if context.desk is not None and (policy := context.desk.policy(served)) is not None:
+
+            async def answering(other: ServedModel, rows: Sequence[int]) -> Answered:
+                return (
+                    await run(other, _part(wanted.values, rows), [name for name in names if name != JACOBIAN])
+                ).share
+
+            decided = await context.desk.decided(
+                served, policy, inference.share, partial(_row, wanted.values), wanted.observe, answering, "inputs"
+            )
+        values = [decided_output(name, served, inference, decided) for name in names]
         document: dict[str, Any] = {"model_name": served.card.name, "model_version": served.card.version}
         if wanted.id is not None:
             document["id"] = wanted.id
@@ -67,7 +88,7 @@ def infer_endpoint(context: Context) -> Endpoint:
 
 
 async def _large_answer(
-    request: Incoming, document: dict[str, Any], outputs: list[Answered], deadline: float
+    request: Incoming, document: dict[str, Any], outputs: list[Output], deadline: float
 ) -> Response:
     raw: list[bytes] = []
 
@@ -89,6 +110,19 @@ def _answer(header: bytes, raw: list[bytes]) -> Response:
         content_type=b"application/octet-stream",
         headers=((b"inference-header-content-length", str(len(header)).encode()),),
     )
+
+
+def _row(values: Mapping[str, Values], row: int) -> dict[str, Any]:
+    """Returns one row of a request's tensors."""
+    return {name: column[row] for name, column in values.items()}
+
+
+def _part(values: Mapping[str, Values], rows: Sequence[int]) -> dict[str, Values]:
+    """Returns some rows of a request's tensors."""
+    return {
+        name: [column[row] for row in rows] if isinstance(column, list) else column[list(rows)]
+        for name, column in values.items()
+    }
 
 
 def _size(values: Values) -> int:

@@ -6,6 +6,7 @@ from pydantic import Field, create_model
 
 from chainzrule.service.api.schemas.schema import Schema
 from chainzrule.service.artifact.interface import Method
+from chainzrule.service.policy.policy import ACTIONS, CAUSES
 from chainzrule.service.stability.measures import MEASURES
 from chainzrule.service.stability.verdict import REASONS, VERDICTS
 
@@ -33,7 +34,7 @@ KINDS: dict[str, tuple[Any, dict[str, Any]]] = {
     "number": (float, {}),
     "distance": (float | None, {}),
     "probability": (float, {"ge": 0, "le": 1}),
-    "label": (str, {}),
+    "label": (str | None, {}),  # null where the policy withholds the answer
 }
 
 if TYPE_CHECKING:
@@ -90,36 +91,58 @@ class Novelty(Schema):
 
 
 NOVELTY = "null where the model version says nothing of it"
+WITHHELD = "null where the policy withholds it"
+
+
+class Decision(Schema):
+    """What the policy for the model decided about a row."""
+
+    action: Literal[ACTIONS] = Field(  # type: ignore[valid-type]
+        description="answer: given as it is; annotate: given, with a cause to mind; review: given, and a person looks "
+        "at it; fallback: another model answers; abstain: withheld"
+    )
+    causes: list[Literal[CAUSES]] = Field(  # type: ignore[valid-type]
+        description="reasons and verdicts that the policy has a rule for"
+    )
+    review: bool = Field(description="whether a person is to look at the row")
+    model: str | None = Field(default=None, description="fallback: the model that answers")
+    version: str | None = Field(default=None, description="fallback: its version")
+
+
+Decided = Annotated[Decision | None, Field(description="absent where the model has no policy")]
 
 
 class Classified(Schema):
     """A classification row's answer."""
 
-    label: str
-    probabilities: dict[str, float]
+    label: str | None = Field(description=WITHHELD)
+    probabilities: dict[str, float] | None = Field(description=WITHHELD)
     set: LabelSet
     novelty: Novelty | None = Field(description=NOVELTY)
     stability: LabelStability | NotComputed
+    decision: Decided = None
 
 
 class Graded(Schema):
     """An ordinal row's answer."""
 
-    label: str
-    value: float = Field(description="expected number of levels exceeded")
-    probabilities: dict[str, float]
+    label: str | None = Field(description=WITHHELD)
+    value: float | None = Field(description=f"expected number of levels exceeded; {WITHHELD}")
+    probabilities: dict[str, float] | None = Field(description=WITHHELD)
     set: LabelSet
     novelty: Novelty | None = Field(description=NOVELTY)
     stability: LabelStability
+    decision: Decided = None
 
 
 class Estimated(Schema):
     """A regression row's answer."""
 
-    value: float
+    value: float | None = Field(description=WITHHELD)
     interval: Interval
     novelty: Novelty | None = Field(description=NOVELTY)
     stability: Stability | NotComputed
+    decision: Decided = None
 
 
 Answer = Classified | Graded | Estimated

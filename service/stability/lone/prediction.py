@@ -16,10 +16,11 @@ from chainzrule.service.stability.lone.temperature import chance_right
 from chainzrule.service.stability.lone.verdict import judge_row
 from chainzrule.service.stability.measures import Diagnosis
 from chainzrule.service.stability.novelty import ListedNovelty
+from chainzrule.service.stability.observed import Observed
 from chainzrule.service.stability.outputs import Inputs, Outputs
-from chainzrule.service.stability.predictions import Listed, Measured, Observed
+from chainzrule.service.stability.predictions import Listed, Measured
 from chainzrule.service.stability.standard import Standard
-from chainzrule.service.stability.verdict import VERDICTS, Beside
+from chainzrule.service.stability.verdict import VERDICTS, Beside, Judged
 
 
 class LonePrediction(Measured):
@@ -90,6 +91,10 @@ class LonePrediction(Measured):
             return None
         deviations = None if self._deviations is None else self._deviations[0]
         return familiar.listed(percentile(self._novelty, familiar.known), self._is_novel, deviations)
+
+    def judged(self, part: slice) -> list[Judged]:
+        """Returns the verdict on the row, and the reasons for it; `part` has the row in it, or is empty."""
+        return [(VERDICTS[self._verdict.level], self._verdict.reasons())][part]
 
     def observed(self) -> Observed | None:
         """Returns the row in plain numbers; None where it is not finite or not to be observed."""

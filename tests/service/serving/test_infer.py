@@ -9,7 +9,7 @@ import pytest
 from chainzrule.service.errors import InvalidInput, NonFiniteOutput, TooLarge
 from chainzrule.service.serving.infer import infer, require_outputs
 from chainzrule.service.serving.question import Allowance
-from chainzrule.service.serving.tensors import FEATURES, UNMEASURED, tensors_of
+from chainzrule.service.serving.tensors import DECISION, FEATURES, UNMEASURED, tensors_of
 from chainzrule.service.serving.version import ServedModel
 from tests.artifacts import CLASSIFIER, CUBIC, REGRESSION, probed
 from tests.service.serving.conftest import Load, entered
@@ -25,7 +25,8 @@ async def ask(
     allowance = Allowance(draws, measured_share=0.0, certificates=0, batch_rows=1024)
     values = {FEATURES: np.asarray(rows, np.float32)}
     deadline = asyncio.get_running_loop().time() + 30.0
-    return await infer(served, values, outputs, noise_scale, 0.9, True, allowance, jacobians, deadline)
+    found = await infer(served, values, outputs, noise_scale, 0.9, True, allowance, jacobians, deadline)
+    return [found.output(name, served.card) for name in outputs]
 
 
 async def test_outputs_come_in_the_order_in_which_they_are_named(load: Load) -> None:
@@ -47,7 +48,7 @@ async def test_requests_of_one_run_get_their_own_rows(load: Load) -> None:
 
 async def test_what_needs_no_stability_takes_no_further_runs(load: Load) -> None:
     served = await load(DIFFERENCES)
-    names = sorted(UNMEASURED & set(tensors_of(served.card).outputs))
+    names = sorted(UNMEASURED & set(tensors_of(served.card).outputs) - {DECISION})  # which the service adds
     assert names == ["label", "probabilities", "scores", "set"]
     assert len(await ask(served, CLASSIFIER.rows(2), *names, draws=0)) == 4
     for name in sorted(set(tensors_of(served.card).outputs) - UNMEASURED):

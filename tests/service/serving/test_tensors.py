@@ -28,22 +28,22 @@ def columns(**changes: Values) -> dict[str, Values]:
         (
             CLASSIFIER,
             ["label", "probabilities", "volatility", "flip_probability", "verdict"],
-            ["set", "gradient_norm", "scores", "covariance", "jacobian"],
+            ["set", "gradient_norm", "scores", "covariance", "jacobian", "decision"],
         ),
         (
             ORDINAL,
             ["label", "value", "probabilities", "volatility", "flip_probability", "verdict"],
-            ["set", "gradient_norm", "scores", "covariance", "jacobian"],
+            ["set", "gradient_norm", "scores", "covariance", "jacobian", "decision"],
         ),
         (
             REGRESSION,
             ["value", "volatility", "verdict"],
-            ["interval", "gradient_norm", "scores", "covariance", "jacobian"],
+            ["interval", "gradient_norm", "scores", "covariance", "jacobian", "decision"],
         ),
         (
             replace(REGRESSION, changes={"conformity": None}),
             ["value", "volatility", "verdict"],
-            ["gradient_norm", "scores", "covariance", "jacobian"],
+            ["gradient_norm", "scores", "covariance", "jacobian", "decision"],
         ),
     ],
     ids=lambda one: getattr(one, "name", None),
@@ -105,7 +105,7 @@ def test_an_output_is_the_runs_part_in_the_shape_that_it_is_declared_with(toy: T
     found = runs_of(toy).predict(inputs_of(rows.astype(np.float32), 1.0, observe=True))
     part = slice(1, 3)
     for name, spec in tensors_of(card).outputs.items():
-        if name == "jacobian":  # which is no part of a run
+        if name in ("jacobian", "decision"):  # which are no part of a run
             continue
         values = to_tensor(name, card, found, part)
         if spec.datatype == "BYTES":

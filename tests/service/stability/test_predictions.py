@@ -11,7 +11,8 @@ from chainzrule.service.api.answers import prediction_rows
 from chainzrule.service.serving.runs import inputs_of, join
 from chainzrule.service.stability.certificate import Conclusions, conclude
 from chainzrule.service.stability.link import link_of
-from chainzrule.service.stability.predictions import Batch, Observed
+from chainzrule.service.stability.observed import Observed
+from chainzrule.service.stability.predictions import Batch
 from chainzrule.service.stability.reference import percentiles
 from chainzrule.service.stability.verdict import VERDICTS
 from tests.answers import assert_same

@@ -39,6 +39,8 @@ EXPECTED = {
     "reference_out_of_range_ratio": ("gauge", {"model", "version"}),
     "reference_novel_ratio": ("gauge", {"model", "version"}),
     "reference_unstable_ratio": ("gauge", {"model", "version"}),
+    "decisions": ("counter", {"model", "version", "action"}),
+    "lost_reviews": ("gauge", set()),
     "constraint_violations": ("counter", {"model", "version", "feature"}),
     "nonfinite_outputs": ("counter", {"model", "version"}),
     "request_duration_seconds": ("histogram", {"route", "method", "code"}),
@@ -105,8 +107,9 @@ WATCHED = Toy(task="regression", name="watched", features=(numeric("rises", mono
 MODELS = (CLASSIFIER, BINARY, REGRESSION, CUBIC, FAMILIAR, IMAGE, WATCHED)
 
 
-async def test_every_metric_is_there_with_its_kind_and_labels(serving: Serving) -> None:
-    async with serving(*MODELS, window_minimum_rows=5) as client:
+async def test_every_metric_is_there_with_its_kind_and_labels(serving: Serving, tmp_path: Path) -> None:
+    (policies := tmp_path / "policies.toml").write_text('[models."*"]\nnovel = "annotate"')
+    async with serving(*MODELS, window_minimum_rows=5, policies=policies) as client:
         await traffic(client)
         found = await scrape(client)
     own = {name.removeprefix("chainzrule_") for name in found.families if name.startswith("chainzrule_")}

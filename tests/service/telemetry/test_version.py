@@ -6,7 +6,7 @@ import pytest
 from chainzrule.service.runtime.rows import RowEncoder
 from chainzrule.service.serving.runs import inputs_of
 from chainzrule.service.stability.link import link_of
-from chainzrule.service.stability.predictions import Observed
+from chainzrule.service.stability.observed import Observed
 from chainzrule.service.stability.standard import Standard
 from chainzrule.service.stability.verdict import VERDICTS, Thresholds
 from chainzrule.service.telemetry.metrics import Metrics

@@ -20,6 +20,10 @@ env:
   - name: CHAINZRULE_REQUIRE_SIGNATURE
     value: /etc/chainzrule/keys
   {{- end }}
+  {{- if .Values.policies }}
+  - name: CHAINZRULE_POLICIES
+    value: /etc/chainzrule/policies/policies.toml
+  {{- end }}
   {{- range $name, $value := .Values.settings }}
   - name: CHAINZRULE_{{ upper $name }}
     value: {{ include "chainzrule.plain" $value | quote }}
@@ -65,7 +69,7 @@ securityContext:
   allowPrivilegeEscalation: false
   capabilities: {drop: [ALL]}
   seccompProfile: {type: RuntimeDefault}
-{{- if or $.claim .Values.tokenSecret .Values.signatureKeys }}
+{{- if or $.claim .Values.tokenSecret .Values.signatureKeys .Values.policies }}
 volumeMounts:
   {{- if $.claim }}
   - {name: models, mountPath: {{ $.models }}, readOnly: true}
@@ -76,13 +80,16 @@ volumeMounts:
   {{- if .Values.signatureKeys }}
   - {name: keys, mountPath: /etc/chainzrule/keys, readOnly: true}
   {{- end }}
+  {{- if .Values.policies }}
+  - {name: policies, mountPath: /etc/chainzrule/policies, readOnly: true}
+  {{- end }}
 {{- end }}
 {{- end -}}
 {{- end -}}
 
 {{/* The volumes of the pod around it, from the same dict. */}}
 {{- define "chainzrule.volumes" -}}
-{{- if or .claim .root.Values.tokenSecret .root.Values.signatureKeys -}}
+{{- if or .claim .root.Values.tokenSecret .root.Values.signatureKeys .root.Values.policies -}}
 volumes:
   {{- with .claim }}
   - name: models
@@ -97,6 +104,10 @@ volumes:
   {{- end }}
   {{- with .root.Values.signatureKeys }}
   - name: keys
+    configMap: {name: {{ . }}}
+  {{- end }}
+  {{- with .root.Values.policies }}
+  - name: policies
     configMap: {name: {{ . }}}
   {{- end }}
 {{- end -}}
