@@ -32,6 +32,7 @@ from chainzrule.service.artifact.interface import Differences, Draws, Method, Ta
 from chainzrule.service.artifact.store import Artifact, describe_graph, publish
 from chainzrule.service.artifact.tensor import Tensor
 from chainzrule.service.runtime.selfcheck import accept
+from chainzrule.service.stability.answers import make_answers
 from chainzrule.service.stability.draws import Moved, NoiseDraws
 from chainzrule.service.stability.link import link_of
 
@@ -206,6 +207,9 @@ class Toy:
             ),
             # The q-th percentile of the novelty is q / 10.
             novelty=Novelty(rows=500, out_of_fold=True, surprise=TENTHS) if self.known else None,
+            answers=make_answers(link_of(self.task, self.scores_count), self.scores(self.rows(200)))
+            if self.known
+            else None,
             quality={"accuracy": 0.9},
             golden=Golden(
                 features=tensor(golden),

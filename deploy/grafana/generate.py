@@ -176,6 +176,43 @@ def stability() -> Json:
             unit="cps",
         ),
     ]
+    told = f'{ONE},kind!="probability"'  # labels, or the intervals of predicted numbers
+    given = f"rate(chainzrule_answers_total{{{told}}}[10m])"
+    answers = [
+        lines(
+            "Answers against the card's",
+            "Share of the rows by label, or by interval of the predicted number.",
+            Query(
+                f"sum by (kind, bin, version) ({given}) / on (kind, version) group_left () "
+                f"sum by (kind, version) ({given})",
+                f"{{{{bin}}}} {VERSION}",
+            ),
+            Query(
+                f"max by (kind, bin, version) (chainzrule_reference_answers_ratio{{{told}}})",
+                f"card: {{{{bin}}}} {VERSION}",
+                reference=True,
+            ),
+            unit="percentunit",
+        ),
+        lines(
+            "Drift of the answers",
+            "How unlike the held-out rows' the latest 1,000 answers are; usual ones exceed 3 once in 10^6 rows.",
+            Query(
+                f"max by (kind, version) (chainzrule_answers_drift{{{ONE}}})",
+                f"{{{{kind}}}} {VERSION}",
+            ),
+            mark=3.0,
+        ),
+        lines(
+            "Decisions of the policy",
+            "Rows by what the model's policy decided; empty for models without one.",
+            Query(
+                f"sum by (action, version) (rate(chainzrule_decisions_total{{{ONE}}}[$__rate_interval]))",
+                f"{{{{action}}}} {VERSION}",
+            ),
+            unit="cps",
+        ),
+    ]
     return dashboard(
         "chainzrule-stability",
         "ChainzRule: stability",
@@ -186,6 +223,7 @@ def stability() -> Json:
             "Steepness: how the model is where traffic is": steepness,
             "Decisions: which answers are at risk": decisions,
             "Inputs: what the model is asked": inputs,
+            "Answers: what the model gives out": answers,
         },
         ["chainzrule-operations"],
     )

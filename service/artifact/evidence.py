@@ -117,6 +117,34 @@ class Novelty(CardPart):
     )
 
 
+class Counts(CardPart):
+    """How many rows fall in each of some intervals."""
+
+    edges: tuple[float, ...] = Field(description="ascending, between the intervals; a row at an edge lies above it")
+    rows: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if len(self.rows) != len(self.edges) + 1:
+            raise ValueError("there must be one interval more than edges")
+        if any(low >= high for low, high in pairwise(self.edges)):
+            raise ValueError("edges must rise")
+        return self
+
+
+class Answers(CardPart):
+    """What the model answered to held-out rows; live answers are compared with it."""
+
+    rows: int = Field(ge=1)
+    labels: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
+        default=None, description="rows by predicted label, in their order; absent for a regression"
+    )
+    probability: Counts | None = Field(
+        default=None, description="of the predicted label, to three digits; absent for a regression"
+    )
+    value: Counts | None = Field(default=None, description="regression: the predicted number")
+
+
 class ReliabilityBin(CardPart):
     """Rows whose stated flip probability lies in the same fifteenth of 0 to 1."""
 
@@ -206,6 +234,7 @@ class Evidence(CardPart):
     reference: Reference
     conformity: Conformity | None = Field(default=None, description="absent: no sets, no intervals")
     novelty: Novelty | None = Field(default=None, description="absent: no row is judged by its likeness to training")
+    answers: Answers | None = Field(default=None, description="absent: live answers are compared with nothing")
     calibration: Calibration | None = None
     quality: dict[str, float]
     baselines: tuple[Baseline, ...] = ()

@@ -17,6 +17,7 @@ from chainzrule.service.serving.costs import Costs
 from chainzrule.service.serving.engine import Limits
 from chainzrule.service.serving.runs import Runs
 from chainzrule.service.serving.version import ServedModel
+from chainzrule.service.stability.answers import AnswerWatch
 from chainzrule.service.stability.standard import Standard
 from chainzrule.service.stability.verdict import Thresholds, unstable_share
 from chainzrule.service.stability.window import Window
@@ -79,6 +80,7 @@ class Loader:
             VersionMetrics(self.metrics, card.name, card.version, standard),
             unstable_share(standard.link, card.reference, self.thresholds),
             None if card.novelty is None else 1.0 - self.thresholds.novel_percentile / 100.0,
+            None if card.answers is None else AnswerWatch(card.answers, card.labels),
         )
 
     def open(self, stored: StoredVersion, digest: str | None = None) -> "Opened":

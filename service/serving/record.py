@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from chainzrule.service.stability.answers import AnswerWatch
 from chainzrule.service.stability.predictions import Predictions
 from chainzrule.service.stability.window import Window
 from chainzrule.service.telemetry.statistics import Statistics
@@ -11,10 +12,14 @@ from chainzrule.service.telemetry.version import VersionMetrics
 class Record:
     """Records the runs of one model version."""
 
-    def __init__(self, statistics: Statistics, window: Window, metrics: VersionMetrics) -> None:
+    def __init__(
+        self, statistics: Statistics, window: Window, metrics: VersionMetrics, answers: AnswerWatch | None = None
+    ) -> None:
+        """Sets where runs are entered; without `answers`, answers are compared with nothing."""
         self._statistics = statistics
         self._window = window
         self._metrics = metrics
+        self._answers = answers
 
     def __call__(self, predictions: Predictions, rows: int, seconds: float) -> None:
         """Records one run of so many rows, which took so many seconds."""
@@ -27,4 +32,6 @@ class Record:
             self._window.add(
                 diagnosis.volatility, diagnosis.gradient_norm, observed.level, observed.outside, observed.novel
             )
+            if self._answers is not None:
+                self._answers.add(diagnosis.label, observed.probability, diagnosis.value, observed.rows)
             self._metrics.count_rows(observed)

@@ -16,6 +16,7 @@ from chainzrule.service.serving.costs import Costs
 from chainzrule.service.serving.engine import Cost, Engine, Limits, Share
 from chainzrule.service.serving.record import Record
 from chainzrule.service.serving.runs import Runs, join
+from chainzrule.service.stability.answers import AnswerWatch
 from chainzrule.service.stability.constraints import Constraints, Declared
 from chainzrule.service.stability.outputs import Inputs
 from chainzrule.service.stability.predictions import Measured, Predictions
@@ -56,6 +57,7 @@ class ServedModel:
         metrics: VersionMetrics,
         unstable_share: float | None,
         novel_share: float | None = None,
+        answers: AnswerWatch | None = None,
     ) -> None:
         """Sets up the engines.
 
@@ -70,6 +72,7 @@ class ServedModel:
             metrics: counts its rows.
             unstable_share: the share of the card's held-out rows that are unstable; None where it is unknown.
             novel_share: the share of them that are novel; None where none can be.
+            answers: counts its answers; None where the card does not say what it answered to held-out rows.
         """
         self.card = card
         self.model = model
@@ -81,9 +84,10 @@ class ServedModel:
         self._metrics = metrics
         self._unstable_share = unstable_share
         self._novel_share = novel_share
+        self._watched = answers
         metrics.count_violations(dict.fromkeys((declared.feature for declared in self.constraints.declared), 0))
         # The engine has no reference to this object, so that without a cycle it is freed after its last request.
-        record = Record(self.statistics, window, metrics)
+        record = Record(self.statistics, window, metrics, answers)
         self._answers: Engine[Inputs, Unmeasured] | None = None
         batches = limits
         if model.probe is not None:
@@ -185,7 +189,9 @@ class ServedModel:
             "method": card.method,
             "provider": self.model.execution.provider,
         }
-        return LoadedReading(info, self.loaded_at, self.window, card.reference, self._unstable_share, self._novel_share)
+        return LoadedReading(
+            info, self.loaded_at, self.window, card.reference, self._unstable_share, self._novel_share, self._watched
+        )
 
     def _engine(self, measured: bool) -> Engine[Inputs, Measured] | Engine[Inputs, Unmeasured]:
         return self._predictions if measured or self._answers is None else self._answers

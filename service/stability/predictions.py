@@ -278,6 +278,7 @@ class Batch(Measured):
             int(np.count_nonzero(outside)),
             novel,
             int(np.count_nonzero(novel)),
+            None if self.probabilities is None else self.probabilities[np.arange(len(self)), self.label][chosen],
             dict(zip(VERDICTS, np.bincount(level, minlength=len(VERDICTS)).tolist(), strict=True)),
             self._ranges.counted(self.outside[chosen]) if outside.any() else {},
         )

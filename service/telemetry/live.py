@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from chainzrule.service.artifact.evidence import Reference
+from chainzrule.service.stability.answers import AnswerWatch
 from chainzrule.service.stability.window import Window
 
 MODEL = ("model", "version")
@@ -23,6 +24,7 @@ class LoadedReading:
         reference: the card's reference, with which the window is compared.
         unstable_ratio: the share of the held-out rows that are unstable by the service's thresholds; None if unknown.
         novel_ratio: the share of the held-out rows that are novel by the service's threshold; None where none can be.
+        answers: counts its answers; None where the card does not say what it answered to held-out rows.
     """
 
     info: dict[str, str]
@@ -31,6 +33,12 @@ class LoadedReading:
     reference: Reference
     unstable_ratio: float | None
     novel_ratio: float | None = None
+    answers: AnswerWatch | None = None
+
+    def frozen(self) -> "LoadedReading":
+        """Returns the reading with copies of what the event loop writes to, which another thread may read."""
+        answers = None if self.answers is None else self.answers.frozen()
+        return replace(self, window=self.window.frozen(), answers=answers)
 
 
 @dataclass(frozen=True)
@@ -117,9 +125,7 @@ class LiveCollector(Collector):
     def frozen(self) -> "LiveCollector":
         """Returns a collector of the current values, which another thread may read."""
         versions = [
-            version
-            if version.loaded is None
-            else replace(version, loaded=replace(version.loaded, window=version.loaded.window.frozen()))
+            version if version.loaded is None else replace(version, loaded=version.loaded.frozen())
             for version in self._versions()
         ]
         queues = list(self._queues())
@@ -152,7 +158,31 @@ class LiveCollector(Collector):
         depth = _gauge("queue_depth", "Requests that wait for a model.", ("model",))
         for model, requests in queues:
             depth.add_metric((model,), float(requests))
-        return [*families, percentiles, info, state, depth]
+        return [*families, percentiles, info, state, depth, *_answers(loaded)]
+
+
+def _answers(loaded: Sequence[tuple[tuple[str, str], LoadedReading]]) -> list[Metric]:
+    """Returns what the versions answered, beside what they answered to the card's held-out rows."""
+    rows = CounterMetricFamily(
+        "chainzrule_answers", "Observed rows by what was answered.", labels=(*MODEL, "kind", "bin")
+    )
+    shares = _gauge(
+        "reference_answers_ratio", "Share of the model card's held-out rows in each bin.", (*MODEL, "kind", "bin")
+    )
+    drift = _gauge(
+        "answers_drift",
+        "How unlike the held-out rows' the latest 1,000 answers are; above 3 about once in 10^6 usual rows.",
+        (*MODEL, "kind"),
+    )
+    for labels, reading in loaded:
+        for bins in () if reading.answers is None else reading.answers.bins:
+            total = float(bins.known.sum())
+            for name, count, known in zip(bins.names, bins.rows, bins.known.tolist(), strict=True):
+                rows.add_metric((*labels, bins.kind, name), float(count))
+                shares.add_metric((*labels, bins.kind, name), known / total)
+            if bins.drift is not None:
+                drift.add_metric((*labels, bins.kind), bins.drift)
+    return [rows, shares, drift]
 
 
 def _gauge(name: str, help_text: str, labels: tuple[str, ...] = MODEL) -> GaugeMetricFamily:

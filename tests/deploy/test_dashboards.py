@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from chainzrule.service.runtime.rows import RowEncoder
 from chainzrule.service.serving.catalog import State
 from chainzrule.service.serving.runs import inputs_of
+from chainzrule.service.stability.answers import AnswerWatch, make_answers
 from chainzrule.service.stability.link import link_of
 from chainzrule.service.stability.standard import Standard
 from chainzrule.service.stability.verdict import Thresholds
@@ -83,7 +84,9 @@ def exported() -> dict[str, set[str]]:
     card = toy.card()
     window = Window(2, 1, card.reference)
     window.add(found.diagnosis.volatility, found.diagnosis.gradient_norm, found.level, found.outside, found.novel)
-    loaded = LoadedReading({"sha256": "0"}, 1.0, window, card.reference, 0.0, 0.015)
+    answers = AnswerWatch(make_answers(link_of(card.task, card.scores), toy.scores(toy.rows(100))), card.labels)
+    answers.add(found.diagnosis.label.repeat(500), found.probability.repeat(500), found.diagnosis.value, 1000)
+    loaded = LoadedReading({"sha256": "0"}, 1.0, window, card.reference, 0.0, 0.015, answers)
     reading = VersionReading("model", "1", State.READY, loaded)
     metrics.watch(tuple(State), lambda: [reading], lambda: [("model", 0)])
     ranges = RowEncoder(card).ranges
@@ -94,6 +97,7 @@ def exported() -> dict[str, set[str]]:
     metrics.request_seconds.labels("/predict", "POST", "200").observe(0.001)
     metrics.rejected.labels("queue-full").inc()
     version.count_violations({"feature": 0})
+    version.count_decisions({"abstain": 1})
     text = metrics.registry.snapshot().text("text/plain")[0].decode()
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     # Prometheus itself adds the last two.

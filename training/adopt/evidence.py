@@ -7,6 +7,7 @@ from chainzrule.service.artifact.evidence import Adoption, Calibration, Evidence
 from chainzrule.service.artifact.features import NumericFeature
 from chainzrule.service.runtime.model import Model
 from chainzrule.service.runtime.tensors import to_tensor
+from chainzrule.service.stability.answers import make_answers
 from chainzrule.service.stability.conformal import make_conformity
 from chainzrule.service.stability.measures import Diagnosis, join
 from chainzrule.service.stability.novelty import make_novelty
@@ -51,6 +52,7 @@ def gather_evidence(
         conformity=make_conformity(
             model.link, scores, y, measured.gradient_norm if model.probe is None else None, out_of_fold=False
         ),
+        answers=make_answers(model.link, scores),
         novelty=None if surprise is None else make_novelty(surprise, out_of_fold=True),
         quality=quality,
         calibration=_calibration(model, x, seed),

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.evidence import Conformity, Reference
+from chainzrule.service.artifact.evidence import Answers, Conformity, Reference
+from chainzrule.service.stability.answers import make_answers
 from chainzrule.service.stability.conformal import make_conformity
 from chainzrule.service.stability.link import Link, link_of
 from chainzrule.service.stability.measures import diagnose
@@ -145,6 +146,11 @@ def conformity(link: Link, outputs: Outputs, y: NDArray[np.generic], out_of_fold
     assert outputs.covariance is not None
     volatility = np.sqrt(np.maximum(outputs.covariance.trace(axis1=1, axis2=2, dtype=np.float64), 0.0))
     return make_conformity(link, outputs.scores.astype(np.float64), y, volatility, out_of_fold)
+
+
+def answers(link: Link, outputs: Outputs) -> Answers:
+    """Returns what a model answered to held-out rows, for the card."""
+    return make_answers(link, outputs.scores.astype(np.float64))
 
 
 def simulation(model: FittedModel, rows: Rows, limit: int, seed: int) -> Simulation:

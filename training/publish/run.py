@@ -30,6 +30,7 @@ from chainzrule.training.fitting.recipe import Make, Recipe
 from chainzrule.training.measure.calibration import calibration
 from chainzrule.training.measure.outputs import (
     Outputs,
+    answers,
     conformity,
     join,
     predict,
@@ -240,6 +241,7 @@ class Run:
         config, dataset = self.config, self.dataset
         files: dict[Role, GraphFile] = {role: describe_graph(content, OPSET) for role, content in graphs.items()}
         stability: Reference = reference(self._link, held_out.outputs, out_of_fold=dataset.test is None)
+        given = answers(self._link, held_out.outputs)
         errors = conformity(self._link, held_out.outputs, held_out.y, out_of_fold=dataset.test is None)
         truth = calibration(self._link, held_out.simulations, config.seed)
         unlike = None if held_out.surprise is None else make_novelty(held_out.surprise, dataset.test is None)
@@ -274,6 +276,7 @@ class Run:
                 reference=stability,
                 conformity=errors,
                 novelty=unlike,
+                answers=given,
                 calibration=truth,
                 quality=held_out.quality,
                 baselines=(Baseline(method="relu", parameters=baseline.parameters, quality=baseline.quality),),

@@ -108,6 +108,7 @@ class LonePrediction(Measured):
             int(self._is_outside),
             self._is_novel,
             int(self._is_novel),
+            None if self.probabilities is None else self.probabilities[0, self._measures.label].item(),
             {VERDICTS[self._verdict.level]: 1},
             self._ranges.counted(self.outside) if self._is_outside else {},
         )

@@ -14,6 +14,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
+from chainzrule.service.stability.answers import BLOCK_ROWS
 from chainzrule.service.telemetry.metrics import Metrics
 from tests.artifacts import BINARY, CLASSIFIER, CUBIC, FAMILIAR, IMAGE, REGRESSION, SILENT, SLOW, Toy, numeric
 from tests.service.conftest import Serving
@@ -40,6 +41,9 @@ EXPECTED = {
     "reference_novel_ratio": ("gauge", {"model", "version"}),
     "reference_unstable_ratio": ("gauge", {"model", "version"}),
     "decisions": ("counter", {"model", "version", "action"}),
+    "answers": ("counter", {"model", "version", "kind", "bin"}),
+    "answers_drift": ("gauge", {"model", "version", "kind"}),
+    "reference_answers_ratio": ("gauge", {"model", "version", "kind", "bin"}),
     "lost_reviews": ("gauge", set()),
     "constraint_violations": ("counter", {"model", "version", "feature"}),
     "nonfinite_outputs": ("counter", {"model", "version"}),
@@ -111,6 +115,8 @@ async def test_every_metric_is_there_with_its_kind_and_labels(serving: Serving, 
     (policies := tmp_path / "policies.toml").write_text('[models."*"]\nnovel = "annotate"')
     async with serving(*MODELS, window_minimum_rows=5, policies=policies) as client:
         await traffic(client)
+        rows = FAMILIAR.rows(BLOCK_ROWS).tolist()  # as many as are compared at once with the card's
+        assert (await client.post("/predict", json={"model": "familiar", "instances": rows})).is_success
         found = await scrape(client)
     own = {name.removeprefix("chainzrule_") for name in found.families if name.startswith("chainzrule_")}
     assert own == set(EXPECTED)
@@ -180,6 +186,27 @@ async def test_the_numbers_after_known_traffic(serving: Serving) -> None:
     assert found("draining") == 0
     assert found("queue_depth", model="toy") == 0
     assert found("nonfinite_outputs_total", **of(CLASSIFIER)) == 0
+
+
+async def test_answers_are_counted_beside_the_cards_and_compared(serving: Serving) -> None:
+    known = FAMILIAR.card().answers
+    assert known is not None
+    assert known.labels is not None
+    rows = np.tile(FAMILIAR.rows(1), (BLOCK_ROWS + 1, 1))
+    label = int(FAMILIAR.scores(rows[:1]).argmax())
+    async with serving(FAMILIAR) as client:
+        for part in (rows[:1], rows[1:400], rows[400:BLOCK_ROWS]):
+            found = await scrape(client)
+            assert not found.families["chainzrule_answers_drift"].samples
+            await client.post("/predict", json={"instances": part.tolist()})
+        await client.post("/predict", json={"instances": rows[-1:].tolist(), "observe": False})
+        found = await scrape(client)
+    for index, name in enumerate(FAMILIAR.names):
+        sought = {**of(FAMILIAR), "kind": "label", "bin": name}
+        assert found("answers_total", **sought) == (BLOCK_ROWS if index == label else 0)
+        assert found("reference_answers_ratio", **sought) == pytest.approx(known.labels[index] / 200)
+    for kind in ("label", "probability"):
+        assert (found("answers_drift", **of(FAMILIAR), kind=kind) or 0.0) > 20
 
 
 async def test_the_cards_reference_is_exported(serving: Serving) -> None:
