@@ -102,9 +102,9 @@ def compare(
     ours = served["scores"]
     if len(expected) != len(ours):
         raise AdoptionError(f"{place}: has {len(expected)} rows, not {len(ours)}; predict the sample's rows in order")
-    apart = _apart(served, expected)
-    off = ~(apart <= TOLERANCE)
-    found = Comparison(len(ours), float(apart.max()), int(off.sum()), int(np.argmax(apart)) + 1)
+    gaps = apart(served, expected)
+    off = ~(gaps <= TOLERANCE)
+    found = Comparison(len(ours), float(gaps.max()), int(off.sum()), int(np.argmax(gaps)) + 1)
     if not found.difference <= tolerance:
         count = f"{found.rows_off} of {found.rows} rows"
         raise AdoptionError(
@@ -118,10 +118,10 @@ def rows_off(served: Mapping[str, Matrix], expected: Floats) -> NDArray[np.int64
     """Returns the rows in which what would be served is off by more than `TOLERANCE`; none where rows are missing."""
     if len(expected) != len(served["scores"]):
         return np.array([], np.int64)
-    return np.flatnonzero(~(_apart(served, expected) <= TOLERANCE))
+    return np.flatnonzero(~(apart(served, expected) <= TOLERANCE))
 
 
-def _apart(served: Mapping[str, Matrix], expected: Floats) -> Floats:
+def apart(served: Mapping[str, Matrix], expected: Floats) -> Floats:
     """Returns (rows,) the largest difference of each row, relative to the largest value where that is over 1."""
     ours = served.get("probabilities", served["scores"])[:, -expected.shape[1] :].astype(np.float64)
     return np.asarray(np.abs(ours - expected).max(axis=1) / max(1.0, float(np.abs(expected).max())))

@@ -26,7 +26,8 @@ def write_front(inputs: Sequence[Input], placement: Placement, features: Sequenc
     for one in inputs:
         places = placement.places[one.name]
         value = _gathered(writer, one, ends[-1], [(features[place], blocks[place]) for place in places])
-        shape = tuple(len(places) if size is None else size for size in one.shape)
+        known = int(np.prod([size for size in one.shape if size is not None]))
+        shape = tuple(len(places) // known if size is None else size for size in one.shape)
         kept = one.kind in (TensorProto.FLOAT, TensorProto.STRING)
         shaped = value if kept else value.cast(one.kind)
         writer.node("Reshape", shaped, writer.integers((-1, *shape)), output=one.name)

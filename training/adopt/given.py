@@ -16,6 +16,7 @@ from chainzrule.training.adopt.naming import named_labels
 from chainzrule.training.errors import AdoptionError
 
 OLDEST_OPSET, CONVERTED_OPSET = 9, 15  # an older file is converted to the second
+NEWER_IR = 8
 PREFIX = "source_"
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")  # the last are ONNX Runtime's own, which the service runs on
 FREE_TEXT = frozenset(("Tokenizer", "TfIdfVectorizer", "StringSplit", "StringNormalizer", "RegexFullMatch"))
@@ -182,6 +183,7 @@ def _modern(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]:
     """Returns the model with an opset that can be worked with, and what was done for it."""
     if not any(item.domain in ("", "ai.onnx") for item in model.opset_import):
         model.opset_import.append(onnx.helper.make_opsetid("", 13))
+    model.ir_version = max(model.ir_version, NEWER_IR)  # before it, constants had to be inputs too
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
     found = opset(model)
@@ -262,15 +264,22 @@ def _one_tensor(graph: onnx.GraphProto, names: list[str]) -> str | None:
     """Returns the tensor whose columns the outputs are, one by one and in their order; None where they are not."""
     made = {output: node for node in graph.node for output in node.output}
     constants = {weight.name: onnx.numpy_helper.to_array(weight) for weight in graph.initializer}
-    sources, places = set(), []
+    sources: set[str] = set()
+    places: list[int] = []
     for name in names:
         node = made.get(name)
         while node is not None and node.op_type in ("Identity", "Reshape", "Squeeze", "Cast", "Flatten"):
             node = made.get(node.input[0])
-        if node is None or node.op_type not in ("ArrayFeatureExtractor", "Gather") or node.input[1] not in constants:
+        if node is None or any(part not in constants for part in node.input[1:]):
+            return None
+        chosen = [constants[part].ravel().tolist() for part in node.input[1:]]
+        if node.op_type in ("ArrayFeatureExtractor", "Gather"):
+            places += chosen[0]
+        elif node.op_type == "Slice" and len(chosen) >= 3 and chosen[2] == [1]:
+            places += range(chosen[0][0], chosen[1][0])
+        else:
             return None
         sources.add(node.input[0])
-        places += constants[node.input[1]].ravel().tolist()
     return sources.pop() if len(sources) == 1 and places == list(range(len(names))) else None
 
 

@@ -49,11 +49,16 @@ def place_columns(inputs: Sequence[Input], names: Sequence[str]) -> Placement:
 
 
 def _one_matrix(one: Input, names: Sequence[str]) -> Placement:
-    width = len(names) if one.shape == (None,) else one.width
-    if width is None:
-        raise AdoptionError(f"input {one.own_name} has an unknown size behind the batch; export it fixed")
+    known = int(np.prod([size for size in one.shape if size is not None]))
+    free = one.shape.count(None)
+    if free > 1 or (free and len(names) % known):
+        raise AdoptionError(
+            f"input {one.own_name} has an unknown size behind the batch, which the sample's {len(names)} columns do "
+            "not tell; export it fixed"
+        )
+    width = len(names) if free else known
     if width != len(names):
-        shape = [size for size in one.shape if size is not None]
+        shape = list(one.shape)
         raise AdoptionError(
             f"the sample has {len(names)} columns beside the target, the model's input {shape} takes {width}; give "
             "the columns that it was trained on, in their order"

@@ -1,6 +1,6 @@
 """Brings a model to where it can be measured: its sample read, its graph plain, its numbers understood and compared."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from chainzrule.service.artifact.interface import Task
 from chainzrule.service.runtime.graph import Graph
 from chainzrule.training.adopt.codes import find_codes
-from chainzrule.training.adopt.comparison import Comparison, compare, read_expected, rows_off, served_difference
+from chainzrule.training.adopt.comparison import Comparison, apart, compare, read_expected, rows_off, served_difference
 from chainzrule.training.adopt.convert.converted import Converted
 from chainzrule.training.adopt.given import Given
 from chainzrule.training.adopt.graph import opened
@@ -26,7 +26,11 @@ from chainzrule.training.adopt.sides import settle_sides
 from chainzrule.training.adopt.source import Source, plain_sources
 from chainzrule.training.errors import AdoptionError
 
+LIBRARY = "the library's own answers"
+
 Matrix = NDArray[np.float32]
+Floats = NDArray[np.float64]
+Served = dict[str, Matrix]
 
 
 @dataclass(frozen=True)
@@ -97,26 +101,19 @@ def prepare(given: Given, frame: pd.DataFrame, wishes: Wishes, converted: Conver
     head, scores, served = _served(source, reading, width, sample)
     notes = [*given.notes, *placement.notes]
     comparison = None
-    if converted is not None:
-        ours = {"scores": answered.plain} if converted.raw else served
-        comparison = compare(ours, converted.answers, wishes.tolerance, source.operators, "the library's own answers")
-    elif labels and answered.labels is not None:
-        notes += filter(None, [compare_labels(served["probabilities"], labels, answered.labels, wishes.answers)])
-    if wishes.expected is not None:
-        predicted = read_expected(wishes.expected, labels)
-        wrong = rows_off(served, predicted)
-        if any(kind.startswith("TreeEnsemble") for kind in source.operators) and 0 < len(wrong) < len(sample.x) / 4:
-            settled, moved = settle_sides(
-                source,
-                sample.x,
-                wrong,
-                lambda tried: len(rows_off(_served(tried, reading, width, sample)[2], predicted)),
+    for predicted, place in _predictions(wishes, labels, converted):
+        raw = converted is not None and converted.raw and place == LIBRARY
+        if not raw:
+            source, moved = _settled(
+                source, sample, served, predicted, lambda one: _served(one, reading, width, sample)[2]
             )
             if moved:
-                source = settled
                 head, scores, served = _served(source, reading, width, sample)
-                notes.append(f"{moved} thresholds of trees were moved by one float32, to where the library has them")
-        comparison = compare(served, predicted, wishes.tolerance, source.operators, str(wishes.expected))
+                notes.append(f"{moved} thresholds of trees were moved by rounding, to where the library has them")
+        ours = {"scores": answered.plain} if raw else served
+        comparison = compare(ours, predicted, wishes.tolerance, source.operators, place)
+    if converted is None and labels and answered.labels is not None:
+        notes += filter(None, [compare_labels(served["probabilities"], labels, answered.labels, wishes.answers)])
     if sample.task != "regression":
         kind = "probabilities" if reading.kind == "probabilities" else "logits"
         notes.append(f"the answers are taken for {kind}: {reading.why}")
@@ -124,6 +121,24 @@ def prepare(given: Given, frame: pd.DataFrame, wishes: Wishes, converted: Conver
         notes.append(f"no noise on codes of categories: {', '.join(sample.codes)}")
     difference = max(answered.difference, served_difference(served, answered.plain, reading.kind))
     return Prepared(sample, source, reading, labels, y, head, scores, difference, comparison, tuple(notes))
+
+
+def _predictions(wishes: Wishes, labels: tuple[str, ...], converted: Converted | None) -> Iterator[tuple[Floats, str]]:
+    """Yields the predictions to compare with, each with where it comes from."""
+    if converted is not None:
+        yield converted.answers, LIBRARY
+    if wishes.expected is not None:
+        yield read_expected(wishes.expected, labels), str(wishes.expected)
+
+
+def _settled(
+    source: Source, sample: Sample, served: Served, predicted: Floats, serve: Callable[[Source], Served]
+) -> tuple[Source, int]:
+    """Returns the model with its trees' thresholds where the library has them, and how many were moved."""
+    off = rows_off(served, predicted)
+    if not any(kind.startswith("TreeEnsemble") for kind in source.operators) or not 0 < len(off) < len(sample.x) / 4:
+        return source, 0
+    return settle_sides(source, sample.x, off, lambda one: float(apart(serve(one), predicted).sum()))
 
 
 def _served(source: Source, reading: Reading, width: int, sample: Sample) -> tuple[Head, Graph, dict[str, Matrix]]:

@@ -28,11 +28,15 @@ def test_inputs_get_their_columns_in_their_shape_and_type() -> None:
         Input("image", TensorProto.FLOAT, None, (1, 2)),
         Input("code", TensorProto.INT64, None, ()),
         Input("exact", TensorProto.DOUBLE, None, (None,)),
+        Input("series", TensorProto.FLOAT, None, (None, 2)),
     ]
-    image, code, exact = run(inputs, {"image": (3, 0), "code": (2,), "exact": (1,)}, described(4), x)
+    image, code, exact, series = run(
+        inputs, {"image": (3, 0), "code": (2,), "exact": (1,), "series": (0, 1, 2, 3)}, described(4), x
+    )
     np.testing.assert_array_equal(image, [[[3, 0]], [[7, 4]]])
     np.testing.assert_array_equal(code, [2, 6])
     np.testing.assert_array_equal(exact, [[1], [5]])
+    np.testing.assert_array_equal(series, x.reshape(2, 2, 2))
     assert (code.dtype, exact.dtype) == (np.int64, np.float64)
 
 

@@ -168,3 +168,19 @@ def test_a_file_of_another_format_is_called_what_it_is(path: Path) -> None:
     path.write_bytes(b"PK\x03\x04 weights")
     with pytest.raises(AdoptionError, match=r"model\.onnx: is a zip archive, as PyTorch and Keras write"):
         read_given(path)
+
+
+@pytest.mark.parametrize("kind", ["slices", "gathers"])
+def test_outputs_of_a_column_each_are_one_answer(kind: str) -> None:
+    constants = {"W": X[:3], "n": np.array([0]), "e": np.array([1]), "t": np.array([2]), "flat": np.array([-1])}
+    first, second = (
+        ("Slice (h, n, e, e)", "Slice (h, e, t, e)") if kind == "slices" else
+        ("Gather <axis = 1> (h, n)", "ai.onnx.ml.ArrayFeatureExtractor (h, e)")
+    )  # fmt: skip
+    body = f"h = MatMul (x, W) a = {first} b = {second} y = Reshape (a, flat) z = Reshape (b, flat)"
+    graph = model(body, BATCH, "float[batch] y, float[batch] z", constants)
+    assert given_of(graph).answer == "source_h"
+    other = model(body.replace("y =", "w =").replace("z = Reshape (b", "y = Reshape (b").replace("w =", "z ="), BATCH,
+                  "float[batch] y, float[batch] z", constants)  # fmt: skip
+    with pytest.raises(AdoptionError, match="several outputs are floats"):  # in another order
+        given_of(other)

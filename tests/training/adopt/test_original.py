@@ -102,3 +102,9 @@ def test_answers_that_are_not_finite_are_refused(value: float) -> None:
     source = source_of(model("y = Exp (x)", "float[batch,6] x", "float[batch,6] y"))
     with pytest.raises(AdoptionError, match="not all finite; look for outliers"):
         first_faithful([source], X * 1e4)
+
+
+def test_a_model_that_draws_at_random_is_called_so() -> None:
+    graph = model("r = RandomNormalLike (x) y = Add (x, r)", "float[batch,6] x", "float[batch,6] y")
+    with pytest.raises(AdoptionError, match="by the operator RandomNormalLike, which draws at random"):
+        first_faithful(sources_of(graph), X)

@@ -12,7 +12,7 @@ def take(name: str, *shape: int | None, kind: int = 1) -> Input:
 
 
 def test_one_matrix_takes_all_columns_in_their_order() -> None:
-    for one in (take("x", 3), take("x", None), take("x", 1, 3)):
+    for one in (take("x", 3), take("x", None), take("x", 1, 3), take("x", None, 1), take("x", 3, None)):
         found = place_columns([one], ["c", "a", "b"])
         assert (found.columns, found.places, found.notes) == (("c", "a", "b"), {"source_x": (0, 1, 2)}, ())
 
@@ -39,7 +39,13 @@ def test_inputs_of_other_names_take_the_columns_in_their_order_and_that_is_said(
         "the sample has 2 columns beside the target, the model's input [3] takes 3; give the columns that it was "
         "trained on, in their order",
     ),
-    ([take("x", 8, None)], "input x has an unknown size behind the batch; export it fixed"),
+    *(
+        (
+            [take("x", *shape)],
+            "input x has an unknown size behind the batch, which the sample's 2 columns do not tell; export it fixed",
+        )
+        for shape in ((8, None), (None, None))
+    ),
     (
         [take("a", 1), take("d", 1)],
         "the model takes a column 'd', which the sample does not have; it has a, b",

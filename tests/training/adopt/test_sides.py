@@ -44,7 +44,7 @@ def test_rows_whose_values_equal_a_threshold_come_to_the_librarys_side() -> None
     for scaled in (False, True):
         source = stumps(scaled)
         assert len(wrong(source)) >= 2
-        found, moved = settle_sides(source, X, wrong(source), lambda tried: len(wrong(tried)))
+        found, moved = settle_sides(source, X, wrong(source), lambda tried: float(len(wrong(tried))))
         assert not len(wrong(found))
         assert 1 <= moved <= 3
         assert len(wrong(source)) >= 2  # which is left as it was
@@ -52,6 +52,6 @@ def test_rows_whose_values_equal_a_threshold_come_to_the_librarys_side() -> None
 
 def test_thresholds_that_are_right_stay() -> None:
     source = stumps()
-    found, moved = settle_sides(source, X, np.arange(len(X)), lambda tried: 5)
+    found, moved = settle_sides(source, X, np.arange(len(X)), lambda tried: 5.0)
     assert moved == 0
     assert found is source

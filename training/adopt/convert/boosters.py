@@ -1,5 +1,6 @@
 """Converts models of LightGBM, XGBoost and CatBoost."""
 
+import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import onnx
 import pandas as pd
 from numpy.typing import NDArray
+from onnx import helper, numpy_helper
 
 from chainzrule.training.adopt.convert.converted import Converted
 from chainzrule.training.adopt.convert.naming import label_names
@@ -29,7 +31,9 @@ def from_lightgbm(model: Any, frame: pd.DataFrame) -> Converted:
     levels = _lightgbm_levels(booster, frame)
     types = [("input", FloatTensorType([None, len(columns)]))]
     found = convert_lightgbm(model, initial_types=types, target_opset=OPSET)
-    round_down(found, _lightgbm_thresholds(booster))
+    round_down(found, lightgbm_thresholds(booster))
+    if "boosting: rf" in booster.model_to_string():
+        _average(found, booster.num_trees() // booster.num_model_per_iteration())
     classes = getattr(model, "classes_", None)
     if classes is None:
         answers = np.asarray(booster.predict(frame), np.float64)
@@ -45,7 +49,9 @@ def _lightgbm_levels(booster: Any, frame: pd.DataFrame) -> dict[str, tuple[str, 
     return {str(name): label_names(levels) for name, levels in zip(named, known, strict=False)}
 
 
-def _lightgbm_thresholds(booster: Any) -> Iterator[tuple[int, float]]:
+def lightgbm_thresholds(booster: Any) -> Iterator[tuple[int, float]]:
+    """Yields feature and float64 threshold of every split of a Booster's trees."""
+
     def walk(node: dict[str, Any]) -> Iterator[tuple[int, float]]:
         if "split_feature" in node:
             if node["decision_type"] == "<=":
@@ -55,6 +61,18 @@ def _lightgbm_thresholds(booster: Any) -> Iterator[tuple[int, float]]:
 
     for tree in booster.dump_model()["tree_info"]:
         yield from walk(tree["tree_structure"])
+
+
+def _average(model: onnx.ModelProto, trees: int) -> None:
+    """Makes trees' sums means, as a random forest's are, and takes out the converter's division by 100."""
+    divisors = {node.input[1] for node in model.graph.node if node.op_type == "Div"}
+    for weight in model.graph.initializer:
+        if weight.name in divisors and (numpy_helper.to_array(weight) == 100.0).all():
+            weight.CopyFrom(numpy_helper.from_array(np.ones(tuple(weight.dims), np.float32), weight.name))
+    for node in model.graph.node:
+        for item in node.attribute:
+            if item.name in ("class_weights", "target_weights"):
+                item.CopyFrom(helper.make_attribute(item.name, [value / trees for value in item.floats]))
 
 
 def from_xgboost(model: Any, frame: pd.DataFrame) -> Converted:
@@ -68,6 +86,11 @@ def from_xgboost(model: Any, frame: pd.DataFrame) -> Converted:
         raise AdoptionError(
             "the XGBoost model splits columns of categories by itself, which its converter does not know; fit it on "
             "one-hot columns, for instance in a Pipeline with OneHotEncoder"
+        )
+    kind = json.loads(booster.save_config())["learner"]["gradient_booster"]["name"]
+    if kind != "gbtree":
+        raise AdoptionError(
+            f"the XGBoost booster is '{kind}', which its converter does not know; fit it with booster='gbtree'"
         )
     names, types = booster.feature_names, booster.feature_types
     booster.feature_names = booster.feature_types = None  # the converter knows columns by their numbers only
@@ -99,5 +122,16 @@ def from_catboost(model: Any, frame: pd.DataFrame) -> Converted:
         found = onnx.load(str(path))
     classes = getattr(model, "classes_", None)
     if classes is None or len(classes) == 0:
+        if str(model.get_all_params().get("loss_function", "")).startswith(("Poisson", "Tweedie")):
+            _exponentiate(found)
         return Converted(found, np.asarray(model.predict(frame), np.float64).reshape(len(frame), -1))
     return Converted(found, np.asarray(model.predict_proba(frame), np.float64), label_names(classes))
+
+
+def _exponentiate(model: onnx.ModelProto) -> None:
+    """Puts an exponential function after the answer, which CatBoost leaves out of the graphs of counts."""
+    (output,) = model.graph.output
+    bare = f"{output.name}_bare"
+    for node in model.graph.node:
+        node.output[:] = [bare if name == output.name else name for name in node.output]
+    model.graph.node.append(helper.make_node("Exp", [bare], [output.name]))

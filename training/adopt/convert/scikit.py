@@ -8,8 +8,11 @@ import numpy as np
 import onnx
 import pandas as pd
 
+from chainzrule.training.adopt.convert.boosters import lightgbm_thresholds
 from chainzrule.training.adopt.convert.converted import Converted, Floats
+from chainzrule.training.adopt.convert.habits import as_skl2onnx_knows, zeros_as_gaps
 from chainzrule.training.adopt.convert.naming import label_names
+from chainzrule.training.adopt.convert.thresholds import round_down
 from chainzrule.training.errors import AdoptionError
 
 Types = Sequence[tuple[str, Any]]
@@ -24,6 +27,7 @@ def from_scikit(model: Any, frame: pd.DataFrame) -> Iterator[Converted]:
     given = frame if hasattr(model, "feature_names_in_") else frame.to_numpy()
     answers, labels = _answers(model, given)
     _register(model)
+    thresholds = [split for part in _parts(model) for split in _thresholds(part)]
     reasons: list[str] = []
     made = False
     for types in _types(model, frame):
@@ -31,20 +35,42 @@ def from_scikit(model: Any, frame: pd.DataFrame) -> Iterator[Converted]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 found = _convert(model, types)
+        except ModuleNotFoundError:
+            raise
         except Exception as error:  # the converters' errors share no narrower base
-            reasons.append(" ".join(f"{type(error).__name__}: {error}".split())[:240])
+            reasons.append(" ".join(f"{type(error).__name__}: {error}".split())[:160])
             continue
         made = True
+        round_down(found, thresholds)
+        if _reads_zeros_as_gaps(model):
+            yield Converted(zeros_as_gaps(found), answers, labels)
         yield Converted(found, answers, labels)
     if not made:
-        raise AdoptionError(f"skl2onnx cannot convert the model ({reasons[0]}); see its list of supported models")
+        said = "; or ".join(dict.fromkeys(reasons))
+        raise AdoptionError(f"skl2onnx cannot convert the model ({said}); see its list of supported models")
 
 
 def _convert(model: Any, types: Types) -> onnx.ModelProto:
     from skl2onnx import convert_sklearn
 
-    found: onnx.ModelProto = convert_sklearn(model, initial_types=list(types), target_opset={"": 17, "ai.onnx.ml": 3})
+    with as_skl2onnx_knows(list(_parts(model))):
+        found: onnx.ModelProto = convert_sklearn(
+            model, initial_types=list(types), target_opset={"": 17, "ai.onnx.ml": 3}
+        )
     return found
+
+
+def _thresholds(part: Any) -> Iterator[tuple[int, float]]:
+    """Yields feature and float64 threshold of every split of an estimator's trees."""
+    if hasattr(part, "_predictors"):  # histogram boosting
+        for predictor in (one for stage in part._predictors for one in stage):
+            nodes = predictor.nodes[~predictor.nodes["is_leaf"].astype(bool)]
+            yield from zip(nodes["feature_idx"].tolist(), nodes["num_threshold"].tolist(), strict=True)
+    elif hasattr(part, "tree_"):
+        inner = part.tree_.feature >= 0
+        yield from zip(part.tree_.feature[inner].tolist(), part.tree_.threshold[inner].tolist(), strict=True)
+    elif hasattr(part, "booster_"):
+        yield from lightgbm_thresholds(part.booster_)
 
 
 def _answers(model: Any, given: Any) -> tuple[Floats, tuple[str, ...]]:
@@ -88,6 +114,13 @@ def _type(column: "pd.Series[Any]", number: Any, whole: Any, kinds: Any) -> Any:
     return number if pd.api.types.is_numeric_dtype(column.dtype) else kinds.StringTensorType
 
 
+def _reads_zeros_as_gaps(model: Any) -> bool:
+    """Returns whether XGBoost gets sparse columns, in which it takes zeros for gaps."""
+    parts = list(_parts(model))
+    sparse = any(getattr(part, "sparse_output_", False) is True for part in parts)
+    return sparse and any(type(part).__module__.startswith("xgboost") for part in parts)
+
+
 def _register(model: Any) -> None:
     """Tells skl2onnx how to convert the boosters that are inside a model."""
     names = {type(part).__module__.partition(".")[0] for part in _parts(model)}
@@ -123,8 +156,11 @@ def _parts(model: Any) -> Iterator[Any]:
     """Yields an estimator and those inside it."""
     yield model
     inner = [part for _, part in getattr(model, "steps", [])]
-    inner += [part for _, part, *_ in getattr(model, "transformers_", getattr(model, "estimators", None) or [])]
-    inner += [getattr(model, name) for name in ("estimator", "best_estimator_", "regressor_") if hasattr(model, name)]
+    inner += [part for _, part, *_ in getattr(model, "transformers_", [])]
+    for name in ("estimator", "best_estimator_", "regressor_", "final_estimator_"):
+        inner.append(getattr(model, name, None))
+    for name in ("estimators_", "calibrated_classifiers_"):
+        inner += np.ravel(np.asarray(getattr(model, name, []), dtype=object)).tolist()
     for part in inner:
-        if part is not None and not isinstance(part, str):
+        if hasattr(part, "__dict__"):
             yield from _parts(part)

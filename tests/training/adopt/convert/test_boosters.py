@@ -87,3 +87,23 @@ def test_catboost_answers_the_same() -> None:
     text = catboost.CatBoostRegressor(**quiet).fit(frame, VALUE, cat_features=["job"])
     with pytest.raises(AdoptionError, match="takes columns of categories, which CatBoost cannot write as ONNX"):
         from_catboost(text, frame)
+
+
+def test_a_random_forest_of_lightgbm_is_averaged() -> None:
+    model = light("LGBMClassifier", boosting_type="rf", bagging_freq=1, bagging_fraction=0.7).fit(X, SIGN)
+    found = from_lightgbm(model, X)
+    np.testing.assert_allclose(run(found, X), found.answers, atol=1e-6)
+
+
+def test_boosters_that_the_converter_does_not_know_are_named() -> None:
+    xgboost = pytest.importorskip("xgboost")
+    model = xgboost.XGBRegressor(booster="dart", n_estimators=3).fit(X, VALUE)
+    with pytest.raises(AdoptionError, match="the XGBoost booster is 'dart', which its converter does not know"):
+        from_xgboost(model, X)
+
+
+def test_catboosts_counts_get_their_exponential_function() -> None:
+    catboost = pytest.importorskip("catboost")
+    model = catboost.CatBoostRegressor(loss_function="Poisson", iterations=10, verbose=False, allow_writing_files=False)
+    found = from_catboost(model.fit(X, np.exp(VALUE)), X)
+    np.testing.assert_allclose(run(found, X), found.answers, rtol=1e-4)
