@@ -86,6 +86,19 @@ class Columns:
         return np.asarray(outside(x.astype(np.float32, copy=False), self.low, self.high).any(axis=1))
 
 
+def synthetic_rows(columns: Columns, rows: int, seed: int) -> NDArray[np.float32]:
+    """Returns (rows, D) normal draws around every column's mean, within its range; one-hot blocks get random levels."""
+    random = np.random.default_rng(seed)
+    draws = columns.mean + columns.std * random.standard_normal((rows, columns.width))
+    features = np.clip(draws, columns.low, columns.high)
+    for block in columns.blocks:
+        level = random.integers(block.stop - block.start, size=rows)
+        features[:, block] = np.eye(block.stop - block.start)[level]
+    # Casting a bound to float32 may round it outside the range.
+    low, high = columns.low.astype(np.float32), columns.high.astype(np.float32)
+    return np.clip(features.astype(np.float32), low, high)
+
+
 def with_noise(features: Sequence[Feature], overrides: Mapping[str, float]) -> tuple[Feature, ...]:
     """Returns the features with the user's noise in place of the default.
 

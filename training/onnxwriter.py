@@ -66,10 +66,15 @@ class NodeWriter:
         self._add(kind, inputs, own, **attributes)
         return [self.value(name) for name in own]
 
+    @property
+    def constants(self) -> list[onnx.TensorProto]:
+        """Returns the constants that the nodes use."""
+        return list(self._constants.values())
+
     def append_to(self, model: onnx.ModelProto) -> None:
         """Appends the nodes and constants to a model's graph."""
         model.graph.node.extend(self.nodes)
-        model.graph.initializer.extend(self._constants.values())
+        model.graph.initializer.extend(self.constants)
 
     def _scalar(self, value: float) -> "Value":
         return self.constant(np.array(value, np.float32 if self._number == "float" else np.float64))

@@ -3,11 +3,14 @@
 import argparse
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import get_args
 
 from chainzrule.exits import Exit
 from chainzrule.service.errors import ServiceError
 from chainzrule.signer import signer
 from chainzrule.training.adopt.adopt import AdoptionReport, adopt
+from chainzrule.training.adopt.meaning import Answers
+from chainzrule.training.adopt.original import TOLERANCE
 from chainzrule.training.data.errors import DataError
 from chainzrule.training.errors import AdoptionError, TrainingError
 
@@ -18,7 +21,8 @@ examples:
   chainzrule adopt wine.onnx --data sample.csv --target kind --name wine
   chainzrule adopt wine.onnx --data sample.csv --target kind --name wine --expected predictions.csv --noise alcohol=0.1
 
-The sample's columns are the model's inputs, in the order in which it was trained on them, and the target. Give rows
+The sample holds the model's columns and the target: in the order in which the model was trained on them where it has
+one input, by their names where it has several. Give rows
 that the model was not fitted to: quality and stability are measured on them. Every column's noise is one standard
 deviation of its measurement error; undeclared, it is a tenth of the column's standard deviation. docs/adopt.md walks
 through scikit-learn, LightGBM, XGBoost and PyTorch.
@@ -33,10 +37,15 @@ METHODS = {
 
 def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
     """Adds the arguments, and returns the function that adopts and publishes."""
-    parser.description = "Publish an ONNX model that was trained elsewhere, with a card measured on a sample of rows."
+    parser.description = "Publish a model that was trained elsewhere, with a card measured on a sample of rows."
     parser.epilog = EXAMPLES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("model", type=Path, metavar="FILE.onnx", help="one float input, labels or probabilities out")
+    parser.add_argument(
+        "model",
+        type=Path,
+        metavar="FILE",
+        help="an ONNX file; a model of XGBoost, LightGBM, CatBoost or skops; a pickle; an MLflow folder",
+    )
     parser.add_argument(
         "--data", type=Path, required=True, metavar="FILE", help="a table: the model's columns in order, and the target"
     )
@@ -51,6 +60,19 @@ def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], i
         metavar="FILE",
         help="the source library's predictions of the rows, to be compared with",
     )
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=TOLERANCE,
+        metavar="T",
+        help="the largest difference from these that is accepted, of a probability or relative to the largest value "
+        "(%(default)g)",
+    )
+    parser.add_argument(
+        "--answers",
+        choices=get_args(Answers),
+        help="what the model's numbers are; found in the graph, or from the sample where that does not say",
+    )
     parser.add_argument("--task", choices=("classification", "regression"), help="guessed from the target when absent")
     parser.add_argument(
         "--labels",
@@ -63,6 +85,11 @@ def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], i
         "--noise", action="append", default=[], metavar="COLUMN=VALUE", help="a column's measurement noise"
     )
     parser.add_argument("--unit", action="append", default=[], metavar="COLUMN=UNIT", help="a column's unit")
+    parser.add_argument(
+        "--trust-pickle",
+        action="store_true",
+        help="load a pickle, which runs whatever code it holds: only where you trust whoever made it",
+    )
     parser.add_argument("--sign", type=Path, metavar="KEY", help="sign what is published with this private key")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of draws and choices (%(default)s)")
     return run
@@ -77,11 +104,14 @@ def run(options: argparse.Namespace) -> int:
         name=options.name,
         models=options.models,
         expected=options.expected,
+        tolerance=options.tolerance,
+        answers=options.answers,
         task=options.task,
         labels=options.labels,
         noise={column: _number(column, value) for column, value in _pairs("--noise", options.noise)},
         units=dict(_pairs("--unit", options.unit)),
         seed=options.seed,
+        trust_pickle=options.trust_pickle,
         sign=options.sign and signer(options.sign),
     )
     print("\n".join(summary(report, options.models)))
@@ -97,7 +127,9 @@ def summary(report: AdoptionReport, models: Path) -> Iterator[str]:
         yield f"    {name:<24} {value:>10.4g}   on the sample"
     assert card.adoption is not None
     if card.adoption.expected_difference is not None:
-        yield f"  the source library's predictions are met within {card.adoption.expected_difference:.1g}"
+        off = card.adoption.expected_rows_off
+        rows = f"; {off} of {card.reference.rows} rows are off by more than {TOLERANCE:g}" if off else ""
+        yield f"  the source library's predictions are met within {card.adoption.expected_difference:.1g}{rows}"
     yield f"  published to {report.path}; serve it with:\n    chainzrule serve --models {models}"
 
 

@@ -220,6 +220,12 @@ class Adoption(CardPart):
     expected_difference: float | None = Field(
         default=None, ge=0, description="the same from the predictions that the user gave; null where none were given"
     )
+    expected_rows_off: int | None = Field(
+        default=None, ge=0, description="in how many rows of the sample that difference is over 1e-5"
+    )
+    tolerance: float | None = Field(
+        default=None, gt=0, description="the largest such difference that was accepted when the model was adopted"
+    )
     jacobian_difference: float | None = Field(
         default=None,
         ge=0,

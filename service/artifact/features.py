@@ -19,6 +19,7 @@ class NumericFeature(CardPart):
     high: float = Field(description="largest value seen in training")
     noise: float = Field(ge=0, description="one standard deviation of measurement noise, in the feature's unit")
     fill: float | None = Field(default=None, description="stands in for a gap; absent where training saw none")
+    gaps: Literal[True] | None = Field(default=None, description="the model itself takes gaps, which reach it as NaN")
     monotone: Literal["increasing", "decreasing"] | None = Field(
         default=None,
         description="what the value, or the second of two labels' probability, is declared to do as the feature rises",

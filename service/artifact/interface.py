@@ -76,8 +76,8 @@ class Interface(CardPart):
             raise ValueError(f"the method {self.method} takes at most {MAX_PROBED_COLUMNS} columns")
         if self.task == "ordinal":
             raise ValueError(f"an ordinal card cannot have the method {self.method}")
-        if any(isinstance(feature, CategoricalFeature) for feature in self.features):
-            raise ValueError(f"the method {self.method} takes numeric features only")
+        if not any(isinstance(feature, NumericFeature) for feature in self.features):
+            raise ValueError(f"the method {self.method} takes at least one numeric feature")
         return self
 
     @model_validator(mode="after")

@@ -44,6 +44,7 @@ class Probe:
         self._graph = graph
         self._noise = encoder.noise
         self._columns = encoder.ranges.columns
+        self._takes_gaps = encoder.gaps is not None
         self._draws: NoiseDraws | None = None
         if interface.draws is not None:
             self._draws = NoiseDraws(encoder.noise, interface.draws.count, interface.draws.seed)
@@ -68,7 +69,10 @@ class Probe:
         """Returns the (rows, S, D) slopes of the scores per raw unit; draws give those smoothed by the noise."""
         if self._draws is not None:
             return self._drawn(self._draws, features, np.ones(len(features))).jacobian
-        return central_differences(self._scores, features, self._columns, self._steps)
+        found = central_differences(self._scores, features, self._columns, self._steps)
+        if self._takes_gaps:  # what moves beside a gap is still a gap
+            found[np.broadcast_to(np.isnan(features)[:, None], found.shape)] = 0.0
+        return found
 
     def _drawn(self, draws: NoiseDraws, features: Matrix, noise_scale: Floats) -> Drawn:
         return draws.measure(self._link, self._run, features, noise_scale)

@@ -1,5 +1,6 @@
 """Encodes rows as callers send them into the float32 matrix that the graph takes; every error names its place."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ class RowEncoder:
         column_features: (D,) the feature that each column belongs to.
         ranges: the ranges that training saw of the numeric features.
         noise: (D,) one noise sigma of each column; 0 in one-hot blocks.
+        gaps: (D,) the columns that may be NaN, because the model itself takes gaps; None where there is none.
     """
 
     def __init__(self, interface: Interface) -> None:
@@ -61,12 +63,16 @@ class RowEncoder:
         )
         self.noise = np.zeros(interface.width)
         self.noise[self.ranges.columns] = [feature.noise for feature in numeric]
+        self.gaps: NDArray[np.bool_] | None = None
+        if any(feature.gaps for feature in numeric):
+            self.gaps = np.zeros(interface.width, np.bool_)
+            self.gaps[self.ranges.columns] = [bool(feature.gaps) for feature in numeric]
 
     def encode(self, instances: Sequence[Any] | NDArray[np.float64]) -> Matrix:
         """Encodes rows, each a list in the order of `names` or an object by feature name, or all of them as a matrix.
 
         Returns:
-            The (rows, D) float32 matrix, which is finite.
+            The (rows, D) float32 matrix, which is finite but for gaps that the model takes.
 
         Raises:
             InvalidInput: a row is not a valid input of this model.
@@ -88,13 +94,20 @@ class RowEncoder:
         return matrix
 
     def require_finite(self, matrix: Matrix, place: str = "instances") -> None:
-        """Refuses a matrix, (rows, D), that holds NaN or infinity; `place` is what the request calls its rows.
+        """Refuses a matrix, (rows, D), that holds infinity, or NaN where the model takes no gap.
+
+        Args:
+            matrix: the rows.
+            place: what the request calls its rows.
 
         Raises:
             InvalidInput: a value is not finite; the error names the row and the feature.
         """
-        if not np.isfinite(matrix).all():
-            row, column = np.argwhere(~np.isfinite(matrix))[0].tolist()
+        finite = np.isfinite(matrix)
+        if not finite.all() and self.gaps is not None:
+            finite |= np.isnan(matrix) & self.gaps
+        if not finite.all():
+            row, column = np.argwhere(~finite)[0].tolist()
             raise InvalidInput("is not finite as a 32-bit float", f"{place}[{row}].{self._feature_at(column)}")
 
     def levels(self, name: str) -> tuple[str, ...]:
@@ -139,8 +152,8 @@ class RowEncoder:
         return matrix
 
     def _number(self, i: int, feature: NumericFeature, value: Any) -> float:
-        if value is None and feature.fill is not None:
-            return feature.fill
+        if value is None and (feature.fill is not None or feature.gaps):
+            return math.nan if feature.fill is None else feature.fill
         if type(value) not in _NUMBERS:
             raise InvalidInput(f"must be a number, not {_kind(value)}", self._place(i, feature.name))
         return float(value)

@@ -31,12 +31,12 @@ def derivative_graphs(
     sigma, D = noise.astype(np.float32), len(noise)
 
     writer = NodeWriter("derivative_", "float")
-    noisy = Reverse(scores, writer, "scores", np.eye(S, dtype=np.float32)).run(RULES) * writer.constant(sigma)
+    noisy = Reverse(scores, writer, "scores", np.eye(S, dtype=np.float32), noise).run(RULES) * writer.constant(sigma)
     writer.node("MatMul", noisy, noisy.matrix_transpose(3), output="covariance")
     model = _extended(scores, writer, [*outputs, _tensor("covariance", S, S)])
 
     writer = NodeWriter("derivative_", "float")
-    jacobian = Reverse(scores, writer, "scores", np.eye(S, dtype=np.float32)).run(RULES)
+    jacobian = Reverse(scores, writer, "scores", np.eye(S, dtype=np.float32), noise).run(RULES)
     writer.node("Identity", jacobian, output="jacobian")
     flat = (jacobian * writer.constant(sigma)).reshape(-1, S * D)
     total = (flat * flat) @ writer.constant(np.ones((S * D, 1), np.float32))

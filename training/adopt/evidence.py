@@ -4,7 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainzrule.service.artifact.evidence import Adoption, Calibration, Evidence, Golden, Provenance
-from chainzrule.service.artifact.features import NumericFeature
 from chainzrule.service.runtime.model import Model
 from chainzrule.service.runtime.tensors import to_tensor
 from chainzrule.service.stability.answers import make_answers
@@ -12,6 +11,7 @@ from chainzrule.service.stability.conformal import make_conformity
 from chainzrule.service.stability.measures import Diagnosis, join
 from chainzrule.service.stability.novelty import make_novelty
 from chainzrule.service.stability.reference import make_reference
+from chainzrule.training.columns import Columns, synthetic_rows
 from chainzrule.training.measure.calibration import compared
 from chainzrule.training.measure.quality import of_answers
 from chainzrule.training.measure.simulation import DRAWS, NOISE_SCALES, choose_rows, simulate
@@ -78,12 +78,7 @@ def _calibration(model: Model, x: Matrix, seed: int) -> Calibration:
 
 def _golden(model: Model, seed: int) -> Golden:
     """Returns golden rows: synthetic rows around the columns' means, inside their ranges, with the model's answers."""
-    features = [feature for feature in model.interface.features if isinstance(feature, NumericFeature)]
-    mean, std, low, high = (
-        np.array([getattr(feature, name) for feature in features]) for name in ("mean", "std", "low", "high")
-    )
-    drawn = mean + std * np.random.default_rng(seed).standard_normal((GOLDEN_ROWS, len(features)))
-    x = np.clip(drawn.astype(np.float32), low.astype(np.float32), high.astype(np.float32))
+    x = synthetic_rows(Columns.of(model.interface.features, None), GOLDEN_ROWS, seed)
     outputs = model.predict(x, np.ones(GOLDEN_ROWS))
     assert outputs.covariance is not None  # `predict` computes every output
     return Golden(

@@ -1,13 +1,17 @@
 """Reads, prunes, serialises and opens ONNX models in memory."""
 
+import re
 from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 from onnx import helper
 
 from chainzrule.service.errors import ArtifactError
 from chainzrule.service.runtime.graph import Execution, Graph
+
+_RUNNING = re.compile(r"while running (?P<operator>\w+) node.*?Status Message: (?P<reason>.*)")
 
 
 def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
@@ -30,13 +34,21 @@ def prune(model: onnx.ModelProto) -> None:
     for node in reversed(graph.node):
         if needed & set(node.output):
             kept.append(node)
-            needed |= set(node.input) | {
-                name for item in node.attribute if item.HasField("g") for part in item.g.node for name in part.input
-            }
+            needed |= set(node.input) | _read_inside(node)
     weights = [weight for weight in graph.initializer if weight.name in needed]
     del graph.node[:], graph.initializer[:]
     graph.node.extend(reversed(kept))
     graph.initializer.extend(weights)
+
+
+def _read_inside(node: onnx.NodeProto) -> set[str]:
+    """Returns the names that the bodies of a loop or a branch read, of which some lie outside of them."""
+    bodies = [body for item in node.attribute for body in (*item.graphs, *([item.g] if item.HasField("g") else []))]
+    names = {value.name for body in bodies for value in body.output}
+    for body in bodies:
+        for part in body.node:
+            names |= set(part.input) | _read_inside(part)
+    return names
 
 
 def serialise(model: onnx.ModelProto) -> bytes:
@@ -65,5 +77,24 @@ def opened(model: onnx.ModelProto) -> Graph:
     try:
         return Graph(serialise(model), "the model", Execution("cpu", threads=1))
     except ArtifactError as error:
-        cause = (str(error.__cause__).strip().splitlines() or [""])[0]
-        raise ArtifactError(f"{error.detail}: {cause}", error.place) from None
+        raise ArtifactError(f"{error.detail}: {failure(error)}", error.place) from None
+
+
+def failure(error: Exception) -> str:
+    """Returns in one short line what ONNX Runtime says of a graph that it cannot load or run."""
+    text = " ".join(str(error.__cause__ or error).split())
+    running = _RUNNING.search(text)
+    if running is not None:
+        return f"{running['operator']}: {running['reason'][:200]}"
+    return f"{type(error).__name__}: {text[:240]}"
+
+
+def runs(model: onnx.ModelProto) -> bool:
+    """Returns whether ONNX Runtime loads a model."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        onnxruntime.InferenceSession(serialise(model), options, providers=["CPUExecutionProvider"])
+    except Exception:  # ONNX Runtime's errors share no narrower base
+        return False
+    return True

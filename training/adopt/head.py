@@ -1,24 +1,17 @@
 """Adds scores and probabilities, as every artifact has them, to a plain graph's answer."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from chainzrule.service.artifact.interface import MAX_SCORES, Task
 from chainzrule.training.adopt.graph import attribute, copied, prune
+from chainzrule.training.adopt.meaning import Meaning
 from chainzrule.training.adopt.source import OUTPUT, Source
-from chainzrule.training.errors import AdoptionError
 from chainzrule.training.onnxwriter import NodeWriter, Value
 
 LEAST = 1e-7  # the smallest probability, so that its logarithm is finite
-ROUNDING = 1e-5  # a sum of float32 shares may be a little over 1
-
-Matrix = NDArray[np.float32]
-Meaning = Literal["value", "probabilities", "scores"]
 
 
 @dataclass(frozen=True)
@@ -36,32 +29,6 @@ class Head:
     how: str
 
 
-def meaning(task: Task, answer: Matrix) -> Meaning:
-    """Returns what the answer is; it is probabilities where every row of the sample's answers is a distribution.
-
-    Args:
-        task: the sample's.
-        answer: (rows, columns).
-
-    Raises:
-        AdoptionError: a shape that does not fit the task.
-    """
-    columns = answer.shape[1]
-    if task == "regression":
-        if columns != 1:
-            raise AdoptionError(
-                f"the model gives {columns} numbers a row where the target is one quantity; export one output column, "
-                "or say --task classification if they are scores of labels"
-            )
-        return "value"
-    if columns > MAX_SCORES:
-        raise AdoptionError(f"the model has {columns} labels; at most {MAX_SCORES} can be served")
-    chances = bool(((answer >= 0) & (answer <= 1 + ROUNDING)).all())
-    if columns > 1:
-        chances = chances and bool((np.abs(answer.sum(axis=1) - 1) < 1e-3).all())
-    return "probabilities" if chances else "scores"
-
-
 def add_head(source: Source, kind: Meaning, columns: int) -> Head:
     """Returns the source's graph with its head, for an answer of `columns` columns."""
     model = copied(source.graph)
@@ -71,6 +38,11 @@ def add_head(source: Source, kind: Meaning, columns: int) -> Head:
     if kind == "value":
         writer.node("Identity", answer, output="scores")
         how = "the model's output"
+    elif kind == "margin":
+        logit = writer.node("Gather", answer, writer.integers((1,)), axis=1)
+        scores = writer.node("MatMul", logit, _centring(writer, 1), output="scores")
+        writer.node("Softmax", scores, axis=1, output="probabilities")
+        how = "half of the second of two opposite numbers, for and against"
     elif kind == "scores":
         scores = writer.node("MatMul", answer, _centring(writer, columns), output="scores")
         writer.node("Softmax", scores, axis=1, output="probabilities")

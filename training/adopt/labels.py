@@ -1,10 +1,11 @@
-"""Matches labels to the columns of a model's answer."""
+"""Matches labels to the columns of a model's answer, and holds them to the labels that the file itself gives."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainzrule.training.adopt.meaning import Answers
 from chainzrule.training.adopt.sample import Sample
 from chainzrule.training.errors import AdoptionError
 
@@ -28,7 +29,7 @@ def match_labels(
     if sample.task == "regression":
         return (), sample.y
     count = max(columns, 2)
-    labels = tuple(declared) or tuple(named)
+    labels = tuple(declared) or _as_the_target_has_them(tuple(named), sample.labels)
     if not labels:
         labels = sample.labels
         if len(labels) < count and all(label.isdecimal() and int(label) < count for label in labels):
@@ -51,3 +52,58 @@ def match_labels(
         )
     places = np.array([labels.index(label) for label in sample.labels])
     return labels, places[sample.y.astype(np.int64)]
+
+
+TRUTHS = {"0": "false", "1": "true", "False": "false", "True": "true"}  # as files name them, and as targets do
+
+
+def _as_the_target_has_them(named: tuple[str, ...], target: Sequence[str]) -> tuple[str, ...]:
+    """Returns a file's labels, truths by the names that a target's have."""
+    if set(target) <= {"false", "true"} and set(named) <= TRUTHS.keys():
+        return tuple(TRUTHS[label] for label in named)
+    return named
+
+
+TIED = 1e-4  # two probabilities that are nearer than this may be told apart in either order
+
+
+def compare_labels(
+    probabilities: NDArray[np.float32], labels: Sequence[str], own: NDArray[np.str_], declared: Answers | None
+) -> str | None:
+    """Holds the labels that would be served to those that the file itself gives.
+
+    Args:
+        probabilities: (rows, labels) that would be served.
+        labels: their names.
+        own: (rows,) the file's own labels, as text.
+        declared: what the user says the numbers are, by which the largest decides whatever the file says.
+
+    Returns:
+        A note where they differ and the user has said what the numbers are.
+
+    Raises:
+        AdoptionError: they differ, and the user has not said so.
+    """
+    places = {label: place for place, label in enumerate(labels)}
+    lowered = {label.lower(): place for label, place in places.items()}
+    found = np.array([places.get(label, lowered.get(label.lower(), -1)) for label in own])
+    if (found < 0).all() and set(own) <= {str(place) for place in range(len(labels))}:
+        found = own.astype(np.int64)  # the file counts its columns
+    rows = np.arange(len(own))
+    served = probabilities.argmax(axis=1)
+    told = np.where(found < 0, -np.inf, probabilities[rows, found])
+    off = (found != served) & ~(probabilities[rows, served] - told < TIED)
+    if not off.any():
+        return None
+    row = int(off.argmax())
+    said = (
+        f"the file's own label differs from that of the largest number in {int(off.sum())} of {len(own)} rows (row "
+        f"{row + 1}: '{own[row][:40]}' against '{labels[served[row]][:40]}')"
+    )
+    if declared is not None:
+        return f"{said}; the label of the largest number is served, as --answers says what they are"
+    raise AdoptionError(
+        f"{said}: the numbers may be no scores of the labels, such as distances (KMeans), the labels may be in another "
+        "order (--labels), or the file may decide by a threshold of its own; say --answers probabilities or logits if "
+        "the largest shall decide all the same"
+    )

@@ -60,8 +60,26 @@ def _linear_regressor(writer: NodeWriter, node: onnx.NodeProto) -> bool:
     return True
 
 
+def _imputer(writer: NodeWriter, node: onnx.NodeProto) -> bool:
+    """Lowers imputers that fill gaps, not those that replace a number."""
+    filled = attribute(node, "imputed_value_floats")
+    if not filled or not np.isnan(attribute(node, "replaced_value_float", 0.0)):
+        return False
+    value = writer.value(node.input[0])
+    gap = writer.node("IsNaN", value)
+    writer.node("Where", gap, writer.constant(np.array(filled, np.float32)), value, output=node.output[0])
+    return True
+
+
+def _feature_vectorizer(writer: NodeWriter, node: onnx.NodeProto) -> bool:
+    writer.node("Concat", *map(writer.value, node.input), axis=1, output=node.output[0])
+    return True
+
+
 RULES: dict[str, Rule] = {
     "Scaler": _scaler,
     "LinearClassifier": _linear_classifier,
     "LinearRegressor": _linear_regressor,
+    "Imputer": _imputer,
+    "FeatureVectorizer": _feature_vectorizer,
 }

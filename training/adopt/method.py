@@ -14,14 +14,14 @@ from chainzrule.service.stability.differences import central_differences
 from chainzrule.training.adopt.derivative import derivative_graphs
 from chainzrule.training.adopt.graph import opened
 from chainzrule.training.adopt.head import Head
-from chainzrule.training.adopt.steps import ROWS, Step, choose_step, disagreement, half_jumps
+from chainzrule.training.adopt.steps import EXPLAINED, ROWS, Step, choose_step, disagreement, half_jumps, moving_columns
+from chainzrule.training.columns import Columns
 from chainzrule.training.errors import AdoptionError
 
 # The largest disagreement of exact derivatives with differences, at the median and the 90th percentile of the rows.
 EXACT, EXACT_KINKED = 1e-2, 0.1
 LEAST_DRAWS, DRAWS_A_COLUMN = 512, 4
 
-Floats = NDArray[np.float64]
 Matrix = NDArray[np.float32]
 Scores = Callable[[Matrix], Matrix]
 
@@ -49,32 +49,31 @@ class Choice:
     notes: tuple[str, ...] = ()
 
 
-def choose_method(
-    head: Head, operators: set[str], scores: Scores, x: Matrix, std: Floats, noise: Floats, seed: int
-) -> Choice:
+def choose_method(head: Head, operators: set[str], scores: Scores, x: Matrix, columns: Columns, seed: int) -> Choice:
     """Returns the best method that holds on the sample.
 
     Args:
         head: the graph with scores.
         operators: that the model's answer needs.
         scores: (rows, D) -> (rows, S), by the graph.
-        x: (rows, D) the sample.
-        std: (D,) standard deviations of its columns.
-        noise: (D,) one noise sigma of each.
+        x: (rows, D) the sample; NaN in gaps that the model takes.
+        columns: describes its columns. Those without noise are left out of the checks, because nothing moves there.
         seed: the seed of the rows that are tried, and of draws.
 
     Raises:
         AdoptionError: there are no exact derivatives, and too many columns for differences or draws.
     """
     width, notes = x.shape[1], []
-    rows = x[np.random.default_rng(seed).permutation(len(x))[:ROWS]]
+    chosen = x[np.random.default_rng(seed).permutation(len(x))[:ROWS]]
+    rows = np.where(np.isnan(chosen), columns.mean.astype(np.float32), chosen)
+    noise = columns.noise
     trees = sorted(kind for kind in operators if kind.startswith("TreeEnsemble"))
     if trees:
         notes.append(f"{trees[0]} is a step function: its derivative is 0 almost everywhere")
     else:
-        step = choose_step(scores, rows, std, noise, seed)
+        step = choose_step(scores, rows, columns.std, noise, seed)
         try:
-            return _exact(head, scores, rows, std, noise, step)
+            return _exact(head, scores, rows, columns, step, chosen)
         except AdoptionError as error:
             notes.append(f"no exact derivative: {error}")
         if step.smooth and width <= MAX_PROBED_COLUMNS:
@@ -91,6 +90,8 @@ def choose_method(
                 f"differences do not hold: they disagree by {step.disagreement:.2g} with those of half the step and "
                 f"miss {step.unexplained:.2g} of what noise does"
             )
+    if width == sum(block.stop - block.start for block in columns.blocks):
+        raise AdoptionError(f"{'; '.join(notes)}; and the model takes categories alone, which no noise moves")
     if width > MAX_PROBED_COLUMNS:
         raise AdoptionError(
             f"{'; '.join(notes)}; and {width} columns are too many for differences or draws (at most "
@@ -107,24 +108,33 @@ def choose_method(
     )
 
 
-def _exact(head: Head, scores: Scores, rows: Matrix, std: Floats, noise: Floats, step: Step) -> Choice:
-    """Returns exact derivatives, once they are known to agree with differences.
+def _exact(head: Head, scores: Scores, rows: Matrix, columns: Columns, step: Step, gapped: Matrix) -> Choice:
+    """Returns exact derivatives, once they are known to agree with differences, and to be finite beside gaps.
 
     Raises:
         AdoptionError: an operator has none, or they are not what differences say.
     """
     try:
-        model, jacobian = derivative_graphs(head.graph, noise, head.outputs)
-        found = opened(jacobian).run(rows)["jacobian"]
+        model, jacobian = derivative_graphs(head.graph, columns.noise, head.outputs)
+        graph = opened(jacobian)
+        found = graph.run(rows)["jacobian"]
         opened(model).run(rows)
+        finite = np.isfinite(graph.run(gapped)["jacobian"]).all()
     except ArtifactError as error:
         raise AdoptionError(f"its graph does not load ({error})") from None
     except AdoptionError:
         raise
     except Exception as error:  # ONNX's and ONNX Runtime's errors share no narrower base
         raise AdoptionError(f"its graph cannot be made ({type(error).__name__})") from None
-    columns, steps = np.arange(rows.shape[1]), (step.step * std).astype(np.float32)
-    differences, jumps = central_differences(scores, rows, columns, steps), half_jumps(scores, rows, steps)
+    if not finite:
+        raise AdoptionError("it is not finite beside a gap")
+    if step.unexplained > EXPLAINED:
+        raise AdoptionError(f"a derivative misses {step.unexplained:.2g} of what noise does")
+    moving = moving_columns(columns.noise)
+    std, steps = columns.std[moving], np.zeros(columns.width, np.float32)
+    steps[moving] = (step.step * std).astype(np.float32)
+    differences = central_differences(scores, rows, moving, steps[moving])[..., moving]
+    found, jumps = found[..., moving], half_jumps(scores, rows, steps)[..., moving]
     gap = disagreement(found * std, np.clip(found, differences - jumps, differences + jumps) * std)
     if not (np.median(gap) <= EXACT and np.quantile(gap, 0.9) <= EXACT_KINKED):
         raise AdoptionError(f"it is not what differences say: half of the rows are off by {np.median(gap):.2g} or more")

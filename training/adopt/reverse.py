@@ -4,20 +4,33 @@ An adjoint has the shape of its tensor with the scores as a second dimension, (b
 through the graph at once. Only the features and what depends on them have one; all else is constant.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import numpy_helper
+from onnx import TensorProto, numpy_helper
 
-from chainzrule.training.adopt.graph import attribute
-from chainzrule.training.adopt.source import INPUT
+from chainzrule.training.adopt.front import INPUT
+from chainzrule.training.adopt.graph import attribute, opset
+from chainzrule.training.adopt.observed import observe
 from chainzrule.training.errors import AdoptionError
 from chainzrule.training.onnxwriter import NodeWriter, Value
 
+# What these give jumps, so that its derivative is 0 where no noise moves it, and means nothing elsewhere.
+STEPS = frozenset(("ArgMax", "ArgMin", "OneHotEncoder", "LabelEncoder", "OneHot", "Floor", "Ceil", "Round", "Sign"))
+# These choose between branches, which may well meet where one follows on the other: that is tried on the sample.
+COMPARISONS = frozenset(("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "Not", "And", "Or", "IsNaN"))
+SIZES = frozenset(("Shape", "Size", "ConstantOfShape"))
+FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16)
+
 Shape = tuple[int, ...]
 Rule = Callable[["Reverse", onnx.NodeProto, Value], None]
+
+
+def is_step(node: onnx.NodeProto) -> bool:
+    """Returns whether what a node gives jumps from one value to the next."""
+    return node.op_type in STEPS or (node.op_type == "Cast" and attribute(node, "to") not in FLOATS)
 
 
 class Reverse:
@@ -28,26 +41,36 @@ class Reverse:
         scores: the number of scores, S.
     """
 
-    def __init__(self, model: onnx.ModelProto, writer: NodeWriter, output: str, seed: NDArray[np.float32]) -> None:
-        """Starts at `output` (batch, K) with `seed` (S, K), the derivative of the scores with respect to it."""
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        writer: NodeWriter,
+        output: str,
+        seed: NDArray[np.float32],
+        noise: NDArray[np.floating],
+    ) -> None:
+        """Starts at `output` (batch, K) with `seed` (S, K), the derivative of the scores with respect to it.
+
+        Columns without `noise`, (D,), may go through operators whose output jumps, such as encoders.
+        """
         self.writer = writer
         self.scores = len(seed)
+        self.opset = opset(model)
         self._nodes = list(model.graph.node)
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
-        self._shapes = {
-            value.name: tuple(int(dim.dim_value) for dim in value.type.tensor_type.shape.dim[1:])
-            for value in (*inferred.value_info, *inferred.input, *inferred.output)
-        }
+        observed = observe(model, noise)
+        self._shapes = observed.shapes
         self._constants = {weight.name: numpy_helper.to_array(weight) for weight in model.graph.initializer}
-        self._constants |= {
-            node.output[0]: numpy_helper.to_array(attribute(node, "value"))
-            for node in self._nodes
-            if node.op_type == "Constant" and attribute(node, "value") is not None
-        }
-        self._dependent = {INPUT}
+        self._dependent, self._varying = {INPUT}, {INPUT}
         for node in self._nodes:
-            if self._dependent & set(node.input):
+            if self._varying & set(node.input):
+                self._varying |= set(node.output)
+            if node.op_type in COMPARISONS | SIZES:
+                continue
+            moved = [name for name in node.input if name in self._varying and name not in observed.still]
+            if self._dependent & set(node.input) and (moved or not is_step(node)):
                 self._dependent |= set(node.output)
+        steady = {name: value for name, value in observed.steady.items() if name not in self._varying}
+        self._constants |= steady
         # The seed is added to zeros made from the output, which repeats it for every row of the batch.
         zeros = self.value(output).reshape(-1, 1, seed.shape[1]) * 0.0
         self._adjoints = {output: zeros + writer.constant(seed[None])}
@@ -65,12 +88,12 @@ class Reverse:
             reached = [name for name in node.output if name in self._adjoints]
             if not reached or not self._dependent & set(node.input):
                 continue
-            rule = rules.get(node.op_type) if node.domain in ("", "ai.onnx") else None
-            if rule is None or reached != node.output[:1]:
+            rule = rules.get(node.op_type) if node.domain in ("", "ai.onnx", "ai.onnx.ml") else None
+            if rule is None or reached != node.output[:1] or is_step(node):
                 raise AdoptionError(f"operator {node.op_type} has no derivative here")
             rule(self, node, self._adjoints[node.output[0]])
         if INPUT not in self._adjoints:
-            raise AdoptionError("the model's answer does not depend on its input")
+            raise AdoptionError("the model's answer does not depend on its input, or only in steps")
         return self._adjoints[INPUT]
 
     def accumulate(self, name: str, adjoint: Value) -> None:
@@ -82,13 +105,37 @@ class Reverse:
         """Returns whether a tensor depends on the features."""
         return name in self._dependent
 
+    def varies(self, name: str) -> bool:
+        """Returns whether a tensor has a row for each row of the features, even if it changes only in steps."""
+        return name in self._varying
+
     def value(self, name: str) -> Value:
         """Returns the tensor of the graph that has this name."""
         return self.writer.value(name)
 
-    def with_score_axis(self, name: str) -> Value:
-        """Returns a tensor as (batch, 1, ...), which broadcasts against an adjoint over the scores."""
-        return self.value(name).reshape(-1, 1, *self.shape(name))
+    def factor(self, name: str) -> Value:
+        """Returns a tensor as it is multiplied with an adjoint: with an axis for the scores where it has a batch."""
+        return self.value(name).reshape(-1, 1, *self.shape(name)) if name in self._varying else self.value(name)
+
+    def summed(self, value: Value, axes: Sequence[int]) -> Value:
+        """Returns the sum over axes, which stay with length 1."""
+        if self.opset < 13:
+            return self.writer.node("ReduceSum", value, axes=list(axes), keepdims=1)
+        return self.writer.node("ReduceSum", value, self.writer.integers(axes), keepdims=1)
+
+    def gathered(self, adjoint: Value, name: str, output: str) -> Value:
+        """Returns an adjoint of `output` for the tensor `name`, summed over the axes along which that was repeated.
+
+        Raises:
+            AdoptionError: the tensor was repeated along the batch.
+        """
+        own, whole = self.shape(name), self.shape(output)
+        if own == whole:
+            return adjoint
+        if len(own) != len(whole):
+            raise AdoptionError("a computed tensor that is repeated for every row has no derivative here")
+        axes = [axis + 2 for axis, sizes in enumerate(zip(own, whole, strict=True)) if sizes[0] != sizes[1]]
+        return self.summed(adjoint, axes).reshape(-1, self.scores, *own)
 
     def constant(self, name: str) -> NDArray[np.generic]:
         """Returns a constant's values; raises `AdoptionError` where the tensor is computed."""
@@ -100,5 +147,5 @@ class Reverse:
         """Returns a tensor's shape without the batch; raises `AdoptionError` where it is not known beforehand."""
         shape = self._shapes.get(name)
         if shape is None or any(size < 1 for size in shape):
-            raise AdoptionError("the size of a tensor inside the graph is not known beforehand")
+            raise AdoptionError("a tensor inside the graph does not have one row for each row of the input")
         return shape

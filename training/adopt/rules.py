@@ -10,14 +10,15 @@ import onnx
 from onnx import TensorProto
 
 from chainzrule.training.adopt.graph import attribute
+from chainzrule.training.adopt.reductions import REDUCTIONS
 from chainzrule.training.adopt.reverse import Reverse, Rule
+from chainzrule.training.adopt.selections import SELECTIONS
+from chainzrule.training.adopt.slopes import SLOPES, above
 from chainzrule.training.errors import AdoptionError
 from chainzrule.training.onnxwriter import Value
 
 
 def _same(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
-    if node.op_type == "Cast" and attribute(node, "to") not in (TensorProto.FLOAT, TensorProto.DOUBLE):
-        raise AdoptionError("a Cast to another type than float has no derivative")
     reverse.accumulate(node.input[0], adjoint)
 
 
@@ -35,32 +36,53 @@ def _reshaped(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
 def _sum(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
     for place, name in enumerate(node.input):
         if reverse.depends(name):
-            _require_no_repetition(reverse, node, name)
-            reverse.accumulate(name, -adjoint if node.op_type == "Sub" and place == 1 else adjoint)
+            own = reverse.gathered(adjoint, name, node.output[0])
+            reverse.accumulate(name, -own if node.op_type == "Sub" and place == 1 else own)
 
 
 def _product(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
     for name, other in (node.input, reversed(node.input)):
         if reverse.depends(name):
-            _require_no_repetition(reverse, node, name)
-            factor = reverse.with_score_axis(other) if reverse.depends(other) else reverse.value(other)
-            reverse.accumulate(name, adjoint * factor)
+            own = reverse.gathered(adjoint * reverse.factor(other), name, node.output[0])
+            reverse.accumulate(name, own)
 
 
 def _quotient(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
-    if reverse.depends(node.input[1]):
-        raise AdoptionError("Div by a computed tensor has no derivative here")
-    _require_no_repetition(reverse, node, node.input[0])
-    reverse.accumulate(node.input[0], adjoint / reverse.value(node.input[1]))
+    above, below = node.input
+    share = adjoint / reverse.factor(below)
+    if reverse.depends(above):
+        reverse.accumulate(above, reverse.gathered(share, above, node.output[0]))
+    if reverse.depends(below):
+        own = -(share * reverse.factor(node.output[0]))
+        reverse.accumulate(below, reverse.gathered(own, below, node.output[0]))
 
 
 def _matmul(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
-    if reverse.depends(node.input[1]):
-        raise AdoptionError("MatMul of two computed tensors has no derivative here")
-    weights = reverse.constant(node.input[1])
-    if weights.ndim != 2:
-        raise AdoptionError("MatMul with other weights than a matrix has no derivative here")
-    reverse.accumulate(node.input[0], adjoint @ reverse.writer.constant(weights.T))
+    left, right = node.input
+    if not reverse.varies(right):
+        weights = reverse.constant(right)
+        if weights.ndim == 1:
+            spread = adjoint.reshape(-1, reverse.scores, *reverse.shape(node.output[0]), 1)
+            reverse.accumulate(left, spread * reverse.writer.constant(weights))
+            return
+        if weights.ndim > 2 and reverse.shape(left)[:-1] != reverse.shape(node.output[0])[:-1]:
+            raise AdoptionError("MatMul with other weights than a matrix has no derivative here")
+        reverse.accumulate(left, adjoint @ reverse.writer.constant(np.swapaxes(weights, -1, -2)))
+        return
+    if not reverse.varies(left):
+        weights = reverse.constant(left)
+        if len(reverse.shape(right)) < 2 or weights.ndim != 2:
+            raise AdoptionError("MatMul across rows of the batch has no derivative here")
+        reverse.accumulate(right, reverse.writer.constant(weights.T) @ adjoint)
+        return
+    first, second = reverse.shape(left), reverse.shape(right)
+    if len(first) != len(second) or len(first) < 2 or first[:-2] != second[:-2]:
+        raise AdoptionError("MatMul of two computed tensors of unlike shapes has no derivative here")
+    rank = len(first) + 2
+    if reverse.depends(left):
+        reverse.accumulate(left, adjoint @ reverse.factor(right).matrix_transpose(rank))
+    if reverse.depends(right):
+        reverse.accumulate(right, reverse.factor(left).matrix_transpose(rank) @ adjoint)
 
 
 def _gemm(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
@@ -140,62 +162,23 @@ def _elementwise(slope: Callable[[Reverse, onnx.NodeProto], Value]) -> Rule:
     return rule
 
 
-def _relu(reverse: Reverse, node: onnx.NodeProto) -> Value:
-    return _above(reverse, reverse.value(node.input[0]), 0.0)
-
-
-def _leaky_relu(reverse: Reverse, node: onnx.NodeProto) -> Value:
-    leak = float(attribute(node, "alpha", 0.01))
-    return _above(reverse, reverse.value(node.input[0]), 0.0) * (1.0 - leak) + leak
-
-
-def _maximum(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
+def _extreme(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
+    """Gives the adjoint of the larger or the smaller of a computed tensor and a constant to where the tensor is it."""
     dependent = [name for name in node.input if reverse.depends(name)]
     if len(node.input) != 2 or len(dependent) != 1:
-        raise AdoptionError("Max of two computed tensors has no derivative here")
+        raise AdoptionError(f"{node.op_type} of two computed tensors has no derivative here")
     (name,) = dependent
-    (floor,) = (other for other in node.input if other != name)
-    _require_no_repetition(reverse, node, name)
-    above = _above(reverse, reverse.value(name), reverse.value(floor))
-    reverse.accumulate(name, adjoint * above.reshape(-1, 1, *reverse.shape(name)))
-
-
-def _above(reverse: Reverse, value: Value, floor: Value | float) -> Value:
-    """Returns 1 where a value exceeds `floor`, else 0."""
-    return reverse.writer.node("Greater", value, floor).cast(TensorProto.FLOAT)
-
-
-def _sigmoid(reverse: Reverse, node: onnx.NodeProto) -> Value:
-    output = reverse.value(node.output[0])
-    return output * (1.0 - output)
-
-
-def _tanh(reverse: Reverse, node: onnx.NodeProto) -> Value:
-    output = reverse.value(node.output[0])
-    return 1.0 - output * output
-
-
-def _exponential(reverse: Reverse, node: onnx.NodeProto) -> Value:
-    return reverse.value(node.output[0])
-
-
-def _logarithm(reverse: Reverse, node: onnx.NodeProto) -> Value:
-    return reverse.writer.node("Reciprocal", reverse.value(node.input[0]))
-
-
-def _softplus(reverse: Reverse, node: onnx.NodeProto) -> Value:
-    return reverse.writer.node("Sigmoid", reverse.value(node.input[0]))
-
-
-def _require_no_repetition(reverse: Reverse, node: onnx.NodeProto, name: str) -> None:
-    if reverse.shape(name) != reverse.shape(node.output[0]):
-        raise AdoptionError(f"{node.op_type} that repeats a computed tensor has no derivative here")
+    (limit,) = (other for other in node.input if other != name)
+    operands = (reverse.value(name), reverse.value(limit))
+    chosen = above(reverse, *(operands if node.op_type == "Max" else operands[::-1]))
+    mask = chosen.reshape(-1, 1, *reverse.shape(node.output[0]))
+    reverse.accumulate(name, reverse.gathered(adjoint * mask, name, node.output[0]))
 
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(("Identity", "Cast", "Dropout"), _same),
     **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), _reshaped),
-    **dict.fromkeys(("Add", "Sub"), _sum),
+    **dict.fromkeys(("Add", "Sub", "Sum"), _sum),
     "Neg": _negated,
     "Mul": _product,
     "Div": _quotient,
@@ -203,12 +186,8 @@ RULES: dict[str, Rule] = {
     "Gemm": _gemm,
     "Conv": _conv,
     **dict.fromkeys(("MaxPool", "AveragePool"), _pool),
-    "Max": _maximum,
-    "Relu": _elementwise(_relu),
-    "LeakyRelu": _elementwise(_leaky_relu),
-    "Sigmoid": _elementwise(_sigmoid),
-    "Tanh": _elementwise(_tanh),
-    "Exp": _elementwise(_exponential),
-    "Log": _elementwise(_logarithm),
-    "Softplus": _elementwise(_softplus),
+    **dict.fromkeys(("Max", "Min"), _extreme),
+    **SELECTIONS,
+    **REDUCTIONS,
+    **{name: _elementwise(slope) for name, slope in SLOPES.items()},
 }

@@ -1,23 +1,25 @@
 """Reads the sample of rows by which an adopted model is described and measured."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.features import NumericFeature
+from chainzrule.service.artifact.features import CategoricalFeature, Feature, NumericFeature
 from chainzrule.service.artifact.interface import Task
-from chainzrule.training.columns import with_noise
-from chainzrule.training.data.columns import NumericColumn, read_column
-from chainzrule.training.data.features import describe
+from chainzrule.training.adopt.codes import Codes
+from chainzrule.training.columns import Columns, with_noise
+from chainzrule.training.data.columns import CategoricalColumn, Column, NumericColumn, read_column
+from chainzrule.training.data.errors import DataError
+from chainzrule.training.data.features import MISSING, describe, encode
 from chainzrule.training.data.fingerprint import fingerprint_frame
 from chainzrule.training.data.noise import check_float32_spacing
-from chainzrule.training.data.tablefile import read_table
-from chainzrule.training.data.target import read_target
+from chainzrule.training.data.target import Target, read_target
 from chainzrule.training.errors import AdoptionError
+
+MOST_LEVELS = 1024
 
 
 @dataclass(frozen=True)
@@ -28,67 +30,127 @@ class Sample:
         task: what the target is, guessed or asked for.
         target: its column.
         features: the columns as a card describes them.
-        x: (rows, D) the features.
+        x: (rows, D) the features, categories one-hot; NaN where a column has gaps.
         y: (rows,) indices into `labels`, or float32.
         labels: the target's labels, in its own order; empty for a regression.
         fingerprint: the table's sha256.
+        codes: the columns without noise, because the model reads them as codes of categories.
     """
 
     task: Task
     target: str
-    features: tuple[NumericFeature, ...]
+    features: tuple[Feature, ...]
     x: NDArray[np.float32]
     y: NDArray[np.int64] | NDArray[np.float32]
     labels: tuple[str, ...]
     fingerprint: str
+    codes: tuple[str, ...] = ()
 
     @property
-    def std(self) -> NDArray[np.float64]:
-        """Returns the (D,) standard deviations of the columns."""
-        return np.array([feature.std for feature in self.features])
+    def columns(self) -> Columns:
+        """Returns the features as vectors over the D columns."""
+        return Columns.of(self.features, None)
 
     @property
-    def noise(self) -> NDArray[np.float64]:
-        """Returns the (D,) noise sigmas of the columns."""
-        return np.array([feature.noise for feature in self.features])
+    def filled(self) -> NDArray[np.float32]:
+        """Returns `x` with the columns' means in place of gaps."""
+        return np.where(np.isnan(self.x), self.columns.mean.astype(np.float32), self.x)
+
+
+def read_goal(frame: pd.DataFrame, target: str, task: Task | None) -> Target:
+    """Returns the column to predict.
+
+    Raises:
+        AdoptionError: it has gaps, there is none of that name, or the task cannot be adopted.
+        DataError: what it holds does not fit the task.
+    """
+    if target not in frame.columns:
+        raise AdoptionError(f"no column is named '{target}'; --target names the column to predict")
+    if task == "ordinal":
+        raise AdoptionError("ordinal models cannot be adopted; adopt the model as a classification")
+    if frame[target].isna().any():
+        raise AdoptionError(f"target '{target}' has gaps; leave those rows out of the sample")
+    return read_target(frame[target], task, learnt=False)
 
 
 def read_sample(
-    path: Path, target: str, task: Task | None, noise: Mapping[str, float], units: Mapping[str, str]
+    frame: pd.DataFrame,
+    goal: Target,
+    target: str,
+    columns: Sequence[str],
+    texts: frozenset[int],
+    codes: Codes,
+    noise: Mapping[str, float],
+    units: Mapping[str, str],
 ) -> Sample:
-    """Reads a table whose columns, except the target, are the model's inputs in their order.
+    """Reads the columns that a model takes.
+
+    Args:
+        frame: the table.
+        goal: its target, as read.
+        target: the target's column.
+        columns: the model's, in its order.
+        texts: the places of those that the model takes as text.
+        codes: those that it reads as codes of categories.
+        noise: one standard deviation of measurement noise by column, in its unit.
+        units: the columns' units, by name.
 
     Raises:
-        AdoptionError: a column or the target has gaps, or there is no such target.
-        DataError: the file cannot be read, or a column is no measurement.
+        AdoptionError: a unit is given for something else than a column, or text has too many levels.
+        DataError: a column is no measurement.
         ConfigError: noise is declared for a column that there is not.
     """
-    frame = read_table(path)
-    if target not in frame.columns:
-        raise AdoptionError(f"{path}: no column is named '{target}'; --target names the column to predict")
-    if task == "ordinal":
-        raise AdoptionError("ordinal models cannot be adopted; adopt the model as a classification")
     for name in units:
         if name not in frame.columns:
             raise AdoptionError(f"a unit is given for '{name}', which is no column")
-    columns = [_number(frame[name]) for name in frame.columns if name != target]
-    if frame[target].isna().any():
-        raise AdoptionError(f"target '{target}' has gaps; leave those rows out of the sample")
-    found = read_target(frame[target], task, learnt=False)
-    rows = np.arange(len(frame))
-    described = tuple(describe(column, rows, units.get(column.name)) for column in columns)
+    read = [
+        _text(frame[name], codes.categories.get(place, ())) if place in texts else _number(frame[name])
+        for place, name in enumerate(columns)
+    ]
+    coded = tuple(name for place, name in enumerate(columns) if place in codes.columns and place not in texts)
+    described = [_describe(column, units.get(column.name), column.name in coded) for column in read]
     features = with_noise(described, noise)
     check_float32_spacing(features)
-    numeric = tuple(feature for feature in features if isinstance(feature, NumericFeature))
-    x = np.stack([column.values for column in columns], axis=1).astype(np.float32)
-    return Sample(found.task, target, numeric, x, found.y, found.labels, fingerprint_frame(frame))
+    x = np.hstack([encode(column, feature) for column, feature in zip(read, features, strict=True)])
+    undeclared = tuple(name for name in coded if name not in noise)
+    return Sample(goal.task, target, features, x, goal.y, goal.labels, fingerprint_frame(frame), undeclared)
 
 
 def _number(column: "pd.Series[float]") -> NumericColumn:
-    read = read_column(column, "numeric")
-    assert isinstance(read, NumericColumn)
-    if np.isnan(read.values).any():
+    try:
+        read = read_column(column, "numeric")
+    except DataError as error:
+        if "holds text" not in str(error):
+            raise
         raise AdoptionError(
-            f"column '{read.name}' has gaps; fill them as they were filled for the model, or leave those rows out"
-        )
+            f"column '{column.name}' holds text, but the model takes numbers; encode it as it was encoded for the "
+            "model, or export the model with its encoder"
+        ) from None
+    assert isinstance(read, NumericColumn)
     return read
+
+
+def _text(column: "pd.Series[str]", known: Sequence[str]) -> CategoricalColumn:
+    """Returns a column as levels: those that the model's encoder knows, and the sample's."""
+    read = read_column(column, "categorical")
+    assert isinstance(read, CategoricalColumn)
+    levels = tuple(dict.fromkeys((*(level for level in known if level), *read.levels)))
+    if len(levels) > MOST_LEVELS:
+        raise AdoptionError(
+            f"column '{column.name}' has {len(levels)} texts, more than {MOST_LEVELS}; free text cannot be adopted"
+        )
+    places = np.array([*(levels.index(level) for level in read.levels), -1], np.int64)
+    return CategoricalColumn(read.name, places[read.codes], levels, ordered=False)
+
+
+def _describe(column: Column, unit: str | None, coded: bool) -> Feature:
+    if isinstance(column, CategoricalColumn):
+        gaps = bool((column.codes < 0).any()) or len(column.levels) < 2
+        levels = (*column.levels, MISSING) if gaps and MISSING not in column.levels else column.levels
+        return CategoricalFeature(name=column.name, levels=levels, fill=MISSING if gaps else None)
+    feature = describe(column, np.arange(len(column.values)), unit)
+    assert isinstance(feature, NumericFeature)
+    changed: dict[str, object] = {"noise": 0.0} if coded else {}
+    if feature.fill is not None:  # the model itself was fitted to gaps, or fills them
+        changed |= {"fill": None, "gaps": True}
+    return feature.model_copy(update=changed) if changed else feature

@@ -50,10 +50,10 @@ def choose_step(scores: Callable[[Matrix], Matrix], x: Matrix, std: Floats, nois
         noise: (D,) one noise sigma of each.
         seed: the seed of the noise that the derivative has to explain.
     """
-    columns = np.arange(x.shape[1])
+    columns = moving_columns(noise)
 
     def derivative(step: float) -> Floats:
-        return central_differences(scores, x, columns, (step * std).astype(np.float32)) * std
+        return central_differences(scores, x, columns, (step * std[columns]).astype(np.float32)) * std
 
     tried = []
     for step in STEPS:
@@ -67,6 +67,12 @@ def choose_step(scores: Callable[[Matrix], Matrix], x: Matrix, std: Floats, nois
     size = float(np.sqrt(np.mean(change**2)))
     missed = float(np.sqrt(np.mean((change - foreseen) ** 2)))
     return Step(step, worst, missed / size if size > 0 else 0.0)
+
+
+def moving_columns(noise: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Returns the columns that have noise, or all where none has: a derivative by the others is not used."""
+    moving = np.flatnonzero(noise)
+    return moving if len(moving) else np.arange(len(noise))
 
 
 def disagreement(found: NDArray[np.floating], expected: NDArray[np.floating]) -> Floats:

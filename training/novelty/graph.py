@@ -1,6 +1,8 @@
 """Adds the novelty to a model's graph, beside the prediction that it already makes."""
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from chainzrule.training.novelty.novelty import Novelty, Taps
@@ -10,14 +12,22 @@ NOVELTY_OPSET = 13  # the oldest whose operators are those by which inputs are j
 PREFIX = "novelty_"
 
 
-def with_novelty(content: bytes, novelty: Novelty) -> bytes:
+def with_novelty(content: bytes, novelty: Novelty, fill: NDArray[np.floating] | None = None) -> bytes:
     """Returns a model's graph with the further output `novelty`, and `deviations` where the novelty names features.
 
     What it computed before, it computes by the same nodes.
+
+    Args:
+        content: the graph.
+        novelty: of the model's rows.
+        fill: (D,) what the novelty sees in place of gaps, where the model itself takes gaps; None where it takes none.
     """
     model = onnx.load_from_string(content)
     writer = NodeWriter(PREFIX, "float")
     features = writer.value(model.graph.input[0].name)
+    if fill is not None:
+        gap = writer.node("IsNaN", features)
+        features = writer.node("Where", gap, writer.constant(fill.astype(np.float32)), features)
     taps = None if novelty.network is None else _taps(model.graph, writer)
     written = novelty.write(writer, features, taps)
     writer.append_to(model)

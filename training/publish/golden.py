@@ -9,7 +9,7 @@ from chainzrule.service.artifact.store import graph_file
 from chainzrule.service.runtime.bounds import golden_bounds
 from chainzrule.service.runtime.graph import Execution, Graph
 from chainzrule.service.runtime.tensors import to_tensor
-from chainzrule.training.columns import Columns
+from chainzrule.training.columns import synthetic_rows
 from chainzrule.training.nn.fitted import FittedModel
 from chainzrule.training.novelty.novelty import Novelty
 
@@ -36,19 +36,6 @@ def golden(model: FittedModel, seed: int, bounds: bytes | None = None, novelty: 
         deviations=None if deviations is None else to_tensor(deviations),
         bounds=None if bounds is None else to_tensor(_bounds(model, features, bounds)),
     )
-
-
-def synthetic_rows(columns: Columns, rows: int, seed: int) -> NDArray[np.float32]:
-    """Returns (rows, D) normal draws around every column's mean, within its range; one-hot blocks get random levels."""
-    random = np.random.default_rng(seed)
-    draws = columns.mean + columns.std * random.standard_normal((rows, columns.width))
-    features = np.clip(draws, columns.low, columns.high)
-    for block in columns.blocks:
-        level = random.integers(block.stop - block.start, size=rows)
-        features[:, block] = np.eye(block.stop - block.start)[level]
-    # Casting a bound to float32 may round it outside the range.
-    low, high = columns.low.astype(np.float32), columns.high.astype(np.float32)
-    return np.clip(features.astype(np.float32), low, high)
 
 
 def has_bounds(model: FittedModel, seed: int, bounds: bytes) -> bool:

@@ -48,8 +48,8 @@ def make(**parts: Any) -> Interface:
         "an ordinal card cannot have the method finite_difference",
     ),
     (
-        {"method": "monte_carlo", "draws": DRAWS, "features": (numeric("h"), categorical("c", "a", "b"))},
-        "the method monte_carlo takes numeric features only",
+        {"method": "monte_carlo", "draws": DRAWS, "features": (categorical("c", "a", "b"),)},
+        "the method monte_carlo takes at least one numeric feature",
     ),
     (
         {"features": (numeric("h", monotone="increasing"),), "labels": ("a", "b", "c")},

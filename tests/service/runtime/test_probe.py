@@ -1,5 +1,7 @@
 """Stability by further rows, against the toy's own derivatives."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,17 @@ def test_differences_are_the_derivatives(toy: Toy) -> None:
     np.testing.assert_allclose(measured.covariance, B @ B.transpose(0, 2, 1), rtol=1e-2, atol=1e-5)
     assert (measured.diagnosis, measured.slope) == (None, None)
     assert found.rows == 2 * numeric.sum()
+
+
+def test_a_gap_that_the_model_takes_has_no_slope() -> None:
+    features = tuple(feature.model_copy(update={"gaps": True}) for feature in CUBIC.features)
+    found = probe(probed(replace(CUBIC, features=features), "finite_difference"))
+    rows = CUBIC.rows(3).astype(np.float32)
+    rows[1, 0] = np.nan
+    jacobian = found.differentiate(rows)
+    assert (jacobian[1, :, 0] == 0).all()
+    assert np.isfinite(jacobian[[0, 2]]).all()
+    assert (jacobian[[0, 2]] != 0).any()
 
 
 def test_draws_are_counted_at_the_noise_that_is_asked_for() -> None:

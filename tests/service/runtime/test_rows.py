@@ -50,6 +50,29 @@ def test_gaps_are_filled_where_training_saw_gaps() -> None:
     assert TABLE.encode([[None, None, 2.0, "south"]]).tolist() == [[3.5, 0, 1, 0, 2, 0, 1]]
 
 
+TAKES_GAPS = RowEncoder(replace(CLASSIFIER, features=(numeric("a", gaps=True), numeric("b"))).card())
+
+
+def test_gaps_reach_a_model_that_takes_them_itself() -> None:
+    nan = float("nan")
+    for rows in ([[None, 2.0]], [{"b": 2.0, "a": None}], np.array([[nan, 2.0]])):
+        encoded = TAKES_GAPS.encode(rows)
+        assert encoded.dtype == np.float32
+        assert np.isnan(encoded[0, 0])
+        assert encoded[0, 1] == 2.0
+    assert TAKES_GAPS.gaps is not None
+    assert TAKES_GAPS.gaps.tolist() == [True, False]
+    assert PLAIN.gaps is None
+
+
+def test_gaps_in_other_columns_and_infinities_are_refused_as_ever() -> None:
+    assert refusal(TAKES_GAPS, [1.0, None]).place == "instances[0].b"
+    assert refusal(TAKES_GAPS, [1e39, 1.0]).place == "instances[0].a"
+    with pytest.raises(InvalidInput) as caught:
+        TAKES_GAPS.encode(np.array([[float("nan"), float("nan")]]))
+    assert caught.value.place == "instances[0].b"
+
+
 def test_only_a_category_has_a_level() -> None:
     with pytest.raises(TypeError):
         TABLE.level("age", TABLE.encode([ROW])[0])

@@ -1,61 +1,15 @@
 """Scores and probabilities from whatever a model answers."""
 
-from pathlib import Path
-from typing import get_args
-
 import numpy as np
-import onnx
 import pytest
 
-from chainzrule.service.artifact.interface import Task
 from chainzrule.training.adopt.graph import opened
-from chainzrule.training.adopt.head import LEAST, Meaning, add_head, meaning
-from chainzrule.training.adopt.source import Source, read_source
-from chainzrule.training.errors import AdoptionError
-from tests.training.adopt.graphs import model
+from chainzrule.training.adopt.head import LEAST, add_head
+from chainzrule.training.adopt.meaning import Meaning
+from tests.training.adopt.graphs import model, source_of
 
 X = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
 W3, W2, W1 = (np.random.default_rng(1).normal(size=(3, columns)).astype(np.float32) for columns in (3, 2, 1))
-
-
-def source(tmp_path: Path, graph: onnx.ModelProto) -> Source:
-    path = tmp_path / "model.onnx"
-    path.write_bytes(graph.SerializeToString())
-    return read_source(path)
-
-
-@pytest.mark.parametrize(("answer", "found"), [
-    ([[0.25, 0.75], [1.0, 0.0]], "probabilities"),
-    ([[0.25, 0.75], [0.5, 0.500009]], "probabilities"),
-    ([[0.25, 0.75], [1.0, 0.1]], "scores"),
-    ([[0.25, 0.75], [1.25, -0.25]], "scores"),
-    ([[0.0], [1.0]], "probabilities"),
-    ([[0.0], [1.1]], "scores"),
-    ([[-0.1], [0.5]], "scores"),
-])  # fmt: skip
-def test_numbers_that_are_probabilities_in_every_row_are_taken_as_such(
-    answer: list[list[float]], found: Meaning
-) -> None:
-    assert meaning("classification", np.array(answer, np.float32)) == found
-    assert found in get_args(Meaning)
-
-
-def test_a_quantity_is_a_value() -> None:
-    assert meaning("regression", np.array([[0.5]], np.float32)) == "value"
-
-
-@pytest.mark.parametrize(("task", "columns", "said"), [
-    (
-        "regression", 2,
-        "the model gives 2 numbers a row where the target is one quantity; export one output column, or say --task "
-        "classification if they are scores of labels",
-    ),
-    ("classification", 65, "the model has 65 labels; at most 64 can be served"),
-])  # fmt: skip
-def test_a_shape_that_does_not_fit_the_task_is_refused(task: Task, columns: int, said: str) -> None:
-    with pytest.raises(AdoptionError) as caught:
-        meaning(task, np.zeros((2, columns), np.float32))
-    assert str(caught.value) == said
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
@@ -122,11 +76,11 @@ HEADS: dict[str, tuple[str, str, Meaning, int, np.ndarray, str]] = {
 
 
 @pytest.mark.parametrize("name", HEADS)
-def test_scores_come_from_where_probabilities_were_made(tmp_path: Path, name: str) -> None:
+def test_scores_come_from_where_probabilities_were_made(name: str) -> None:
     body, output, kind, columns, expected, how = HEADS[name]
     constants = {"W1": W1, "W2": W2, "W3": W3, "unit": np.ones(1, np.float32), "axis": np.array([1])}
     used = {name: value for name, value in constants.items() if f"{name})" in body or f"{name}," in body}
-    head = add_head(source(tmp_path, model(body, "float[batch,3] x", output, used)), kind, columns)
+    head = add_head(source_of(model(body, "float[batch,3] x", output, used)), kind, columns)
     found = opened(head.graph).run(X)
     assert head.how == how
     labels = [value.type.tensor_type.shape.dim[1].dim_value for value in head.outputs]
@@ -136,18 +90,18 @@ def test_scores_come_from_where_probabilities_were_made(tmp_path: Path, name: st
     np.testing.assert_allclose(found["probabilities"], softmax(expected), rtol=1e-4, atol=1e-6)
 
 
-def test_a_quantity_is_the_one_score(tmp_path: Path) -> None:
+def test_a_quantity_is_the_one_score() -> None:
     head = add_head(
-        source(tmp_path, model("y = MatMul (x, W1)", "float[batch,3] x", "float[batch,1] y", {"W1": W1})), "value", 1
+        source_of(model("y = MatMul (x, W1)", "float[batch,3] x", "float[batch,1] y", {"W1": W1})), "value", 1
     )
     found = opened(head.graph).run(X)
     assert (list(found), head.how) == (["scores"], "the model's output")
     np.testing.assert_allclose(found["scores"], LOGIT, rtol=1e-5)
 
 
-def test_probabilities_of_nought_have_finite_scores_and_a_little_over_one_is_cut_off(tmp_path: Path) -> None:
+def test_probabilities_of_nought_have_finite_scores_and_a_little_over_one_is_cut_off() -> None:
     graph = model("y = Identity (x)", "float[batch,2] x", "float[batch,2] y")
-    found = opened(add_head(source(tmp_path, graph), "probabilities", 2).graph).run(
+    found = opened(add_head(source_of(graph), "probabilities", 2).graph).run(
         np.array([[0.0, 1.0], [1.000009, 0.0]], np.float32)
     )
     half = -np.log(LEAST) / 2

@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from chainzrule.training.adopt.labels import match_labels
+from chainzrule.training.adopt.labels import compare_labels, match_labels
 from chainzrule.training.adopt.sample import Sample
 from chainzrule.training.errors import AdoptionError
 
@@ -66,3 +66,36 @@ def test_labels_that_do_not_fit_are_refused_with_the_way_out(
     with pytest.raises(AdoptionError) as caught:
         match_labels(declared, (), sample, columns)
     assert str(caught.value) == said
+
+
+SHARES = np.array([[0.75, 0.25], [0.25, 0.75], [0.50001, 0.49999]], np.float32)
+
+
+@pytest.mark.parametrize(("own", "labels"), [
+    (["no", "yes", "no"], ("no", "yes")),
+    (["no", "yes", "yes"], ("no", "yes")),  # the last is a tie but for rounding
+    (["0", "1", "0"], ("no", "yes")),  # the file counts its columns
+    (["True", "False", "True"], ("true", "false")),
+])  # fmt: skip
+def test_the_files_own_labels_are_those_of_the_largest_probability(own: list[str], labels: tuple[str, ...]) -> None:
+    assert compare_labels(SHARES, labels, np.array(own), None) is None
+
+
+def test_labels_of_anything_else_are_refused_unless_the_user_says_what_the_numbers_are() -> None:
+    own = np.array(["yes", "no", "no"])
+    said = "the file's own label differs from that of the largest number in 2 of 3 rows (row 1: 'yes' against 'no')"
+    with pytest.raises(AdoptionError) as caught:
+        compare_labels(SHARES, ("no", "yes"), own, None)
+    assert str(caught.value) == (
+        f"{said}: the numbers may be no scores of the labels, such as distances (KMeans), the labels may be in another "
+        "order (--labels), or the file may decide by a threshold of its own; say --answers probabilities or logits if "
+        "the largest shall decide all the same"
+    )
+    assert compare_labels(SHARES, ("no", "yes"), own, "probabilities") == (
+        f"{said}; the label of the largest number is served, as --answers says what they are"
+    )
+
+
+def test_labels_that_nobody_knows_are_refused() -> None:
+    with pytest.raises(AdoptionError, match="differs from that of the largest number in 3 of 3 rows"):
+        compare_labels(SHARES, ("no", "yes"), np.array(["maybe"] * 3), None)

@@ -10,7 +10,11 @@ from tests.training.adopt.graphs import model
 
 X = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
 THREE = "coefficients = [0.5, -1.0, 2.0, 0.25, 1.5, -0.5, -1.0, 0.0, 1.0], intercepts = [0.5, -0.25, 0.0]"
+GAPPED = np.where(X > 1.5, np.float32(np.nan), X)
 TWO = "coefficients = [-0.5, 1.0, -2.0, 0.5, -1.0, 2.0], intercepts = [-0.5, 0.5]"
+
+
+IMPUTER = "answer = ai.onnx.ml.Imputer <imputed_value_floats = [0.5, 1.0, 2.0], replaced_value_float = nan> (features)"
 
 
 def only(body: str, columns: int) -> onnx.ModelProto:
@@ -33,6 +37,8 @@ def classifier(attributes: str, columns: int) -> onnx.ModelProto:
         "answer = ai.onnx.ml.LinearRegressor <coefficients = [0.5, -1.0, 2.0, 1.0, 2.0, 3.0], intercepts = [3.0, 4.0],"
         " targets = 2> (features)", 2,
     ),
+    only(IMPUTER, 3),
+    only("answer = ai.onnx.ml.FeatureVectorizer <inputdimensions = [3, 3]> (features, features)", 6),
     classifier(f'{THREE}, post_transform = "SOFTMAX"', 3),
     classifier(f'{TWO}, post_transform = "SOFTMAX"', 2),
     classifier(f'{TWO}, post_transform = "LOGISTIC"', 2),
@@ -45,7 +51,9 @@ def test_it_answers_as_the_operator_does(graph: onnx.ModelProto) -> None:
     plain = copied(graph)
     del plain.graph.node[:]
     found.append_to(plain)
-    np.testing.assert_allclose(opened(plain).run(X)["answer"], opened(graph).run(X)["answer"], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        opened(plain).run(GAPPED)["answer"], opened(graph).run(GAPPED)["answer"], rtol=1e-5, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("graph", [

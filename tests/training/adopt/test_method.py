@@ -1,7 +1,7 @@
 """The best method that holds: exact derivatives, else differences, else draws; and why it is no better one."""
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -12,10 +12,10 @@ from chainzrule.training.adopt.graph import opened
 from chainzrule.training.adopt.head import add_head
 from chainzrule.training.adopt.method import Choice, choose_method
 from chainzrule.training.adopt.rules import RULES
-from chainzrule.training.adopt.source import Source, read_source
 from chainzrule.training.adopt.steps import ROWS
+from chainzrule.training.columns import Columns
 from chainzrule.training.errors import AdoptionError
-from tests.training.adopt.graphs import model
+from tests.training.adopt.graphs import described, model, source_of, sources_of
 
 X = np.random.default_rng(3).normal(size=(80, 3)).astype(np.float32)
 W = np.random.default_rng(1).normal(size=(3, 1)).astype(np.float32)
@@ -23,17 +23,17 @@ Choose = Callable[..., Choice]
 
 
 @pytest.fixture
-def choose(tmp_path: Path) -> Choose:
+def choose() -> Choose:
     """Chooses for a model of one value, on a sample of unit standard deviations."""
 
-    def make(graph: onnx.ModelProto, x: np.ndarray = X, noise: float = 0.1) -> Choice:
-        path = tmp_path / "model.onnx"
-        path.write_bytes(graph.SerializeToString())
-        source: Source = read_source(path)
+    def make(graph: onnx.ModelProto, x: np.ndarray = X, noise: Sequence[float] = ()) -> Choice:
+        source = sources_of(graph)[-1]
         head = add_head(source, "value", 1)
         scores = opened(head.graph)
-        ones = np.ones(x.shape[1])
-        return choose_method(head, source.operators, lambda x: scores.run(x)["scores"], x, ones, noise * ones, 0)
+        columns = Columns.of(described(x.shape[1]), None)
+        if noise:
+            columns = replace(columns, noise=np.array(noise))
+        return choose_method(head, source.operators, lambda x: scores.run(x)["scores"], x, columns, 0)
 
     return make
 
@@ -187,16 +187,30 @@ def test_too_many_columns_are_refused_where_further_rows_are_needed(choose: Choo
     with pytest.raises(AdoptionError) as caught:
         choose(graph, x)
     exact, *differences, many = str(caught.value).split("; ")
-    assert exact == "no exact derivative: operator ReduceSum has no derivative here"
+    assert exact == f"no exact derivative: operator {operator} has no derivative here"
     assert len(differences) == (operator == "Floor")
     assert all(note.startswith("differences do not hold") for note in differences)
     assert many == "and 4097 columns are too many for differences or draws (at most 4096)"
 
 
-def test_some_rows_of_a_large_sample_are_tried(tmp_path: Path) -> None:
-    path, asked = tmp_path / "model.onnx", []
-    path.write_bytes(value("s = Sin (x) y = MatMul (s, W)").SerializeToString())
-    source = read_source(path)
+def test_columns_without_noise_are_left_out_of_the_checks(choose: Choose) -> None:
+    graph = value("c = Gather <axis = 1> (x, two) f = Floor (c) t = Add (x, f) y = MatMul (t, W)", two=np.array([2]))
+    assert choose(graph).method != "analytic"
+    assert choose(graph, noise=(0.1, 0.1, 0.0)).method == "analytic"
+
+
+def test_derivatives_have_to_be_finite_beside_gaps(choose: Choose) -> None:
+    gapped = X.copy()
+    gapped[::3, 1] = np.nan
+    filled = value("n = IsNaN (x) f = Where (n, zero, x) t = Tanh (f) y = MatMul (t, W)", zero=np.zeros(1, "f4"))
+    assert choose(filled, gapped).method == "analytic"
+    note = differenced(choose(value("t = Tanh (x) y = MatMul (t, W)"), gapped))
+    assert note == "no exact derivative: it is not finite beside a gap"
+
+
+def test_some_rows_of_a_large_sample_are_tried() -> None:
+    asked: list[np.ndarray] = []
+    source = source_of(value("s = Sin (x) y = MatMul (s, W)"))
     head = add_head(source, "value", 1)
     graph = opened(head.graph)
 
@@ -205,7 +219,7 @@ def test_some_rows_of_a_large_sample_are_tried(tmp_path: Path) -> None:
         return graph.run(x)["scores"]
 
     x = np.random.default_rng(0).normal(size=(500, 3)).astype(np.float32)
-    choose_method(head, source.operators, scores, x, np.ones(3), 0.1 * np.ones(3), 0)
+    choose_method(head, source.operators, scores, x, Columns.of(described(3), None), 0)
     assert min(map(len, asked)) == ROWS
     assert {len(rows) for rows in asked} == {ROWS, 6 * ROWS}  # as they are, and moved both ways in each column
     own = next(rows for rows in asked if len(rows) == ROWS and (rows[:, None] == x).all(axis=2).any(axis=1).all())

@@ -40,6 +40,21 @@ def test_a_graph_gains_the_outputs_and_keeps_the_others(exported: Exported, pool
         np.testing.assert_allclose(after["deviations"], expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
 
 
+def test_gaps_are_judged_by_what_stands_in_for_them() -> None:
+    text = '<ir_version: 7, opset_import: ["" : 18]> m (float[n,3] features) => (float[n,3] scores)'
+    content = onnx.parser.parse_model(f"{text} {{ scores = Identity(features) }}").SerializeToString()
+    x = np.random.default_rng(0).normal(size=(250, 3)).astype(np.float32)
+    novelty = fit_novelty(x, None, columns_of(x), None, seed=1)
+    assert novelty is not None
+    fill = np.array([0.5, -0.25, 1.0], np.float32)
+    gapped = x[:20].copy()
+    gapped[::2, 1] = np.nan
+    found = run(with_novelty(content, novelty, fill), gapped)
+    filled = np.where(np.isnan(gapped), fill, gapped)
+    np.testing.assert_allclose(found["novelty"], run(with_novelty(content, novelty), filled)["novelty"], rtol=1e-5)
+    np.testing.assert_array_equal(np.isnan(found["scores"]), np.isnan(gapped))  # the model itself sees the gap
+
+
 def test_the_same_novelty_gives_the_same_bytes(classifier: Exported) -> None:
     model, graphs = classifier
     x = synthetic_rows(model.columns, 100, seed=1)

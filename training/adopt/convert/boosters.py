@@ -1,0 +1,137 @@
+"""Converts models of LightGBM, XGBoost and CatBoost."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pandas as pd
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from chainzrule.training.adopt.convert.converted import Converted
+from chainzrule.training.adopt.convert.naming import label_names
+from chainzrule.training.adopt.convert.thresholds import round_down
+from chainzrule.training.errors import AdoptionError
+
+OPSET = 15
+Matrix = NDArray[np.float32]
+
+
+def from_lightgbm(model: Any, frame: pd.DataFrame) -> Converted:
+    """Converts a fitted LightGBM estimator, or a Booster."""
+    from onnxmltools.convert import convert_lightgbm
+    from onnxmltools.convert.common.data_types import FloatTensorType
+
+    booster = getattr(model, "booster_", model)
+    columns = [str(name) for name in frame.columns]
+    levels = _lightgbm_levels(booster, frame)
+    types = [("input", FloatTensorType([None, len(columns)]))]
+    found = convert_lightgbm(model, initial_types=types, target_opset=OPSET)
+    round_down(found, lightgbm_thresholds(booster))
+    if "boosting: rf" in booster.model_to_string():
+        _average(found, booster.num_trees() // booster.num_model_per_iteration())
+    classes = getattr(model, "classes_", None)
+    if classes is None:
+        answers = np.asarray(booster.predict(frame), np.float64)
+        return Converted(found, answers.reshape(len(frame), -1), levels=levels)
+    answers = np.asarray(model.predict_proba(frame), np.float64)
+    return Converted(found, answers, label_names(classes), levels=levels)
+
+
+def _lightgbm_levels(booster: Any, frame: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    """Returns the levels of the columns of pandas categories, which LightGBM numbers in the order of training."""
+    known = getattr(booster, "pandas_categorical", None) or []
+    named = [name for name in frame.columns if isinstance(frame[name].dtype, pd.CategoricalDtype)]
+    return {str(name): label_names(levels) for name, levels in zip(named, known, strict=False)}
+
+
+def lightgbm_thresholds(booster: Any) -> Iterator[tuple[int, float]]:
+    """Yields feature and float64 threshold of every split of a Booster's trees."""
+
+    def walk(node: dict[str, Any]) -> Iterator[tuple[int, float]]:
+        if "split_feature" in node:
+            if node["decision_type"] == "<=":
+                yield node["split_feature"], float(node["threshold"])
+            yield from walk(node["left_child"])
+            yield from walk(node["right_child"])
+
+    for tree in booster.dump_model()["tree_info"]:
+        yield from walk(tree["tree_structure"])
+
+
+def _average(model: onnx.ModelProto, trees: int) -> None:
+    """Makes trees' sums means, as a random forest's are, and takes out the converter's division by 100."""
+    divisors = {node.input[1] for node in model.graph.node if node.op_type == "Div"}
+    for weight in model.graph.initializer:
+        if weight.name in divisors and (numpy_helper.to_array(weight) == 100.0).all():
+            weight.CopyFrom(numpy_helper.from_array(np.ones(tuple(weight.dims), np.float32), weight.name))
+    for node in model.graph.node:
+        for item in node.attribute:
+            if item.name in ("class_weights", "target_weights"):
+                item.CopyFrom(helper.make_attribute(item.name, [value / trees for value in item.floats]))
+
+
+def from_xgboost(model: Any, frame: pd.DataFrame) -> Converted:
+    """Converts a fitted XGBoost estimator, or a Booster."""
+    import xgboost
+    from onnxmltools.convert import convert_xgboost
+    from onnxmltools.convert.common.data_types import FloatTensorType
+
+    booster = model if isinstance(model, xgboost.Booster) else model.get_booster()
+    if "c" in (booster.feature_types or []):
+        raise AdoptionError(
+            "the XGBoost model splits columns of categories by itself, which its converter does not know; fit it on "
+            "one-hot columns, for instance in a Pipeline with OneHotEncoder"
+        )
+    kind = json.loads(booster.save_config())["learner"]["gradient_booster"]["name"]
+    if kind != "gbtree":
+        raise AdoptionError(
+            f"the XGBoost booster is '{kind}', which its converter does not know; fit it with booster='gbtree'"
+        )
+    names, types = booster.feature_names, booster.feature_types
+    booster.feature_names = booster.feature_types = None  # the converter knows columns by their numbers only
+    try:
+        found = convert_xgboost(
+            model, initial_types=[("input", FloatTensorType([None, frame.shape[1]]))], target_opset=OPSET
+        )
+    finally:
+        booster.feature_names, booster.feature_types = names, types
+    if model is booster:
+        given = xgboost.DMatrix(frame, feature_names=names)
+        return Converted(found, np.asarray(booster.predict(given), np.float64).reshape(len(frame), -1))
+    classes = getattr(model, "classes_", None)
+    if classes is None:
+        return Converted(found, np.asarray(model.predict(frame), np.float64).reshape(len(frame), -1))
+    return Converted(found, np.asarray(model.predict_proba(frame), np.float64), label_names(classes))
+
+
+def from_catboost(model: Any, frame: pd.DataFrame) -> Converted:
+    """Converts a fitted CatBoost model."""
+    if model.get_cat_feature_indices() or model.get_text_feature_indices():
+        raise AdoptionError(
+            "the CatBoost model takes columns of categories, which CatBoost cannot write as ONNX; encode them as "
+            "numbers before the model, for instance in a Pipeline with OneHotEncoder"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        model.save_model(str(path), format="onnx")
+        found = onnx.load(str(path))
+    classes = getattr(model, "classes_", None)
+    if classes is None or len(classes) == 0:
+        if str(model.get_all_params().get("loss_function", "")).startswith(("Poisson", "Tweedie")):
+            _exponentiate(found)
+        return Converted(found, np.asarray(model.predict(frame), np.float64).reshape(len(frame), -1))
+    return Converted(found, np.asarray(model.predict_proba(frame), np.float64), label_names(classes))
+
+
+def _exponentiate(model: onnx.ModelProto) -> None:
+    """Puts an exponential function after the answer, which CatBoost leaves out of the graphs of counts."""
+    (output,) = model.graph.output
+    bare = f"{output.name}_bare"
+    for node in model.graph.node:
+        node.output[:] = [bare if name == output.name else name for name in node.output]
+    model.graph.node.append(helper.make_node("Exp", [bare], [output.name]))

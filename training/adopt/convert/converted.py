@@ -1,0 +1,28 @@
+"""Holds a model that was converted here, and what its library answers to the sample."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Converted:
+    """Is a model of another library.
+
+    Attributes:
+        model: the graph that it was converted to.
+        answers: (rows, labels) probabilities or (rows, 1) values, by the library itself; of `raw`, what it gives.
+        labels: the library's labels, in the order of its columns; empty where it has none.
+        raw: whether `answers` are the bare outputs, which may be logits.
+        levels: by column of categories that the library itself numbers, its levels in the order of their numbers.
+    """
+
+    model: onnx.ModelProto
+    answers: Floats
+    labels: tuple[str, ...] = ()
+    raw: bool = False
+    levels: dict[str, tuple[str, ...]] = field(default_factory=dict)
