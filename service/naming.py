@@ -37,9 +37,9 @@ def plain(name: str) -> str:
 
 
 def hint(given: str, known: Iterable[str]) -> str:
-    """Returns a question after the name that may have been meant, to be put at the end of a sentence; else nothing."""
+    """Returns a question after the name that may have been meant, in brackets; nothing where there is none."""
     meant = nearest(given, known)
-    return "" if meant is None else f"; did you mean {meant}?"
+    return "" if meant is None else f" (did you mean {meant}?)"
 
 
 def shown(names: Collection[str]) -> str:

@@ -24,7 +24,7 @@ KNOWN = ("bmi", "mean radius", "blood_pressure", "s1")
 )
 def test_a_name_is_found_by_what_people_write_for_it(given: str, meant: str | None) -> None:
     assert nearest(given, KNOWN) == meant
-    assert hint(given, KNOWN) == ("" if meant is None else f"; did you mean {meant}?")
+    assert hint(given, KNOWN) == ("" if meant is None else f" (did you mean {meant}?)")
 
 
 def test_another_spelling_counts_before_a_name_that_is_only_like_it() -> None:

@@ -13,6 +13,7 @@ from chainzrule.training.data.columns import Column, NumericColumn, Role, read_c
 from chainzrule.training.data.errors import DataError
 
 PARTS: tuple[DatePart, ...] = get_args(DatePart)
+FIRST, LAST, FEWEST_DATES = 19_000_101, 21_001_231, 5
 MOST_TRIED = 1000  # distinct texts that decide on the format
 
 
@@ -32,7 +33,9 @@ def read_columns(column: "pd.Series[Any]", role: Role = "auto", form: DateFormat
     written = as_written(column)
     form = form or _format(written)
     if form is None:
-        return [read_column(column, role)]
+        found = read_column(column, role)
+        _refuse_compact(found)
+        return [found]
     sources = [DateSource(column=str(column.name), format=form, part=part) for part in PARTS]
     return list(_varying([part_column(written, source) for source in sources]))
 
@@ -70,6 +73,27 @@ def as_written(column: "pd.Series[Any]") -> "pd.Series[Any]":
 def _plain(cell: Any) -> Any:
     """Returns a whole number as Python's: dates may be written as such."""
     return int(cell) if isinstance(cell, float | np.integer | np.floating) and float(cell).is_integer() else cell
+
+
+def _refuse_compact(column: Column) -> None:
+    """Refuses numbers all of which are dates such as 20201231, which would be a strange quantity.
+
+    Raises:
+        DataError: they are.
+    """
+    if not isinstance(column, NumericColumn):
+        return
+    known = np.unique(column.values[~np.isnan(column.values)])
+    if len(known) < FEWEST_DATES or not (known % 1 == 0).all() or not FIRST <= known[0] <= known[-1] <= LAST:
+        return
+    if all(moment_in(int(number), "ymd") is not None for number in known):
+        raise DataError(
+            f"column '{column.name}' holds dates written as {int(known[0])}; read them as dates, or name the column as "
+            "numeric",
+            f"--date {shlex.quote(f'{column.name}=ymd')}",
+            f"--numeric {shlex.quote(column.name)}",
+            column=column.name,
+        )
 
 
 def _format(written: "pd.Series[Any]") -> DateFormat | None:

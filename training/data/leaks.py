@@ -19,9 +19,10 @@ Floats = NDArray[np.float64]
 
 def copies(columns: Sequence[Column], target: str, y: NDArray[np.generic], labels: bool) -> Iterator[Problem]:
     """Yields a problem for every column that says the same as the target in every row, in its own words or units."""
+    values, target_codes = np.unique(y, return_inverse=True)
     for column in columns:
         if labels or isinstance(column, CategoricalColumn):
-            found = len(np.unique(y)) > 1 and _one_to_one(_codes(column), np.unique(y, return_inverse=True)[1], labels)
+            found = _one_to_one(_codes(column), target_codes, len(values), labels)
         else:
             found = _linear(column.values, y.astype(np.float64))
         if found:
@@ -38,10 +39,11 @@ def hints(columns: Sequence[Column], target: str, y: NDArray[np.generic], labels
 
     That is a column of few values whose rows have targets that do not overlap, or a number that tells all labels apart.
     """
+    target_codes = np.unique(y, return_inverse=True)[1]
     for column in columns:
         codes = _codes(column)
         if labels and not isinstance(column, CategoricalColumn):
-            apart = _apart(column.values, np.unique(y, return_inverse=True)[1])
+            apart = _apart(column.values, target_codes)
             what = f"its numbers alone tell all labels of '{target}' apart"
         elif not labels and 1 < len(np.unique(codes)) <= MOST_GROUPS:
             apart = _apart(y.astype(np.float64), codes)
@@ -64,12 +66,13 @@ def _codes(column: Column) -> NDArray[np.int64]:
     return np.where(np.isnan(column.values), -1, codes)
 
 
-def _one_to_one(codes: NDArray[np.int64], y: NDArray[np.int64], labels: bool) -> bool:
-    pairs = np.unique(np.stack([codes, y]), axis=1)
-    count = pairs.shape[1]
-    # What has another value in every row is an id, whatever the target is.
-    few = count <= len(codes) // 2 or labels
-    return few and count == len(np.unique(codes)) == len(np.unique(y))
+def _one_to_one(codes: NDArray[np.int64], y: NDArray[np.int64], count: int, labels: bool) -> bool:
+    """Returns whether each of the `count` values of the target has one value of the column for itself."""
+    if count < 2 or len(np.unique(codes)) != count:
+        return False
+    # What has another value in nearly every row is an id, whatever the target is.
+    few = labels or count <= len(codes) // 2
+    return few and len(np.unique((codes + 1) * count + y)) == count
 
 
 def _linear(values: Floats, y: Floats) -> bool:

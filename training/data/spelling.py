@@ -24,6 +24,7 @@ MARKS = frozenset(
     ("?", "??", "-", "--", "---", "—", ".", "..", "*", "#", "n.a.", "n.a", "n/a.", "na", "nd", "n.d.", "k.a.", "none")
 ) | frozenset(("unknown", "missing", "not available", "not applicable", "nil", "null", "(null)", "undefined", "tbd"))
 MOST_MARKS = 3  # other words that a column of numbers may have, for them to be gaps
+_CENSORED = re.compile(r"[<>≤≥]=?\s*\d[\d.,]*")  # below or above what could be measured
 _CURRENCY = re.compile(r"[$€£¥]|[A-Z]{3}")
 LONGEST_UNIT = 8  # characters
 CODE = re.compile(r"0\d+", re.ASCII)
@@ -124,7 +125,11 @@ def flags_for(name: str, texts: Sequence[str]) -> tuple[str, ...]:
     marks = [text for text in texts if text.strip().casefold() in MARKS]
     rest = [text for text in texts if text not in set(marks)]
     parts = {text: _CORE.fullmatch(text.strip()) for text in rest}
-    words = [text for text, found in parts.items() if found is None or not re.search(r"\d", found[2])]
+    words = [
+        text
+        for text, found in parts.items()
+        if found is None or not re.search(r"\d", found[2]) or _CENSORED.fullmatch(text.strip())
+    ]
     if len(words) <= MOST_MARKS and len(words) < len(rest):
         marks += words
     elif words:

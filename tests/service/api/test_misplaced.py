@@ -14,7 +14,7 @@ def test_rows_by_another_name_are_recognised(name: str) -> None:
 
 def test_members_beside_the_rows_are_named_with_what_is_taken() -> None:
     error = unknown_members({"instances": [], "confidance": 1, "b": 2}, PREDICT_MEMBERS)
-    assert error.detail.startswith("has 'confidance', 'b', which this route does not know; did you mean confidence?")
+    assert error.detail.startswith("has 'confidance', 'b', which this route does not know (did you mean confidence?)")
     assert error.detail.endswith("it takes " + ", ".join(PREDICT_MEMBERS))
     error = unknown_members({"instances": [], "model": "toy", "mode": 1}, PREDICT_MEMBERS)
     assert "did you mean model" not in error.detail  # that one is there

@@ -142,7 +142,7 @@ async def test_every_failure_has_its_status_in_the_one_shape(client: httpx.Async
             "body",
             """has 'inputs'; this route takes the rows as "instances": [...]""",
         ),
-        ({"instence": [[1, 2]]}, "body", "has no instances, but 'instence'; did you mean instances?"),
+        ({"instence": [[1, 2]]}, "body", "has no instances, but 'instence' (did you mean instances?)"),
         ({"height": 1, "weight": 2}, "body", """is wrapped as "instances": [...]"""),
         ({"instances": [[1, 2]], "nois_scale": 1}, "body", "did you mean noise_scale?"),
         ({"instances": [[1, 2]], "Model": "toy"}, "body", "did you mean model?"),

@@ -196,7 +196,7 @@ def test_other_kinds_are_no_levels(value: Any) -> None:
 )
 def test_unknown_levels_are_refused(level: str, meant: str | None) -> None:
     error = refusal(TABLE, ROW, {**dict(zip(TABLE.names, ROW, strict=True)), "colour": level})
-    suggestion = "" if meant is None else f"; did you mean {meant}?"
+    suggestion = "" if meant is None else f" (did you mean {meant}?)"
     assert error.detail == f"is not a level the model knows{suggestion}; the levels are red, green, blue"
     assert error.place == "instances[1].colour"
 

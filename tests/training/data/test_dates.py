@@ -69,6 +69,13 @@ def test_a_format_that_is_named_is_read() -> None:
     either = ["01/02/2020", "03/04/2020"]
     assert read(either, form="dmy")["seen.month"].values.tolist() == [2, 4]
     assert read(either, form="mdy")["seen.month"].values.tolist() == [1, 3]
+    compact = [20200101 + day for day in range(20)]
+    with pytest.raises(DataError, match="holds dates written as 20200101") as caught:
+        read(compact)
+    assert caught.value.problems[0].flags == ("--date seen=ymd", "--numeric seen")
+    assert list(read(compact, "numeric")) == ["seen"]
+    for other in ([*compact, 20201399], [*compact, 1.5], [20200101, 20200102], [compact[0] / 2] * 20):
+        assert list(read(other)) == ["seen"]
     with pytest.raises(DataError, match="holds 'x', which is no date as 2020-12-31") as caught:
         read(["2020-01-01", "x"], form="iso")
     assert caught.value.problems[0].flags == ("--na=x",)

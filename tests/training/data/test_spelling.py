@@ -63,6 +63,7 @@ def test_numbers_are_read_strictly(
         (["12.3 kg", "5 kg", "7"], "--unit 'the price=kg'"),
         (["1", "?", "2.5"], "--na='?'"),
         (["1", "-", "n.a.", "2"], "--na=- --na=n.a."),
+        (["<500", "700", "710.5"], "--na='<500'"),
         (["1", "2", "not measured"], "--na='not measured'"),
         (["12 kg", "? ", "7 kg"], "--unit 'the price=kg' --na='?'"),
     ],
@@ -76,7 +77,9 @@ def test_the_flags_that_make_numbers_of_texts_are_found(texts: list[str], flags:
     [
         ["a", "b", "c", "d", "e"],
         ["1", "2"],
-        ["<500", "700"],
+        ["<5", "<7", ">9", "<500", "700"],
+        ["level 1", "level 2"],
+        ["1 kilometres", "2 kilometres"],
         ["5 kg", "3 lb"],
         ["1,5", "1.5"],
         ["1,234,5", "2"],
