@@ -190,8 +190,8 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         if self._before:
             raise ValueError(
-                f"this estimator was fitted behind {', '.join(self._before)}, and would be asked with raw columns when "
-                "served; publish the whole pipeline: chainzrule.publish(pipeline, models_dir, name)"
+                f"this estimator was fitted behind {', '.join(self._before)}, which the service would not know of; "
+                "publish the whole pipeline: chainzrule.publish(pipeline, models_dir, name)"
             )
         if self._scaling is not None:
             warnings.warn(

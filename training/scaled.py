@@ -3,8 +3,10 @@
 import sys
 from collections.abc import Sequence
 from types import FrameType
+from typing import cast
 
 import numpy as np
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 
 from chainzrule.training.data.columns import Column, NumericColumn
@@ -14,18 +16,20 @@ CENTRED, UNIT = 1e-3, 0.02  # how far a standardised column's mean and standard 
 
 
 def steps_before(estimator: object) -> tuple[str, ...]:
-    """Returns the names of the steps before an estimator, where a pipeline is fitting it as its last one just now.
+    """Returns what stands between an estimator and its callers, where a pipeline is fitting it as its last step now.
 
-    A pipeline tells its steps nothing of each other, so it is looked for among the callers.
+    These are the names of the other steps, and that of a transformation of the target. A pipeline tells its steps
+    nothing of each other, so it is looked for among the callers.
     """
     found: tuple[str, ...] = ()
-    last, frame = estimator, sys._getframe(1)
-    caller: FrameType | None = frame
+    last, caller = estimator, cast("FrameType | None", sys._getframe(1))
     while caller is not None:
-        pipeline = caller.f_locals.get("self")
-        if isinstance(pipeline, Pipeline) and pipeline.steps and pipeline.steps[-1][1] is last:
-            names = [name for name, step in pipeline.steps[:-1] if step is not None and step != "passthrough"]
-            found, last = (*names, *found), pipeline
+        owner = caller.f_locals.get("self")
+        if isinstance(owner, Pipeline) and owner.steps and owner.steps[-1][1] is last:
+            names = [name for name, step in owner.steps[:-1] if step is not None and step != "passthrough"]
+            found, last = (*names, *found), owner
+        elif isinstance(owner, TransformedTargetRegressor) and getattr(owner, "regressor_", None) is last:
+            found, last = ("a transformed target", *found), owner
         caller = caller.f_back
     return found
 

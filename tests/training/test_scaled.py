@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -32,6 +33,13 @@ def test_the_steps_before_an_estimator_are_found_while_it_is_fitted(steps: list[
     assert pipeline[-1]._before == before
     nested = make_pipeline(*steps, make_pipeline(ChainzRuleRegressor(**QUICK))).fit(X, Y)
     assert len(nested[-1][-1]._before) == len(before)
+
+
+def test_a_transformed_target_is_found_too() -> None:
+    whole = TransformedTargetRegressor(ChainzRuleRegressor(**QUICK), func=np.log1p, inverse_func=np.expm1)
+    assert whole.fit(X, np.abs(Y)).regressor_._before == ("a transformed target",)
+    inside = make_pipeline(StandardScaler(), whole).fit(X, np.abs(Y))
+    assert inside[-1].regressor_._before == ("standardscaler", "a transformed target")
 
 
 def test_a_search_fits_pipelines_too() -> None:

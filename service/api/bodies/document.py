@@ -9,7 +9,15 @@ from chainzrule.service.api.bodies.extent import MAX_DEPTH, Extent, too_deep
 from chainzrule.service.api.bodies.steps import run_steps
 from chainzrule.service.errors import InvalidInput, MalformedRequest
 
-_NO_NUMBER = re.compile(r"[^a-z]{0,2}[+-]?(nan|inf(inity)?)\b", re.IGNORECASE)
+# What other languages write, with what JSON writes in its place; the text may begin up to two characters earlier.
+_MISTAKES = (
+    (
+        re.compile(r"[^a-z]{0,2}[+-]?(nan|inf(inity)?)\b", re.IGNORECASE),
+        ": JSON has no NaN and no infinity; send null for a gap",
+    ),
+    (re.compile(r"[^a-z]{0,2}(None|True|False)\b"), ": JSON writes null, true and false"),
+    (re.compile(r"[^a-z']{0,2}'"), ": JSON takes double quotation marks"),
+)
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some editors and shells write it before UTF-8, and RFC 8259 lets parsers ignore it
 
 
@@ -49,7 +57,8 @@ def parse_json(text: bytes, place: str = "body", line: int = 0, column: int = 0)
             raise too_deep(place) from None
         if "infinity" in str(error):
             raise InvalidInput(f"holds a number that is too large for any float {at}", place) from None
-        advice = ": JSON has no NaN and no infinity; send null for a gap" if _NO_NUMBER.match(_found(error)) else ""
+        found = _found(error)
+        advice = next((said for mistake, said in _MISTAKES if mistake.match(found)), "")
         # The parser's own message is not passed on, because it may quote the body.
         raise MalformedRequest(f"is not JSON {at}{advice}", place) from None
     # A parser keeps the last of two members with the same name. Each member name and each text has two quotation marks:

@@ -153,6 +153,8 @@ async def test_every_failure_has_its_status_in_the_one_shape(client: httpx.Async
         ([{"height": 1, "weight": 2}], "body", """the list is wrapped in one: {"instances": [...]}"""),
         ('{"instances": [[1, NaN]]}', "body", "send null for a gap"),
         ('{"instances": [[1, -Infinity]]}', "body", "send null for a gap"),
+        ('{"instances": [[1, None]]}', "body", "JSON writes null, true and false"),
+        ("{'instances': [[1, 2]]}", "body", "JSON takes double quotation marks"),
         ({"instances": [{"Height": 1, "weight": 2}]}, "instances[0].height", "has 'Height': did you mean height?"),
         ({"instances": [{"height": 1, "weight": 2, "patient_id": 3}]}, "instances[0]", "has 'patient_id', which"),
         (
