@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
+from pandas.api import types
 
 from chainzrule.service.artifact.features import DateFormat, DatePart, DateSource
 from chainzrule.service.runtime.dates import form_of, moment_in, part_of
@@ -30,8 +31,9 @@ def read_columns(column: "pd.Series[Any]", role: Role = "auto", form: DateFormat
     """
     if form is None and role != "auto":
         return [read_column(column, role)]
-    written = as_written(column)
-    form = form or _format(written)
+    numbers = types.is_numeric_dtype(column.dtype)
+    written = as_written(column) if form is not None or not numbers else column
+    form = form or (None if numbers else _format(written))
     if form is None:
         found = read_column(column, role)
         _refuse_compact(found)
@@ -81,10 +83,10 @@ def _refuse_compact(column: Column) -> None:
     Raises:
         DataError: they are.
     """
-    if not isinstance(column, NumericColumn):
+    if not isinstance(column, NumericColumn) or not FIRST <= np.nanmin(column.values) <= LAST:
         return
     known = np.unique(column.values[~np.isnan(column.values)])
-    if len(known) < FEWEST_DATES or not (known % 1 == 0).all() or not FIRST <= known[0] <= known[-1] <= LAST:
+    if len(known) < FEWEST_DATES or known[-1] > LAST or not (known % 1 == 0).all():
         return
     if all(moment_in(int(number), "ymd") is not None for number in known):
         raise DataError(

@@ -41,11 +41,10 @@ def hints(columns: Sequence[Column], target: str, y: NDArray[np.generic], labels
     """
     target_codes = np.unique(y, return_inverse=True)[1]
     for column in columns:
-        codes = _codes(column)
         if labels and not isinstance(column, CategoricalColumn):
             apart = _apart(column.values, target_codes)
             what = f"its numbers alone tell all labels of '{target}' apart"
-        elif not labels and 1 < len(np.unique(codes)) <= MOST_GROUPS:
+        elif not labels and 1 < len(np.unique(codes := _codes(column))) <= MOST_GROUPS:
             apart = _apart(y.astype(np.float64), codes)
             what = f"each of its values stands for a range of '{target}' of its own"
         else:

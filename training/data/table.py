@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from chainzrule.service.artifact.features import CategoricalFeature, DateFormat, Feature, NumericFeature
 from chainzrule.service.artifact.interface import Task
+from chainzrule.service.naming import listed
 from chainzrule.training.data.columns import (
     LONGEST_TEXT,
     CategoricalColumn,
@@ -34,6 +35,7 @@ from chainzrule.training.data.target import read_target
 __all__ = ["read_table", "table_dataset"]
 
 Indices = NDArray[np.int64]
+MOST_NOTES = 5  # on columns of one kind, before they are put together
 
 
 def table_dataset(
@@ -147,7 +149,7 @@ def table_dataset(
     left_out = len(frame) - len(labelled)
     notes = [goal.note, f"{left_out} rows without a target left out" if left_out else None]
     notes += map(_note, columns, features)
-    notes += (_constant(column) for column in columns if is_constant(column, train))
+    notes += _constant([column.name for column in columns if is_constant(column, train)])
     notes += (note for name, note in hints(read, target, goal.y, bool(goal.labels)) if name not in unusable)
     notes += (f"left out: {problem.text}" for problem in problems)
     notes += (alike(labelled[name]) for name in labelled.columns)
@@ -233,8 +235,12 @@ def _labelled(frame: pd.DataFrame, target: str, drop_unlabelled: bool) -> pd.Dat
     return frame[~gaps].reset_index(drop=True) if count else frame
 
 
-def _constant(column: Column) -> str:
-    return f"column '{column.name}' is constant in the rows to train on, and has no influence"
+def _constant(names: Sequence[str]) -> list[str]:
+    """Returns notes on columns that are constant in the rows to train on: one for each, or one for many."""
+    what = "constant in the rows to train on, and"
+    if len(names) > MOST_NOTES:
+        return [f"{len(names)} columns are {what} have no influence: {listed(names)}"]
+    return [f"column '{name}' is {what} has no influence" for name in names]
 
 
 def _note(column: Column, feature: Feature) -> str | None:

@@ -4,6 +4,7 @@ import csv
 import gzip
 import importlib
 import json
+import re
 import warnings
 import zipfile
 import zlib
@@ -138,7 +139,9 @@ def _read_csv(path: Path, spelling: Spelling) -> tuple[pd.DataFrame, list[str]]:
 
         frame = read() if spelling.plain else read(dtype=str)
         if spelling.plain:
+            stream.seek(0)
             candidates = [name for name in frame.columns if _may_be_code(frame[name])]
+            candidates = candidates if _has_leading_zero(stream, separator) else []
             texts = read(usecols=candidates, dtype=str) if candidates else frame[[]]
         else:
             texts = frame
@@ -161,6 +164,15 @@ def _read_csv(path: Path, spelling: Spelling) -> tuple[pd.DataFrame, list[str]]:
     if short:
         notes.append(f"{short} rows have fewer fields than the header; what they lack is read as gaps")
     return frame, notes
+
+
+def _has_leading_zero(stream: IO[str], separator: str) -> bool:
+    """Returns whether any field of a text begins with a zero and another digit.
+
+    Without one, as in most tables, the fields need not be kept as texts, which may take much memory.
+    """
+    zero = re.compile(rf'(?:^|[{re.escape(separator)}"])\s*0\d')
+    return any(zero.search(line) for line in stream)
 
 
 def _short_rows(stream: IO[str], separator: str, fields: int) -> int:

@@ -428,6 +428,9 @@ def test_a_column_constant_where_it_is_trained_has_no_influence():
     rare = feature(data, "rare")
     assert (rare.low, rare.high, rare.noise) == (0, 0, 0)
     refused(people().assign(age=1, visits=2)[["age", "visits", "bought"]], "no column varies")
+    _, notes = table_dataset(people().assign(**{f"c{place}": 1 for place in range(20)}), "bought")
+    assert sum("constant" in note for note in notes) == 1
+    assert any(note.startswith("20 columns are constant in the rows to train on, and have no") for note in notes)
 
 
 cells = st.one_of(
