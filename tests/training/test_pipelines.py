@@ -17,7 +17,7 @@ import chainzrule
 from chainzrule.training.columns import Columns
 from chainzrule.training.errors import TrainingError
 from chainzrule.training.estimators import ChainzRuleClassifier, ChainzRuleRegressor
-from chainzrule.training.pipelines import folded, publish
+from chainzrule.training.pipelines import _flat, folded, publish
 from tests.training.estimating import graded_patients
 
 QUICK: dict[str, Any] = {"hidden": 4, "epochs": 3, "random_state": 0}
@@ -47,16 +47,21 @@ FRONTS = [
 
 @pytest.mark.parametrize(("table", "steps"), FRONTS, ids=lambda value: str(value)[:60])
 @pytest.mark.parametrize("named", [True, False])
-def test_raw_rows_are_answered_as_the_pipeline_answers(
-    table: pd.DataFrame, steps: list[Any], named: bool, tmp_path: Path
-) -> None:
+def test_raw_rows_are_answered_as_the_pipeline_answers(table: pd.DataFrame, steps: list[Any], named: bool) -> None:
     given: Any = table if named else table.to_numpy()
     pipeline = make_pipeline(*steps, ChainzRuleClassifier(**QUICK)).fit(given, Y)
-    model = chainzrule.load(publish(pipeline, tmp_path, "whole"))
-    assert [feature.name for feature in model.card.features] == (list(X) if named else ["x0", "x1", "x2"])
-    answers = model.predict(table.to_numpy())
+    found: Any = folded(list(_flat(pipeline)))
+    np.testing.assert_allclose(found.predict_proba(given), pipeline.predict_proba(given), atol=1e-5)
+    assert [feature.name for feature in found.features_] == (list(X) if named else ["x0", "x1", "x2"])
+    assert not found.model_.columns.out_of_range(found._dataset.train.x).any()
+
+
+@pytest.mark.parametrize(("table", "steps"), [FRONTS[0], FRONTS[5]], ids=["scaled", "filled"])
+def test_what_is_published_answers_so_too(table: pd.DataFrame, steps: list[Any], tmp_path: Path) -> None:
+    pipeline = make_pipeline(*steps, ChainzRuleClassifier(**QUICK)).fit(table, Y)
+    answers = chainzrule.load(publish(pipeline, tmp_path, "whole")).predict(table.to_numpy())
     found = [[answer["probabilities"][label] for label in ("no", "yes")] for answer in answers]
-    np.testing.assert_allclose(found, pipeline.predict_proba(given), atol=1e-5)
+    np.testing.assert_allclose(found, pipeline.predict_proba(table), atol=1e-5)
     assert not any(answer["stability"]["out_of_range"] for answer in answers)
 
 
