@@ -52,7 +52,7 @@ $(VENV)/.serve: pyproject.toml constraints.txt | $(BIN)/python
 # Includes what serving needs, so `make serve` has nothing left to do after it.
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing everything, with PyTorch, into $(VENV): a few minutes the first time ..."
-	$(PIP_INSTALL) -e '.[cpu,signatures,training,text,adopt,dev]'
+	$(PIP_INSTALL) -e '.[cpu,signatures,training,text,adopt,excel,dev]'
 	@touch $(VENV)/.serve $@
 
 # --- Running ---

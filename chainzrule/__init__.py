@@ -1,6 +1,6 @@
 """Trains derivative-controlled networks, and serves every prediction together with how stable it is.
 
-    from chainzrule import ChainzRuleClassifier, ChainzRuleRegressor, ChainzRuleOrdinal, adopt, load
+    from chainzrule import ChainzRuleClassifier, ChainzRuleRegressor, ChainzRuleOrdinal, adopt, load, publish
 
 Each name is imported when it is first used: `import chainzrule` itself needs neither PyTorch nor ONNX Runtime.
 """
@@ -12,8 +12,17 @@ if TYPE_CHECKING:
     from chainzrule.loaded import load
     from chainzrule.training.adopt.adopt import adopt
     from chainzrule.training.estimators import ChainzRuleClassifier, ChainzRuleOrdinal, ChainzRuleRegressor
+    from chainzrule.training.pipelines import publish
 
-__all__ = ["ChainzRuleClassifier", "ChainzRuleOrdinal", "ChainzRuleRegressor", "__version__", "adopt", "load"]
+__all__ = [
+    "ChainzRuleClassifier",
+    "ChainzRuleOrdinal",
+    "ChainzRuleRegressor",
+    "__version__",
+    "adopt",
+    "load",
+    "publish",
+]
 
 # The wheel, the API and the image all read the version here.
 __version__ = "0.2.0"
@@ -24,6 +33,7 @@ _HOMES = {
     "ChainzRuleRegressor": "chainzrule.training.estimators",
     "adopt": "chainzrule.training.adopt.adopt",
     "load": "chainzrule.loaded",
+    "publish": "chainzrule.training.pipelines",
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.cells import values_of
+from chainzrule.cells import column_of, values_of
 from chainzrule.loaded import Answer, LoadedModel
 from chainzrule.service.errors import NonFiniteOutput
 from chainzrule.service.stability.conformal import DEFAULT_CONFIDENCE
@@ -47,8 +47,7 @@ def added_columns(model: LoadedModel, table: Table, prefix: str = "") -> dict[st
     Raises:
         TableError: the table lacks a column that the model needs, or already has one that would be added.
     """
-    features = [feature.name for feature in model.card.inputs()]
-    missing = [name for name in features if name not in table.names]
+    missing = [feature.name for feature in model.card.inputs() if column_of(feature, table.names) is None]
     if missing:
         more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
         raise TableError(
@@ -91,7 +90,7 @@ def predict_table(
     tally = Tally()
     seen = 0
     for chunk in table.chunks(CHUNK_ROWS):
-        matrix, faults = model.encode(instances_of_chunk(chunk, model))
+        matrix, faults = model.encode(instances_of_chunk(chunk, table.names, model))
         places = [place for place in range(len(chunk.lines)) if place not in faults]
         tally.enter(chunk.strays | {chunk.lines[place]: reason for place, reason in faults.items()})
         if not tally.bad or skip_bad_rows:
@@ -119,9 +118,11 @@ def _write(
     tally.verdicts.update(answer["verdict"] for answer in answers)
 
 
-def instances_of_chunk(chunk: Chunk, model: LoadedModel) -> Sequence[Any] | NDArray[np.float64]:
+def instances_of_chunk(chunk: Chunk, names: Sequence[str], model: LoadedModel) -> Sequence[Any] | NDArray[np.float64]:
     """Returns the model's columns of a chunk, as the service's encoder takes them."""
-    columns = [values_of(chunk.column(feature.name), feature) for feature in model.card.inputs()]
+    features = list(model.card.inputs())
+    sources = [column_of(feature, names) or feature.name for feature in features]
+    columns = [values_of(chunk.column(name), feature, name) for feature, name in zip(features, sources, strict=True)]
     if all(set(map(type, column)) == {float} for column in columns):
         return np.array(columns, dtype=np.float64).T
     return list(map(list, zip(*columns, strict=True)))

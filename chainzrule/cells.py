@@ -2,10 +2,11 @@
 
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from chainzrule.service.artifact.features import CategoricalFeature, Feature
+from chainzrule.service.artifact.features import CategoricalFeature, DateSource, Feature, NumericFeature, level_text
+from chainzrule.service.runtime.dates import moment_in, part_of
 
 # pandas reads these as gaps in a CSV file, and so training did.
 GAPS = frozenset(
@@ -32,8 +33,24 @@ GAPS = frozenset(
 )
 
 
-def values_of(cells: Sequence[Any], feature: Feature) -> list[Any]:
-    """Returns the values of one column; cells that are no value of the feature stay, for the service to refuse."""
+def column_of(feature: Feature, names: Collection[str]) -> str | None:
+    """Returns the column of a table that has a feature's values, or the date that they are part of; None where none."""
+    if feature.name in names:
+        return feature.name
+    date = feature.date if isinstance(feature, NumericFeature) else None
+    return date.column if date is not None and date.column in names else None
+
+
+def values_of(cells: Sequence[Any], feature: Feature, column: str | None = None) -> list[Any]:
+    """Returns the values of one column; cells that are no value of the feature stay, for the service to refuse.
+
+    Args:
+        cells: the column's cells.
+        feature: whose values they are.
+        column: the column's name, where it may be that of a date.
+    """
+    if isinstance(feature, NumericFeature) and feature.date is not None and column == feature.date.column:
+        return [_date_part(cell, feature.date) for cell in cells]
     if isinstance(feature, CategoricalFeature):
         levels = frozenset(feature.levels)
         return [_level(cell, levels) for cell in cells]
@@ -41,12 +58,15 @@ def values_of(cells: Sequence[Any], feature: Feature) -> list[Any]:
     return [_number(cell) for cell in cells] if found is None else found
 
 
-def level_text(value: Any) -> str:
-    """Returns the name that training gives a level: booleans as in JSON, whole numbers without a decimal point."""
-    if _is_boolean(value):
-        return "true" if value else "false"
-    number = float(value)
-    return str(int(value)) if number.is_integer() else repr(number)
+def _date_part(cell: Any, date: DateSource) -> Any:
+    if _is_gap(cell) or cell != cell:
+        return None
+    if hasattr(cell, "isoformat"):
+        moment = moment_in(cell.isoformat(), "iso")
+    else:
+        number = _number(cell) if date.format == "ymd" else None
+        moment = moment_in(int(number) if isinstance(number, float) and number.is_integer() else cell, date.format)
+    return cell if moment is None else part_of(moment, date.part)
 
 
 def _all_numbers(cells: Sequence[Any]) -> list[Any] | None:

@@ -8,6 +8,7 @@ EXTRA_OF = {
     "cryptography": "signatures",
     "matplotlib": "training",
     "onnx": "training",
+    "openpyxl": "excel",
     "pandas": "training",
     "pyarrow": "parquet",
     "scipy": "training",

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.cells import values_of
+from chainzrule.cells import column_of, values_of
 from chainzrule.service.artifact.card import ModelCard
 from chainzrule.service.errors import InvalidInput
 
@@ -30,15 +30,17 @@ def _of_frame(frame: Any, card: ModelCard) -> list[list[Any]]:
     """Returns the rows of a DataFrame's columns that the model takes, by name; other columns are ignored."""
     by_name = {str(column): frame[column] for column in frame.columns}
     features = list(card.inputs())
-    missing = [feature.name for feature in features if feature.name not in by_name]
+    named = [column_of(feature, by_name) for feature in features]
+    missing = [feature.name for feature, name in zip(features, named, strict=True) if name is None]
     if missing:
         raise InvalidInput(f"has no column {', '.join(missing[:10])}", "rows")
     columns = []
-    for feature in features:
-        column = by_name[feature.name]
+    for feature, name in zip(features, named, strict=True):
+        assert name is not None
+        column = by_name[name]
         if hasattr(column, "notna"):  # pandas has several kinds of gaps
             column = column.astype(object).where(column.notna(), None)
-        columns.append(values_of(column.to_list(), feature))
+        columns.append(values_of(column.to_list(), feature, name))
     return list(map(list, zip(*columns, strict=True)))
 
 

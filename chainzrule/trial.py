@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainzrule.bulk import CHUNK_ROWS, instances_of_chunk
-from chainzrule.cells import GAPS, level_text
+from chainzrule.cells import GAPS
 from chainzrule.loaded import Answer, LoadedModel
+from chainzrule.service.artifact.features import level_text
 from chainzrule.service.policy.policy import ANSWER, Decision, Policy
 from chainzrule.tables.table import Chunk, Table, TableError
 
@@ -83,8 +84,8 @@ def try_policy(
     doubts: list[dict[str, float]] = []
     seen = left_out = 0
     for chunk in table.chunks(CHUNK_ROWS):
-        answers, truths = _answers(model, chunk), chunk.column(target)
-        others = {name: _answers(other, chunk) for name, other in fallbacks.items()}
+        answers, truths = _answers(model, chunk, table), chunk.column(target)
+        others = {name: _answers(other, chunk, table) for name, other in fallbacks.items()}
         left_out += len(chunk.strays)
         for place, truth in enumerate(truths):
             answer = answers.get(place)
@@ -129,9 +130,9 @@ def errors_by_coverage(doubt: Floats, loss: Floats) -> Floats:
     return found
 
 
-def _answers(model: LoadedModel, chunk: Chunk) -> dict[int, Answer]:
+def _answers(model: LoadedModel, chunk: Chunk, table: Table) -> dict[int, Answer]:
     """Returns the answers to the rows that can be answered, by their place in the chunk."""
-    matrix, faults = model.encode(instances_of_chunk(chunk, model))
+    matrix, faults = model.encode(instances_of_chunk(chunk, table.names, model))
     places = [place for place in range(len(chunk.lines)) if place not in faults]
     found = zip(places, model.answer(matrix), strict=True)
     return {place: answer for place, answer in found if isinstance(answer, dict)}

@@ -24,7 +24,8 @@
     ├── KeyFileError            a file that holds no key to sign or to check signatures with
     └── DeviceError             the asked-for device cannot be used
 
-Messages are written for the caller: they name a place and what to do, and never repeat the input itself.
+Messages are written for the caller: they name a place and what to do. They never repeat the input's values, and names
+of its members only as `naming.shown` does, where they are short and printable.
 """
 
 

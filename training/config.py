@@ -5,10 +5,11 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from chainzrule.service.artifact.card import ModelName
 from chainzrule.service.artifact.interface import Task
+from chainzrule.training.dataconfig import DataConfig, Section
 from chainzrule.training.errors import ConfigError
 from chainzrule.training.nn.layers import MAX_DEGREE
 from chainzrule.training.nn.link import link_of
@@ -17,65 +18,9 @@ from chainzrule.training.penalties.penalty import Derivative, Penalty
 
 FISHER = 0.1
 LBFGS_ROWS = 2000  # up to so many rows a full-batch step takes milliseconds; with more, AdamW is faster
-Source = Literal["mnist", "breast-cancer", "diabetes", "digits8x8", "wine", "yelp-full", "table", "arrays"]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class DataConfig(_Section):
-    """Where the rows come from."""
-
-    source: Source = Field(description="a known data set, or `table` for a CSV or Parquet file")
-    path: Path | None = Field(
-        default=None,
-        description="the file of a table, the directory of MNIST's IDX files, or that of Yelp Review Full's two files",
-    )
-    vectors: Path | None = Field(
-        default=None, description="yelp-full: word vectors in GloVe's text format, which are pooled over a text"
-    )
-    encoder: Path | None = Field(
-        default=None, description="yelp-full: the folder of a sentence encoder, in place of the vectors"
-    )
-    target: str | None = Field(default=None, description="table: the column to predict")
-    target_unit: str | None = Field(default=None, description="table: the unit of a regression's target")
-    task: Task | None = Field(
-        default=None, description="table: what to do with the target; read off its values when absent, never as ordinal"
-    )
-    levels: tuple[str, ...] = Field(
-        default=(), description="table: an ordinal target's levels, lowest first; by size when they are numbers"
-    )
-    categorical: tuple[str, ...] = Field(default=(), description="table: columns of numbers to read as categories")
-    numeric: tuple[str, ...] = Field(
-        default=(), description="table: columns to read as numbers whatever they look like"
-    )
-    drop: tuple[str, ...] = Field(default=(), description="table: columns to leave out")
-    units: dict[str, str] = Field(default_factory=dict, description="table: units of numeric columns, by name")
-    drop_unlabelled: bool = Field(default=False, description="table: leave out rows whose target is a gap")
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        texts = sorted(self.model_fields_set & {"vectors", "encoder"})
-        if texts and self.source != "yelp-full":
-            raise ValueError(f"{', '.join(texts)} can only be given for yelp-full")
-        if self.source == "table":
-            if self.path is None or self.target is None:
-                raise ValueError("a table needs path and target")
-            if self.levels and self.task != "ordinal":
-                raise ValueError('levels are those of an ordinal target; give task = "ordinal" with them')
-            return self
-        if self.path is not None and self.source not in ("mnist", "yelp-full"):
-            raise ValueError(f"the data set {self.source} has no path")
-        surplus = sorted(self.model_fields_set - {"source", "path", "vectors", "encoder"})
-        if surplus:
-            raise ValueError(f"{', '.join(surplus)} can only be given for a table")
-        if self.vectors is not None and self.encoder is not None:
-            raise ValueError("give either vectors or an encoder")
-        return self
-
-
-class NetworkConfig(_Section):
+class NetworkConfig(Section):
     """The network's shape."""
 
     hidden: tuple[int, ...] = Field(default=(32, 32), min_length=1, max_length=16, description="hidden layers' widths")
@@ -88,7 +33,7 @@ class NetworkConfig(_Section):
         return self
 
 
-class DregConfig(_Section):
+class DregConfig(Section):
     """The penalty on derivatives: the factor lambda over training, and which derivatives it is on."""
 
     strength: float = Field(default=0.3, ge=0, description="lambda at the first step; 0 switches the layers off")
@@ -153,7 +98,7 @@ class DregConfig(_Section):
         )
 
 
-class FitConfig(_Section):
+class FitConfig(Section):
     """The optimiser's work: AdamW under a one-cycle learning rate, or L-BFGS on all rows at once."""
 
     optimiser: Literal["adamw", "lbfgs", "auto"] = Field(
@@ -181,7 +126,7 @@ class FitConfig(_Section):
         return self.model_copy(update={"optimiser": "lbfgs" if rows <= LBFGS_ROWS else "adamw"})
 
 
-class Config(_Section):
+class Config(Section):
     """A training run."""
 
     name: ModelName = Field(description="the model's name in the repository")
@@ -213,7 +158,7 @@ class Config(_Section):
 
         The data's content has a hash of its own.
         """
-        left_out: dict[str, Any] = {"data": {"path", "vectors", "encoder"}}
+        left_out: dict[str, Any] = {"data": {"path", "vectors", "encoder"} | self.data.later}
         if not self.constraints:  # keeps the hash that such a configuration had before constraints existed
             left_out["constraints"] = True
         return hashlib.sha256(self.model_dump_json(exclude=left_out).encode()).hexdigest()

@@ -4,6 +4,7 @@
     ├── ConfigError         the configuration or the command line asks for something that does not exist
     ├── DivergenceError     the loss or the network's outputs became infinite or NaN
     ├── CheckpointError     a checkpoint that cannot be resumed from
+    ├── StorageError        a checkpoint that cannot be written
     ├── RepositoryError     the model repository cannot be written to
     ├── VerificationError   the exported graphs do not say what the network says
     └── AdoptionError       another library's model that cannot be adopted
@@ -26,6 +27,10 @@ class DivergenceError(TrainingError):
 
 class CheckpointError(TrainingError):
     """Reports a checkpoint that is damaged or belongs to another run."""
+
+
+class StorageError(TrainingError):
+    """Reports that a checkpoint cannot be written, mostly because there is no room; an earlier one is kept."""
 
 
 class RepositoryError(TrainingError):

@@ -1,5 +1,6 @@
 """Defines what the three estimators share, from rows as scikit-learn has them to a model that the service serves."""
 
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted, validate_data
 
 from chainzrule.service.artifact.features import Feature
@@ -20,9 +22,9 @@ from chainzrule.training.config import Config, make_config
 from chainzrule.training.data.columns import CategoricalColumn, Column
 from chainzrule.training.data.dataset import Dataset, Rows
 from chainzrule.training.data.errors import DataError
-from chainzrule.training.data.features import describe
+from chainzrule.training.data.features import describe, opened
 from chainzrule.training.data.fingerprint import fingerprint_arrays
-from chainzrule.training.data.inputs import encode_columns, matrix_columns, rows_of, table_columns
+from chainzrule.training.data.inputs import as_frame, encode_columns, matrix_columns, rows_of, table_columns
 from chainzrule.training.data.noise import check_float32_spacing
 from chainzrule.training.data.target import check_labels, check_quantity
 from chainzrule.training.data.weights import merge
@@ -30,6 +32,7 @@ from chainzrule.training.fitting.recipe import Recipe
 from chainzrule.training.nn.fitted import FittedModel
 from chainzrule.training.nn.link import Link, link_of
 from chainzrule.training.publish.run import Run
+from chainzrule.training.scaled import scaling_of, steps_before
 
 CHUNK = 2**15  # rows predicted at a time, so that memory does not grow with them
 
@@ -39,14 +42,15 @@ FIT = ("optimiser", "epochs", "batch", "learning_rate", "weight_decay", "patienc
 class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
     """The base of the three estimators in `training.estimators`; use one of these.
 
-    Rows that are equal, target included, are merged and their weights added before anything else, so that a weight is
-    the same as a repetition to the last bit. Up to 2,000 distinct rows are fitted with full-batch L-BFGS in float64,
-    more with AdamW in batches (`optimiser="auto"`).
+    Equal rows, target included, are merged and their weights added first, so that a weight is a repetition to the last
+    bit. Up to 2,000 distinct rows are fitted with full-batch L-BFGS in float64, more with AdamW (`optimiser="auto"`).
 
-    X is a matrix of numbers, or a DataFrame whose columns are read as `chainzrule fit` reads a table's: what is no
-    number is a category, gaps in numbers are filled with the median, and gaps in categories are their own level.
+    X is a matrix of numbers, or a DataFrame (of pandas, polars or Arrow) whose columns are read as `chainzrule fit`
+    reads a table's: what is no number is a category, gaps in numbers are filled with the median, and gaps in categories
+    are their own level. In rows to predict, a gap where training saw none is the median or the commonest level, and so
+    is a level that training did not see, unless rare levels were merged, which it then counts among.
 
-    A fitted estimator, also when pickled, holds its training rows: `publish` measures the recipe on rows held out.
+    A fitted estimator, also when pickled, holds its training rows: `publish` measures on rows held out of them.
 
     Args:
         hidden: widths of the hidden layers.
@@ -66,6 +70,7 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
         numeric: names of columns to read as numbers although they look like an id or hold booleans.
         noise: by column, one standard deviation of its measurement noise in its own unit, for the stability that the
             service answers; a tenth of the column's standard deviation where it is not given.
+        class_weight: by label, how often its rows count, or "balanced": as often as makes all labels equally common.
         random_state: decides initialisation, shuffling and the validation rows.
 
     Attributes:
@@ -96,6 +101,7 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
         categorical: Collection[str] = (),
         numeric: Collection[str] = (),
         noise: Mapping[str, float] | None = None,
+        class_weight: Mapping[Any, float] | str | None = None,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.hidden = hidden
@@ -113,6 +119,7 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
         self.categorical = categorical
         self.numeric = numeric
         self.noise = noise
+        self.class_weight = class_weight
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -122,11 +129,16 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
             ValueError: the data or the parameters cannot be used; says why and what to do.
             DivergenceError: the loss became infinite or NaN.
         """
+        self._before = steps_before(self)
+        X, y = as_frame(X), as_frame(y)
         name = str(y.name) if isinstance(y, pd.Series) and y.name is not None else "target"
         labels, target = self._target(y)
         columns = self._read(X)
+        self._scaling = scaling_of(columns)
         check_consistent_length(X, target)
         weights = np.asarray(_check_sample_weight(sample_weight, target, dtype=np.float64, ensure_non_negative=True))
+        if self.class_weight is not None:
+            weights = weights * compute_sample_weight(self.class_weight, np.asarray(y))
         if not weights.any():
             raise ValueError("sample_weight is zero for every row; there is nothing to learn from")
         counted = np.flatnonzero(weights)
@@ -138,6 +150,9 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
 
         described = [describe(column, first, weights=merged) for column in columns]
         features = with_noise(described, dict(self.noise or {}))
+        self._opened = tuple(
+            opened(feature, column, first, merged) for feature, column in zip(features, columns, strict=True)
+        )
         check_float32_spacing(features)
         rows = Rows(encode_columns(columns, features), target, None if (weights == 1).all() else weights)
         distinct = Rows(rows.x[first], target[first], None if (merged == 1).all() else merged)
@@ -152,7 +167,7 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
         self.losses_ = report.losses
         return self
 
-    def publish(self, models_dir: str | Path, name: str) -> Path:
+    def publish(self, models_dir: str | Path, name: str, *, lenient: bool = False) -> Path:
         """Writes the fitted model to a repository as an artifact that the service has accepted.
 
         Its card's quality, stability reference and ReLU baseline come from further fits by the same recipe, each judged
@@ -161,15 +176,30 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
         Args:
             models_dir: the repository; made if it does not exist.
             name: the model's name.
+            lenient: whether the service takes rows as `predict` does: a gap or a level that training did not see,
+                further columns, missing ones as gaps, and numbers written as texts. Otherwise it refuses such rows.
 
         Returns:
             The new version's directory.
 
         Raises:
+            ValueError: the estimator is the last step of a pipeline, whose other steps the service would not know.
             DataError: too few rows, or classes of too few rows, to measure the model on.
             TrainingError, ServiceError: the model cannot be exported as it is; says why.
         """
         check_is_fitted(self)
+        if self._before:
+            raise ValueError(
+                f"this estimator was fitted behind {', '.join(self._before)}, which the service would not know of; "
+                "publish the whole pipeline: chainzrule.publish(pipeline, models_dir, name)"
+            )
+        if self._scaling is not None:
+            warnings.warn(
+                f"the columns that this estimator was fitted to look {self._scaling}, and the service will take them "
+                "as they are; fit it to the raw columns, or put the scaler into a pipeline and publish that with "
+                "chainzrule.publish",
+                stacklevel=2,
+            )
         rows = self._dataset.train
         if self._link.has_labels:
             check_labels(self._dataset.target, self._task, self._dataset.labels, rows.y.astype(np.int64))
@@ -178,7 +208,9 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
         content: dict[str, NDArray[Any]] = {"x": rows.x, "y": rows.y}
         if rows.weights is not None:
             content["weights"] = rows.weights
-        dataset = replace(self._dataset, fingerprint=fingerprint_arrays(content))
+        features = self._opened if lenient else self.features_
+        fingerprint = fingerprint_arrays(content)
+        dataset = replace(self._dataset, features=features, lenient=lenient, fingerprint=fingerprint)
         config = make_config(self._config.model_dump(exclude_unset=True) | {"name": name}, "publish")
         return Run(config, dataset).publish(Path(models_dir), (self.model_, self.n_iter_)).path
 
@@ -209,11 +241,12 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
     def _encoded(self, X: Any) -> NDArray[np.float32]:
         """Returns (rows, D) rows to predict, as the graphs take them."""
         check_is_fitted(self)
+        X = as_frame(X)
         if isinstance(X, pd.DataFrame):
             validate_data(self, X, reset=False, skip_check_array=True)
-            return rows_of(X, self.features_)
+            return rows_of(X, self._opened)
         matrix = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan")
-        return encode_columns(matrix_columns(matrix, [feature.name for feature in self.features_]), self.features_)
+        return encode_columns(matrix_columns(matrix, [feature.name for feature in self._opened]), self._opened)
 
     def _scores(self, X: Any) -> torch.Tensor:
         """Returns (rows, S) scores in float64, which the rows beside a row change by no more than rounding."""

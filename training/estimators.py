@@ -81,6 +81,7 @@ class ChainzRuleOrdinal(ChainzRuleEstimator):
         categorical: Collection[str] = (),
         numeric: Collection[str] = (),
         noise: Mapping[str, float] | None = None,
+        class_weight: Mapping[Any, float] | str | None = None,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         super().__init__(
@@ -99,6 +100,7 @@ class ChainzRuleOrdinal(ChainzRuleEstimator):
             categorical=categorical,
             numeric=numeric,
             noise=noise,
+            class_weight=class_weight,
             random_state=random_state,
         )
         self.levels = levels
@@ -162,6 +164,8 @@ class ChainzRuleRegressor(RegressorMixin, ChainzRuleEstimator):  # type: ignore[
         return self._link.output(self._scores(X)).numpy()
 
     def _target(self, y: Any) -> tuple[tuple[str, ...], NDArray[Any]]:
+        if self.class_weight is not None:
+            raise ValueError("class_weight is for labels; give the rows of a regression their own (sample_weight)")
         y = validate_data(self, X="no_validation", y=y, y_numeric=True)
         return (), np.asarray(y, dtype=np.float32)
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from chainzrule.training.columns import Columns, with_noise
 from chainzrule.training.config import read_config
 from chainzrule.training.data.dataset import Rows
+from chainzrule.training.data.split import FOLDS, folds
 from chainzrule.training.fitting.recipe import Recipe
 from chainzrule.training.nn.fitted import FittedModel
 from chainzrule.training.publish.load import load
-from chainzrule.training.publish.run import FOLDS, folds
 
 CONFIGS = Path("training/configs")
 SHAPES = (("breast-cancer", (16, 16), 2), ("breast-cancer", (16, 16), 3), ("digits", (64, 64), 3))

@@ -18,11 +18,11 @@ from chainzrule.training.columns import Columns, with_noise
 from chainzrule.training.config import Config, make_config, read_config
 from chainzrule.training.data.bundled import bundled_dataset
 from chainzrule.training.data.dataset import Dataset
+from chainzrule.training.data.split import FOLDS, folds
 from chainzrule.training.data.table import table_dataset
 from chainzrule.training.fitting.recipe import Recipe
 from chainzrule.training.measure.outputs import join, predict
 from chainzrule.training.nn.fitted import FittedModel
-from chainzrule.training.publish.run import FOLDS, folds
 
 ROOT = Path(__file__).parents[2]
 LEVELS = ("slow", "moderate", "fast", "very fast")

@@ -7,20 +7,20 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from pydantic import BaseModel
 
 from chainzrule.exits import Exit
 from chainzrule.service.artifact.evidence import NoiseCalibration
-from chainzrule.service.artifact.interface import Task
 from chainzrule.service.errors import ServiceError
 from chainzrule.signer import signer
+from chainzrule.tableflags import add_table_flags, repaired, shown, table_of
 from chainzrule.training.columns import heavy_tails
 from chainzrule.training.config import Config, make_config, read_config
 from chainzrule.training.data.errors import DataError
-from chainzrule.training.errors import ConfigError, TrainingError
+from chainzrule.training.errors import ConfigError, StorageError, TrainingError
 from chainzrule.training.measure.quality import GUESSES, QUALITY
 from chainzrule.training.publish.load import load
 from chainzrule.training.publish.run import Run, RunReport
@@ -33,6 +33,7 @@ examples:
   chainzrule fit training/configs/digits.toml --mnist DIRECTORY
   chainzrule fit training/configs/yelp-full.toml --reviews DIRECTORY --vectors glove.6B.100d.txt
   chainzrule fit --csv patients.csv --target outcome --name triage --noise "blood pressure=5"
+  chainzrule fit --csv 'visits/*.csv' --target outcome --name triage --check
 
 Every column's noise is one standard deviation of its measurement error, in the column's own unit. Undeclared, it is a
 tenth of the column's standard deviation (0 for columns of two values). It decides what the service calls stable.
@@ -50,20 +51,8 @@ def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], i
     parser.epilog = EXAMPLES + "\n".join(_keys(Config))
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("config", nargs="?", type=Path, metavar="CONFIG", help="a TOML file, see the keys below")
-    table = parser.add_argument_group("a table instead of CONFIG")
-    table.add_argument("--csv", type=Path, metavar="FILE", help="a .csv or .parquet file with a header")
-    table.add_argument("--target", metavar="COLUMN", help="the column to predict")
-    table.add_argument("--name", metavar="NAME", help="the model's name")
-    table.add_argument("--task", choices=get_args(Task), help="guessed from the target when absent")
-    table.add_argument(
-        "--levels", nargs="+", default=[], metavar="LEVEL", help="an ordinal target's levels, lowest first"
-    )
-    table.add_argument(
-        "--categorical", action="append", default=[], metavar="COLUMN", help="read numbers as categories"
-    )
-    table.add_argument("--numeric", action="append", default=[], metavar="COLUMN", help="read as numbers all the same")
-    table.add_argument("--drop", action="append", default=[], metavar="COLUMN", help="leave a column out")
-    table.add_argument("--drop-unlabelled", action="store_true", help="leave out rows without a target")
+    add_table_flags(parser)
+    parser.add_argument("--check", action="store_true", help="only say what stands in the way, and train nothing")
     parser.add_argument("--mnist", type=Path, metavar="DIR", help="MNIST's IDX files; downloaded when absent")
     texts = parser.add_argument_group("texts, for a CONFIG of the source yelp-full")
     texts.add_argument("--reviews", type=Path, metavar="DIR", help="Yelp Review Full's train.csv and test.csv")
@@ -100,9 +89,16 @@ def run(options: argparse.Namespace) -> int:
 def _fit(options: argparse.Namespace) -> int:
     config = _config(options)
     sign = options.sign and signer(options.sign)
-    dataset, notes = load(config.data, config.seed)
+    try:
+        dataset, notes = load(config.data, config.seed)
+    except DataError as error:
+        _print_problems(error, options)
+        return Exit.USAGE
     for note in (*notes, *heavy_tails(dataset.features)):
         print(f"note: {note}")
+    if options.check:
+        print(f"nothing stands in the way: {len(dataset.train):,} rows to train on, {len(dataset.features)} features")
+        return Exit.FINE
     checkpoints = options.runs / config.name
     run = Run(config, dataset, checkpoints, options.resume, progress=True, examples=options.examples)
     try:
@@ -110,13 +106,34 @@ def _fit(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         if not run.resumable:
             raise
-        again = [*(part for part in options.arguments if part != "--resume"), "--resume"]
-        line = shlex.join(["chainzrule", *again])
-        print(f"\ninterrupted; the last checkpoint is kept. Go on from it with:\n  {line}", file=sys.stderr)
+        print(f"\ninterrupted; {_go_on(options)}", file=sys.stderr)
         return Exit.INTERRUPTED
+    except (StorageError, OSError) as error:
+        # A write that fails for want of room does not say to which file.
+        place = getattr(error, "filename", None) or options.models
+        reason = str(error) if isinstance(error, StorageError) else f"{place}: {error.strerror or error}"
+        print(f"error: {reason}", *([_go_on(options)] if run.resumable else []), sep="\n", file=sys.stderr)
+        return Exit.USAGE
     print("\n".join(summary(report, options.models)))
     run.forget()
     return Exit.FINE
+
+
+def _go_on(options: argparse.Namespace) -> str:
+    """Returns how to resume the run."""
+    again = [*(part for part in options.arguments if part != "--resume"), "--resume"]
+    return f"the last checkpoint is kept. Go on from it with:\n  {shlex.join(['chainzrule', *again])}"
+
+
+def _print_problems(error: DataError, options: argparse.Namespace) -> None:
+    """Prints what stands in the way, one problem a line, with the flags that remove each."""
+    lines = list(shown(error.problems))
+    if len(lines) == 1:
+        print(f"error: {lines[0]}", file=sys.stderr)
+    else:
+        print(f"error: {len(lines)} things stand in the way", *lines, sep="\n  ", file=sys.stderr)
+    if len(lines) > 1 and all(problem.flags for problem in error.problems):
+        print(f"with the first flag of each:\n  {repaired(options.arguments, error.problems)}", file=sys.stderr)
 
 
 def _config(options: argparse.Namespace) -> Config:
@@ -144,21 +161,7 @@ def _from_file(path: Path) -> dict[str, Any]:
 
 
 def _from_table(options: argparse.Namespace) -> dict[str, Any]:
-    missing = [f"--{name}" for name in ("csv", "target", "name") if getattr(options, name) is None]
-    if missing:
-        raise ConfigError(f"give a CONFIG file, or --csv, --target and --name (missing: {', '.join(missing)})")
-    data = {
-        "source": "table",
-        "path": options.csv,
-        "target": options.target,
-        "task": options.task,
-        "levels": options.levels,
-        "categorical": options.categorical,
-        "numeric": options.numeric,
-        "drop": options.drop,
-        "drop_unlabelled": options.drop_unlabelled,
-    }
-    return {"name": options.name, "data": data}
+    return {"name": options.name, "data": table_of(options)}
 
 
 def _noise(argument: str) -> tuple[str, float]:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.routing import Match
 
 from chainzrule.service import errors
+from chainzrule.service.api.elsewhere import advice_for
 from chainzrule.service.api.incoming import Answer, Headers
 from chainzrule.service.errors import ServiceError
 from chainzrule.service.telemetry.logs import request_id
@@ -114,14 +115,15 @@ def _methods(request: Request) -> list[str]:
 async def routing_problem(request: Request, error: Exception) -> Answer:
     """Returns the response to a path or a method that no route has."""
     status = error.status_code if isinstance(error, HTTPException) else 500
-    details = {
-        404: ("unknown-route", "there is nothing at this path; GET /docs lists the routes"),
-        405: ("method-not-allowed", "this path does not take this method; GET /docs lists the routes"),
-    }
-    slug, detail = details.get(status, (INTERNAL, "the request could not be routed"))
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    slug, detail = INTERNAL, "the request could not be routed"
+    if status == 404:
+        known = [route.path for route in request.app.routes if getattr(route, "include_in_schema", False)]
+        slug, detail = "unknown-route", f"there is nothing at this path; {advice_for(path, known)}"
+    elif status == 405:
+        slug, detail = "method-not-allowed", f"this path takes {' and '.join(_methods(request))}"
     given = error.headers if isinstance(error, HTTPException) and error.headers else {}
     headers = tuple((name.lower().encode(), value.encode()) for name, value in given.items() if name.lower() != "allow")
     if status == 405:
         headers += ((b"allow", ", ".join(_methods(request)).encode()),)
-    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
     return problem(status, slug, detail, headers=headers, oip=is_oip(path))

@@ -8,6 +8,7 @@ from chainzrule.service.api.members import parse_number, read_confidence, read_n
 from chainzrule.service.artifact.card import ModelCard
 from chainzrule.service.artifact.features import CategoricalFeature, Feature
 from chainzrule.service.errors import InvalidInput, MalformedRequest, TooLarge
+from chainzrule.service.naming import hint
 from chainzrule.service.serving.question import INCLUDES, Question
 from chainzrule.service.stability.conformal import DEFAULT_CONFIDENCE
 
@@ -74,8 +75,11 @@ def _parameters(query: bytes) -> dict[str, str]:
     values = dict(pairs)
     if len(values) != len(pairs):
         raise InvalidInput("gives a parameter twice", "query")
-    if not values.keys() <= set(PARAMETERS):
-        raise InvalidInput(f"has parameters this route does not know; it takes {', '.join(PARAMETERS)}", "query")
+    unknown = [name for name in values if name not in PARAMETERS]
+    if unknown:
+        suggestion = hint(unknown[0], PARAMETERS)
+        takes = f"it takes {', '.join(PARAMETERS)}"
+        raise InvalidInput(f"has parameters this route does not know{suggestion}; {takes}", "query")
     return values
 
 

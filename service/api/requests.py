@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chainzrule.service.api import misplaced
 from chainzrule.service.api.bodies.extent import too_many_rows
 from chainzrule.service.api.members import (
     parse_number,
@@ -38,12 +39,12 @@ def read_request(document: Mapping[str, Any], members: tuple[str, ...], max_rows
     """
     plain = document.keys() <= _PLAIN_MEMBERS
     if not plain and not all(name in members for name in document):
-        raise InvalidInput(f"has members this route does not know; it takes {', '.join(members)}", "body")
+        raise misplaced.unknown_members(document, members)
     instances: Any = document.get("instances")
     if type(instances) not in (list, np.ndarray) or len(instances) == 0:
-        raise InvalidInput("must be a list of at least one row", "instances")
+        raise misplaced.no_list(instances)
     if len(instances) > max_rows:
-        raise too_many_rows(max_rows)
+        raise misplaced.flat_row() if misplaced.is_flat(instances) else too_many_rows(max_rows)
     model, version = document.get("model"), document.get("version")
     if plain:
         return Question(instances, read_text(model, "model"), read_text(version, "version"))

@@ -1,10 +1,21 @@
 """Defines the features that a model takes, as its caller sends them."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from chainzrule.service.artifact.part import CardPart, Label
+
+DateFormat = Literal["iso", "ymd", "dmy", "mdy"]
+DatePart = Literal["year", "month", "weekday", "hour"]
+
+
+class DateSource(CardPart):
+    """Where a number comes from that is part of a date: rows that are objects may give the date in its place."""
+
+    column: Label = Field(description="the name by which rows have the date")
+    format: DateFormat = Field(description="iso: 2020-12-31T23:59; ymd: 20201231; dmy: 31.12.2020; mdy: 12/31/2020")
+    part: DatePart
 
 
 class NumericFeature(CardPart):
@@ -24,6 +35,7 @@ class NumericFeature(CardPart):
         default=None,
         description="what the value, or the second of two labels' probability, is declared to do as the feature rises",
     )
+    date: DateSource | None = Field(default=None, description="the date that the number is part of")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -39,6 +51,9 @@ class CategoricalFeature(CardPart):
     name: Label
     levels: tuple[Label, ...] = Field(min_length=2)
     fill: Label | None = Field(default=None, description="the level that stands for a gap")
+    other: Label | None = Field(
+        default=None, description="the level that stands for one that is not listed; absent where such are refused"
+    )
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -46,6 +61,8 @@ class CategoricalFeature(CardPart):
             raise ValueError("levels repeat")
         if self.fill is not None and self.fill not in self.levels:
             raise ValueError("fill is not one of the levels")
+        if self.other is not None and self.other not in self.levels:
+            raise ValueError("other is not one of the levels")
         return self
 
 
@@ -57,3 +74,11 @@ class Layout(CardPart):
 
     height: int = Field(ge=1, le=4096)
     width: int = Field(ge=1, le=4096)
+
+
+def level_text(value: Any) -> str:
+    """Returns the level that a boolean or a number is: booleans as in JSON, whole numbers without a decimal point."""
+    if type(value).__name__ in ("bool", "bool_"):  # the names of the types in Python and numpy
+        return "true" if value else "false"
+    number = float(value)
+    return str(int(value)) if number.is_integer() else repr(number)

@@ -42,6 +42,10 @@ class Interface(CardPart):
     features: tuple[Feature, ...] = Field(min_length=1)
     layout: Layout | None = None
     labels: tuple[Label, ...] = ()
+    lenient: bool | None = Field(
+        default=None,
+        description="whether a row's further members are ignored, missing ones are gaps, and numbers may be texts",
+    )
 
     @model_validator(mode="after")
     def _features_are_distinct(self) -> Self:

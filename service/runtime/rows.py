@@ -7,13 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.features import CategoricalFeature, NumericFeature
+from chainzrule.service.artifact.features import CategoricalFeature, NumericFeature, level_text
 from chainzrule.service.artifact.interface import Interface
 from chainzrule.service.errors import InvalidInput
+from chainzrule.service.naming import plain
+from chainzrule.service.runtime import refusals
+from chainzrule.service.runtime.dates import moment_in, part_of
 from chainzrule.service.stability.ranges import Ranges
 
 Matrix = NDArray[np.float32]
 _NUMBERS = frozenset((int, float))
+_LEVELS = frozenset((str, bool, int, float))
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
@@ -37,6 +41,17 @@ class RowEncoder:
         self.names = tuple(feature.name for feature in self._features)
         self.width = interface.width
         self._numeric = all(isinstance(feature, NumericFeature) for feature in self._features)
+        self._layout, self._target = interface.layout, interface.target
+        self._lenient = bool(interface.lenient)
+        self._dates: dict[str, list[NumericFeature]] = {}
+        for feature in self._features:
+            if isinstance(feature, NumericFeature) and feature.date is not None:
+                self._dates.setdefault(feature.date.column, []).append(feature)
+        self._places = {
+            feature.name: {level: place for place, level in enumerate(feature.levels)}
+            for feature in self._features
+            if isinstance(feature, CategoricalFeature)
+        }
         numeric: list[NumericFeature] = []
         columns: list[int] = []
         self.start: dict[str, int] = {}
@@ -125,19 +140,50 @@ class RowEncoder:
     def _ordered(self, i: int, row: Any) -> list[Any]:
         if type(row) is list:
             if len(row) != len(self.names):
-                raise InvalidInput(f"has {len(row)} values where the model takes {len(self.names)}", f"instances[{i}]")
+                raise refusals.wrong_length(row, len(self.names), self._layout, f"instances[{i}]")
             return row
         if type(row) is not dict:
-            raise InvalidInput("must be a list of values or an object by feature name", f"instances[{i}]")
-        missing = next((name for name in self.names if name not in row), None)
-        if missing is not None:
-            raise InvalidInput("is missing", self._place(i, missing))
-        if len(row) > len(self.names):
-            raise InvalidInput(
-                f"has {len(row) - len(self.names)} features that the model does not know; GET /models/NAME lists them",
-                f"instances[{i}]",
-            )
-        return [row[name] for name in self.names]
+            raise refusals.no_row(row, f"instances[{i}]")
+        if self._dates:
+            row = self._undated(i, row)
+        try:
+            values = [row[name] for name in self.names]
+        except KeyError:
+            return self._incomplete(i, row)
+        if len(row) > len(self.names) and not self._lenient:
+            raise refusals.further(row, self.names, self._target, f"instances[{i}]")
+        return values
+
+    def _undated(self, i: int, row: dict[str, Any]) -> dict[str, Any]:
+        """Returns a row with the parts of its dates in place of the dates."""
+        found = dict(row)
+        for column, parts in self._dates.items():
+            if column not in found:
+                if not self._lenient and not any(part.name in found for part in parts):
+                    raise InvalidInput("is missing", self._place(i, column))
+                continue
+            value = found.pop(column)
+            if value is None or (self._lenient and type(value) is str and not value.strip()):
+                found.update((part.name, None) for part in parts)
+                continue
+            assert parts[0].date is not None
+            moment = moment_in(value, parts[0].date.format)
+            if moment is None:
+                raise refusals.no_date(value, parts[0].date.format, self._place(i, column))
+            found.update((part.name, part_of(moment, part.date.part)) for part in parts if part.date is not None)
+        return found
+
+    def _incomplete(self, i: int, row: dict[str, Any]) -> list[Any]:
+        """Returns the values of a row that lacks features, which a lenient model takes for gaps.
+
+        A feature that is there under another spelling is never taken for a gap, nor is the whole row.
+        """
+        lacking = [name for name in self.names if name not in row]
+        if self._lenient and len(lacking) < len(self.names):
+            meant = frozenset(map(plain, lacking))
+            if not any(plain(name) in meant for name in row if name not in self.start):
+                return [row.get(name) for name in self.names]
+        raise refusals.missing(row, self.names, f"instances[{i}]")
 
     def _mixed(self, rows: list[list[Any]]) -> Matrix:
         matrix = np.zeros((len(rows), self.width), dtype=np.float32)
@@ -152,21 +198,31 @@ class RowEncoder:
         return matrix
 
     def _number(self, i: int, feature: NumericFeature, value: Any) -> float:
+        if type(value) in _NUMBERS:
+            return float(value)
+        if type(value) is str and self._lenient:
+            number = refusals.number_in(value)
+            if number is not None:
+                return number
+            value = value.strip() or None
         if value is None and (feature.fill is not None or feature.gaps):
             return math.nan if feature.fill is None else feature.fill
-        if type(value) not in _NUMBERS:
-            raise InvalidInput(f"must be a number, not {_kind(value)}", self._place(i, feature.name))
-        return float(value)
+        raise refusals.no_number(value, feature, self._place(i, feature.name))
 
     def _level(self, i: int, feature: CategoricalFeature, value: Any) -> int:
-        if value is None and feature.fill is not None:
-            value = feature.fill
-        if type(value) is not str:
-            raise InvalidInput(f"must be one of the levels, not {_kind(value)}", self._place(i, feature.name))
-        try:
-            return feature.levels.index(value)
-        except ValueError:
-            raise InvalidInput("is not a level the model knows", self._place(i, feature.name)) from None
+        places = self._places[feature.name]
+        if type(value) is str:
+            place = places.get(value)
+        elif value is None:
+            place = None if feature.fill is None else places[feature.fill]
+        else:
+            # Levels that were numbers or booleans in training are taken as such.
+            place = places.get(level_text(value)) if type(value) in _LEVELS else None
+        if place is not None:
+            return place
+        if feature.other is not None and type(value) in _LEVELS:
+            return places[feature.other]
+        raise refusals.no_level(value, feature, self._place(i, feature.name))
 
     def _feature_at(self, column: int) -> str:
         return self.column_features[column]
@@ -179,8 +235,3 @@ class RowEncoder:
 def _fits_float32(matrix: NDArray[np.float64]) -> bool:
     # The sum of squares nearly always decides, in one cheap call; numpy's reductions take microseconds for one row.
     return bool(np.vdot(matrix, matrix) <= _FLOAT32_MAX**2 or np.abs(matrix).max() <= _FLOAT32_MAX)
-
-
-def _kind(value: Any) -> str:
-    kinds = {bool: "a boolean", str: "text", list: "a list", dict: "an object", type(None): "null"}
-    return kinds.get(type(value), "a number")

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from chainzrule.service.artifact.listing import StoredVersion, VersionFingerprint
 from chainzrule.service.errors import InvalidInput, NotReady, UnknownModel, UnknownVersion
+from chainzrule.service.naming import hint, listed
 from chainzrule.service.serving.backoff import Backoff
 
 log = logging.getLogger(__name__)
@@ -135,7 +136,8 @@ class Catalog(Generic[Served]):
         if version is not None:
             entry = entries.get(version)
             if entry is None:
-                raise UnknownVersion("the model has no such version loaded; GET /models lists them", "version")
+                known = f"it has {listed(entries)}" if entries else "it has none"
+                raise UnknownVersion(f"the model has no such version loaded; {known}", "version")
             if entry.served is None:
                 raise NotReady(f"this version is {entry.state}; see /readyz", "version")
             return entry.served
@@ -153,7 +155,9 @@ class Catalog(Generic[Served]):
                 raise NotReady("this model was unloaded", "model") from None
             if not self.started.is_set():  # a proxy asks another replica then, and takes a 404 for the answer
                 raise NotReady("the models are still being looked for; see /readyz", "model") from None
-            raise UnknownModel("there is no such model; GET /models lists them", "model") from None
+            raise UnknownModel(
+                f"there is no such model{hint(name, self._models)}; GET /models lists them", "model"
+            ) from None
 
     def entries_of(self, name: str) -> dict[str, Entry[Served]]:
         """Returns a model's versions, newest first; none where there is no such model."""

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainzrule.service.errors import InvalidInput, TooLarge
+from chainzrule.service.naming import hint, shown
 from chainzrule.service.runtime.bounds import Bounds, Boxes
 from chainzrule.service.runtime.rows import RowEncoder
 from chainzrule.service.serving.question import MAX_RADIUS, Question
@@ -60,7 +61,7 @@ def _box_reach(box: Mapping[str, float | list[float]], rows: RowEncoder, feature
     below, above = np.zeros(features.shape), np.zeros(features.shape)
     for name, ends in box.items():
         if name not in rows.start:
-            raise InvalidInput("has a feature that the model does not have", "box")
+            raise InvalidInput(f"has {shown([name])}, which is no feature of the model{hint(name, rows.names)}", "box")
         column = rows.start[name]
         if name not in rows.ranges.names:
             raise InvalidInput("has levels; a box is made of numeric features", f"box.{name}")

@@ -112,7 +112,7 @@ def test_bad_rows_are_named_and_counted_and_nothing_is_predicted_from_the_first_
     assert tally.reasons == {
         5: "weight: must be a number, not text",
         7: "has 1 fields, where the header names 2",
-        9: "height: must be a number, not null",
+        9: "height: must be a number, not null: training saw no gaps here",
     }
     assert predicted == [4, 2]  # the golden rows, and the one chunk ahead of the first bad row
     tally, written = run(tmp_path, CLASSIFIER, text, skip_bad_rows=True)

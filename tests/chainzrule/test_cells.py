@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from pandas._libs.parsers import STR_NA_VALUES  # type: ignore[attr-defined]
 
-from chainzrule.cells import GAPS, level_text, values_of
-from chainzrule.service.artifact.features import CategoricalFeature
+from chainzrule.cells import GAPS, column_of, values_of
+from chainzrule.service.artifact.features import CategoricalFeature, DateSource, level_text
 from chainzrule.training.data.columns import CategoricalColumn, read_column
 from tests.artifacts import numeric
 
@@ -100,3 +100,22 @@ def test_levels_are_written_as_training_writes_them(value: Any) -> None:
     column = read_column(pd.Series([value, value], name="kind", dtype=object), "categorical")
     assert isinstance(column, CategoricalColumn)
     assert (level_text(value),) == column.levels
+
+
+SEEN = numeric("seen.month", date=DateSource(column="seen", format="dmy", part="month"))
+DAYS = numeric("seen.month", date=DateSource(column="seen", format="ymd", part="month"))
+
+
+def test_a_feature_has_its_own_column_or_that_of_its_date() -> None:
+    assert column_of(NUMBER, ("age", "seen")) == "age"
+    assert column_of(NUMBER, ("seen",)) is None
+    assert column_of(SEEN, ("age", "seen")) == "seen"
+    assert column_of(SEEN, ("seen.month", "seen")) == "seen.month"
+    assert column_of(SEEN, ("age",)) is None
+
+
+def test_cells_of_a_date_become_the_part() -> None:
+    cells = ["31.12.2020", pd.Timestamp("2020-07-01"), "", None, pd.NaT, "12/31/2020", "x"]
+    assert values_of(cells, SEEN, "seen") == [12.0, 7.0, None, None, None, "12/31/2020", "x"]
+    assert values_of(["20201231", 20200101, 20200201.0, math.nan], DAYS, "seen") == [12.0, 1.0, 2.0, None]
+    assert values_of(["5", 6], SEEN, "seen.month") == [5.0, 6.0]

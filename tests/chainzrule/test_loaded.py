@@ -76,7 +76,7 @@ def test_no_rows_have_no_answers(tmp_path: Path) -> None:
         (["row"], r"^rows\[0\]: must be a list of values or an object by feature name$"),
         (np.array([[1.0, 2.0], [np.inf, 2.0]]), r"^rows\[1\]: height: is not finite as a 32-bit float$"),
         ([[10**400, 1.0]], r"^rows\[0\]: hold a whole number that is too large for any float$"),
-        ([[None, 1.0]], r"^rows\[0\]: height: must be a number, not null$"),
+        ([[None, 1.0]], r"^rows\[0\]: height: must be a number, not null: training saw no gaps here$"),
     ],
 )
 def test_a_row_that_is_none_is_named_by_its_place(rows: Any, message: str, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def test_the_import_alone_imports_nothing() -> None:
 
 
 def test_what_people_use_is_at_the_top() -> None:
-    from chainzrule import ChainzRuleClassifier, ChainzRuleOrdinal, ChainzRuleRegressor, adopt, load
+    from chainzrule import ChainzRuleClassifier, ChainzRuleOrdinal, ChainzRuleRegressor, adopt, load, publish
 
     estimators = importlib.import_module("chainzrule.training.estimators")
     assert ChainzRuleClassifier is estimators.ChainzRuleClassifier
@@ -33,11 +33,13 @@ def test_what_people_use_is_at_the_top() -> None:
     assert ChainzRuleRegressor is estimators.ChainzRuleRegressor
     assert adopt is importlib.import_module("chainzrule.training.adopt.adopt").adopt
     assert load is importlib.import_module("chainzrule.loaded").load
+    assert publish is importlib.import_module("chainzrule.training.pipelines").publish
     assert type(pickle.loads(pickle.dumps(ChainzRuleRegressor(degree=2)))) is ChainzRuleRegressor
 
 
 def test_the_names_are_listed_before_they_are_imported() -> None:
-    names = ["ChainzRuleClassifier", "ChainzRuleOrdinal", "ChainzRuleRegressor", "__version__", "adopt", "load"]
+    names = ["ChainzRuleClassifier", "ChainzRuleOrdinal", "ChainzRuleRegressor"]
+    names += ["__version__", "adopt", "load", "publish"]
     assert chainzrule.__all__ == names
     listed = python("import chainzrule; print(*dir(chainzrule)); print('numpy' in sys.modules)").split()
     assert set(names) <= set(listed)

@@ -41,7 +41,7 @@ IMPORTS = {name: imports(path) for name, path in MODULES.items()}
 ROOMS = sorted({".".join(name.split(".")[:2]) for name in SERVICE if name.count(".") > 1})
 
 # Modules that import nothing of ours, and that every room may import.
-LOWEST = ("service.errors", "service.fingerprint")
+LOWEST = ("service.errors", "service.fingerprint", "service.naming")
 # What a room may import besides itself, the artifact's contract and the lowest modules.
 BELOW = {
     "service.artifact": (),

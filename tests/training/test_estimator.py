@@ -9,8 +9,11 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from sklearn.base import clone
+from sklearn.model_selection import cross_val_score
 
+from chainzrule.loaded import load
 from chainzrule.service.artifact.store import read_artifact
+from chainzrule.service.errors import InvalidInput
 from chainzrule.training.data.errors import DataError
 from chainzrule.training.estimators import (
     ChainzRuleClassifier,
@@ -65,8 +68,6 @@ def test_numbers_are_categories_when_named_so(patients: pd.DataFrame) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"colour": "violet"}, "'violet', a level that was not in training"),
-        ({"age": np.nan}, "'age' has gaps"),
         ({"age": "old"}, "'age' is to be numeric but holds text"),
         ({"age": np.inf}, "'age' holds 200 numbers that are infinite"),
     ],
@@ -78,6 +79,55 @@ def test_rows_that_the_model_cannot_take_are_named(
     model.fit(X, y)
     with pytest.raises(DataError, match=message):
         outputs(model, X.assign(**change))
+
+
+def test_gaps_and_levels_that_training_did_not_see_are_the_usual_value(patients: pd.DataFrame) -> None:
+    model, X, y = of_task(ChainzRuleClassifier, patients, epochs=3)
+    model.fit(X, y)
+    commonest = X["colour"].value_counts().index[0]
+    for change, meant in (
+        ({"age": np.nan}, {"age": np.quantile(X["age"], 0.5, method="inverted_cdf")}),
+        ({"colour": "violet"}, {"colour": commonest}),
+        ({"colour": 7}, {"colour": commonest}),
+    ):
+        np.testing.assert_allclose(outputs(model, X.assign(**change)), outputs(model, X.assign(**meant)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_a_gap_and_a_rare_level_do_not_void_a_cross_validation(estimator: Estimator, patients: pd.DataFrame) -> None:
+    model, X, y = of_task(estimator, patients, epochs=2)
+    X = X.copy()
+    X.loc[3, "age"] = np.nan
+    X.loc[5, "colour"] = "violet"
+    assert np.isfinite(cross_val_score(model, X, y, cv=4, error_score="raise")).all()
+
+
+def test_a_lenient_model_is_asked_as_the_estimator_is(patients: pd.DataFrame, tmp_path: Path) -> None:
+    model, X, y = of_task(ChainzRuleClassifier, patients, epochs=3)
+    model.fit(X, y)
+    odd = X.assign(number=range(len(X)))
+    odd.loc[::3, "age"] = np.nan
+    odd.loc[::4, "colour"] = "violet"
+    records = [{k: None if v != v else v for k, v in row.items()} for row in odd.to_dict("records")]
+    served = load(model.publish(tmp_path, "lenient", lenient=True))
+    found = [[row["probabilities"][label] for label in served.card.labels] for row in served.predict(records)]
+    np.testing.assert_allclose(found, outputs(model, odd[X.columns]), atol=1e-5)
+    assert served.card.lenient
+    strict = load(model.publish(tmp_path, "strict"))
+    assert strict.card.lenient is None
+    assert [strict.card.features[0].fill, strict.card.features[2].other] == [None, None]  # type: ignore[union-attr]
+    with pytest.raises(InvalidInput):
+        strict.predict(records)
+
+
+@pytest.mark.parametrize("kind", ["polars", "pyarrow"])
+def test_other_tables_are_read_as_pandas_ones(kind: str, patients: pd.DataFrame) -> None:
+    module = pytest.importorskip(kind)
+    model, X, y = of_task(ChainzRuleClassifier, patients, epochs=2)
+    table = module.from_pandas(X) if kind == "polars" else module.Table.from_pandas(X)
+    target = module.from_pandas(y) if kind == "polars" else y
+    other = clone(model).fit(table, target)
+    np.testing.assert_array_equal(outputs(other, table), outputs(model.fit(X, y), X))
 
 
 @pytest.mark.parametrize(

@@ -17,18 +17,21 @@ class Rows:
         x: (rows, D) float32: numeric columns in raw units with gaps filled, categorical ones as one-hot blocks.
         y: (rows,) int64 label indices (classification, ordinal), or float32 in the target's unit (regression).
         weights: (rows,) how often each row counts in training; None where all count once.
+        groups: (rows,) which group each row belongs to; the rows of a group are held out together. None without groups.
     """
 
     x: NDArray[np.float32]
     y: NDArray[np.int64] | NDArray[np.float32]
     weights: NDArray[np.float64] | None = None
+    groups: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.x)
 
     def take(self, index: NDArray[np.int64]) -> "Rows":
         """Returns the rows at `index`."""
-        return Rows(self.x[index], self.y[index], None if self.weights is None else self.weights[index])
+        weights = None if self.weights is None else self.weights[index]
+        return Rows(self.x[index], self.y[index], weights, None if self.groups is None else self.groups[index])
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Dataset:
         labels: the labels, in the order of `y`'s indices; empty for regression.
         test: rows kept apart for quality and stability reference; None where data are few and out-of-fold rows serve.
         fingerprint: sha256 over everything the rows were made from.
+        lenient: whether the service is to read rows leniently, as the card says.
     """
 
     task: Task
@@ -51,6 +55,7 @@ class Dataset:
     train: Rows
     test: Rows | None
     fingerprint: str
+    lenient: bool = False
 
     @property
     def scores(self) -> int:

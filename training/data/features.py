@@ -1,6 +1,7 @@
 """Turns a column into its description on the card and its block of the network's input."""
 
 import re
+import shlex
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,11 @@ from chainzrule.training.data.noise import default_noise
 from chainzrule.training.data.weights import median, moments
 
 MISSING = "(missing)"  # the level that stands for a gap
+OTHER = "(other)"  # the level that rare ones are merged into
 MOST_LEVELS = 64
+LEAST_KEPT = 0.5  # the share of rows that have one of the levels kept; with less a column is free text
 
-_ID_WORDS = {"id", "uuid", "guid", "key"}
+_ID_WORDS = {"id", "uuid", "guid", "key", "index", "unnamed", "rownames", "rowname"}
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")  # finds the words of customer_id, customerId, CustomerID
 
 
@@ -27,6 +30,7 @@ def describe(
     """Describes a column by its training rows; a gap anywhere in it gives it a `fill`.
 
     Levels are those of the whole column: which there are is no statistic, and the rows of the test must be encodable.
+    Where there are too many, the commonest of the training rows stay, and the others become one.
 
     Args:
         column: as read.
@@ -35,13 +39,15 @@ def describe(
         weights: of those rows; None where all count once.
 
     Raises:
-        DataError: a column of too many levels.
+        DataError: a column of too many levels, most of them rare, or of no value in the training rows.
     """
     if isinstance(column, CategoricalColumn):
-        return _describe_levels(column)
+        return _describe_levels(column, train, weights)
     seen = column.values[train]
     known = ~np.isnan(seen)
     seen = seen[known]
+    if len(seen) == 0:
+        raise DataError(f"column '{column.name}' holds no value in the rows to train on; drop it")
     weights = None if weights is None else weights[known]
     distinct = len(np.unique(seen))
     mean, std = map(float, moments(seen, weights))
@@ -56,9 +62,30 @@ def describe(
         std=std,
         low=float(stored.min()),
         high=float(stored.max()),
-        noise=default_noise(std, distinct),
+        noise=0.0 if column.date else default_noise(std, distinct),  # nobody measures a date
+        date=column.date,
         fill=None if not np.isnan(column.values).any() else median(seen, weights),
     )
+
+
+def opened(
+    feature: Feature, column: Column, train: NDArray[np.int64], weights: NDArray[np.float64] | None = None
+) -> Feature:
+    """Returns a feature that takes gaps and unknown levels too: as the median, or as the commonest level.
+
+    The arguments are those of `describe`, and `feature` is what it returned.
+    """
+    if isinstance(column, NumericColumn) and isinstance(feature, NumericFeature):
+        seen = column.values[train]
+        known = ~np.isnan(seen)
+        usual = median(seen[known], None if weights is None else weights[known])
+        return feature.model_copy(update={"fill": usual if feature.fill is None else feature.fill})
+    assert isinstance(column, CategoricalColumn)
+    assert isinstance(feature, CategoricalFeature)
+    counts = np.zeros(len(feature.levels))
+    np.add.at(counts, places_of(column, feature)[column.codes[train]], 1.0 if weights is None else weights)
+    commonest = feature.levels[int(counts.argmax())]
+    return feature.model_copy(update={"fill": feature.fill or commonest, "other": feature.other or commonest})
 
 
 def encode(column: Column, feature: Feature) -> NDArray[np.float32]:
@@ -67,11 +94,22 @@ def encode(column: Column, feature: Feature) -> NDArray[np.float32]:
         fill = np.nan if feature.fill is None else feature.fill
         return np.where(np.isnan(column.values), fill, column.values).astype(np.float32)[:, np.newaxis]
     if isinstance(column, CategoricalColumn) and isinstance(feature, CategoricalFeature):
-        gap = feature.levels.index(feature.fill) if feature.fill is not None else -1
-        places = np.array([*(feature.levels.index(level) for level in column.levels), gap])
-        one_hot: NDArray[np.float32] = np.eye(len(feature.levels), dtype=np.float32)[places[column.codes]]
+        one_hot: NDArray[np.float32] = np.eye(len(feature.levels), dtype=np.float32)[
+            places_of(column, feature)[column.codes]
+        ]
         return one_hot
     raise TypeError(f"column '{column.name}' is not of the feature's kind")
+
+
+def places_of(column: CategoricalColumn, feature: CategoricalFeature) -> NDArray[np.int64]:
+    """Returns the place of each of the column's levels among the feature's; that of a gap comes last.
+
+    A level that the feature does not list is at the place of its `other`.
+    """
+    place = {level: index for index, level in enumerate(feature.levels)}
+    other = -1 if feature.other is None else place[feature.other]
+    gap = -1 if feature.fill is None else place[feature.fill]
+    return np.array([*(place.get(level, other) for level in column.levels), gap], dtype=np.int64)
 
 
 def refuse_id(column: Column) -> None:
@@ -85,7 +123,12 @@ def refuse_id(column: Column) -> None:
             raise DataError(f"column '{column.name}' has another text in every row, like an id; drop it")
         return
     values = column.values
-    if np.isnan(values).any() or not np.array_equal(values, np.round(values)) or len(values) < 3:
+    if (
+        column.date is not None
+        or np.isnan(values).any()
+        or not np.array_equal(values, np.round(values))
+        or len(values) < 3
+    ):
         return
     if (np.diff(values) == 1).all():
         what = "counts the rows"
@@ -93,32 +136,50 @@ def refuse_id(column: Column) -> None:
         what = "has another whole number in every row and the name of an id"
     else:
         return
-    raise DataError(f"column '{column.name}' {what}; drop it, or name it as numeric if it is a measurement")
+    if "unnamed" in column.name.lower():
+        what += ", as a row index that was written along has"
+    drop, keep = f"--drop {shlex.quote(column.name)}", f"--numeric {shlex.quote(column.name)}"
+    raise DataError(f"column '{column.name}' {what}; drop it, or name it as numeric if it is a measurement", drop, keep)
 
 
-def refuse_constant(column: Column, train: NDArray[np.int64]) -> None:
-    """Refuses a column that carries no information.
+def is_constant(column: Column, train: NDArray[np.int64]) -> bool:
+    """Returns whether a column has one value in the rows to train on, so that it cannot have any influence.
 
     Raises:
-        DataError: one value, or none, in the rows to train on, or numbers that float32 cannot tell apart.
+        DataError: numbers that float32 cannot tell apart.
     """
     if isinstance(column, CategoricalColumn):
-        distinct = len(np.unique(column.codes[train]))
-    else:
-        seen = column.values[train]
-        seen = seen[~np.isnan(seen)]
-        distinct, std = len(np.unique(seen)), float(seen.std()) if len(seen) else 0.0
-        if distinct > 1 and not np.finfo(np.float32).tiny <= std:
-            raise DataError(f"column '{column.name}' varies by {std:.3g} only, too little for float32; change its unit")
-    if distinct < 2:
-        raise DataError(f"column '{column.name}' is constant in the rows to train on; drop it")
+        return len(np.unique(column.codes[train])) < 2
+    seen = column.values[train]
+    seen = seen[~np.isnan(seen)]
+    distinct, std = len(np.unique(seen)), float(seen.std()) if len(seen) else 0.0
+    if distinct > 1 and not np.finfo(np.float32).tiny <= std:
+        raise DataError(f"column '{column.name}' varies by {std:.3g} only, too little for float32; change its unit")
+    return distinct < 2
 
 
-def _describe_levels(column: CategoricalColumn) -> CategoricalFeature:
+def _describe_levels(
+    column: CategoricalColumn, train: NDArray[np.int64], weights: NDArray[np.float64] | None
+) -> CategoricalFeature:
     gaps = bool((column.codes < 0).any()) or len(column.levels) < 2
-    levels = column.levels if not gaps or MISSING in column.levels else (*column.levels, MISSING)
-    if len(levels) > MOST_LEVELS:
+    more = (MISSING,) if gaps and MISSING not in column.levels else ()
+    levels, other = column.levels, None
+    if len(levels) + len(more) > MOST_LEVELS:
+        levels, other = _commonest(column, MOST_LEVELS - 1 - len(more), train, weights), OTHER
+    levels = tuple(dict.fromkeys((*levels, *([] if other is None else [other]), *more)))
+    return CategoricalFeature(name=column.name, levels=levels, fill=MISSING if gaps else None, other=other)
+
+
+def _commonest(
+    column: CategoricalColumn, count: int, train: NDArray[np.int64], weights: NDArray[np.float64] | None
+) -> tuple[str, ...]:
+    """Returns so many of the commonest levels, in the column's order."""
+    codes = column.codes[train]
+    known = codes >= 0
+    found = np.bincount(codes[known], None if weights is None else weights[known], minlength=len(column.levels))
+    kept = np.sort(np.argsort(-found, kind="stable")[:count])
+    if found[kept].sum() < LEAST_KEPT * found.sum():
         raise DataError(
-            f"column '{column.name}' has {len(levels)} levels; at most {MOST_LEVELS} can be used, so merge or drop it"
+            f"column '{column.name}' has {len(column.levels)} levels, most of them in few rows, like free text; drop it"
         )
-    return CategoricalFeature(name=column.name, levels=levels, fill=MISSING if gaps else None)
+    return tuple(column.levels[place] for place in kept.tolist())

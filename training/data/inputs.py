@@ -1,6 +1,8 @@
 """Reads features as Python callers hold them, a matrix or a table, for a fit and for a fitted model."""
 
 from collections.abc import Collection, Sequence
+from itertools import groupby
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,9 +18,19 @@ from chainzrule.training.data.columns import (
     blank_to_gap,
     read_column,
 )
+from chainzrule.training.data.dates import as_written, part_column, read_columns
 from chainzrule.training.data.errors import DataError
 from chainzrule.training.data.features import encode, refuse_id
 from chainzrule.training.data.table import named
+
+
+def as_frame(X: Any) -> Any:
+    """Returns a table of polars or Arrow, or a column of one, as pandas has it; all else unchanged."""
+    if isinstance(X, pd.DataFrame | pd.Series | np.ndarray):
+        return X
+    if hasattr(X, "collect"):  # a lazy frame
+        X = X.collect()
+    return X.to_pandas() if hasattr(X, "to_pandas") else X
 
 
 def matrix_columns(matrix: NDArray[np.float64], names: Sequence[str]) -> list[Column]:
@@ -27,6 +39,8 @@ def matrix_columns(matrix: NDArray[np.float64], names: Sequence[str]) -> list[Co
     Raises:
         DataError: numbers beyond float32.
     """
+    if matrix.shape[1] != len(names):
+        raise DataError("X has dates, whose parts are several columns; give it as a DataFrame, as in training")
     if (np.abs(matrix[~np.isnan(matrix)]) > FLOAT32_LIMIT).any():
         raise DataError("X holds infinity or a value too large for float32; rescale the column")
     return [NumericColumn(name, matrix[:, place]) for place, name in enumerate(names)]
@@ -48,14 +62,15 @@ def table_columns(frame: pd.DataFrame, categorical: Collection[str], numeric: Co
     for option, names in (("categorical", categorical), ("numeric", numeric)):
         if unknown := sorted(set(names) - set(known)):
             raise DataError(f"{option}: no column is named '{unknown[0]}'; there are {', '.join(known[:20])}")
-    columns, problems = [], []
+    columns: list[Column] = []
+    problems = []
     for name in known:
         role: Role = "categorical" if name in categorical else "numeric" if name in numeric else "auto"
         try:
-            column = read_column(frame[name], role)
+            found = read_columns(frame[name], role)
             if role != "numeric":
-                refuse_id(column)
-            columns.append(column)
+                list(map(refuse_id, found))
+            columns += found
         except DataError as error:
             problems.append(str(error))
     if problems:
@@ -77,7 +92,7 @@ def encode_columns(columns: Sequence[Column], features: Sequence[Feature]) -> ND
         else:
             assert isinstance(feature, CategoricalFeature)
             gaps = bool((column.codes < 0).any())
-            unknown = [level for level in column.levels if level not in feature.levels]
+            unknown = [] if feature.other else [level for level in column.levels if level not in feature.levels]
         if gaps and feature.fill is None:
             raise DataError(f"column '{column.name}' has gaps (NaN), and there were none in training; fill them")
         if unknown:
@@ -92,14 +107,28 @@ def rows_of(frame: pd.DataFrame, features: Sequence[Feature]) -> NDArray[np.floa
         DataError: a column that is not of its feature's kind, an unexpected gap, an unknown level.
     """
     columns: list[Column] = []
-    for place, feature in enumerate(features):
+    for place, group in enumerate(_sources(features)):
+        feature = group[0]
         values = blank_to_gap(frame.iloc[:, place].reset_index(drop=True))
         if values.isna().all():
-            columns.append(_empty(feature, len(values)))
+            columns += [_empty(feature, len(values)) for feature in group]
+        elif isinstance(feature, NumericFeature) and feature.date is not None:
+            written = as_written(values)
+            columns += [part_column(written, part.date) for part in group]  # type: ignore[union-attr, arg-type]
         else:
             role: Role = "numeric" if isinstance(feature, NumericFeature) else "categorical"
             columns.append(read_column(values.rename(feature.name), role))
     return encode_columns(columns, features)
+
+
+def _sources(features: Sequence[Feature]) -> list[tuple[Feature, ...]]:
+    """Returns the features that each column of a table becomes; of a date, its parts."""
+
+    def column(feature: Feature) -> str:
+        date = feature.date if isinstance(feature, NumericFeature) else None
+        return feature.name if date is None else date.column
+
+    return [tuple(group) for _, group in groupby(features, column)]
 
 
 def _empty(feature: Feature, rows: int) -> Column:

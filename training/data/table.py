@@ -1,25 +1,41 @@
 """Builds a data set from any table: one target column, the others its features."""
 
 import difflib
+import shlex
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.features import Feature, NumericFeature
+from chainzrule.service.artifact.features import CategoricalFeature, DateFormat, Feature, NumericFeature
 from chainzrule.service.artifact.interface import Task
-from chainzrule.training.data.columns import LONGEST_TEXT, CategoricalColumn, Column, Role, blank_to_gap, read_column
+from chainzrule.service.naming import listed
+from chainzrule.training.data.columns import (
+    LONGEST_TEXT,
+    CategoricalColumn,
+    Column,
+    Role,
+    alike,
+    blank_to_gap,
+)
 from chainzrule.training.data.dataset import Dataset, Rows
-from chainzrule.training.data.errors import DataError
-from chainzrule.training.data.features import describe, encode, refuse_constant, refuse_id
+from chainzrule.training.data.dates import read_columns
+from chainzrule.training.data.errors import DataError, Problem, all_of
+from chainzrule.training.data.features import OTHER, describe, encode, is_constant, opened, refuse_id
 from chainzrule.training.data.fingerprint import fingerprint_frame
+from chainzrule.training.data.leaks import copies, hints
 from chainzrule.training.data.noise import check_float32_spacing
+from chainzrule.training.data.roles import read_groups, read_times, read_weights
 from chainzrule.training.data.split import split_rows
 from chainzrule.training.data.tablefile import read_table
 from chainzrule.training.data.target import read_target
 
 __all__ = ["read_table", "table_dataset"]
+
+Indices = NDArray[np.int64]
+MOST_NOTES = 5  # on columns of one kind, before they are put together
 
 
 def table_dataset(
@@ -32,8 +48,15 @@ def table_dataset(
     numeric: Collection[str] = (),
     drop: Collection[str] = (),
     units: Mapping[str, str] | None = None,
+    dates: Mapping[str, DateFormat] | None = None,
     target_unit: str | None = None,
     drop_unlabelled: bool = False,
+    drop_unusable: bool = False,
+    lenient: bool = False,
+    weights: str | None = None,
+    balanced: bool = False,
+    groups: str | None = None,
+    time: str | None = None,
     seed: int = 0,
 ) -> tuple[Dataset, tuple[str, ...]]:
     """Builds a data set from a table; its row index is not used.
@@ -50,8 +73,15 @@ def table_dataset(
         numeric: columns to read as numbers although they look like an id or hold booleans.
         drop: columns to leave out.
         units: the units of numeric columns, by name.
+        dates: how dates are written, by column, where that cannot be told from them.
         target_unit: of the target of a regression.
         drop_unlabelled: leave out the rows whose target is a gap, which are otherwise refused.
+        drop_unusable: leave out the columns that cannot be used, which are otherwise refused.
+        lenient: have the service take gaps and levels that the table has not, and read rows leniently.
+        weights: the column that says how often each row counts; no feature, as are the next two.
+        balanced: have rows count as often as makes all labels equally common.
+        groups: the column whose equal values belong together, such as a patient's; they are held out together.
+        time: the column that says when a row was; the latest fifth is held out.
         seed: the seed of the split.
 
     Returns:
@@ -61,24 +91,49 @@ def table_dataset(
         DataError: names every column that cannot be used, one a line, with what to do.
     """
     frame = named(frame)
-    units = units or {}
-    for option, names in (("target", [target]), ("categorical", categorical), ("numeric", numeric), ("drop", drop)):
-        _check_names(option, names, frame)
-    _check_names("units", units, frame)
-    if target in drop:
-        raise DataError(f"column '{target}' is the target and cannot be dropped")
+    roles = [name for name in (weights, groups, time) if name is not None]
+    dates = dates or {}
+    asked = {*_checked("categorical", categorical, frame), *_checked("numeric", numeric, frame)}
+    if target in (*drop, *roles):
+        raise DataError(f"column '{target}' is the target and cannot be dropped or be anything else")
+    for option, names in (("target", [target]), ("units", units or {}), ("dates", dates)):
+        _checked(option, names, frame)
+    _checked("weights, groups and time", roles, frame)
     if both := sorted(set(categorical) & set(numeric)):
         raise DataError(f"column '{both[0]}' cannot be both categorical and numeric")
-    frame, unlabelled = _labelled(frame.drop(columns=list(drop)), target, drop_unlabelled)
-    if frame.shape[1] < 2:
+    frame = frame.drop(columns=_checked("drop", drop, frame))
+    if frame.shape[1] == 1 + len(roles):
         raise DataError(f"the table has no column besides the target '{target}'")
 
-    goal = read_target(frame[target], task, levels)
-    train, test = split_rows(len(frame), goal.y.astype(np.int64) if goal.labels else None, seed)
-    columns, features = _features(frame.drop(columns=target), train, set(categorical), set(numeric), units)
-    check_float32_spacing(features)
+    def described(rows: pd.DataFrame, train: Indices) -> tuple[list[Column], list[Feature], list[Problem]]:
+        return _features(rows.drop(columns=[target, *roles]), train, set(categorical), set(numeric), units or {}, dates)
+
+    try:
+        labelled = _labelled(frame, target, drop_unlabelled)
+        goal = read_target(labelled[target], task, levels)
+        codes = goal.y.astype(np.int64) if goal.labels else None
+        counted = read_weights(labelled[weights] if weights else None, codes if balanced else None)
+        member = read_groups(labelled[groups]) if groups else None
+        moments = read_times(labelled[time], dates.get(time)) if time else None
+        train, test = split_rows(len(labelled), codes, seed, member, moments)
+    except DataError as error:
+        # The user hears of all problems at once.
+        raise all_of([*error.problems, *described(frame, np.arange(len(frame)))[2]]) from None
+    columns, features, problems = described(labelled, train)
+    read = [column for column in columns if column.name not in asked]
+    problems += copies(read, target, goal.y, bool(goal.labels))
+    unusable = {problem.column for problem in problems}
+    if problems and not drop_unusable:
+        raise all_of(problems)
+    kept = [place for place, column in enumerate(columns) if column.name not in unusable]
+    columns, features = [columns[place] for place in kept], [features[place] for place in kept]
+    if all(is_constant(column, train) for column in columns):
+        what = f"no column varies in the rows to train on besides the target '{target}'"
+        raise all_of([*problems, Problem(what)])
+    if lenient:
+        features = [opened(feature, column, train) for feature, column in zip(features, columns, strict=True)]
     x = np.hstack([encode(column, feature) for column, feature in zip(columns, features, strict=True)])
-    rows = Rows(x, goal.y)
+    rows = Rows(x, goal.y, counted, member)
     dataset = Dataset(
         task=goal.task,
         target=target,
@@ -88,11 +143,16 @@ def table_dataset(
         labels=goal.labels,
         train=rows if test is None else rows.take(train),
         test=None if test is None else rows.take(test),
-        fingerprint=fingerprint_frame(frame),
+        fingerprint=fingerprint_frame(labelled),
+        lenient=lenient,
     )
-    notes = [goal.note, *map(_note, columns, features)]
-    if unlabelled:
-        notes.insert(1, f"{unlabelled} rows without a target left out")
+    left_out = len(frame) - len(labelled)
+    notes = [goal.note, f"{left_out} rows without a target left out" if left_out else None]
+    notes += map(_note, columns, features)
+    notes += _constant([column.name for column in columns if is_constant(column, train)])
+    notes += (note for name, note in hints(read, target, goal.y, bool(goal.labels)) if name not in unusable)
+    notes += (f"left out: {problem.text}" for problem in problems)
+    notes += (alike(labelled[name]) for name in labelled.columns)
     return dataset, tuple(note for note in notes if note)
 
 
@@ -102,23 +162,33 @@ def _features(
     categorical: set[str],
     numeric: set[str],
     units: Mapping[str, str],
-) -> tuple[list[Column], list[Feature]]:
-    """Reads and describes every column before it raises, so that the user hears of all problems at once."""
-    columns, features, problems = [], [], []
+    dates: Mapping[str, DateFormat],
+) -> tuple[list[Column], list[Feature], list[Problem]]:
+    """Returns all columns with their descriptions, and what is wrong with those that are not among them."""
+    columns: list[Column] = []
+    features: list[Feature] = []
+    problems: list[Problem] = []
     for name in frame.columns:
         role: Role = "categorical" if name in categorical else "numeric" if name in numeric else "auto"
         try:
-            column = read_column(frame[name], role)
+            found = read_columns(frame[name], role, dates.get(name))
             if role != "numeric":
-                refuse_id(column)
-            refuse_constant(column, train)
-            features.append(describe(column, train, units.get(name)))
-            columns.append(column)
+                list(map(refuse_id, found))
+            for column in found:
+                is_constant(column, train)
+            described = [describe(column, train, units.get(name)) for column in found]
+            check_float32_spacing(described)
         except DataError as error:
-            problems.append(str(error))
-    if problems:
-        raise DataError("\n".join(problems))
-    return columns, features
+            problems += [
+                replace(
+                    problem, column=name, flags=tuple(dict.fromkeys((*problem.flags, f"--drop {shlex.quote(name)}")))
+                )
+                for problem in error.problems
+            ]
+        else:
+            columns += found
+            features += described
+    return columns, features, problems
 
 
 def named(frame: pd.DataFrame) -> pd.DataFrame:
@@ -138,7 +208,8 @@ def named(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.set_axis(names, axis=1).reset_index(drop=True).apply(blank_to_gap)
 
 
-def _check_names(option: str, names: Collection[str], frame: pd.DataFrame) -> None:
+def _checked(option: str, names: Collection[str], frame: pd.DataFrame) -> list[str]:
+    """Returns names of columns, once it is known that there are such."""
     known: Sequence[str] = list(frame.columns)
     for name in names:
         if name not in known:
@@ -146,9 +217,10 @@ def _check_names(option: str, names: Collection[str], frame: pd.DataFrame) -> No
             close = [lower[match] for match in difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.5)]
             hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(known[:20])}"
             raise DataError(f"{option}: no column is named '{name}'; {hint}")
+    return list(names)
 
 
-def _labelled(frame: pd.DataFrame, target: str, drop_unlabelled: bool) -> tuple[pd.DataFrame, int]:
+def _labelled(frame: pd.DataFrame, target: str, drop_unlabelled: bool) -> pd.DataFrame:
     gaps = frame[target].isna()
     count = int(gaps.sum())
     if count == len(frame):
@@ -157,16 +229,29 @@ def _labelled(frame: pd.DataFrame, target: str, drop_unlabelled: bool) -> tuple[
         first = int(gaps.to_numpy(dtype=bool).argmax()) + 1
         raise DataError(
             f"target '{target}' has {count} gaps (the first in row {first}); fill them, or have those rows left out "
-            "(drop_unlabelled)"
+            "(drop_unlabelled)",
+            "--drop-unlabelled",
         )
-    return (frame[~gaps].reset_index(drop=True), count) if count else (frame, 0)
+    return frame[~gaps].reset_index(drop=True) if count else frame
+
+
+def _constant(names: Sequence[str]) -> list[str]:
+    """Returns notes on columns that are constant in the rows to train on: one for each, or one for many."""
+    what = "constant in the rows to train on, and"
+    if len(names) > MOST_NOTES:
+        return [f"{len(names)} columns are {what} have no influence: {listed(names)}"]
+    return [f"column '{name}' is {what} has no influence" for name in names]
 
 
 def _note(column: Column, feature: Feature) -> str | None:
     if isinstance(column, CategoricalColumn):
         gaps = int((column.codes < 0).sum())
-        return f"column '{column.name}': {len(column.levels)} categories" + (f" and {gaps} gaps" if gaps else "")
+        note = f"column '{column.name}': {len(column.levels)} categories" + (f" and {gaps} gaps" if gaps else "")
+        merged = len(set(column.levels) - set(feature.levels)) if isinstance(feature, CategoricalFeature) else 0
+        return note + (f"; the {merged} rarest are taken together as {OTHER}" if merged else "")
+    if column.date is not None and column.date.part == "year":
+        return f"column '{column.date.column}': dates ({column.date.format}), which become the numbers of their parts"
     if isinstance(feature, NumericFeature) and feature.fill is not None:
         gaps = int(np.isnan(column.values).sum())
-        return f"column '{column.name}': {gaps} gaps, filled with the median {feature.fill:.6g}"
+        return f"column '{column.name}': {gaps} gaps, filled with the median {feature.fill:.6g}" if gaps else None
     return None

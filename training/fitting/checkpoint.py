@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from chainzrule.training.errors import CheckpointError
+from chainzrule.training.errors import CheckpointError, StorageError
 
 
 class Checkpoint:
@@ -49,14 +49,25 @@ class Checkpoint:
         return state
 
     def save(self, state: dict[str, Any], force: bool = False) -> None:
-        """Saves a state; does nothing within `interval` of the last save, unless forced."""
+        """Saves a state; does nothing within `interval` of the last save, unless forced.
+
+        Raises:
+            StorageError: there is no room for it, or it cannot be written; the last complete state is kept.
+        """
         if not force and time.monotonic() - self._saved < self._interval:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         partial = self._path.with_suffix(".partial")
-        with partial.open("wb") as file:
-            torch.save({**state, "identity": self._identity}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self._path)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as file:
+                torch.save({**state, "identity": self._identity}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(self._path)
+        except (OSError, RuntimeError) as error:  # torch reports a full disk as either
+            partial.unlink(missing_ok=True)
+            reason = getattr(error, "strerror", None) or "it may be full"
+            raise StorageError(
+                f"{partial}: cannot be written ({reason}); make room there, or name another folder with --runs"
+            ) from None
         self._saved = time.monotonic()

@@ -1,12 +1,16 @@
 """Loads rows as the configuration's `data` section says."""
 
-from chainzrule.training.config import DataConfig
+import pandas as pd
+
 from chainzrule.training.data.bundled import bundled_dataset
 from chainzrule.training.data.dataset import Dataset
 from chainzrule.training.data.download import cache_folder
+from chainzrule.training.data.errors import DataError, Problem, all_of
 from chainzrule.training.data.mnist import load_mnist
+from chainzrule.training.data.spelling import Spelling
 from chainzrule.training.data.table import table_dataset
-from chainzrule.training.data.tablefile import read_table
+from chainzrule.training.data.tablefile import read_noted
+from chainzrule.training.dataconfig import DataConfig
 from chainzrule.training.errors import ConfigError
 from chainzrule.training.text.dataset import yelp_full
 from chainzrule.training.text.encoding import Encoding
@@ -32,9 +36,20 @@ def load(config: DataConfig, seed: int) -> tuple[Dataset, tuple[str, ...]]:
     if config.source != "table":
         return bundled_dataset(config.source, seed), ()
     assert config.path is not None
+    spelling = Spelling(config.encoding, config.decimal, config.thousands, config.na, config.not_na, dict(config.units))
+    frame, read = read_noted(config.path, spelling)
+    try:
+        dataset, notes = _of_table(config, frame, seed)
+    except DataError as error:
+        # What was read otherwise than it may have been meant is often the reason.
+        raise all_of([*error.problems, *(Problem(f"besides, {note}") for note in read)]) from None
+    return dataset, (*read, *notes)
+
+
+def _of_table(config: DataConfig, frame: pd.DataFrame, seed: int) -> tuple[Dataset, tuple[str, ...]]:
     assert config.target is not None
     return table_dataset(
-        read_table(config.path),
+        frame,
         config.target,
         config.task,
         levels=config.levels,
@@ -42,8 +57,15 @@ def load(config: DataConfig, seed: int) -> tuple[Dataset, tuple[str, ...]]:
         numeric=config.numeric,
         drop=config.drop,
         units=config.units,
+        dates=config.dates,
         target_unit=config.target_unit,
         drop_unlabelled=config.drop_unlabelled,
+        drop_unusable=config.drop_unusable,
+        lenient=config.lenient,
+        weights=config.weights,
+        balanced=config.balanced,
+        groups=config.groups,
+        time=config.time,
         seed=seed,
     )
 

@@ -22,7 +22,7 @@ from chainzrule.training.columns import Columns, with_constraints, with_noise
 from chainzrule.training.config import Config
 from chainzrule.training.data.dataset import Dataset, Rows
 from chainzrule.training.data.noise import check_float32_spacing
-from chainzrule.training.data.split import FEWEST_ROWS
+from chainzrule.training.data.split import FEWEST_ROWS, FOLDS, folds
 from chainzrule.training.errors import ConfigError
 from chainzrule.training.export.onnx import OPSET, export_graphs
 from chainzrule.training.export.verify import Verification, verify
@@ -49,7 +49,6 @@ from chainzrule.training.publish.examples import examples
 from chainzrule.training.publish.golden import golden, has_bounds
 from chainzrule.training.publish.reserve import reserved
 
-FOLDS = 5
 VERIFIED_ROWS = 64
 
 Fitted = tuple[FittedModel, int]
@@ -194,7 +193,7 @@ class Run:
         Every row is judged where rows are few; a fifth of them, by one model, where there are enough for a test.
         """
         rows, parts, simulations, surprises, epochs = self.dataset.train, [], [], [], []
-        held = folds(rows.y, FOLDS, self.config.seed, stratified=self._link.has_labels)
+        held = folds(rows.y, FOLDS, self.config.seed, stratified=self._link.has_labels, groups=rows.groups)
         if len(rows) >= FEWEST_ROWS and self.dataset.layout is None:
             held = held[:1]
         for number, index in enumerate(held, start=1):
@@ -272,6 +271,7 @@ class Run:
                 features=self.features,
                 layout=dataset.layout,
                 labels=dataset.labels,
+                lenient=dataset.lenient or None,
                 graphs=files,
                 reference=stability,
                 conformity=errors,
@@ -286,11 +286,3 @@ class Run:
             )
 
         return card
-
-
-def folds(y: NDArray[np.generic], count: int, seed: int, stratified: bool) -> list[NDArray[np.int64]]:
-    """Returns the row indices of `count` folds of equal size; stratified folds hold every label in the same share."""
-    order = np.random.default_rng(seed).permutation(len(y))
-    if stratified:
-        order = order[np.argsort(y[order], kind="stable")]
-    return [np.sort(order[first::count]) for first in range(count)]

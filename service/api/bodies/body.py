@@ -64,22 +64,22 @@ async def read_rows(
     return await request.reading.deadlines.keep(_read_rows(request, body, bits, limit, max_rows), deadline)
 
 
-def parse_small(request: Incoming, text: bytes) -> dict[str, Any]:
+def parse_small(request: Incoming, text: bytes, rows: str = "instances") -> dict[str, Any]:
     """Returns the JSON object in a text of at most `INLINE` bytes; raises the errors of `parse_object`."""
-    document = parse_object(text)
+    document = parse_object(text, rows)
     request.holding.resize(request.holding.count + len(text) * DOCUMENT_BYTES)
     return document
 
 
-async def parse_large(request: Incoming, text: bytes, deadline: float) -> dict[str, Any]:
-    """Returns the JSON object in a long text that is part of the request's body.
+async def parse_large(request: Incoming, text: bytes, deadline: float, rows: str = "inputs") -> dict[str, Any]:
+    """Returns the JSON object in a long text that is part of the request's body; its member `rows` has the rows.
 
     Raises:
         Overloaded: the service holds too many bytes.
         DeadlineExceeded: the text was not parsed by the deadline.
         ServiceError: raised as by `parse_object`.
     """
-    return await request.reading.deadlines.keep(_parse_object(request, text), deadline)
+    return await request.reading.deadlines.keep(_parse_object(request, text, rows), deadline)
 
 
 async def _receive(request: Incoming, limit: int, deadline: float) -> tuple[bytes, int | None]:
@@ -142,13 +142,13 @@ async def _read_rows(request: Incoming, body: bytes, bits: int | None, limit: in
         return document
 
 
-async def _parse_object(request: Incoming, text: bytes) -> dict[str, Any]:
+async def _parse_object(request: Incoming, text: bytes, rows: str) -> dict[str, Any]:
     thread, held = request.reading.thread, request.holding.count
     text = text.removeprefix(BYTE_ORDER_MARK)
     async with thread.turn:
         extent = await thread.run(Extent(text).counting())
         hold(request, held + extent.document_bytes)
-        return require_object(await thread.run(document_steps(text, extent)))
+        return require_object(await thread.run(document_steps(text, extent)), rows)
 
 
 def hold(request: Incoming, count: int) -> None:

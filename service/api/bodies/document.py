@@ -1,5 +1,6 @@
 """Parses JSON texts into documents whose objects have every member once."""
 
+import re
 from typing import Any
 
 import orjson
@@ -8,25 +9,35 @@ from chainzrule.service.api.bodies.extent import MAX_DEPTH, Extent, too_deep
 from chainzrule.service.api.bodies.steps import run_steps
 from chainzrule.service.errors import InvalidInput, MalformedRequest
 
+# What other languages write, with what JSON writes in its place; the text may begin up to two characters earlier.
+_MISTAKES = (
+    (
+        re.compile(r"[^a-z]{0,2}[+-]?(nan|inf(inity)?)\b", re.IGNORECASE),
+        ": JSON has no NaN and no infinity; send null for a gap",
+    ),
+    (re.compile(r"[^a-z]{0,2}(None|True|False)\b"), ": JSON writes null, true and false"),
+    (re.compile(r"[^a-z']{0,2}'"), ": JSON takes double quotation marks"),
+)
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some editors and shells write it before UTF-8, and RFC 8259 lets parsers ignore it
 
 
-def parse_object(text: bytes) -> dict[str, Any]:
-    """Returns the JSON object in a text.
+def parse_object(text: bytes, rows: str = "instances") -> dict[str, Any]:
+    """Returns the JSON object in a text, whose rows are its member `rows`.
 
     Raises:
         MalformedRequest: the text is not JSON; the error names the position.
         InvalidInput: the text is no object, has an object with a member twice or a number that is too large for any
             float, or is nested deeper than 32.
     """
-    return require_object(parse_json(text.removeprefix(BYTE_ORDER_MARK)))
+    return require_object(parse_json(text.removeprefix(BYTE_ORDER_MARK)), rows)
 
 
-def require_object(document: Any) -> dict[str, Any]:
-    """Returns a document that is an object; raises `InvalidInput` for any other."""
-    if type(document) is not dict:
-        raise InvalidInput("must be a JSON object", "body")
-    return document
+def require_object(document: Any, rows: str = "instances") -> dict[str, Any]:
+    """Returns a document that is an object; raises `InvalidInput` for any other, such as bare rows."""
+    if type(document) is dict:
+        return document
+    wrapped = f'; the list is wrapped in one: {{"{rows}": [...]}}' if type(document) is list else ""
+    raise InvalidInput(f"must be a JSON object{wrapped}", "body")
 
 
 def parse_json(text: bytes, place: str = "body", line: int = 0, column: int = 0) -> Any:
@@ -46,14 +57,21 @@ def parse_json(text: bytes, place: str = "body", line: int = 0, column: int = 0)
             raise too_deep(place) from None
         if "infinity" in str(error):
             raise InvalidInput(f"holds a number that is too large for any float {at}", place) from None
+        found = _found(error)
+        advice = next((said for mistake, said in _MISTAKES if mistake.match(found)), "")
         # The parser's own message is not passed on, because it may quote the body.
-        raise MalformedRequest(f"is not JSON {at}", place) from None
+        raise MalformedRequest(f"is not JSON {at}{advice}", place) from None
     # A parser keeps the last of two members with the same name. Each member name and each text has two quotation marks:
     # if the body has more of them, a member is there twice or a text holds an escaped mark, so its members are counted.
     marks = text.count(b'"')
     if marks != 2 * _outer_texts(document) and marks != 2 * _texts(document, MAX_DEPTH, place):
         _refuse_duplicates(document, text, place)
     return document
+
+
+def _found(error: orjson.JSONDecodeError) -> str:
+    """Returns the text at which the parser stopped, or just before: it may have read a sign or a letter already."""
+    return error.doc[max(0, error.pos - 2) : error.pos + 10]
 
 
 def _outer_texts(document: Any) -> int:

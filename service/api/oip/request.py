@@ -11,6 +11,7 @@ from chainzrule.service.api.members import read_confidence, read_flag, read_nois
 from chainzrule.service.api.oip.datatypes import DATATYPES
 from chainzrule.service.api.oip.tensors import check_datatype, check_shape, flattened
 from chainzrule.service.errors import InvalidInput
+from chainzrule.service.naming import hint
 from chainzrule.service.serving.tensors import TensorSpec, Values
 from chainzrule.service.stability.conformal import DEFAULT_CONFIDENCE
 
@@ -67,7 +68,7 @@ async def read_infer_request(
     if length > INLINE:
         document = await parse_large(request, text, deadline)
     else:
-        document = parse_small(request, text)
+        document = parse_small(request, text, "inputs")
         if len(raw) <= INLINE or all(DATATYPES[spec.datatype].holds == "numbers" for spec in inputs):
             return _read(document, raw, inputs, max_rows)  # raw numbers are used as they are
     return await asyncio.to_thread(_read, document, raw, inputs, max_rows)
@@ -116,7 +117,10 @@ def _values(listed: Any, raw: memoryview, specs: dict[str, TensorSpec], max_rows
             raise InvalidInput("must hold tensors with names", "inputs")
         spec = specs.get(item["name"])
         if spec is None:
-            raise InvalidInput(f"has a tensor the model does not take; it takes {', '.join(specs)}", "inputs")
+            suggestion = hint(item["name"], specs)
+            raise InvalidInput(
+                f"has a tensor the model does not take{suggestion}; it takes {', '.join(specs)}", "inputs"
+            )
         if spec.name in values:
             raise InvalidInput("is given twice", f"inputs.{spec.name}")
         values[spec.name], taken = _tensor(item, raw[at:], spec, max_rows)

@@ -1,4 +1,5 @@
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from chainzrule.cli import main
 from chainzrule.commands.fit import summary
+from chainzrule.loaded import load
 from chainzrule.service.artifact.keys import Keyring, PrivateKey
 from chainzrule.service.artifact.store import read_artifact
 from chainzrule.training.config import Config
@@ -132,6 +134,85 @@ def test_an_interrupted_run_says_how_to_go_on(
     assert not Path("models/patients").exists()
 
 
+def test_a_full_disk_is_named_with_how_to_go_on(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = Path("runs/patients")
+    runs.mkdir(parents=True)
+    (runs / "fold-2.partial").symlink_to("/dev/full")
+    assert main(["fit", "--csv", str(table), *ARGUMENTS, "--resume"]) == 2
+    printed = capsys.readouterr().err
+    assert "error: runs/patients/fold-2.partial: cannot be written" in printed
+    assert f"chainzrule fit --csv {table} --target outcome --name patients --resume" in printed
+    assert not list(runs.glob("*.partial"))
+    assert main(["fit", "--csv", str(table), *ARGUMENTS, "--resume"]) == 0
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("chainzrule.training.publish.run.publish", full)
+    assert main(["fit", "--csv", str(table), *ARGUMENTS]) == 2
+    printed = capsys.readouterr().err
+    assert "error: models: No space left on device" in printed
+    assert "--resume" in printed
+
+
+def test_a_check_lists_everything_with_the_flags_and_trains_nothing(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("chainzrule.training.publish.run.Run.fit_model", None)
+    assert main(["fit", "--csv", str(table), *ARGUMENTS, "--check"]) == 0
+    assert "nothing stands in the way: 240 rows to train on, 5 features" in capsys.readouterr().out
+    odd = pd.read_csv(table)
+    odd["Unnamed: 0"] = odd.index
+    odd["price"] = [f"{row % 7},{row % 9}5" for row in range(240)]
+    odd["the copy"] = odd["outcome"]
+    odd["mass"] = ["?" if row % 50 == 0 else f"{row % 13} kg" for row in range(240)]
+    odd["seen"] = [f"{row % 12 + 1:02}/{row % 9 + 1:02}/2020" for row in range(240)]
+    odd.loc[7, "outcome"] = None
+    odd.to_csv(table, index=False)
+    assert main(["fit", "--csv", str(table), *ARGUMENTS, "--check"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "error: 5 things stand in the way"
+    for name, flag in (
+        ("'outcome'", "--drop-unlabelled"),
+        ("'Unnamed: 0'", "--drop 'Unnamed: 0'"),
+        ("'price'", "--decimal ,"),
+        ("'mass'", "--unit mass=kg --na='?'"),
+        ("'seen'", "--date seen=dmy   or   --date seen=mdy"),
+    ):
+        assert [flag in line for line in lines[1:6] if name in line] == [True], name
+    repaired = shlex.split(lines[-1])
+    assert repaired[:2] == ["chainzrule", "fit"]
+    assert main([*repaired[1:], "--check"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "column 'the copy' is a copy of the target 'outcome'" in line
+    assert line.endswith("--drop 'the copy'")
+    assert main([*repaired[1:], "--check", "--drop", "the copy"]) == 0
+    assert "nothing stands in the way: 239 rows" in capsys.readouterr().out
+
+
+def test_what_cannot_be_used_is_left_out_when_asked_for(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    odd = pd.read_csv(table)
+    odd.assign(number=range(240), copy=odd["outcome"]).to_csv(table, index=False)
+    assert main(["fit", "--csv", str(table), *ARGUMENTS, "--drop-unusable", "--check"]) == 0
+    printed = capsys.readouterr().out
+    assert "note: left out: column 'number' counts the rows" in printed
+    assert "note: left out: column 'copy' is a copy of the target" in printed
+    assert "5 features" in printed
+
+
+def test_a_lenient_model_takes_rows_as_people_have_them(table: Path) -> None:
+    arguments = ["fit", "--csv", str(table), *ARGUMENTS, "--groups", "smoker", "--time", "weight", "--balanced"]
+    assert main([*arguments, "--lenient"]) == 0
+    model = load("models", "patients")
+    assert [feature.name for feature in model.card.features] == ["age", "dose", "colour"]
+    assert model.card.reference.rows == 48
+    record = {"age": "50.5", "colour": "violet", "outcome": "sick", "id": 7}
+    plain = {"age": 50.5, "dose": None, "colour": model.card.features[2].other}  # type: ignore[union-attr]
+    assert model.predict([record]) == model.predict([plain])
+
+
 def test_a_run_interrupted_before_its_first_checkpoint_keeps_nothing(
     table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -192,7 +273,7 @@ def test_refusals_take_one_line(
     [
         ({"outcome": "sick"}, "target 'outcome' has one class only"),
         ({"outcome": [f"course {row % 50}" for row in range(240)]}, "240 rows for 50 classes; each class needs 5"),
-        ({"ward": 3, "floor": "x"}, "column 'ward' is constant in the rows to train on; drop it; column 'floor' is"),
+        ({"outcome": [None, *["sick"] * 100, *["well"] * 139]}, "--drop-unlabelled"),
         ({"age": [*[50.0] * 239, float("inf")]}, "'age' holds 1 numbers that are infinite (the first in row 240)"),
         ({"number": range(240)}, "column 'number' counts the rows"),
         ({"patient_id": [37 * row % 240 for row in range(240)]}, "'patient_id' has another whole number in every row"),

@@ -9,7 +9,8 @@ import orjson
 from chainzrule.service.api.schemas.problem import Problem
 
 JSON = {"Content-Type": "application/json"}
-MARK = "s3cret"
+MARK = "s3cret"  # a value, which no answer repeats
+NAME = "made up"  # a name, which answers may repeat
 ROW = "[1.0, 2.0]"
 
 

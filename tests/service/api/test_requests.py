@@ -10,7 +10,7 @@ import pytest
 from chainzrule.service.api.requests import PREDICT_MEMBERS, SENSITIVITY_MEMBERS, read_request, read_timeout
 from chainzrule.service.errors import InvalidInput, TooLarge
 from chainzrule.service.serving.question import DEFAULT_DRAWS, MAX_RADIUS, MAX_SEED, Question
-from tests.service.api.refusals import JSON, MARK, Case, assert_refused, invalid, question
+from tests.service.api.refusals import JSON, MARK, NAME, Case, assert_refused, invalid, question
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +33,7 @@ CASES = [
     invalid("instances are an object", {"instances": {MARK: 1}}, "instances"),
     invalid("instances are null", {"instances": None}, "instances"),
     invalid("instances are text", {"instances": MARK}, "instances"),
-    invalid("unknown member", question(**{MARK: 1}), "body"),
+    invalid("unknown member", question(**{NAME: MARK}), "body"),
     invalid("sensitivity's member", question(top=1), "body"),
     invalid("model is a number", question(model=1), "model"),
     invalid("model is a list", question(model=[MARK]), "model"),
@@ -65,8 +65,8 @@ CASES = [
     invalid("1e39", {"instances": [[1, 2], [1, 1e39]]}, "instances[1].weight"),
     invalid("300 digits", '{"instances": [[1.0, ' + "9" * 300 + "]]}", "instances[0].weight"),
     invalid("missing feature", {"instances": [{"height": 1}]}, "instances[0].weight"),
-    invalid("unknown feature", {"instances": [{"height": 1, "weight": 2, MARK: 3}]}, "instances[0]"),
-    invalid("unknown for known", {"instances": [{"height": 1, MARK: 3}]}, "instances[0].weight"),
+    invalid("unknown feature", {"instances": [{"height": 1, "weight": 2, NAME: MARK}]}, "instances[0]"),
+    invalid("unknown for known", {"instances": [{"height": 1, NAME: MARK}]}, "instances[0].weight"),
     invalid("other case", {"instances": [{"Height": 1, "weight": 3}]}, "instances[0].height"),
     invalid("unknown level", question(model="mixed", instances=[[1, MARK, 1, "north"]]), "instances[0].colour"),
     invalid("number for a level", question(model="mixed", instances=[[1, 1, 1, "north"]]), "instances[0].colour"),
@@ -133,6 +133,48 @@ async def test_every_failure_has_its_status_in_the_one_shape(client: httpx.Async
     await assert_refused(client, case)
 
 
+@pytest.mark.parametrize(
+    ("body", "place", "said"),
+    [
+        ({"data": [[1, 2]]}, "body", """has 'data'; this route takes the rows as "instances": [...]"""),
+        (
+            {"inputs": [[1, 2]], "model": "toy"},
+            "body",
+            """has 'inputs'; this route takes the rows as "instances": [...]""",
+        ),
+        ({"instence": [[1, 2]]}, "body", "has no instances, but 'instence' (did you mean instances?)"),
+        ({"height": 1, "weight": 2}, "body", """is wrapped as "instances": [...]"""),
+        ({"instances": [[1, 2]], "nois_scale": 1}, "body", "did you mean noise_scale?"),
+        ({"instances": [[1, 2]], "Model": "toy"}, "body", "did you mean model?"),
+        ({"instances": [[1, 2]], "made\u202eup": 1}, "body", "has one whose name cannot be shown"),
+        ({"instances": {"height": 1, "weight": 2}}, "instances", """is wrapped in a list too: "instances": [...]"""),
+        ({"instances": [1, 2]}, "instances[0]", """is wrapped in a list too: "instances": [[...]]"""),
+        ({"instances": list(range(65))}, "instances", """is wrapped in a list too: "instances": [[...]]"""),
+        ([{"height": 1, "weight": 2}], "body", """the list is wrapped in one: {"instances": [...]}"""),
+        ('{"instances": [[1, NaN]]}', "body", "send null for a gap"),
+        ('{"instances": [[1, -Infinity]]}', "body", "send null for a gap"),
+        ('{"instances": [[1, None]]}', "body", "JSON writes null, true and false"),
+        ("{'instances': [[1, 2]]}", "body", "JSON takes double quotation marks"),
+        ({"instances": [{"Height": 1, "weight": 2}]}, "instances[0].height", "has 'Height': did you mean height?"),
+        ({"instances": [{"height": 1, "weight": 2, "patient_id": 3}]}, "instances[0]", "has 'patient_id', which"),
+        (
+            {"instances": [[1, "2"]]},
+            "instances[0].weight",
+            "must be a number, not text; write it without quotation marks",
+        ),
+        ({"instances": [[1, None]]}, "instances[0].weight", "must be a number, not null: training saw no gaps here"),
+        (question(model="mixd"), "model", "did you mean mixed?"),
+        (question(model="toy", version="9"), "version", "it has 1"),
+    ],
+    ids=str,
+)
+async def test_a_mistake_is_named_with_the_way_out(client: httpx.AsyncClient, body: Any, place: str, said: str) -> None:
+    content = body if isinstance(body, str) else orjson.dumps(body)
+    problem = (await client.post("/predict", content=content, headers=JSON)).json()
+    assert problem["place"] == place
+    assert said in problem["detail"]
+
+
 def anything(rng: random.Random, depth: int = 0) -> Any:
     """Some JSON value, of the kinds and members that requests have."""
     numbers = (0, 1, -1, 0.5, 1e-320, 1e12, 1e20, 3.4e38, 1e39, 2**63, rng.gauss(0, 1), 10 ** rng.uniform(-30, 30))
@@ -141,7 +183,7 @@ def anything(rng: random.Random, depth: int = 0) -> Any:
         return rng.choice((*numbers, *numbers, *texts, None, True))
     if rng.random() < 0.6:
         return [anything(rng, depth + 1) for _ in range(rng.randint(0, 4))]
-    names = ("instances", "model", "noise_scale", "confidence", "height", "weight", "colour", MARK)
+    names = ("instances", "model", "noise_scale", "confidence", "height", "weight", "colour", NAME)
     return {name: anything(rng, depth + 1) for name in rng.sample(names, rng.randint(0, 4))}
 
 

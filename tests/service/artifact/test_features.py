@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from chainzrule.service.artifact.features import CategoricalFeature, Feature, Layout, NumericFeature
+from chainzrule.service.artifact.features import CategoricalFeature, Feature, Layout, NumericFeature, level_text
 from tests.artifacts import numeric
 
 FEATURE: TypeAdapter[NumericFeature | CategoricalFeature] = TypeAdapter(Feature)
@@ -14,6 +14,7 @@ FEATURE: TypeAdapter[NumericFeature | CategoricalFeature] = TypeAdapter(Feature)
     ({"levels": ["a", "a"]}, "levels repeat"),
     ({"levels": ["a", ""]}, "at least 1 character"),
     ({"levels": ["a", "b"], "fill": "c"}, "fill is not one of the levels"),
+    ({"levels": ["a", "b"], "other": "c"}, "other is not one of the levels"),
 ])  # fmt: skip
 def test_levels_that_are_none_are_refused(content: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
@@ -23,6 +24,13 @@ def test_levels_that_are_none_are_refused(content: dict[str, Any], said: str) ->
 def test_a_level_may_stand_for_a_gap() -> None:
     found = FEATURE.validate_python({"kind": "categorical", "name": "colour", "levels": ["a", "b"], "fill": "b"})
     assert found.fill == "b"
+
+
+@pytest.mark.parametrize(
+    ("value", "level"), [(1, "1"), (1.0, "1"), (-0.5, "-0.5"), (True, "true"), (False, "false"), (1e22, "1" + "0" * 22)]
+)
+def test_a_level_that_is_a_number_or_a_boolean_has_a_text(value: Any, level: str) -> None:
+    assert level_text(value) == level
 
 
 def test_a_range_may_be_one_value_and_not_less() -> None:

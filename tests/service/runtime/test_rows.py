@@ -9,6 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chainzrule.service.artifact.features import (
+    CategoricalFeature,
+    DateFormat,
+    DatePart,
+    DateSource,
+    NumericFeature,
+)
 from chainzrule.service.errors import InvalidInput
 from chainzrule.service.runtime.rows import RowEncoder
 from tests.artifacts import CLASSIFIER, IMAGE, MIXED, categorical, numeric
@@ -194,7 +201,7 @@ def test_other_kinds_are_no_numbers(value: Any, kind: str) -> None:
     for row in ([1.0, value], {"height": 1.0, "weight": value}):
         error = refusal(PLAIN, [1.0, 2.0], row)
         assert error.place == "instances[1].weight"
-        assert error.detail == f"must be a number, not {kind}"
+        assert error.detail.startswith(f"must be a number, not {kind}")
     assert refusal(TABLE, ["red", *ROW[1:]]).place == "instances[0].age"
     assert refusal(TABLE, [*ROW[:2], value, ROW[3]]).place == "instances[0].dose"
 
@@ -203,26 +210,106 @@ def test_other_kinds_are_no_numbers(value: Any, kind: str) -> None:
 def test_other_kinds_are_no_levels(value: Any) -> None:
     error = refusal(TABLE, [1.0, value, *ROW[2:]])
     assert error.place == "instances[0].colour"
-    assert error.detail.startswith("must be one of the levels, not a")
+    assert "the levels are red, green, blue" in error.detail
 
 
-@pytest.mark.parametrize("level", ["s3cret", "", "Red", "red ", "reD"])
-def test_unknown_levels_are_refused(level: str) -> None:
+@pytest.mark.parametrize(
+    ("level", "meant"),
+    [("s3cret", None), ("", None), ("Red", "red"), ("red ", "red"), ("reD", "red"), ("gren", "green")],
+)
+def test_unknown_levels_are_refused(level: str, meant: str | None) -> None:
     error = refusal(TABLE, ROW, {**dict(zip(TABLE.names, ROW, strict=True)), "colour": level})
-    assert (error.detail, error.place) == ("is not a level the model knows", "instances[1].colour")
+    suggestion = "" if meant is None else f" (did you mean {meant}?)"
+    assert error.detail == f"is not a level the model knows{suggestion}; the levels are red, green, blue"
+    assert error.place == "instances[1].colour"
+
+
+NUMBERED = RowEncoder(
+    replace(MIXED, features=(categorical("sex", "1", "2"), categorical("old", "false", "true"))).card()
+)
+
+
+@pytest.mark.parametrize(("sex", "old"), [(2, True), (2.0, "true"), ("2", True)])
+def test_levels_that_are_numbers_or_booleans_are_taken_as_such(sex: Any, old: Any) -> None:
+    assert NUMBERED.encode([[sex, old], {"sex": sex, "old": old}]).tolist() == [[0, 1, 0, 1]] * 2
+
+
+@pytest.mark.parametrize(
+    ("sex", "said"),
+    [
+        (3, "is not a level the model knows; the levels are 1, 2"),
+        (1.5, "is not a level the model knows; the levels are 1, 2"),
+        (True, "must be one of the levels, not a boolean; the levels are 1, 2"),
+        ("male", "is not a level the model knows; the levels are 1, 2"),
+        ([1], "must be one of the levels, not a list; the levels are 1, 2"),
+    ],
+)
+def test_levels_that_are_numbers_are_not_all_numbers(sex: Any, said: str) -> None:
+    error = refusal(NUMBERED, [sex, True])
+    assert (error.detail, error.place) == (said, "instances[0].sex")
+
+
+OPEN = CategoricalFeature(name="tree", levels=("oak", "(other)"), other="(other)")
+
+
+def test_other_levels_are_taken_for_the_level_that_stands_for_them() -> None:
+    encoder = RowEncoder(replace(MIXED, features=(OPEN, numeric("age"))).card())
+    rows: list[Any] = [["oak", 1], ["yew", 1], ["", 1], [7, 1], [True, 1]]
+    assert encoder.encode(rows)[:, :2].argmax(axis=1).tolist() == [0, 1, 1, 1, 1]
+    assert refusal(encoder, [None, 1]).place == "instances[0].tree"
+    assert refusal(encoder, [["oak"], 1]).place == "instances[0].tree"
+
+
+STRICT = replace(MIXED, features=(OPEN, numeric("age", fill=40), numeric("body mass")))
+LENIENT = RowEncoder(replace(STRICT, changes={"lenient": True}).card())
+
+
+@pytest.mark.parametrize(
+    ("row", "age"),
+    [
+        ({"tree": "oak", "age": 31, "body mass": 2, "id": "s3cret"}, 31),
+        ({"tree": "oak", "body mass": "2"}, 40),
+        ({"tree": "oak", "age": "31", "body mass": 2}, 31),
+        (["oak", " 3.1e1 ", "+2"], 31),
+        (["oak", "", 2], 40),
+    ],
+)
+def test_a_lenient_model_takes_rows_as_people_have_them(row: Any, age: float) -> None:
+    assert LENIENT.encode([row]).tolist() == [[1, 0, age, 2]]
+    refusal(RowEncoder(STRICT.card()), row)
+
+
+@pytest.mark.parametrize(
+    ("row", "place"),
+    [
+        ({"tree": "oak", "Age": 31, "body mass": 2}, "instances[0].age"),  # else it would count as a gap
+        ({"tree": "oak", "age": 31, "body_mass": 2}, "instances[0].body mass"),
+        ({}, "instances[0].tree"),
+        ({"weight": 3}, "instances[0].tree"),
+        (["oak", "s3cret", 2], "instances[0].age"),
+        (["oak", 1, "1_0"], "instances[0].body mass"),
+        (["oak", 1, "9" * 100], "instances[0].body mass"),
+        (["oak", 1, None], "instances[0].body mass"),
+        (["oak", 1], "instances[0]"),
+        (["oak", True, 1], "instances[0].age"),
+    ],
+)
+def test_a_lenient_model_guesses_nothing(row: Any, place: str) -> None:
+    assert refusal(LENIENT, row).place == place
 
 
 def test_gaps_are_refused_where_training_saw_none() -> None:
     assert refusal(TABLE, [1.0, "red", None, "south"]).place == "instances[0].dose"
     error = refusal(TABLE, [1.0, "red", 1.0, None])
-    assert (error.detail, error.place) == ("must be one of the levels, not null", "instances[0].site")
+    assert error.detail.startswith("must be one of the levels, not null: training saw no gaps here")
+    assert error.place == "instances[0].site"
 
 
 @pytest.mark.parametrize("row", [[], [1.0], [1.0, 2.0, 3.0], [[1.0, 2.0]]])
 def test_rows_of_another_length_are_refused(row: list[Any]) -> None:
     error = refusal(PLAIN, [1.0, 2.0], row)
     assert error.place == "instances[1]"
-    assert error.detail == f"has {len(row)} values where the model takes 2"
+    assert error.detail.startswith(f"has {len(row)} values where the model takes 2")
 
 
 def test_ragged_rows_never_run_into_each_other() -> None:
@@ -233,17 +320,24 @@ def test_ragged_rows_never_run_into_each_other() -> None:
 @pytest.mark.parametrize("row", [None, True, 1.0, "s3cret", "ab"])
 def test_rows_are_lists_or_objects(row: Any) -> None:
     error = refusal(PLAIN, row)
-    assert (error.detail, error.place) == ("must be a list of values or an object by feature name", "instances[0]")
+    assert error.detail.startswith("must be a list of values or an object by feature name")
+    assert ("wrapped" in error.detail) == (type(row) is float)
+    assert error.place == "instances[0]"
 
 
 def test_missing_and_unknown_features_are_refused() -> None:
     error = refusal(PLAIN, {"height": 1.0})
     assert (error.detail, error.place) == ("is missing", "instances[0].weight")
-    assert refusal(PLAIN, {}).place == "instances[0].height"
-    assert refusal(PLAIN, {"height": 1.0, "s3cret": 2.0}).place == "instances[0].weight"
-    error = refusal(PLAIN, {"height": 1.0, "weight": 2.0, "s3cret": 3.0})
-    assert error.place == "instances[0]"
-    assert "1 features that the model does not know" in error.detail
+    error = refusal(PLAIN, {})
+    assert (error.detail, error.place) == ("is missing; also missing: weight", "instances[0].height")
+    error = refusal(PLAIN, {"height": 1.0, "id": "s3cret"})
+    assert error.detail == "is missing; the row has 'id', which the model does not know"
+    error = refusal(PLAIN, {"height": 1.0, "Weight": "s3cret", "id": 1})
+    assert error.detail == "is missing; the row has 'Weight': did you mean weight?"
+    error = refusal(PLAIN, {"height": 1.0, "weight": 2.0, "id": "s3cret"})
+    assert (error.detail, error.place) == ("has 'id', which the model does not know; leave it out", "instances[0]")
+    error = refusal(PLAIN, {"height": 1.0, "weight": 2.0, "target": "s3cret"})
+    assert error.detail == "has 'target', which is what the model predicts; leave it out"
 
 
 @given(
@@ -261,7 +355,71 @@ def test_anything_else_is_refused_and_never_an_accident(row: Any) -> None:
 def test_a_level_is_no_number_even_where_all_others_are() -> None:
     encoder = RowEncoder(replace(MIXED, features=(numeric("age"), categorical("site", "north", "south"))).card())
     error = refusal(encoder, [1.0, 2.0])
-    assert (error.detail, error.place) == ("must be one of the levels, not a number", "instances[0].site")
+    assert error.detail == "must be one of the levels, not a number; the levels are north, south"
+    assert error.place == "instances[0].site"
+
+
+@pytest.mark.parametrize("rows", [[[[0, 1, 2], [3, 4, 5]]], [[0, 1, 2], [3, 4, 5]], np.arange(6.0).reshape(2, 3)])
+def test_an_image_is_one_flat_row(rows: Any) -> None:
+    with pytest.raises(InvalidInput, match="where the model takes 6: an image of 2 x 3 is one flat list") as caught:
+        RowEncoder(IMAGE.card()).encode(rows)
+    assert caught.value.place == "instances[0]"
+
+
+def test_brackets_may_be_too_many() -> None:
+    assert refusal(PLAIN, [[1.0, 2.0]]).detail == "has 1 values where the model takes 2; take one pair of brackets away"
+
+
+def dated(part: DatePart, form: DateFormat = "iso", **facts: Any) -> NumericFeature:
+    source = DateSource(column="seen", format=form, part=part)
+    return numeric(f"seen.{part}", **{"low": 0, "high": 3000, "noise": 0, "date": source, **facts})
+
+
+SEEN = replace(CLASSIFIER, features=(numeric("age"), dated("year", fill=2020), dated("month", fill=6)))
+DATED = RowEncoder(SEEN.card())
+
+
+@pytest.mark.parametrize(
+    ("row", "year", "month"),
+    [
+        ({"age": 1, "seen": "2021-07-01"}, 2021 + 181 / 365, 7),
+        ({"seen": "2021-01-01T00:00", "age": 1}, 2021, 1),
+        ({"age": 1, "seen": None}, 2020, 6),
+        ({"age": 1, "seen.year": 2021, "seen.month": 3}, 2021, 3),
+        ([1, 2021.5, 3], 2021.5, 3),
+    ],
+)
+def test_a_date_stands_for_its_parts(row: Any, year: float, month: float) -> None:
+    given = dict(row) if isinstance(row, dict) else list(row)
+    np.testing.assert_allclose(DATED.encode([row]), [[1, year, month]], rtol=1e-7)
+    assert row == given
+
+
+@pytest.mark.parametrize(
+    ("row", "place", "said"),
+    [
+        ({"age": 1, "seen": "s3cret"}, "instances[0].seen", "is no date; it is written as 2020-12-31"),
+        ({"age": 1, "seen": "31.12.2020"}, "instances[0].seen", "is no date"),
+        ({"age": 1, "seen": 2020.5}, "instances[0].seen", "must be a date, not a number"),
+        ({"age": 1}, "instances[0].seen", "is missing"),
+        ({"age": 1, "seen.year": 2020}, "instances[0].seen.month", "is missing"),
+        ({"age": 1, "seen": "2020-12-31", "id": 1}, "instances[0]", "has 'id'"),
+        ([1, "2020-12-31", 3], "instances[0].seen.year", "it is part of the date seen"),
+    ],
+)
+def test_a_date_that_is_none_is_refused(row: Any, place: str, said: str) -> None:
+    error = refusal(DATED, row)
+    assert error.place == place
+    assert said in error.detail
+
+
+def test_dates_are_read_leniently_where_the_card_says_so() -> None:
+    lenient = RowEncoder(replace(SEEN, changes={"lenient": True}).card())
+    for row in ({"age": 1}, {"age": 1, "seen": " "}, {"age": 1, "seen": None, "id": 2}):
+        assert lenient.encode([row]).tolist() == [[1, 2020, 6]]
+    assert refusal(lenient, {"age": 1, "seen": "31.12.2020"}).place == "instances[0].seen"
+    days = RowEncoder(replace(SEEN, features=(numeric("age"), dated("month", "ymd"))).card())
+    assert days.encode([{"age": 1, "seen": 20201231}, {"age": 1, "seen": "20200101"}]).tolist() == [[1, 12], [1, 1]]
 
 
 def test_only_pixels_are_counted_together() -> None:

@@ -143,7 +143,7 @@ FIRST = CLASSIFIER.features[0].name
         ({"radius": 1, "box": {FIRST: 1}}, 422, "radius", "invalid-input"),
         ({"box": {}}, 422, "box", "invalid-input"),
         ({"box": [1]}, 422, "box", "invalid-input"),
-        ({"box": {"s3cret": 1}}, 422, "box", "invalid-input"),
+        ({"box": {"made up": 1}}, 422, "box", "invalid-input"),
         ({"box": {FIRST: -1}}, 422, f"box.{FIRST}", "invalid-input"),
         ({"box": {FIRST: "1"}}, 422, f"box.{FIRST}", "invalid-input"),
         ({"box": {FIRST: [2, 1]}}, 422, f"box.{FIRST}", "invalid-input"),

@@ -7,7 +7,16 @@ import pytest
 from chainzrule.service.artifact.features import CategoricalFeature, NumericFeature
 from chainzrule.training.data.columns import CategoricalColumn, NumericColumn, read_column
 from chainzrule.training.data.errors import DataError
-from chainzrule.training.data.features import MISSING, MOST_LEVELS, describe, encode, refuse_constant, refuse_id
+from chainzrule.training.data.features import (
+    MISSING,
+    MOST_LEVELS,
+    OTHER,
+    describe,
+    encode,
+    is_constant,
+    opened,
+    refuse_id,
+)
 
 NAN = float("nan")
 
@@ -75,8 +84,43 @@ def test_levels_are_the_whole_columns_and_a_gap_is_one() -> None:
 def test_there_may_be_64_levels_with_that_of_gaps() -> None:
     names = tuple(map(str, range(MOST_LEVELS)))
     assert len(describe(words(0, 1, levels=names), np.array([0])).model_dump()["levels"]) == 64
-    with pytest.raises(DataError, match="has 65 levels"):
-        describe(words(0, -1, levels=names), np.array([0]))
+    merged = describe(words(*[*range(64)] * 2, 5, 7, -1, levels=names), np.arange(130))
+    assert isinstance(merged, CategoricalFeature)
+    assert merged.levels == (*(str(level) for level in range(62)), OTHER, MISSING)
+    assert (merged.fill, merged.other) == (MISSING, OTHER)
+
+
+def test_of_too_many_levels_the_commonest_of_the_training_rows_stay() -> None:
+    names = tuple(map(str, range(70)))
+    codes = [*range(70), *[*range(10, 70)] * 2]
+    found = describe(words(*codes, levels=names), np.arange(190))
+    assert isinstance(found, CategoricalFeature)
+    assert found.levels == (*names[:3], *names[10:], OTHER)
+    column = words(69, 3, 0, levels=names)
+    assert encode(column, found).argmax(axis=1).tolist() == [62, 63, 0]
+    weighted = describe(words(*codes, levels=names), np.arange(190), weights=np.arange(190) % 2 + 1e-3)
+    assert isinstance(weighted, CategoricalFeature)
+    assert set(weighted.levels) != set(found.levels)
+    with pytest.raises(DataError, match="has 400 levels, most of them in few rows, like free text; drop it"):
+        describe(words(*range(400), levels=tuple(map(str, range(400)))), np.arange(400))
+
+
+def test_opened_a_feature_takes_gaps_and_unknown_levels() -> None:
+    numbers = column(1.0, 2.0, 7.0, 100.0)
+    assert opened(describe(numbers, np.arange(3)), numbers, np.arange(3)).fill == 2.0
+    gaps = column(1.0, 2.0, 7.0, NAN)
+    described = describe(gaps, np.arange(4))
+    assert opened(described, gaps, np.arange(4)) == described
+    texts = words(0, 1, 1, 2, 2, 2)
+    found = opened(describe(texts, np.arange(3)), texts, np.arange(3))
+    assert isinstance(found, CategoricalFeature)
+    assert (found.fill, found.other) == ("b", "b")
+    weights = np.array([9.0, 1.0, 1.0])
+    assert opened(describe(texts, np.arange(3)), texts, np.arange(3), weights).fill == "a"
+    missing = words(0, 1, 1, -1)
+    found = opened(describe(missing, np.arange(4)), missing, np.arange(4))
+    assert isinstance(found, CategoricalFeature)
+    assert (found.fill, found.other) == (MISSING, "b")
 
 
 def test_blocks_are_filled_and_one_hot() -> None:
@@ -117,12 +161,16 @@ def test_what_only_tells_rows_apart_is_refused(refused: NumericColumn, taken: Nu
         refuse_id(refused)
 
 
-def test_what_is_constant_where_it_is_trained_is_refused() -> None:
+def test_what_is_constant_where_it_is_trained_is_known() -> None:
     for constant in (column(1, 1, 2), column(1, NAN, 2), column(NAN, NAN, 2), words(0, 0, 1), words(-1, -1, 1)):
-        with pytest.raises(DataError, match="constant in the rows to train on"):
-            refuse_constant(constant, np.array([0, 1]))
+        assert is_constant(constant, np.array([0, 1]))
     for varied in (column(1, 1, 2), column(1, NAN, 2), words(0, 0, 1), words(-1, -1, 1)):
-        refuse_constant(varied, np.arange(3))
-    refuse_constant(words(0, -1), np.arange(2))  # a gap is a level
+        assert not is_constant(varied, np.arange(3))
+    assert not is_constant(words(0, -1), np.arange(2))  # a gap is a level
     with pytest.raises(DataError, match="too little for float32"):
-        refuse_constant(column(0.0, 1e-42), np.arange(2))
+        is_constant(column(0.0, 1e-42), np.arange(2))
+
+
+def test_a_column_without_a_value_to_train_on_is_refused() -> None:
+    with pytest.raises(DataError, match="column 'c' holds no value in the rows to train on"):
+        describe(column(NAN, 1.0), np.array([0]))

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from chainzrule.service.artifact.features import CategoricalFeature, NumericFeature
 from chainzrule.training.data.columns import FLOAT32_LIMIT, CategoricalColumn, NumericColumn
 from chainzrule.training.data.errors import DataError
 from chainzrule.training.data.features import MISSING
-from chainzrule.training.data.inputs import encode_columns, matrix_columns, rows_of, table_columns
+from chainzrule.training.data.inputs import as_frame, encode_columns, matrix_columns, rows_of, table_columns
 
 AGE = NumericFeature(name="age", mean=0, std=1, low=0, high=1, noise=0, fill=7.0)
 DOSE = NumericFeature(name="dose", mean=0, std=1, low=0, high=1, noise=0)
@@ -81,7 +82,20 @@ def test_gaps_are_filled_where_training_saw_gaps() -> None:
 def test_unknown_levels_and_other_kinds_are_refused() -> None:
     with pytest.raises(DataError, match="column 'town' holds 'Ulm', a level that was not in training"):
         rows_of(table(town=["Graz", "Ulm"]), FEATURES)
+    other = TOWN.model_copy(update={"other": "Bern"})
+    assert rows_of(table(town=["Graz", "Ulm"]), (AGE, DOSE, other, SITE))[:, 2:5].tolist() == [[0, 1, 0], [1, 0, 0]]
     with pytest.raises(DataError, match="column 'dose' is to be numeric but holds text"):
         rows_of(table(dose=["x", "y"]), FEATURES)
     with pytest.raises(DataError, match="column 'town' is a category; give X as a DataFrame"):
         encode_columns(matrix_columns(np.ones((2, 1)), ["town"]), [TOWN])
+
+
+def test_tables_of_arrow_and_polars_are_tables() -> None:
+    frame = table()
+    pd.testing.assert_frame_equal(as_frame(pa.Table.from_pandas(frame)), frame)
+    for same in (frame, frame["age"], np.ones((2, 2)), [[1.0]]):
+        assert as_frame(same) is same
+    polars = pytest.importorskip("polars")
+    found = as_frame(polars.from_pandas(frame).lazy())
+    assert rows_of(found, FEATURES).tolist() == rows_of(frame, FEATURES).tolist()
+    assert as_frame(polars.from_pandas(frame)["town"]).tolist() == ["Graz", "Bern"]

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from chainzrule.training.errors import CheckpointError
+from chainzrule.training.errors import CheckpointError, StorageError
 from chainzrule.training.fitting.checkpoint import Checkpoint
 
 
@@ -54,3 +54,15 @@ def test_a_crash_while_saving_leaves_the_last_state(tmp_path: Path, monkeypatch:
     with pytest.raises(KeyboardInterrupt):
         checkpoint.save({"epoch": 2}, force=True)
     assert Checkpoint(tmp_path / "fit.pt", "run", resume=True).load() == {"epoch": 1}
+
+
+def test_without_room_the_file_is_named_and_the_last_state_stays(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "fit.pt", "run", resume=False)
+    checkpoint.save({"epoch": 1}, force=True)
+    (tmp_path / "fit.partial").symlink_to("/dev/full")
+    with pytest.raises(StorageError, match=r"fit\.partial: cannot be written .*; make room there") as caught:
+        checkpoint.save({"weights": torch.zeros(100_000)}, force=True)
+    assert "--runs" in str(caught.value)
+    assert checkpoint.load() == {"epoch": 1}
+    checkpoint.save({"epoch": 3}, force=True)
+    assert checkpoint.load() == {"epoch": 3}

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chainzrule.training.config import DataConfig
 from chainzrule.training.data.bundled import bundled_dataset
 from chainzrule.training.data.table import read_table, table_dataset
+from chainzrule.training.dataconfig import DataConfig
 from chainzrule.training.errors import ConfigError
 from chainzrule.training.publish.load import load
 

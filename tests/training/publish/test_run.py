@@ -13,7 +13,7 @@ from chainzrule.training.data.errors import DataError
 from chainzrule.training.data.table import table_dataset
 from chainzrule.training.errors import CheckpointError, ConfigError
 from chainzrule.training.fitting.loop import Batch, Fit
-from chainzrule.training.publish.run import Run, RunReport, folds
+from chainzrule.training.publish.run import Run, RunReport
 
 
 def configure(**changes: object) -> Config:
@@ -193,15 +193,6 @@ def test_a_fold_knows_nothing_of_the_rows_it_is_judged_on(
     others = np.setdiff1d(run.dataset.train.x[:, 0], rows.x[:, 0])
     assert columns.mean[0] == pytest.approx(others.mean(), rel=1e-5)
     assert columns.high[0] == others.max()
-
-
-def test_folds_share_out_the_rows_and_the_labels() -> None:
-    y = np.array([0] * 80 + [1] * 20)
-    found = folds(y, 5, seed=1, stratified=True)
-    assert sorted(np.concatenate(found)) == list(range(100))
-    assert [int(y[index].sum()) for index in found] == [4] * 5
-    assert not np.array_equal(found[0], folds(y, 5, seed=2, stratified=True)[0])
-    assert [len(index) for index in folds(y, 3, seed=1, stratified=False)] == [34, 33, 33]
 
 
 def test_cards_hold_synthetic_rows_only(table: pd.DataFrame, report: RunReport) -> None:
