@@ -15,7 +15,7 @@ from sklearn.utils.validation import _check_sample_weight, check_consistent_leng
 
 from chainzrule.service.artifact.features import Feature
 from chainzrule.service.artifact.interface import Task
-from chainzrule.training.columns import Columns, with_noise
+from chainzrule.training.columns import Columns, with_bends, with_noise
 from chainzrule.training.config import Config, make_config
 from chainzrule.training.data.columns import CategoricalColumn, Column
 from chainzrule.training.data.dataset import Dataset, Rows
@@ -27,6 +27,7 @@ from chainzrule.training.data.noise import check_float32_spacing
 from chainzrule.training.data.target import check_labels, check_quantity
 from chainzrule.training.data.weights import merge
 from chainzrule.training.fitting.recipe import Recipe
+from chainzrule.training.fitting.tuning import tuned
 from chainzrule.training.nn.fitted import FittedModel
 from chainzrule.training.nn.link import Link, link_of
 from chainzrule.training.publish.run import Run
@@ -51,9 +52,10 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
     Args:
         hidden: widths of the hidden layers.
         degree: of every neuron's polynomial, 1 to 5.
-        strength: lambda, the factor of the penalty on the layers' derivatives (DREG); 0 switches it off.
-        fisher: the factor of the penalty on how fast the predicted distribution changes with X; None is 0.1 for labels
-            and 0, which switches it off, for a regression.
+        strength: lambda, the factor of the penalty on the layers' derivatives (DREG); 0 switches it off. None is 0.3
+            for a regression, and for labels 0.3 times their entropy over that of even labels.
+        fisher: the factor of the penalty on how fast the predicted distribution changes with X; None is 0, which
+            switches it off, for a regression, and for labels 0.1 times their entropy over that of even labels.
         optimiser: "auto", "lbfgs" or "adamw".
         epochs: passes over the rows, at most; with L-BFGS each has five steps.
         batch: AdamW's rows a step.
@@ -66,6 +68,10 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
         numeric: names of columns to read as numbers although they look like an id or hold booleans.
         noise: by column, one standard deviation of its measurement noise in its own unit, for the stability that the
             service answers; a tenth of the column's standard deviation where it is not given.
+        bend: read columns of heavy tails on a logarithmic scale, which becomes part of the published graph.
+        tune: choose `hidden`, `degree`, `strength`, `fisher` and `weight_decay` by folds of the rows, beginning with
+            those that are given, and fit to all rows; it takes some thirty times as long.
+        budget: seconds that this may take, roughly.
         random_state: decides initialisation, shuffling and the validation rows.
 
     Attributes:
@@ -83,7 +89,7 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
         self,
         hidden: Sequence[int] = (32, 32),
         degree: int = 3,
-        strength: float = 0.3,
+        strength: float | None = None,
         fisher: float | None = None,
         optimiser: str = "auto",
         epochs: int = 60,
@@ -96,6 +102,9 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
         categorical: Collection[str] = (),
         numeric: Collection[str] = (),
         noise: Mapping[str, float] | None = None,
+        bend: bool = True,
+        tune: bool = False,
+        budget: float = 120.0,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.hidden = hidden
@@ -113,6 +122,9 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
         self.categorical = categorical
         self.numeric = numeric
         self.noise = noise
+        self.bend = bend
+        self.tune = tune
+        self.budget = budget
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -136,17 +148,23 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
         columns = [_take(column, counted) for column in columns]
         first, merged = merge(np.column_stack([*map(_values, columns), target]).astype(np.float64), weights)
 
-        described = [describe(column, first, weights=merged) for column in columns]
-        features = with_noise(described, dict(self.noise or {}))
+        described: tuple[Feature, ...] = tuple(describe(column, first, weights=merged) for column in columns)
+        x = encode_columns(columns, described)
+        bent = with_bends(described, x[first], merged) if self.bend else described
+        features = with_noise(bent, dict(self.noise or {}))
         check_float32_spacing(features)
-        rows = Rows(encode_columns(columns, features), target, None if (weights == 1).all() else weights)
+        rows = Rows(x, target, None if (weights == 1).all() else weights)
         distinct = Rows(rows.x[first], target[first], None if (merged == 1).all() else merged)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self._config = self._configure(seed, len(first))
         self._dataset = Dataset(self._task, name, None, features, None, labels, rows, None, fingerprint="")
         columns_ = Columns.of(features, None)
+        epochs = None
         recipe = Recipe(self._config, self._dataset, columns_)
-        self.model_, report = recipe.fit(recipe.chainzrule, "fit", distinct, columns_)
+        if self.tune:
+            best = tuned(self._config, lambda config: Recipe(config, self._dataset, columns_), distinct, columns_)
+            self._config, recipe, epochs = best.config, best.recipe, int(np.median(best.epochs))
+        self.model_, report = recipe.fit(recipe.chainzrule, "fit", distinct, columns_, epochs)
         self.features_ = features
         self.n_iter_ = report.best_epoch
         self.losses_ = report.losses
@@ -179,7 +197,7 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
         if rows.weights is not None:
             content["weights"] = rows.weights
         dataset = replace(self._dataset, fingerprint=fingerprint_arrays(content))
-        config = make_config(self._config.model_dump(exclude_unset=True) | {"name": name}, "publish")
+        config = make_config(self._config.model_dump(exclude_unset=True) | {"name": name, "tune": self.tune}, "publish")
         return Run(config, dataset).publish(Path(models_dir), (self.model_, self.n_iter_)).path
 
     def __sklearn_tags__(self) -> Any:
@@ -239,11 +257,12 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
         content = {
             "name": "estimator",
             "seed": seed,
-            "data": {"source": "arrays"},
+            "data": {"source": "arrays", "bend": self.bend},
             "network": {"hidden": [hidden] if isinstance(hidden, int) else hidden, "degree": parameters["degree"]},
             "dreg": {"strength": parameters["strength"], "fisher": parameters["fisher"]},
             "fit": settings,
             "noise": dict(self.noise or {}),
+            "budget": parameters["budget"],
         }
         config = make_config(content, "parameters")
         return config.model_copy(update={"fit": config.fit.for_rows(rows)})

@@ -41,7 +41,10 @@ def golden(model: FittedModel, seed: int, bounds: bytes | None = None, novelty: 
 def synthetic_rows(columns: Columns, rows: int, seed: int) -> NDArray[np.float32]:
     """Returns (rows, D) normal draws around every column's mean, within its range; one-hot blocks get random levels."""
     random = np.random.default_rng(seed)
-    draws = columns.mean + columns.std * random.standard_normal((rows, columns.width))
+    draws = columns.centre + columns.spread * random.standard_normal((rows, columns.width))
+    if columns.bends is not None:  # back from the scale that a column is read on
+        bent = columns.bends.index
+        draws[:, bent] = columns.bends.start[bent] + np.sinh(draws[:, bent]) / columns.bends.steepness[bent]
     features = np.clip(draws, columns.low, columns.high)
     for block in columns.blocks:
         level = random.integers(block.stop - block.start, size=rows)

@@ -1,5 +1,8 @@
 """Loads rows as the configuration's `data` section says."""
 
+from dataclasses import replace
+
+from chainzrule.training.columns import with_bends
 from chainzrule.training.config import DataConfig
 from chainzrule.training.data.bundled import bundled_dataset
 from chainzrule.training.data.dataset import Dataset
@@ -15,12 +18,19 @@ from chainzrule.training.text.sentences import SentenceVectors
 
 
 def load(config: DataConfig, seed: int) -> tuple[Dataset, tuple[str, ...]]:
-    """Returns the data set, and notes for the user on how it was read.
+    """Returns the data set, its columns of heavy tails bent where asked for, and notes on how it was read.
 
     Raises:
         DataError: it cannot be read, or cannot be trained on.
         ConfigError: it asks for rows that only an estimator has.
     """
+    dataset, notes = _read(config, seed)
+    if not config.bend or dataset.layout is not None:
+        return dataset, notes
+    return replace(dataset, features=with_bends(dataset.features, dataset.train.x)), notes
+
+
+def _read(config: DataConfig, seed: int) -> tuple[Dataset, tuple[str, ...]]:
     if config.source == "arrays":
         raise ConfigError(
             "data.source is `arrays` only for rows that an estimator was given; name a file or a data set"
