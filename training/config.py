@@ -14,8 +14,8 @@ from chainzrule.training.nn.layers import MAX_DEGREE
 from chainzrule.training.penalties.config import DregConfig
 from chainzrule.training.section import Section
 
-SMALL = 2000  # rows below which settings are chosen by trying
-LBFGS_ROWS = 2000  # up to so many rows a full-batch step takes milliseconds; with more, AdamW is faster
+SMALL = 10_000  # rows below which settings are chosen by trying
+LBFGS_ROWS = 10_000  # up to so many rows a full-batch step is quick; with more, AdamW is as good
 Source = Literal["mnist", "breast-cancer", "diabetes", "digits8x8", "wine", "yelp-full", "table", "arrays"]
 
 

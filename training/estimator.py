@@ -41,7 +41,7 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
     """The base of the three estimators in `training.estimators`; use one of these.
 
     Rows that are equal, target included, are merged and their weights added before anything else, so that a weight is
-    the same as a repetition to the last bit. Up to 2,000 distinct rows are fitted with full-batch L-BFGS in float64,
+    the same as a repetition to the last bit. Up to 10,000 distinct rows are fitted with full-batch L-BFGS in float64,
     more with AdamW in batches (`optimiser="auto"`).
 
     X is a matrix of numbers, or a DataFrame whose columns are read as `chainzrule fit` reads a table's: what is no

@@ -12,7 +12,7 @@ from sklearn import datasets
 
 from chainzrule.service.artifact.interface import Task
 
-MOST_ROWS = 5000  # of more rows than this, a draw with seed 0 is enough
+MOST_ROWS = 3000  # of more rows than this, a draw with seed 0 is enough
 
 
 @dataclass(frozen=True)

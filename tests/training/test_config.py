@@ -58,8 +58,8 @@ def test_what_is_wrong_is_named(tmp_path: Path, content: str, message: str) -> N
 
 def test_settings_are_tried_where_few_rows_and_no_section_say_nothing_of_them() -> None:
     plain = make_config(TABLE, "test")
-    assert plain.tunes(1999, table=True)
-    assert not plain.tunes(2000, table=True)
+    assert plain.tunes(9_999, table=True)
+    assert not plain.tunes(10_000, table=True)
     assert not plain.tunes(500, table=False)
     assert not make_config(TABLE | {"fit": {"epochs": 3}}, "test").tunes(500, table=True)
     asked = make_config(TABLE | {"fit": {"epochs": 3}, "tune": True}, "test")

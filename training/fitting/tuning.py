@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from chainzrule.training.columns import Columns
 from chainzrule.training.config import Config
 from chainzrule.training.data.dataset import Rows
+from chainzrule.training.data.split import FEWEST_ROWS
 from chainzrule.training.errors import DivergenceError
 from chainzrule.training.fitting.folds import FOLDS, folds
 from chainzrule.training.fitting.recipe import Recipe
@@ -21,8 +22,7 @@ from chainzrule.training.penalties.config import STRENGTH
 Floats = NDArray[np.float64]
 
 RARE = 10  # a label of n rows tells no more than a table of this many times n rows
-LBFGS_ROWS = 20_000  # up to so many rows candidates are fitted on all rows at once, which settles few positives better
-WIDE = 4  # rows a column below which some settings leave out columns
+WIDE = 4  # rows a column below which all settings but the given one leave out columns
 
 
 @dataclass(frozen=True)
@@ -30,20 +30,22 @@ class Setting:
     """Holds what one candidate changes.
 
     Attributes:
-        hidden: widths of the hidden layers.
+        width: of the hidden layers, of which there are as many as were given.
         degree: of the polynomials.
         strength: of the penalties, as a multiple of those that a recipe takes by itself.
         decay: of the weights.
     """
 
-    hidden: tuple[int, ...]
+    width: int
     degree: int
     strength: float
     decay: float
 
     def of(self, config: Config, stake: float, fisher: float, select: bool) -> Config:
         """Returns the configuration with this setting; `stake` and `fisher` are what its strength is a multiple of."""
-        network = config.network.model_copy(update={"hidden": self.hidden, "degree": self.degree})
+        network = config.network.model_copy(
+            update={"hidden": (self.width,) * len(config.network.hidden), "degree": self.degree}
+        )
         strength = {"strength": self.strength * STRENGTH * stake, "fisher": self.strength * fisher}
         fit = config.fit.model_copy(update={"weight_decay": self.decay, "select": select})
         return config.model_copy(
@@ -52,12 +54,12 @@ class Setting:
 
 
 SETTINGS = (
-    Setting((32, 32), 3, 1.0, 1e-2),
-    Setting((8,), 1, 1.0, 1e-2),
-    Setting((16, 16), 2, 3.0, 3e-2),
-    Setting((8,), 1, 10.0, 1e-1),
-    Setting((32, 32), 3, 0.1, 1e-3),
-    Setting((32, 32), 3, 10.0, 3e-2),
+    Setting(32, 3, 1.0, 1e-2),
+    Setting(8, 1, 0.1, 1e-3),
+    Setting(16, 2, 0.3, 1e-2),
+    Setting(16, 2, 5.0, 1e-3),
+    Setting(32, 3, 0.03, 3e-3),
+    Setting(16, 2, 0.1, 1e-3),
 )
 """The candidates, in the order in which they are tried while the budget lasts."""
 
@@ -75,16 +77,9 @@ def candidates(config: Config, recipe: Recipe, rows: Rows) -> list[Config]:
     penalty = config.dreg.as_penalty(recipe.task, config.seed, stake)
     fisher = 0.0 if penalty is None else penalty.fisher
     wide = len(rows) < WIDE * rows.x.shape[1]
-    given = Setting(config.network.hidden, config.network.degree, 1.0, config.fit.weight_decay)
-    optimiser = "lbfgs" if len(rows) <= LBFGS_ROWS else config.fit.optimiser
-    base = config.model_copy(update={"fit": config.fit.model_copy(update={"optimiser": optimiser})})
-    given_once = config.dreg.strength is None  # the given configuration is one of the settings, and first anyway
-    others = [
-        setting.of(base, stake, fisher, select)
-        for setting in SETTINGS
-        for select in ((False, True) if wide else (False,))
-        if select or setting != given or not given_once
-    ]
+    usual = SETTINGS[0].of(config, stake, fisher, select=False)
+    known = config.dreg.strength is None and config.network == usual.network and config.fit == usual.fit
+    others = [setting.of(config, stake, fisher, wide) for setting in SETTINGS[known and not wide :]]
     return [config, *others]
 
 
@@ -114,14 +109,11 @@ class Budget:
     seconds: float
 
     def spend(self, tries: Iterator[Tried]) -> list[Tried]:
-        """Returns as many tries as are likely to end in time."""
-        begun, found, longest = time.monotonic(), [], 0.0
-        last = begun
+        """Returns the tries; none is begun after the time is up."""
+        begun, found = time.monotonic(), []
         for tried in tries:
             found.append(tried)
-            now = time.monotonic()
-            longest, last = max(longest, now - last), now
-            if now + longest - begun > self.seconds:
+            if time.monotonic() - begun > self.seconds:
                 break
         return found
 
@@ -154,9 +146,13 @@ def tries(
 
 
 def parts_of(rows: Rows, columns: Columns, seed: int, labels: bool) -> list[tuple[Rows, Columns, Rows]]:
-    """Returns folds of rows as `tries` takes them; a fold knows nothing of the rows it is judged by."""
+    """Returns parts of rows as `tries` takes them: five folds, or one where there is enough to tell by.
+
+    A fold's columns know nothing of the rows that it is judged by.
+    """
+    held = folds(rows.y, FOLDS, seed, stratified=labels)
     parts = []
-    for index in folds(rows.y, FOLDS, seed, stratified=labels):
+    for index in held if telling_rows(rows, labels) < FEWEST_ROWS else held[:1]:
         others = rows.take(np.setdiff1d(np.arange(len(rows)), index))
         parts.append((others, columns.of_rows(others.x, others.weights), rows.take(index)))
     return parts

@@ -19,7 +19,7 @@ from chainzrule.service.runtime.selfcheck import accept
 from chainzrule.service.stability.link import Link, link_of
 from chainzrule.service.stability.novelty import make_novelty
 from chainzrule.training.columns import Columns, with_constraints, with_noise
-from chainzrule.training.config import SMALL, Config
+from chainzrule.training.config import Config
 from chainzrule.training.data.dataset import Dataset
 from chainzrule.training.data.noise import check_float32_spacing
 from chainzrule.training.errors import ConfigError
@@ -195,7 +195,6 @@ class Run:
             return [Tried(self.config, self._chosen, (), (), ())]
         else:  # the test has no say, so a part of the training rows is judged by
             parts = parts_of(rows, self.columns, self.config.seed, self._link.has_labels)
-            parts = parts if telling < SMALL else parts[:1]
         return Budget(self.config.budget).spend(tries(configs, recipe_of, parts))
 
     def _recipe_of(self, config: Config) -> Recipe:

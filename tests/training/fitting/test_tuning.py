@@ -10,7 +10,17 @@ from chainzrule.training.data.dataset import Dataset, Rows
 from chainzrule.training.data.table import table_dataset
 from chainzrule.training.errors import DivergenceError
 from chainzrule.training.fitting.recipe import Recipe
-from chainzrule.training.fitting.tuning import SETTINGS, Budget, Tried, candidates, choose, tries
+from chainzrule.training.fitting.tuning import (
+    SETTINGS,
+    Budget,
+    Tried,
+    candidates,
+    choose,
+    parts_of,
+    telling_rows,
+    tries,
+    tuned,
+)
 
 CONFIG = make_config({"name": "t", "data": {"source": "table", "path": "t.csv", "target": "y"}}, "test")
 QUICK = CONFIG.model_copy(update={"fit": CONFIG.fit.model_copy(update={"epochs": 8})})
@@ -44,12 +54,47 @@ def test_the_given_configuration_is_the_first_candidate() -> None:
     assert len(found) == len(SETTINGS)
     assert {config.network.degree for config in found} >= {1, 3}
     assert not any(config.fit.select for config in found)
+    assert {len(config.network.hidden) for config in found} == {2}
 
 
-def test_wide_tables_are_also_tried_with_fewer_columns() -> None:
+def test_candidates_are_as_deep_as_what_was_given() -> None:
+    """Else the folds, each judged by the settings that the others prefer, would not have the same layers."""
+    data = dataset()
+    deep = QUICK.model_copy(update={"network": QUICK.network.model_copy(update={"hidden": (9, 9, 9)})})
+    found = candidates(deep, recipe(data, deep), data.train)
+    assert {len(config.network.hidden) for config in found} == {3}
+    assert len(found) == len(SETTINGS) + 1
+
+
+def test_a_rare_label_makes_a_table_tell_less() -> None:
+    rows = Rows(np.zeros((1000, 1), np.float32), np.repeat([0, 1], [990, 10]))
+    assert telling_rows(rows, labels=True) == 100
+    assert telling_rows(rows, labels=False) == 1000
+    assert telling_rows(Rows(rows.x, np.arange(1000) % 2), labels=True) == 1000
+
+
+def test_parts_are_five_folds_of_few_rows_and_one_of_many() -> None:
+    data = dataset()
+    columns = Columns.of(data.features, None)
+    few = parts_of(data.train, columns, 1, labels=False)
+    assert [(len(rows), len(judged)) for rows, _, judged in few] == [(96, 24)] * 5
+    many = Rows(np.random.default_rng(0).normal(size=(2000, 3)).astype(np.float32), np.zeros(2000, np.float32))
+    assert [(len(rows), len(judged)) for rows, _, judged in parts_of(many, columns, 1, labels=False)] == [(1600, 400)]
+
+
+def test_what_is_tuned_is_the_best_of_what_was_tried() -> None:
+    data = dataset()
+    columns = Columns.of(data.features, None)
+    found = tuned(QUICK, lambda config: recipe(data, config), data.train, columns)
+    parts = parts_of(data.train, columns, QUICK.seed, labels=False)
+    every = list(tries(candidates(QUICK, recipe(data), data.train), lambda config: recipe(data, config), parts))
+    assert found.config == choose(every).config
+
+
+def test_wide_tables_are_tried_with_fewer_columns() -> None:
     data = dataset(rows=60, columns=30)
     found = candidates(QUICK, recipe(data), data.train)
-    assert {config.fit.select for config in found} == {False, True}
+    assert [config.fit.select for config in found] == [False, *[True] * len(SETTINGS)]
 
 
 def test_every_fold_is_judged_by_a_model_that_has_not_seen_it() -> None:
