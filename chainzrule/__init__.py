@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from chainzrule.loaded import load
     from chainzrule.training.adopt.adopt import adopt
     from chainzrule.training.estimators import ChainzRuleClassifier, ChainzRuleOrdinal, ChainzRuleRegressor
-    from chainzrule.training.pipelines import publish
+    from chainzrule.training.publish.pipelines import publish
 
 __all__ = [
     "ChainzRuleClassifier",
@@ -33,7 +33,7 @@ _HOMES = {
     "ChainzRuleRegressor": "chainzrule.training.estimators",
     "adopt": "chainzrule.training.adopt.adopt",
     "load": "chainzrule.loaded",
-    "publish": "chainzrule.training.pipelines",
+    "publish": "chainzrule.training.publish.pipelines",
 }
 
 

@@ -5,19 +5,18 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal, Self
 
+import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 from chainzrule.service.artifact.card import ModelName
-from chainzrule.service.artifact.interface import Task
-from chainzrule.training.dataconfig import DataConfig, Section
+from chainzrule.training.data.config import DataConfig
 from chainzrule.training.errors import ConfigError
 from chainzrule.training.nn.layers import MAX_DEGREE
-from chainzrule.training.nn.link import link_of
-from chainzrule.training.penalties.dreg import Schedule, ScheduleForm
-from chainzrule.training.penalties.penalty import Derivative, Penalty
+from chainzrule.training.penalties.config import DregConfig
+from chainzrule.training.section import Section
 
-FISHER = 0.1
-LBFGS_ROWS = 2000  # up to so many rows a full-batch step takes milliseconds; with more, AdamW is faster
+SMALL = 10_000  # rows below which settings are chosen by trying
+LBFGS_ROWS = 10_000  # up to so many rows a full-batch step is quick; with more, AdamW is as good
 
 
 class NetworkConfig(Section):
@@ -33,82 +32,22 @@ class NetworkConfig(Section):
         return self
 
 
-class DregConfig(Section):
-    """The penalty on derivatives: the factor lambda over training, and which derivatives it is on."""
-
-    strength: float = Field(default=0.3, ge=0, description="lambda at the first step; 0 switches the layers off")
-    final: float | None = Field(default=None, ge=0, description="lambda at the last step; `strength` when absent")
-    schedule: ScheduleForm = Field(default="constant", description="how lambda moves from `strength` to `final`")
-    derivative: Derivative = Field(
-        default="layer", description="layer: each layer's own Jacobian; accumulated: the product of all up to it"
-    )
-    penalise_output: bool = Field(default=False, description="whether the linear last layer has a term too")
-    layer_factors: tuple[float, ...] = Field(
-        default=(),
-        description="what multiplies lambda in each hidden layer, first to last, then in a penalised last one; all 1 "
-        "when absent",
-    )
-    fisher: float | None = Field(
-        default=None,
-        ge=0,
-        description="factor of the trace of the input's Fisher information, beside the layers' terms: how fast the "
-        f"predicted distribution changes with the input; when absent {FISHER} for labels, 0 for a regression",
-    )
-    exact_width: int = Field(
-        default=4, ge=0, le=1024, description="accumulated: layers with at most so many neurons are computed exactly"
-    )
-    projections: int = Field(
-        default=1, ge=1, le=64, description="accumulated: random directions a row that estimate the wider layers"
-    )
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if (self.schedule == "constant") != (self.final is None):
-            raise ValueError("`final` goes with the schedules linear and cosine, and only with them")
-        if self.layer_factors and min(self.layer_factors) < 0:
-            raise ValueError("`layer_factors` must not be negative")
-        if self.layer_factors and max(self.layer_factors) == 0:
-            raise ValueError("some of `layer_factors` must be above 0; `strength = 0` switches the penalty off")
-        surplus = sorted(self.model_fields_set & {"exact_width", "projections"})
-        if surplus and self.derivative == "layer":
-            raise ValueError(f'{", ".join(surplus)} can only be given with derivative = "accumulated"')
-        return self
-
-    def as_schedule(self) -> Schedule:
-        """Returns lambda as a function of progress."""
-        return Schedule(self.strength, self.strength if self.final is None else self.final, self.schedule)
-
-    def as_penalty(self, task: Task, seed: int) -> Penalty | None:
-        """Returns the penalty with seeded draws, or None where it is switched off."""
-        # A regression's Fisher trace is the squared slope itself; to penalise it costs accuracy on smooth functions.
-        usual = FISHER if link_of(task).has_labels else 0.0
-        fisher = usual if self.fisher is None else self.fisher
-        if not self.strength and not self.final and not fisher:
-            return None
-        return Penalty(
-            schedule=self.as_schedule(),
-            derivative=self.derivative,
-            output=self.penalise_output,
-            factors=self.layer_factors,
-            exact_width=self.exact_width,
-            projections=self.projections,
-            fisher=fisher,
-            task=task,
-            seed=seed,
-        )
-
-
 class FitConfig(Section):
     """The optimiser's work: AdamW under a one-cycle learning rate, or L-BFGS on all rows at once."""
 
     optimiser: Literal["adamw", "lbfgs", "auto"] = Field(
-        default="adamw", description=f"adamw, lbfgs (all rows at once), or auto: lbfgs up to {LBFGS_ROWS:,} rows"
+        default="auto",
+        description=f"adamw, lbfgs (all rows at once), or auto: lbfgs up to {LBFGS_ROWS:,} rows; when absent auto, or "
+        "adamw where one of its own keys is given",
     )
     epochs: int = Field(default=60, ge=1, description="passes over the rows, at most; with lbfgs, of five steps each")
     batch: int = Field(default=64, ge=1, description="adamw: rows a step")
     learning_rate: float = Field(default=3e-3, gt=0, description="adamw: the one-cycle schedule's peak")
     weight_decay: float = Field(
-        default=1e-2, ge=0, description="adamw: decay of the weight matrices; lbfgs: factor of half their squared norm"
+        default=1e-2,
+        ge=0,
+        description="adamw: decay of the weight matrices; lbfgs: factor of half their squared norm, for labels "
+        "times their entropy over that of even labels",
     )
     clip: float = Field(default=1.0, gt=0, description="adamw: largest norm of the gradient of a step")
     validation: float = Field(
@@ -118,6 +57,21 @@ class FitConfig(Section):
         description="share of the training rows that early stopping watches; 0 runs all epochs",
     )
     patience: int = Field(default=15, ge=1, description="epochs without a better validation loss before stopping")
+    select: bool = Field(
+        default=False,
+        description="leave out columns whose linear effect on the target is within chance, for wide tables",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _adamw_where_its_keys_are(cls, content: Any) -> Any:
+        if (
+            isinstance(content, dict)
+            and "optimiser" not in content
+            and {"batch", "learning_rate", "clip"} & set(content)
+        ):
+            return {**content, "optimiser": "adamw"}
+        return content
 
     def for_rows(self, rows: int) -> "FitConfig":
         """Returns this configuration with the optimiser chosen for so many training rows."""
@@ -139,6 +93,13 @@ class Config(Section):
         default_factory=dict, description="one standard deviation of measurement noise by column, in the column's unit"
     )
 
+    tune: bool | None = Field(
+        default=None,
+        description=f"choose network, penalty and decay by rows held out; when absent, for tables of under {SMALL:,} "
+        "rows, or a tenth as many of some label, whose configuration has no section network, dreg or fit",
+    )
+    budget: float = Field(default=120.0, gt=0, description="seconds that may be spent on trying settings, roughly")
+
     constraints: dict[str, Literal["increasing", "decreasing"]] = Field(
         default_factory=dict,
         description="by column, what the value, or the second of two labels' probability, must do as the column rises: "
@@ -152,15 +113,28 @@ class Config(Section):
             raise ValueError(f"dreg.layer_factors has {given} numbers for {layers} penalised layers")
         return self
 
+    def tunes(self, rows: int, table: bool) -> bool:
+        """Returns whether settings are tried, for so many training rows, of a table or of something else."""
+        if self.tune is not None:
+            return self.tune and table
+        return table and rows < SMALL and not {"network", "dreg", "fit"} & self.model_fields_set
+
     @property
     def sha256(self) -> str:
         """Returns the hash of everything that shapes the model, without where the data lie.
 
         The data's content has a hash of its own.
         """
-        left_out: dict[str, Any] = {"data": {"path", "vectors", "encoder"} | self.data.later}
-        if not self.constraints:  # keeps the hash that such a configuration had before constraints existed
+        left_out: dict[str, Any] = {"data": {"path", "vectors", "encoder"} | self.data.later, "budget": True}
+        # What such a configuration does not use leaves its hash as it was before there was such a thing.
+        if not self.constraints:
             left_out["constraints"] = True
+        if not self.tune:
+            left_out["tune"] = True
+        if not self.data.bend:
+            left_out["data"].add("bend")
+        if not self.fit.select:
+            left_out["fit"] = {"select"}
         return hashlib.sha256(self.model_dump_json(exclude=left_out).encode()).hexdigest()
 
 
@@ -198,3 +172,10 @@ def make_config(content: object, origin: str) -> Config:
             "is no known key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
         )
         raise ConfigError(f"{origin}: {key}: {message}; `chainzrule fit --help` lists the keys") from None
+
+
+def plain(value: Any) -> Any:
+    """Returns a parameter as a plain Python value: a search over a grid passes numpy's numbers."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value

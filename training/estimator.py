@@ -17,22 +17,23 @@ from sklearn.utils.validation import _check_sample_weight, check_consistent_leng
 
 from chainzrule.service.artifact.features import Feature
 from chainzrule.service.artifact.interface import Task
-from chainzrule.training.columns import Columns, with_noise
-from chainzrule.training.config import Config, make_config
-from chainzrule.training.data.columns import CategoricalColumn, Column
+from chainzrule.training.columns import Columns, with_bends, with_noise
+from chainzrule.training.config import Config, make_config, plain
+from chainzrule.training.data.columns import Column
 from chainzrule.training.data.dataset import Dataset, Rows
 from chainzrule.training.data.errors import DataError
 from chainzrule.training.data.features import describe, opened
 from chainzrule.training.data.fingerprint import fingerprint_arrays
 from chainzrule.training.data.inputs import as_frame, encode_columns, matrix_columns, rows_of, table_columns
 from chainzrule.training.data.noise import check_float32_spacing
+from chainzrule.training.data.scaled import scaling_of, steps_before
 from chainzrule.training.data.target import check_labels, check_quantity
 from chainzrule.training.data.weights import merge
 from chainzrule.training.fitting.recipe import Recipe
+from chainzrule.training.fitting.tuning import tuned
 from chainzrule.training.nn.fitted import FittedModel
 from chainzrule.training.nn.link import Link, link_of
 from chainzrule.training.publish.run import Run
-from chainzrule.training.scaled import scaling_of, steps_before
 
 CHUNK = 2**15  # rows predicted at a time, so that memory does not grow with them
 
@@ -42,22 +43,22 @@ FIT = ("optimiser", "epochs", "batch", "learning_rate", "weight_decay", "patienc
 class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
     """The base of the three estimators in `training.estimators`; use one of these.
 
-    Equal rows, target included, are merged and their weights added first, so that a weight is a repetition to the last
-    bit. Up to 2,000 distinct rows are fitted with full-batch L-BFGS in float64, more with AdamW (`optimiser="auto"`).
+    Equal rows, target included, are merged first, so that a weight is a repetition to the last bit. Up to 10,000
+    distinct rows are fitted with full-batch L-BFGS in float64, more with AdamW (`optimiser="auto"`).
 
-    X is a matrix of numbers, or a DataFrame (of pandas, polars or Arrow) whose columns are read as `chainzrule fit`
-    reads a table's: what is no number is a category, gaps in numbers are filled with the median, and gaps in categories
-    are their own level. In rows to predict, a gap where training saw none is the median or the commonest level, and so
-    is a level that training did not see, unless rare levels were merged, which it then counts among.
+    X is a matrix of numbers, or a DataFrame (of pandas, polars or Arrow) that is read as `chainzrule fit` reads a table:
+    what is no number is a category, gaps in numbers are filled with the median, and gaps in categories are their own
+    level. In rows to predict, a gap or a level that training did not see is the median or the commonest level.
 
     A fitted estimator, also when pickled, holds its training rows: `publish` measures on rows held out of them.
 
     Args:
         hidden: widths of the hidden layers.
         degree: of every neuron's polynomial, 1 to 5.
-        strength: lambda, the factor of the penalty on the layers' derivatives (DREG); 0 switches it off.
-        fisher: the factor of the penalty on how fast the predicted distribution changes with X; None is 0.1 for labels
-            and 0, which switches it off, for a regression.
+        strength: lambda, the factor of the penalty on the layers' derivatives (DREG); 0 switches it off. None is 0.3
+            for a regression, and for labels 0.3 times their entropy over that of even labels.
+        fisher: the factor of the penalty on how fast the predicted distribution changes with X; None is 0, which
+            switches it off, for a regression, and for labels 0.1 times their entropy over that of even labels.
         optimiser: "auto", "lbfgs" or "adamw".
         epochs: passes over the rows, at most; with L-BFGS each has five steps.
         batch: AdamW's rows a step.
@@ -71,6 +72,10 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
         noise: by column, one standard deviation of its measurement noise in its own unit, for the stability that the
             service answers; a tenth of the column's standard deviation where it is not given.
         class_weight: by label, how often its rows count, or "balanced": as often as makes all labels equally common.
+        bend: read columns of heavy tails on a logarithmic scale, which becomes part of the published graph.
+        tune: choose `hidden`, `degree`, `strength`, `fisher` and `weight_decay` by folds of the rows, beginning with
+            those that are given, and fit to all rows; it takes some thirty times as long.
+        budget: seconds that this may take, roughly.
         random_state: decides initialisation, shuffling and the validation rows.
 
     Attributes:
@@ -88,7 +93,7 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
         self,
         hidden: Sequence[int] = (32, 32),
         degree: int = 3,
-        strength: float = 0.3,
+        strength: float | None = None,
         fisher: float | None = None,
         optimiser: str = "auto",
         epochs: int = 60,
@@ -102,6 +107,9 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
         numeric: Collection[str] = (),
         noise: Mapping[str, float] | None = None,
         class_weight: Mapping[Any, float] | str | None = None,
+        bend: bool = True,
+        tune: bool = False,
+        budget: float = 120.0,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.hidden = hidden
@@ -120,6 +128,9 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
         self.numeric = numeric
         self.noise = noise
         self.class_weight = class_weight
+        self.bend = bend
+        self.tune = tune
+        self.budget = budget
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -145,23 +156,31 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
         target, weights = target[counted], weights[counted]
         if labels and len(np.unique(target)) < 2:
             raise ValueError("y has one class only; there is nothing to tell apart")
-        columns = [_take(column, counted) for column in columns]
-        first, merged = merge(np.column_stack([*map(_values, columns), target]).astype(np.float64), weights)
+        columns = [column.take(counted) for column in columns]
+        first, merged = merge(
+            np.column_stack([*(column.numbers for column in columns), target]).astype(np.float64), weights
+        )
 
-        described = [describe(column, first, weights=merged) for column in columns]
-        features = with_noise(described, dict(self.noise or {}))
+        described: tuple[Feature, ...] = tuple(describe(column, first, weights=merged) for column in columns)
+        x = encode_columns(columns, described)
+        bent = with_bends(described, x[first], merged) if self.bend else described
+        features = with_noise(bent, dict(self.noise or {}))
         self._opened = tuple(
             opened(feature, column, first, merged) for feature, column in zip(features, columns, strict=True)
         )
         check_float32_spacing(features)
-        rows = Rows(encode_columns(columns, features), target, None if (weights == 1).all() else weights)
+        rows = Rows(x, target, None if (weights == 1).all() else weights)
         distinct = Rows(rows.x[first], target[first], None if (merged == 1).all() else merged)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self._config = self._configure(seed, len(first))
         self._dataset = Dataset(self._task, name, None, features, None, labels, rows, None, fingerprint="")
         columns_ = Columns.of(features, None)
+        epochs = None
         recipe = Recipe(self._config, self._dataset, columns_)
-        self.model_, report = recipe.fit(recipe.chainzrule, "fit", distinct, columns_)
+        if self.tune:
+            best = tuned(self._config, lambda config: Recipe(config, self._dataset, columns_), distinct, columns_)
+            self._config, recipe, epochs = best.config, best.recipe, int(np.median(best.epochs))
+        self.model_, report = recipe.fit(recipe.chainzrule, "fit", distinct, columns_, epochs)
         self.features_ = features
         self.n_iter_ = report.best_epoch
         self.losses_ = report.losses
@@ -211,7 +230,7 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
         features = self._opened if lenient else self.features_
         fingerprint = fingerprint_arrays(content)
         dataset = replace(self._dataset, features=features, lenient=lenient, fingerprint=fingerprint)
-        config = make_config(self._config.model_dump(exclude_unset=True) | {"name": name}, "publish")
+        config = make_config(self._config.model_dump(exclude_unset=True) | {"name": name, "tune": self.tune}, "publish")
         return Run(config, dataset).publish(Path(models_dir), (self.model_, self.n_iter_)).path
 
     def __sklearn_tags__(self) -> Any:
@@ -265,35 +284,17 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _configure(self, seed: int, rows: int) -> Config:
         """Returns the parameters as a configuration, with the optimiser chosen."""
-        parameters = {name: _plain(value) for name, value in self.get_params(deep=False).items()}
-        hidden = parameters["hidden"]
-        settings = {name: parameters[name] for name in FIT}
-        settings["validation"] = parameters["validation"] if self.early_stopping else 0.0
+        parameters = {name: plain(value) for name, value in self.get_params(deep=False).items()}
+        hidden, validation = parameters["hidden"], parameters["validation"] if self.early_stopping else 0.0
         content = {
             "name": "estimator",
             "seed": seed,
-            "data": {"source": "arrays"},
+            "data": {"source": "arrays", "bend": self.bend},
             "network": {"hidden": [hidden] if isinstance(hidden, int) else hidden, "degree": parameters["degree"]},
             "dreg": {"strength": parameters["strength"], "fisher": parameters["fisher"]},
-            "fit": settings,
+            "fit": {**{name: parameters[name] for name in FIT}, "validation": validation},
             "noise": dict(self.noise or {}),
+            "budget": parameters["budget"],
         }
         config = make_config(content, "parameters")
         return config.model_copy(update={"fit": config.fit.for_rows(rows)})
-
-
-def _plain(value: Any) -> Any:
-    """Returns a parameter as a plain Python value: a search over a grid passes numpy's numbers."""
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _take(column: Column, index: NDArray[np.int64]) -> Column:
-    if isinstance(column, CategoricalColumn):
-        return replace(column, codes=column.codes[index])
-    return replace(column, values=column.values[index])
-
-
-def _values(column: Column) -> NDArray[Any]:
-    return column.codes if isinstance(column, CategoricalColumn) else column.values

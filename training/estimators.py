@@ -68,7 +68,7 @@ class ChainzRuleOrdinal(ChainzRuleEstimator):
         levels: Sequence[Any] | None = None,
         hidden: Sequence[int] = (32, 32),
         degree: int = 3,
-        strength: float = 0.3,
+        strength: float | None = None,
         fisher: float | None = None,
         optimiser: str = "auto",
         epochs: int = 60,
@@ -82,6 +82,9 @@ class ChainzRuleOrdinal(ChainzRuleEstimator):
         numeric: Collection[str] = (),
         noise: Mapping[str, float] | None = None,
         class_weight: Mapping[Any, float] | str | None = None,
+        bend: bool = True,
+        tune: bool = False,
+        budget: float = 120.0,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         super().__init__(
@@ -101,6 +104,9 @@ class ChainzRuleOrdinal(ChainzRuleEstimator):
             numeric=numeric,
             noise=noise,
             class_weight=class_weight,
+            bend=bend,
+            tune=tune,
+            budget=budget,
             random_state=random_state,
         )
         self.levels = levels

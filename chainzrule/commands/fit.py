@@ -21,10 +21,12 @@ from chainzrule.training.columns import heavy_tails
 from chainzrule.training.config import Config, make_config, read_config
 from chainzrule.training.data.errors import DataError
 from chainzrule.training.errors import ConfigError, StorageError, TrainingError
+from chainzrule.training.fitting.rivals import RIVALS
 from chainzrule.training.measure.quality import GUESSES, QUALITY
 from chainzrule.training.publish.load import load
 from chainzrule.training.publish.run import Run, RunReport
 
+SHOWN = ("accuracy", "log_loss", "r2", "mae")
 REFUSALS = (TrainingError, DataError, ServiceError)
 
 EXAMPLES = """\
@@ -64,6 +66,12 @@ def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], i
     parser.add_argument(
         "--examples", type=int, default=0, metavar="N", help="real rows to show in the card; none unless asked for"
     )
+    parser.add_argument(
+        "--tune",
+        action=argparse.BooleanOptionalAction,
+        help="try settings and keep the best by rows held out; on for a table of few rows that no CONFIG describes",
+    )
+    parser.add_argument("--budget", metavar="TIME", help="how long settings may be tried, such as 90s or 2m (2m)")
     parser.add_argument("--seed", type=int, metavar="N", help="overrides the configuration's")
     parser.add_argument(
         "--models", type=Path, default=Path("models"), metavar="DIR", help="model repository (%(default)s)"
@@ -152,6 +160,10 @@ def _config(options: argparse.Namespace) -> Config:
             values["data"][key] = given
     if options.seed is not None:
         values["seed"] = options.seed
+    if options.tune is not None:
+        values["tune"] = options.tune
+    if options.budget is not None:
+        values["budget"] = _seconds(options.budget)
     values["noise"] = values.get("noise", {}) | dict(map(_noise, options.noise))
     return make_config(values, "the command line")
 
@@ -170,6 +182,13 @@ def _noise(argument: str) -> tuple[str, float]:
         return column, float(value)
     except ValueError:
         raise ConfigError(f"--noise {argument}: give it as COLUMN=VALUE with a number in the column's unit") from None
+
+
+def _seconds(argument: str) -> float:
+    try:
+        return float(argument.rstrip("smh")) * {"m": 60, "h": 3600}.get(argument[-1:], 1)
+    except ValueError:
+        raise ConfigError(f"--budget {argument}: give it as a time, such as 90s, 2m or 1h") from None
 
 
 def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
@@ -192,14 +211,22 @@ def summary(report: RunReport, models: Path) -> Iterator[str]:
     figures, baseline = card.quality, card.baselines[0]
     how = "out of fold" if card.reference.out_of_fold else "held out"
     size = f"{card.provenance.parameters:,} parameters, {report.epochs} epochs"
+    if report.tried > 1:
+        size += f"; {chosen(report)}"
     yield f"\n{card.name} version {card.version}: {card.task}, {size}"
     yield f"  on {card.reference.rows:,} rows ({how}), beside a ReLU network of {baseline.parameters:,} parameters:"
     for key in QUALITY:
         if key in figures and key not in GUESSES.values():
             guess = GUESSES.get(key)
-            beside = f"   {guess} {figures[guess]:.4g}" if guess in figures else ""
-            yield f"    {key:<32} {figures[key]:>10.4g}   ReLU {baseline.quality[key]:>10.4g}{beside}"
+            guessed = f"   {guess} {figures[guess]:.4g}" if guess in figures else ""
+            yield f"    {key:<32} {figures[key]:>10.4g}   ReLU {baseline.quality[key]:>10.4g}{guessed}"
+    if card.reference.uninformative:
+        shares = "the labels' bare frequencies" if card.labels else "the mean"
+        yield f"  WARNING: THIS MODEL IS NO BETTER THAN A GUESS. On those rows it did not beat {shares} beyond chance,"
+        yield "  so the service calls no answer of it stable (reason uninformative). Give it columns that tell more,"
+        yield "  more rows, or a weaker penalty (dreg.strength)"
     yield from (f"  WARNING: {warning}" for warning in warnings(figures))
+    yield from beside(report)
     volatility = card.reference.volatility
     yield f"  volatility under the declared noise: mean {volatility.mean:.4g}, p99 {volatility.quantiles[99]:.4g}"
     if card.calibration is not None:
@@ -207,6 +234,32 @@ def summary(report: RunReport, models: Path) -> Iterator[str]:
     closeness = f"within {checked.definition:.1g} of float64, {checked.export:.1g} of torch"
     yield f"  graphs checked on {checked.rows} rows: {closeness}"
     yield f"  published to {report.path}; serve it with:\n    chainzrule serve --models {models}"
+
+
+def chosen(report: RunReport) -> str:
+    """Returns what was chosen of the settings that were tried."""
+    network, dreg, fit = report.config.network, report.config.dreg, report.config.fit
+    shape = "-".join(map(str, network.hidden))
+    strength = "as usual" if dreg.strength is None else f"{dreg.strength:.3g}"
+    columns = ", columns selected" if fit.select else ""
+    return (
+        f"best of {report.tried} settings: hidden {shape}, degree {network.degree}, penalty {strength}, decay "
+        f"{fit.weight_decay:g}{columns}"
+    )
+
+
+def beside(report: RunReport) -> Iterator[str]:
+    """Yields how people's usual models do on the same rows, and what to do where one of them is better."""
+    card = report.card
+    for rival in card.baselines:
+        if rival.method in RIVALS:
+            figures = ", ".join(f"{key} {rival.quality[key]:.4g}" for key in SHOWN if key in rival.quality)
+            yield f"  {RIVALS[rival.method]} on the same rows: {figures}"
+    for method in report.better:
+        yield (
+            f"  NOTE: {RIVALS[method]} is better here, beyond chance. To serve it with the same diagnostics, fit it "
+            "with scikit-learn, save it as ONNX, and publish it with `chainzrule adopt` (docs/adopt.md)"
+        )
 
 
 def _calibrated(level: NoiseCalibration) -> str:

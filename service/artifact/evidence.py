@@ -58,6 +58,11 @@ class Reference(CardPart):
     )
     gradient_tail_ratio: float = Field(ge=0)
     out_of_range_rate: float = Field(ge=0, le=1, description="share of rows with a feature outside its range")
+    uninformative: bool | None = Field(
+        default=None,
+        description="whether the answers were no better, beyond chance, than the labels' frequencies or the mean; "
+        "absent where nobody looked",
+    )
 
 
 class Slice(CardPart):

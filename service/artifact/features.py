@@ -18,8 +18,21 @@ class DateSource(CardPart):
     part: DatePart
 
 
+class Bend(CardPart):
+    """The scale on which a graph reads a number of heavy tails: asinh((x - start) / scale), a logarithm of both signs.
+
+    The graph standardises that with the `mean` and `std` here. Callers send the number as it is, and derivatives are
+    per its unit.
+    """
+
+    start: float = Field(description="where the scale is straight, in the feature's unit")
+    scale: float = Field(gt=0, description="how far from there it becomes logarithmic, in the feature's unit")
+    mean: float = Field(description="of the training rows, on that scale")
+    std: float = Field(gt=0, description="of the training rows, on that scale")
+
+
 class NumericFeature(CardPart):
-    """A number in its own unit. The graph standardises it with `mean` and `std`."""
+    """A number in its own unit. The graph standardises it with `mean` and `std`, or as its `bend` says."""
 
     kind: Literal["numeric"] = "numeric"
     name: Label
@@ -36,6 +49,7 @@ class NumericFeature(CardPart):
         description="what the value, or the second of two labels' probability, is declared to do as the feature rises",
     )
     date: DateSource | None = Field(default=None, description="the date that the number is part of")
+    bend: Bend | None = Field(default=None, description="of heavy tails: the scale on which the graph reads the number")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -99,6 +99,8 @@ def rules_of(
         beside.append(Rule("novel", "novelty", gt, novel_above(novelty, thresholds.novel_percentile)))
     if conformity is not None and conformity.temperature is not None:
         beside.append(Rule("close_call", "chance_right", lt, thresholds.close_call_probability))
+    if reference.uninformative:  # a constant is as steady as can be, so every row is caught
+        beside.append(Rule("uninformative", "volatility", ge, 0.0))
     if not link.has_labels:
         elevated = quantiles[thresholds.regression_elevated_percentile]
         unstable = thresholds.regression_unstable_factor * quantiles[thresholds.regression_unstable_percentile]
@@ -116,7 +118,7 @@ def rules_of(
     )
 
 
-REASONS = ("flip_probability", "volatility", "out_of_range", "novel", "close_call")
+REASONS = ("flip_probability", "volatility", "out_of_range", "novel", "close_call", "uninformative")
 
 
 class Verdicts(NamedTuple):

@@ -98,6 +98,7 @@ const REASONS = {
   out_of_range: "some values lie outside what the model has seen in training",
   novel: "the model knows next to nothing like this",
   close_call: "cases it was as unsure of were often answered wrongly",
+  uninformative: "on cases it was tested on, the model did no better than a guess that looks at nothing",
 };
 
 /** Why the API's verdict is what it is. */

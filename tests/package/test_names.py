@@ -33,7 +33,7 @@ def test_what_people_use_is_at_the_top() -> None:
     assert ChainzRuleRegressor is estimators.ChainzRuleRegressor
     assert adopt is importlib.import_module("chainzrule.training.adopt.adopt").adopt
     assert load is importlib.import_module("chainzrule.loaded").load
-    assert publish is importlib.import_module("chainzrule.training.pipelines").publish
+    assert publish is importlib.import_module("chainzrule.training.publish.pipelines").publish
     assert type(pickle.loads(pickle.dumps(ChainzRuleRegressor(degree=2)))) is ChainzRuleRegressor
 
 

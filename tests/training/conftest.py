@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from chainzrule.service.artifact.card import Role
-from chainzrule.service.artifact.features import CategoricalFeature, Feature, NumericFeature
+from chainzrule.service.artifact.features import Bend, CategoricalFeature, Feature, NumericFeature
 from chainzrule.service.artifact.interface import Task
 from chainzrule.training.columns import Columns
 from chainzrule.training.export.onnx import export_graphs
@@ -30,6 +30,21 @@ FEATURES: tuple[Feature, ...] = (
     NumericFeature(name="trace", unit="g", mean=3e-7, std=1e-7, low=0.0, high=1e-6, noise=2e-8),
 )
 
+INCOME = Bend(start=-2.5, scale=40.0, mean=3.1, std=1.2)
+BENT: tuple[Feature, ...] = (
+    *FEATURES[:3],
+    NumericFeature(name="income", mean=1500.0, std=4000.0, low=-2.5, high=90_000.0, noise=12.0, bend=INCOME),
+    NumericFeature(
+        name="delay",
+        mean=-30.0,
+        std=55.0,
+        low=-800.0,
+        high=0.5,
+        noise=0.5,
+        bend=Bend(start=0.5, scale=2.0, mean=-2.4, std=1.5),
+    ),
+)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
@@ -46,9 +61,14 @@ def make_model() -> MakeModel:
     """A model with weights, biases and polynomials far from their symmetric start."""
 
     def make(
-        task: Task = "classification", hidden: tuple[int, ...] = (8, 6), degree: int = 3, scores: int = 3, seed: int = 0
+        task: Task = "classification",
+        hidden: tuple[int, ...] = (8, 6),
+        degree: int = 3,
+        scores: int = 3,
+        seed: int = 0,
+        features: tuple[Feature, ...] = FEATURES,
     ) -> FittedModel:
-        columns = Columns.of(FEATURES, None)
+        columns = Columns.of(features, None)
         generator = torch.Generator().manual_seed(seed)
         network = ChainzRuleNetwork(columns.width, hidden, scores, degree, generator, link_of(task).last_layer)
         with torch.no_grad():
@@ -86,7 +106,37 @@ def linear_classifier(make_model: MakeModel) -> Exported:
     return model, export_graphs(model)
 
 
-@pytest.fixture(scope="session", params=["classifier", "regressor", "grader", "linear_classifier"])
+@pytest.fixture(scope="session")
+def bent_classifier(make_model: MakeModel) -> Exported:
+    """A model that reads two columns on logarithmic scales, one of them falling from its end."""
+    model = make_model(features=BENT)
+    return model, export_graphs(model)
+
+
+@pytest.fixture(scope="session")
+def bent_regressor(make_model: MakeModel) -> Exported:
+    model = make_model("regression", hidden=(5,), degree=1, scores=1, features=BENT)
+    return model, export_graphs(model)
+
+
+@pytest.fixture(scope="session")
+def bent_grader(make_model: MakeModel) -> Exported:
+    model = make_model("ordinal", hidden=(6, 5), degree=2, scores=4, features=BENT)
+    return model, export_graphs(model)
+
+
+@pytest.fixture(
+    scope="session",
+    params=[
+        "classifier",
+        "regressor",
+        "grader",
+        "linear_classifier",
+        "bent_classifier",
+        "bent_regressor",
+        "bent_grader",
+    ],
+)
 def exported(request: pytest.FixtureRequest) -> Exported:
     found: Exported = request.getfixturevalue(request.param)
     return found

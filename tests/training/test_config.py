@@ -56,6 +56,27 @@ def test_what_is_wrong_is_named(tmp_path: Path, content: str, message: str) -> N
     assert "\n" not in str(refused.value)
 
 
+def test_settings_are_tried_where_few_rows_and_no_section_say_nothing_of_them() -> None:
+    plain = make_config(TABLE, "test")
+    assert plain.tunes(9_999, table=True)
+    assert not plain.tunes(10_000, table=True)
+    assert not plain.tunes(500, table=False)
+    assert not make_config(TABLE | {"fit": {"epochs": 3}}, "test").tunes(500, table=True)
+    asked = make_config(TABLE | {"fit": {"epochs": 3}, "tune": True}, "test")
+    assert asked.tunes(10**6, table=True)
+    assert not make_config(TABLE | {"tune": False}, "test").tunes(500, table=True)
+    assert asked.sha256 != make_config(TABLE | {"fit": {"epochs": 3}}, "test").sha256
+
+
+def test_the_optimiser_is_adamw_where_its_own_keys_are_given() -> None:
+    def optimiser(**fit: object) -> str:
+        return make_config(TABLE | {"fit": fit}, "test").fit.optimiser
+
+    assert optimiser() == optimiser(epochs=3, weight_decay=0.1) == "auto"
+    assert optimiser(batch=32) == optimiser(learning_rate=1e-3) == optimiser(clip=2) == "adamw"
+    assert optimiser(batch=32, optimiser="auto") == "auto"
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none.toml cannot be read: No such file"):
         read_config(tmp_path / "none.toml")

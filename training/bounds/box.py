@@ -10,12 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.training.bounds.relaxation import DOUBLE, bend_spread, magnitude, taylor
+from chainzrule.training.bounds.inputs import BentInputs
+from chainzrule.training.bounds.relaxation import DOUBLE, LARGEST, UNIT, bend_spread, magnitude, taylor
 from chainzrule.training.onnxwriter import Value
 
-UNIT = 2.0**-24  # the relative rounding error of one float32 operation (its unit roundoff)
 MORE = 1 + 1 / 64  # covers terms of higher order in UNIT, and float64's rounding of the error bound itself
-LARGEST = 2.0**127  # larger values may overflow float32, in an intermediate result if not in the last
 TINY = 2.0**-100  # smaller addends would do nothing: ONNX Runtime drops an addend that float32 rounds to 0
 
 
@@ -101,7 +100,7 @@ class Span:
     points: Value
 
 
-def enter(layer: Layer, low: Value, high: Value, offset: Value, norms: Value) -> Box:
+def enter(layer: Layer, low: Value, high: Value, offset: Value, norms: Value, bends: BentInputs | None = None) -> Box:
     """Returns the box from `low` to `high`, both (batch, D), with the first hidden layer's bounds over it.
 
     Args:
@@ -110,10 +109,13 @@ def enter(layer: Layer, low: Value, high: Value, offset: Value, norms: Value) ->
         high: the inputs' largest values.
         offset: the constant that the model graph subtracts from its inputs.
         norms: (D,) the column norms of the layer's weight (`column_norms`).
+        bends: the scales on which the model graph reads its inputs; None where it takes them as they are.
     """
     size = abs(layer.weight).matrix_transpose(2)
     # A value inside the box may leave it by its cast to float32; half the width must not be rounded down.
     cast = UNIT * abs(low).maximum(abs(high)).infinite_above(LARGEST)
+    if bends is not None:
+        low, high, cast = bends.read(low, high, cast)
     radius = (0.5 + DOUBLE) * (high - low) + (1 + DOUBLE) * cast
     centred = 0.5 * (low + high) - offset
     middle = centred @ layer.weight.matrix_transpose(2) + layer.bias

@@ -13,9 +13,10 @@ from dataclasses import replace
 from torch import Tensor
 
 from chainzrule.service.artifact.interface import Task
-from chainzrule.training.bounds.box import LARGEST, Box, Layer, Span, column_norms, enter, span
+from chainzrule.training.bounds.box import Box, Layer, Span, column_norms, enter, span
+from chainzrule.training.bounds.inputs import BentInputs
 from chainzrule.training.bounds.parabolas import Line, through_parabolas
-from chainzrule.training.bounds.relaxation import DOUBLE, chord, magnitude, stray, taylor
+from chainzrule.training.bounds.relaxation import DOUBLE, LARGEST, chord, magnitude, stray, taylor
 from chainzrule.training.nn.folded import Folded
 from chainzrule.training.nn.link import link_of
 from chainzrule.training.onnxwriter import GraphWriter, Value, total
@@ -46,7 +47,8 @@ def bounds_graph(folded: Folded, task: Task, opset: int) -> bytes:
         _constant(writer, folded.output_weight), _constant(writer, folded.output_bias), [], *folded.output_weight.shape
     )
     norms = writer.constant(column_norms(folded.weights[0].detach().float().double().numpy()))
-    box = enter(layers[0], low, high, _constant(writer, folded.offset), norms)
+    bends = None if folded.bent is None else BentInputs.of(folded.bent.bends, writer)
+    box = enter(layers[0], low, high, _constant(writer, folded.offset), norms, bends)
     lines: list[Line] = []
     for layer in layers[1:]:
         lines.append(_cross(layer, box, lines))

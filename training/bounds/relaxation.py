@@ -9,6 +9,8 @@ from math import comb
 from chainzrule.training.onnxwriter import Value
 
 DOUBLE = 2.0**-32  # float64's relative rounding error after as many operations in a row as 2^20 inputs and neurons need
+UNIT = 2.0**-24  # the relative rounding error of one float32 operation (its unit roundoff)
+LARGEST = 2.0**127  # larger values may overflow float32, in an intermediate result if not in the last
 CUBIC = 3  # the highest degree whose extremes over an interval are computed exactly
 
 

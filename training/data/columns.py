@@ -4,7 +4,7 @@ import datetime
 import numbers
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -39,6 +39,15 @@ class NumericColumn:
     values: NDArray[np.float64]
     date: DateSource | None = None
 
+    @property
+    def numbers(self) -> NDArray[np.float64]:
+        """Returns what tells the rows apart, (rows,)."""
+        return self.values
+
+    def take(self, index: NDArray[np.int64]) -> "NumericColumn":
+        """Returns the column with only the rows at `index`."""
+        return replace(self, values=self.values[index])
+
 
 @dataclass(frozen=True)
 class CategoricalColumn:
@@ -51,6 +60,15 @@ class CategoricalColumn:
     codes: NDArray[np.int64]
     levels: tuple[str, ...]
     ordered: bool
+
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """Returns what tells the rows apart, (rows,)."""
+        return self.codes
+
+    def take(self, index: NDArray[np.int64]) -> "CategoricalColumn":
+        """Returns the column with only the rows at `index`."""
+        return replace(self, codes=self.codes[index])
 
 
 Column = NumericColumn | CategoricalColumn

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from chainzrule.service.artifact.interface import Task
+from chainzrule.training.nn.bending import Bending, Bent
 from chainzrule.training.nn.folded import Folded
 from chainzrule.training.nn.jacobian import forward_mode, output_side
 from chainzrule.training.nn.link import link_of
@@ -27,11 +28,14 @@ class Graph(nn.Module):
         self.register_buffer("output_weight", folded.output_weight.float())
         self.register_buffer("output_bias", folded.output_bias.float())
         self.register_buffer("factor", folded.factor.float())
+        self.bent = folded.bent
         self.scores = len(folded.output_bias)
         self.moves_as_one = len(folded.output_weight) < self.scores
 
     def propagate(self, features: Tensor) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """Returns (batch, S) scores and every hidden layer's (batch, width) slopes and pre-activations."""
+        if self.bent is not None:
+            features = self.read(features).values
         h, slopes, before = features - self.get_buffer("offset"), [], []
         for number in range(self.depth):
             z = F.linear(h, self.get_buffer(f"weight_{number}"), self.get_buffer(f"bias_{number}"))
@@ -41,6 +45,23 @@ class Graph(nn.Module):
         if self.moves_as_one:
             return F.linear(h, self.get_buffer("output_weight")) + self.get_buffer("output_bias"), slopes, before
         return F.linear(h, self.get_buffer("output_weight"), self.get_buffer("output_bias")), slopes, before
+
+    def read(self, features: Tensor) -> Bent:
+        """Returns the features on the scales that they are read on; only of a network that has bent columns."""
+        assert self.bent is not None
+        return Bending.of(self.bent.bends, torch.float32)(features)
+
+    def bent_noise(self, features: Tensor) -> Tensor:
+        """Returns (batch, bent, first width) what each bent column's noise does to the first layer, row by row."""
+        assert self.bent is not None
+        return self.read(features).slopes[:, self.bent.index].unsqueeze(2) * self.bent.noisy.float()
+
+    def noise_of(self, features: Tensor) -> Tensor:
+        """Returns the noise after the first layer in factors: (first width, rank), or (batch, first width, rank)."""
+        factor = self.get_buffer("factor")
+        if self.bent is None:
+            return factor
+        return torch.cat([factor.expand(len(features), -1, -1), self.bent_noise(features).transpose(1, 2)], dim=2)
 
     def coefficients(self, number: int) -> list[Tensor]:
         """Returns a hidden layer's c_1 to c_n."""
@@ -81,16 +102,21 @@ class PredictionGraph(Graph):
         """Returns the outputs in the order of `output_names`."""
         scores, slopes, before = self.propagate(features)
         if not self.link.has_labels:
-            return scores, self._covariance(slopes)
-        hidden, directions = mean_shift(self.leading, self.rest, self.layers, before, slopes)
+            return scores, self._covariance(features, slopes)
+        leading, start = self.leading, None
+        if self.bent is not None:
+            leading = torch.cat([leading.expand(len(features), -1, -1), self.bent_noise(features)], dim=1)
+            variance = self.bent.half_variance.float()
+            start = (self.read(features).curvatures * variance) @ self.get_buffer("weight_0").T
+        hidden, directions = mean_shift(leading, self.rest, self.layers, before, slopes, start)
         shift = F.linear(hidden, self.get_buffer("output_weight"))
         probabilities = self.link.probabilities(scores, self.level_widths)
         assert probabilities is not None
         if self.moves_as_one:
-            return scores, probabilities, self._covariance(slopes), shift.expand(-1, self.scores)
-        return scores, probabilities, self._covariance(slopes, directions), shift
+            return scores, probabilities, self._covariance(features, slopes), shift.expand(-1, self.scores)
+        return scores, probabilities, self._covariance(features, slopes, directions), shift
 
-    def _covariance(self, slopes: list[Tensor], directions: Tensor | None = None) -> Tensor:
+    def _covariance(self, features: Tensor, slopes: list[Tensor], directions: Tensor | None = None) -> Tensor:
         """Returns the scores' (batch, S, S) covariance.
 
         It is computed from the noise's leading directions where these are all of the noise.
@@ -100,7 +126,7 @@ class PredictionGraph(Graph):
         if directions is not None and self.rest is None:
             noisy = F.linear(directions, self.get_buffer("output_weight"))
             return noisy.transpose(1, 2) @ noisy
-        noisy = self.first_slopes(slopes) @ self.get_buffer("factor")
+        noisy = self.first_slopes(slopes) @ self.noise_of(features)
         covariance = noisy @ noisy.transpose(1, 2)
         return covariance.expand(-1, self.scores, self.scores) if self.moves_as_one else covariance
 
@@ -121,7 +147,8 @@ class JacobianGraph(Graph):
         """Returns the Jacobian, computed from the output side."""
         _, slopes, _ = self.propagate(features)
         first = self.first_slopes(slopes).expand(-1, self.scores, -1)
-        return (first @ self.get_buffer("weight_0"),)
+        jacobian = first @ self.get_buffer("weight_0")
+        return (jacobian if self.bent is None else jacobian * self.read(features).slopes.unsqueeze(1),)
 
 
 class LayersGraph(Graph):
@@ -132,7 +159,7 @@ class LayersGraph(Graph):
     def forward(self, features: Tensor) -> tuple[Tensor]:
         """Returns, after each layer, the norm of the derivative along one noise sigma of every feature."""
         _, slopes, _ = self.propagate(features)
-        factor = self.get_buffer("factor")
+        factor = self.noise_of(features)
         # The factor replaces W_1 N: same norm, fewer columns. The last derivative comes from the output side.
         start = slopes[0].unsqueeze(-1) * factor
         last = self.first_slopes(slopes).expand(-1, self.scores, -1) @ factor

@@ -15,7 +15,7 @@ from chainzrule.service.artifact.card import Role
 from chainzrule.service.artifact.interface import Task
 from chainzrule.training.bounds.graph import bounds_graph
 from chainzrule.training.nn.fitted import FittedModel
-from chainzrule.training.nn.folded import Folded, fold
+from chainzrule.training.nn.folded import Folded, FoldedBends, fold
 from chainzrule.training.nn.link import link_of
 from chainzrule.training.nn.meanshift import half_curvature_coefficients
 from chainzrule.training.onnxwriter import GraphWriter, Value
@@ -53,8 +53,7 @@ def prediction_graph(folded: Folded, task: Task) -> bytes:
     else:
         probabilities = network.level_probabilities(scores, widths)
     covariance = network.covariance(passed.slopes, directions)
-    if network.moves_as_one:
-        shift = network.expanded(shift, (1, S))
+    shift = network.expanded(shift, (1, S)) if network.moves_as_one else shift
     return network.writer.finish(
         [
             ("scores", scores, (S,)),
@@ -70,13 +69,16 @@ def jacobian_graph(folded: Folded) -> bytes:
     network = _Network(folded)
     first = network.per_score(network.first_slopes(network.propagate().slopes))
     jacobian = first @ network.weight(0)
+    if network.read is not None:
+        jacobian = jacobian * network.read.slopes.expand_dims(1)
     return network.writer.finish([("jacobian", jacobian, (network.S, folded.weights[0].shape[1]))])
 
 
 def layers_graph(folded: Folded) -> bytes:
     """Returns the graph features -> layer_norms (batch, hidden layers + 1)."""
     network = _Network(folded)
-    slopes, factor = network.propagate().slopes, network.factor()
+    slopes = network.propagate().slopes
+    factor = network.noise()
     # The factor replaces W_1 N: same norm, fewer columns. The last derivative comes from the output side.
     derivatives = [slopes[0].expand_dims(2) * factor]
     for number in range(1, len(slopes)):
@@ -96,6 +98,26 @@ class _Passed:
     before: list[Value]
 
 
+@dataclass(frozen=True)
+class _Read:
+    """Holds (batch, D) features on the scales that they are read on, with the first two derivatives of reading them."""
+
+    values: Value
+    slopes: Value
+    curvatures: Value
+
+
+def _read(network: "_Network", bent: FoldedBends, features: Value) -> _Read:
+    """Writes what `nn.bending.Bending` computes."""
+    constants = (bent.bends.keep, bent.bends.start, bent.bends.steepness)
+    keep, start, steepness = (network.constant(torch.from_numpy(part)) for part in constants)
+    placed = (features - start) * steepness
+    root = (placed * placed + 1.0).sqrt()
+    rise = steepness / root
+    values = keep * features + network.writer.node("Asinh", placed)
+    return _Read(values, keep + rise, -((rise * rise) * (placed / root)))
+
+
 class _Network:
     """Writes the parts of a folded network into one graph, in float32."""
 
@@ -104,6 +126,7 @@ class _Network:
         self.S = len(folded.output_bias)
         self._folded = folded
         self._output = self.constant(folded.output_weight, "output_weight")
+        self.read: _Read | None = None  # made by `propagate` where columns are bent
         self.moves_as_one = len(folded.output_weight) < self.S
 
     def constant(self, values: Tensor, name: str | None = None) -> Value:
@@ -114,13 +137,20 @@ class _Network:
         """Writes the (width, inputs) weight of a hidden layer."""
         return self.constant(self._folded.weights[number], f"weight_{number}")
 
-    def factor(self) -> Value:
-        """Writes the factor R^T of the noise's covariance after the first layer (`Folded.factor`)."""
-        return self.constant(self._folded.factor, "factor")
+    def noise(self) -> Value:
+        """Writes the noise after the first layer in factors: (width, rank), or (batch, width, rank) by bent columns."""
+        factor = self.constant(self._folded.factor, "factor")
+        if self.read is None:
+            return factor
+        bent = self._bent_noise(self.read).matrix_transpose(3)
+        return self.writer.node("Concat", self._for_all_rows(factor, bent), bent, axis=2)
 
     def propagate(self) -> _Passed:
         """Writes the forward pass."""
         folded, features = self._folded, self.writer.input("features", "float", self._folded.weights[0].shape[1])
+        if folded.bent is not None:
+            self.read = _read(self, folded.bent, features)
+            features = self.read.values
         h, slopes, before = features - self.constant(folded.offset, "offset"), [], []
         for number, (bias, coefficients) in enumerate(zip(folded.biases, folded.coefficients, strict=True)):
             z = self._linear(h, self.weight(number), self.constant(bias, f"bias_{number}"))
@@ -153,7 +183,7 @@ class _Network:
         if directions is not None and self._folded.rest is None and not self.moves_as_one:
             noisy = directions @ self.constant(self._folded.output_weight.T)
             return noisy.matrix_transpose(3) @ noisy
-        noisy = self.first_slopes(slopes) @ self.factor()
+        noisy = self.first_slopes(slopes) @ self.noise()
         covariance = noisy @ noisy.matrix_transpose(3)
         return self.expanded(covariance, (1, self.S, self.S)) if self.moves_as_one else covariance
 
@@ -164,10 +194,19 @@ class _Network:
         """
         folded = self._folded
         rest = folded.rest
-        variance = folded.leading.float().square().sum(dim=0) + (0.0 if rest is None else rest.float())
+        straight = folded.leading.float().square().sum(dim=0) + (0.0 if rest is None else rest.float())
         spread = self.constant(folded.leading, "leading")
         remaining = None if rest is None else self.constant(rest, "rest")
+        variance: Tensor | Value = straight
+        if self.read is not None:
+            noisy = self._bent_noise(self.read)
+            variance = (noisy * noisy).sum(1) + self.constant(straight)
+            spread = self.writer.node("Concat", self._for_all_rows(spread, noisy), noisy, axis=1)
         shift: Value | None = self._bent(passed.before[0], 0, variance)
+        if self.read is not None and folded.bent is not None:
+            moved = self.read.curvatures * self.constant(folded.bent.half_variance)
+            carried = passed.slopes[0] * (moved @ self.constant(folded.weights[0].T))
+            shift = carried if shift is None else shift + carried
         for number in range(1, len(folded.weights)):
             weight, slope = folded.weights[number], passed.slopes[number - 1]
             spread = (spread * slope.expand_dims(1)) @ self.constant(weight.T)
@@ -182,7 +221,7 @@ class _Network:
             shift = bent
         if shift is None:  # linear layers have no curvature, so they shift nothing
             shift = self.constant(torch.zeros(1))
-        if len(folded.weights) == 1 or not any(len(rows) > 1 for rows in folded.coefficients):
+        if self.read is None and (len(folded.weights) == 1 or not any(len(rows) > 1 for rows in folded.coefficients)):
             shift = self._for_each_row(shift, passed.before[-1])  # a constant has to be repeated for every row
         return self._linear(shift, self._output), spread * passed.slopes[-1].expand_dims(1)
 
@@ -237,6 +276,18 @@ class _Network:
             value = value * z + lower.pop()
             slope = slope * z + value
         return value * z, slope
+
+    def _bent_noise(self, read: "_Read") -> Value:
+        """Writes (batch, bent, first width) what each bent column's noise does to the first layer, row by row."""
+        assert self._folded.bent is not None
+        slopes = self.writer.node("Gather", read.slopes, self.writer.integers(self._folded.bent.index.tolist()), axis=1)
+        return slopes.expand_dims(2) * self.constant(self._folded.bent.noisy)
+
+    def _for_all_rows(self, matrix: Value, like: Value) -> Value:
+        """Writes a (m, n) constant once for each row of the batch of `like`."""
+        batch = self.writer.node("Shape", like, start=0, end=1)
+        ones = self.writer.integers((1, 1))
+        return self.writer.node("Expand", matrix, self.writer.node("Concat", batch, ones, axis=0))
 
     def _linear(self, h: Value, weight: Value, *bias: Value) -> Value:
         return self.writer.node("Gemm", h, weight, *bias, transB=1)

@@ -17,7 +17,9 @@ from chainzrule.service.stability.reference import make_reference
 from chainzrule.training.data.dataset import Rows
 from chainzrule.training.errors import DivergenceError
 from chainzrule.training.export.graphs import LayersGraph, PredictionGraph
+from chainzrule.training.measure.quality import uninformative
 from chainzrule.training.measure.simulation import Scores, Simulation, choose_rows, simulate
+from chainzrule.training.nn.bending import Bending
 from chainzrule.training.nn.fitted import FittedModel
 from chainzrule.training.nn.folded import fold, noise_factor
 from chainzrule.training.nn.jacobian import hidden_weights, output_side
@@ -133,12 +135,13 @@ def input_gradient(model: FittedModel, rows: Rows) -> Floats:
     return np.concatenate(norms) * model.target.std
 
 
-def reference(link: Link, outputs: Outputs, out_of_fold: bool) -> Reference:
-    """Returns the card's stability reference of a model's outputs on held-out rows."""
+def reference(link: Link, outputs: Outputs, y: NDArray[np.generic], out_of_fold: bool) -> Reference:
+    """Returns the card's stability reference of a model's outputs on held-out rows whose true answers are `y`."""
     assert outputs.covariance is not None
     ones = np.ones(len(outputs.scores))
     diagnosis = diagnose(link, outputs.scores, outputs.covariance, ones, outputs.mean_shift)
-    return make_reference(link, diagnosis, outputs.out_of_range, out_of_fold, outputs.layer_norms)
+    found = make_reference(link, diagnosis, outputs.out_of_range, out_of_fold, outputs.layer_norms)
+    return found.model_copy(update={"uninformative": uninformative(link, y, outputs.scores)})
 
 
 def conformity(link: Link, outputs: Outputs, y: NDArray[np.generic], out_of_fold: bool) -> Conformity:
@@ -165,11 +168,15 @@ def simulation(model: FittedModel, rows: Rows, limit: int, seed: int) -> Simulat
 
 def network_scores(model: FittedModel) -> Scores:
     """Returns a fitted model's scores as a function of raw rows, in float32 as the exported graph computes them."""
-    mean, std = (torch.from_numpy(values).float() for values in (model.columns.mean, model.columns.std))
+    columns = model.columns
+    mean, std = (torch.from_numpy(values).float() for values in (columns.centre, columns.spread))
+    bending = None if columns.bends is None else Bending.of(columns.bends, torch.float32)
 
     def scores(x: Matrix) -> NDArray[np.floating]:
         with torch.no_grad():
-            found: NDArray[np.floating] = model.network((torch.from_numpy(x) - mean) / std).numpy()
+            raw = torch.from_numpy(x)
+            read = raw if bending is None else bending(raw).values
+            found: NDArray[np.floating] = model.network((read - mean) / std).numpy()
         return found * model.target.std + model.target.mean
 
     return scores

@@ -1,5 +1,7 @@
 """Measures the quality of answers on rows whose truth is known, whatever model gave them. Needs no torch."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,6 +32,8 @@ QUALITY = {
 }
 """Every key that a card's `quality` and its baselines' may hold, and what it means."""
 
+SURE = 1.645  # standard errors by which a gain must exceed 0: by chance it does so in one of twenty models of noise
+
 GUESSES = {"accuracy": "majority_share", "log_loss": "frequency_log_loss", "mae": "median_mae"}
 """Figures, and what a guess that looks at no feature would reach in their place."""
 
@@ -51,6 +55,33 @@ def quality(
         "input_gradient_norm_max": float(np.max(input_gradient)),
         "input_gradient_norm_tail_ratio": tail_ratio(input_gradient),
     }
+
+
+def uninformative(link: Link, y: NDArray[np.generic], scores: NDArray[np.floating]) -> bool:
+    """Returns whether answers are no better, beyond chance, than the labels' bare frequencies or the mean.
+
+    A network that has learnt next to nothing gains a little by chance, so the mean gain of a row is held against its
+    error.
+    """
+    if link.has_labels:
+        labels = y.astype(np.int64)
+        guessed = -np.log(np.bincount(labels) / len(labels))[labels]
+    else:
+        guessed = (y.astype(np.float64) - y.astype(np.float64).mean()) ** 2
+    return not beyond_chance(guessed - losses(link, y, scores))
+
+
+def losses(link: Link, y: NDArray[np.generic], scores: NDArray[np.floating]) -> Floats:
+    """Returns each row's loss: the negative log probability of the true label, or the squared error."""
+    s = scores.astype(np.float64)
+    if link.has_labels:
+        return -np.asarray(link.log_likelihood(s, y.astype(np.int64)))
+    return np.asarray((y.astype(np.float64) - link.output(s, link.label(s))) ** 2)
+
+
+def beyond_chance(gains: Floats) -> bool:
+    """Returns whether the mean of the rows' gains is above 0 by more than chance makes of it."""
+    return float(gains.mean()) > SURE * float(gains.std()) / math.sqrt(len(gains))
 
 
 def of_answers(link: Link, y: NDArray[np.generic], scores: NDArray[np.floating]) -> dict[str, float]:

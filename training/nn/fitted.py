@@ -9,6 +9,7 @@ from torch import Tensor
 
 from chainzrule.service.artifact.interface import Task
 from chainzrule.training.columns import Columns
+from chainzrule.training.nn.bending import Bending, Bent
 from chainzrule.training.nn.jacobian import input_jacobian
 from chainzrule.training.nn.layers import PolynomialLayer
 from chainzrule.training.nn.link import Link, TargetScale, link_of
@@ -35,13 +36,12 @@ class FittedModel:
 
     def scores(self, x: Tensor) -> Tensor:
         """Returns (rows, S) scores of (rows, D) raw features: centred or cumulative logits, or a number in its unit."""
-        mean, std = (torch.from_numpy(values) for values in (self.columns.mean, self.columns.std))
-        return self.link.in_units(self._double((x.double() - mean) / std), self.target)
+        return self.link.in_units(self._double(self._standardised(x)[0]), self.target)
 
     def jacobian(self, x: Tensor) -> Tensor:
         """Returns (rows, S, D) closed-form d scores / d features in raw units."""
-        mean, std = (torch.from_numpy(values) for values in (self.columns.mean, self.columns.std))
-        derivative = input_jacobian(self._double, (x.double() - mean) / std) / std
+        standardised, slopes, _ = self._standardised(x)
+        derivative = input_jacobian(self._double, standardised) * slopes.unsqueeze(1)
         return self.link.slope_in_units(derivative, self.target).expand(-1, len(self._double.output.bias), -1)
 
     def probabilities(self, x: Tensor) -> Tensor | None:
@@ -57,9 +57,8 @@ class FittedModel:
         """Returns (rows, S) the shift of the scores' mean at one noise sigma (second order); None for a regression."""
         if not self.link.has_labels:
             return None
-        network, columns = self._double, self.columns
-        mean, std, noise = (torch.from_numpy(values) for values in (columns.mean, columns.std, columns.noise))
-        h = (x.double() - mean) / std
+        network, noise = self._double, torch.from_numpy(self.columns.noise)
+        h, rises, curvatures = self._standardised(x)
         layers, before, slopes = [], [], []
         for layer in network.layers:
             if not isinstance(layer, PolynomialLayer):
@@ -69,10 +68,25 @@ class FittedModel:
             before.append(layer.linear(h))
             h, slope = layer(h)
             slopes.append(slope)
-        leading, rest = leading_directions(layers[0].weight * (noise / std))
-        hidden, _ = mean_shift(leading, rest, layers, before, slopes)
+        weight, bends = layers[0].weight, self.columns.bends
+        straight = noise if bends is None else noise * torch.from_numpy(bends.keep)
+        leading, rest = leading_directions(weight * (straight / torch.from_numpy(self.columns.spread)))
+        start = None
+        if bends is not None:
+            noisy = (rises * noise)[:, bends.index].unsqueeze(2) * weight.T[bends.index]
+            leading = torch.cat([leading.expand(len(x), -1, -1), noisy], dim=1)
+            start = (curvatures * noise.square() / 2) @ weight.T
+        hidden, _ = mean_shift(leading, rest, layers, before, slopes, start)
         shift = self.link.slope_in_units(hidden @ network.output.weight.T, self.target)
         return shift.expand(-1, len(network.output.bias))
+
+    def _standardised(self, x: Tensor) -> Bent:
+        """Returns what the network takes of raw features, and its first two derivatives by them."""
+        mean, std = (torch.from_numpy(values) for values in (self.columns.centre, self.columns.spread))
+        if self.columns.bends is None:
+            return Bent((x.double() - mean) / std, (1.0 / std).expand(x.shape), torch.zeros(x.shape).double())
+        values, slopes, curvatures = Bending.of(self.columns.bends, torch.float64)(x.double())
+        return Bent((values - mean) / std, slopes / std, curvatures / std)
 
     @cached_property
     def _double(self) -> Network:

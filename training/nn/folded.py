@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from chainzrule.training.data.bends import Bends
 from chainzrule.training.nn.fitted import FittedModel
 from chainzrule.training.nn.jacobian import hidden_weights
 from chainzrule.training.nn.layers import PolynomialLayer
@@ -34,6 +35,8 @@ class Folded:
         factor: (first width, rank) R^T with R the QR factor of (W_1 N)^T, so that W_1 N^2 W_1^T = R^T R.
         leading: (directions, first width) the leading directions of that covariance.
         rest: (first width,) the variance that the leading directions leave; None where they leave none.
+        bent: what bent columns need besides; None where there are none. The constants of the noise above are then those
+            of the straight columns.
     """
 
     offset: Tensor
@@ -45,6 +48,24 @@ class Folded:
     factor: Tensor
     leading: Tensor
     rest: Tensor | None
+    bent: "FoldedBends | None" = None
+
+
+@dataclass(frozen=True)
+class FoldedBends:
+    """Holds the constants of columns that are read on logarithmic scales.
+
+    Attributes:
+        bends: the scales, in float32's numbers.
+        index: (bent,) places of the bent columns.
+        noisy: (bent, first width) their columns of W_1 times their noise.
+        half_variance: (D,) half their noise's square; 0 for straight columns.
+    """
+
+    bends: Bends
+    index: NDArray[np.int64]
+    noisy: Tensor
+    half_variance: Tensor
 
 
 def fold(model: FittedModel) -> Folded:
@@ -54,7 +75,7 @@ def fold(model: FittedModel) -> Folded:
         TypeError: a hidden layer is not polynomial.
     """
     columns, network = model.columns, model.network
-    mean, std, noise = (torch.from_numpy(values) for values in (columns.mean, columns.std, columns.noise))
+    mean, std, noise = (torch.from_numpy(values) for values in (columns.centre, columns.spread, columns.noise))
     offset = mean.float()
     weights = [weight.detach().double() for weight in hidden_weights(network)]
     weights[0] = weights[0] / std
@@ -70,6 +91,11 @@ def fold(model: FittedModel) -> Folded:
     output = copy.deepcopy(network.output).double().requires_grad_(False)
     output_weight = model.link.slope_in_units(output.weight, model.target, dim=0)
     output_bias = model.link.in_units(output.bias + output.weight @ constant, model.target, dim=0)
+    bent = None
+    if columns.bends is not None:
+        index, bending = columns.bends.index, torch.from_numpy(1.0 - columns.bends.keep)
+        bent = FoldedBends(columns.bends, index, (weights[0] * noise).T[index], (bending * noise).square() / 2)
+        noise = noise * (1.0 - bending)
     factor = noise_factor(weights[0], noise)
     leading, rest = leading_directions(factor)
     return Folded(
@@ -82,6 +108,7 @@ def fold(model: FittedModel) -> Folded:
         factor=factor,
         leading=leading,
         rest=rest,
+        bent=bent,
     )
 
 

@@ -55,31 +55,39 @@ class NoisyLayer:
 
 
 def mean_shift(
-    leading: Tensor, rest: Tensor | None, layers: list[NoisyLayer], before: list[Tensor], slopes: list[Tensor]
+    leading: Tensor,
+    rest: Tensor | None,
+    layers: list[NoisyLayer],
+    before: list[Tensor],
+    slopes: list[Tensor],
+    start: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Returns the shift of the last hidden layer's mean at one noise sigma, and the noise's leading directions there.
 
     Args:
-        leading: (directions, first width), see `leading_directions`.
+        leading: (directions, first width), see `leading_directions`; (batch, directions, first width) where the noise
+            is another for every row.
         rest: (first width,).
         layers: the hidden layers; the first's weight is not used.
         before: every hidden layer's (batch, width) pre-activations z.
         slopes: every hidden layer's (batch, width) slopes.
+        start: (batch, first width) by how much the first layer's pre-activations shift; None where they do not.
 
     Returns:
         (batch, width) and (batch, directions, width).
     """
-    spread, remaining, shift = leading, rest, None
+    spread, remaining, shift = leading, rest, start
     for number, layer in enumerate(layers):
         if number > 0:
             slope = slopes[number - 1]
             spread = (spread * slope.unsqueeze(1)) @ layer.weight.T
             remaining = None if remaining is None else (remaining * slope.square()) @ layer.squares.T
+            shift = None if shift is None else shift @ layer.weight.T
         variance = spread.square().sum(dim=-2)
         variance = variance if remaining is None else variance + remaining
         bent = _horner(before[number], layer.curvature, variance)
         if shift is not None:
-            carried = slopes[number] * (shift @ layer.weight.T)
+            carried = slopes[number] * shift
             bent = carried if bent is None else carried + bent
         shift = bent
     spread = spread * slopes[-1].unsqueeze(1)

@@ -29,7 +29,10 @@ def activations(folded: Folded, task: Task, x: Matrix) -> Activations:
 
 
 def _activations(folded: Folded, task: Task, x: Matrix) -> Activations:
-    h: Matrix = x.astype(np.float64) - folded.offset.double().numpy()
+    read = x.astype(np.float64)
+    if folded.bent is not None:
+        read = folded.bent.bends.values(read)
+    h: Matrix = read - folded.offset.double().numpy()
     first: Matrix | None = None
     for weight, bias, coefficients in zip(folded.weights, folded.biases, folded.coefficients, strict=True):
         z = h @ weight.double().numpy().T + bias.double().numpy()

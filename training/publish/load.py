@@ -1,8 +1,12 @@
 """Loads rows as the configuration's `data` section says."""
 
+from dataclasses import replace
+
 import pandas as pd
 
+from chainzrule.training.columns import with_bends
 from chainzrule.training.data.bundled import bundled_dataset
+from chainzrule.training.data.config import DataConfig
 from chainzrule.training.data.dataset import Dataset
 from chainzrule.training.data.download import cache_folder
 from chainzrule.training.data.errors import DataError, Problem, all_of
@@ -10,7 +14,6 @@ from chainzrule.training.data.mnist import load_mnist
 from chainzrule.training.data.spelling import Spelling
 from chainzrule.training.data.table import table_dataset
 from chainzrule.training.data.tablefile import read_noted
-from chainzrule.training.dataconfig import DataConfig
 from chainzrule.training.errors import ConfigError
 from chainzrule.training.text.dataset import yelp_full
 from chainzrule.training.text.encoding import Encoding
@@ -19,12 +22,19 @@ from chainzrule.training.text.sentences import SentenceVectors
 
 
 def load(config: DataConfig, seed: int) -> tuple[Dataset, tuple[str, ...]]:
-    """Returns the data set, and notes for the user on how it was read.
+    """Returns the data set, its columns of heavy tails bent where asked for, and notes on how it was read.
 
     Raises:
         DataError: it cannot be read, or cannot be trained on.
         ConfigError: it asks for rows that only an estimator has.
     """
+    dataset, notes = _read(config, seed)
+    if not config.bend or dataset.layout is not None:
+        return dataset, notes
+    return replace(dataset, features=with_bends(dataset.features, dataset.train.x)), notes
+
+
+def _read(config: DataConfig, seed: int) -> tuple[Dataset, tuple[str, ...]]:
     if config.source == "arrays":
         raise ConfigError(
             "data.source is `arrays` only for rows that an estimator was given; name a file or a data set"

@@ -2,8 +2,8 @@
 
 import platform
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,35 +16,24 @@ from chainzrule.service.artifact.features import Feature
 from chainzrule.service.artifact.store import Sign, describe_graph, publish
 from chainzrule.service.runtime.graph import runtime_version
 from chainzrule.service.runtime.selfcheck import accept
-from chainzrule.service.stability.link import link_of
+from chainzrule.service.stability.link import Link, link_of
 from chainzrule.service.stability.novelty import make_novelty
 from chainzrule.training.columns import Columns, with_constraints, with_noise
 from chainzrule.training.config import Config
-from chainzrule.training.data.dataset import Dataset, Rows
+from chainzrule.training.data.dataset import Dataset
 from chainzrule.training.data.noise import check_float32_spacing
-from chainzrule.training.data.split import FEWEST_ROWS, FOLDS, folds
 from chainzrule.training.errors import ConfigError
 from chainzrule.training.export.onnx import OPSET, export_graphs
 from chainzrule.training.export.verify import Verification, verify
-from chainzrule.training.fitting.recipe import Make, Recipe
+from chainzrule.training.fitting.recipe import Recipe
+from chainzrule.training.fitting.tuning import Budget, Tried, candidates, choose, parts_of, telling_rows, tries
 from chainzrule.training.measure.calibration import calibration
-from chainzrule.training.measure.outputs import (
-    Outputs,
-    answers,
-    conformity,
-    join,
-    predict,
-    predict_baseline,
-    reference,
-    simulation,
-)
-from chainzrule.training.measure.quality import quality
-from chainzrule.training.measure.simulation import MAX_ROWS, Simulation
+from chainzrule.training.measure.outputs import answers, conformity, reference
+from chainzrule.training.measure.quality import beyond_chance, losses
 from chainzrule.training.nn.fitted import FittedModel
-from chainzrule.training.nn.folded import fold
-from chainzrule.training.novelty.activations import network_of
 from chainzrule.training.novelty.graph import with_novelty
-from chainzrule.training.novelty.novelty import Novelty, fit_novelty
+from chainzrule.training.novelty.novelty import Novelty
+from chainzrule.training.publish.evaluation import Evaluation, Judging
 from chainzrule.training.publish.examples import examples
 from chainzrule.training.publish.golden import golden, has_bounds
 from chainzrule.training.publish.reserve import reserved
@@ -52,7 +41,6 @@ from chainzrule.training.publish.reserve import reserved
 VERIFIED_ROWS = 64
 
 Fitted = tuple[FittedModel, int]
-Predict = Callable[[FittedModel, Rows], Outputs]
 
 
 @dataclass(frozen=True)
@@ -64,24 +52,18 @@ class RunReport:
         path: the version's directory.
         epochs: passes over the rows that the published model was fitted with.
         verification: how closely the graphs follow the network.
+        config: the configuration, with the settings that were chosen.
+        tried: how many settings that choice was from.
+        better: the rivals that are better than the model on the same rows, beyond chance.
     """
 
     card: ModelCard
     path: Path
     epochs: int
     verification: Verification
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Holds a recipe's figures on rows that its models were not fitted to, whose true answers are `y`."""
-
-    quality: dict[str, float]
-    outputs: Outputs
-    y: NDArray[np.generic]
-    parameters: int
-    simulations: tuple[Simulation, ...] = ()
-    surprise: NDArray[np.float64] | None = None
+    config: Config
+    tried: int = 1
+    better: tuple[str, ...] = ()
 
 
 class Run:
@@ -123,7 +105,10 @@ class Run:
         self._checkpoints = checkpoints
         self._resume = resume
         self._examples = examples
-        self._recipe = Recipe(config, dataset, self.columns, checkpoints, resume, progress)
+        self.tried = 1
+        self._progress = progress
+        self._judging = Judging(dataset, self.columns, config.seed)
+        self._chosen = self._recipe_of(config)
 
     def publish(self, root: Path, fitted: Fitted | None = None, sign: Sign | None = None) -> RunReport:
         """Fits, evaluates, exports and verifies, then writes the next version of the model below `root`.
@@ -142,18 +127,23 @@ class Run:
             if not self._resume:
                 self.forget()  # forget all of it, or a later resumption would find the states of another run
             model, epochs, held_out = self.fit_model(fitted)
-            baseline = self.evaluate_baseline()
+            baseline, rivals = self.evaluate_baseline(), self._judging.rivals()
             graphs = export_graphs(model)
-            novelty = self._fit_novelty(model, self.dataset.train, self.columns)
+            novelty = self._judging.novelty(model, self.dataset.train, self.columns)
             if novelty is not None:
                 graphs["model"] = with_novelty(graphs["model"], novelty)
             if "bounds" in graphs and not has_bounds(model, self.config.seed, graphs["bounds"]):
                 del graphs["bounds"]  # the model is published all the same, and answers that it cannot certify
             sample = self.dataset.test or self.dataset.train
             verification = verify(model, graphs, sample.x[:VERIFIED_ROWS], novelty)
-            describe = self._describe(model, graphs, novelty, held_out, baseline)
+            baselines = (
+                Baseline(method="relu", parameters=baseline.parameters, quality=baseline.quality),
+                *(rival for rival, _ in rivals),
+            )
+            describe = self._describe(model, graphs, novelty, held_out, baselines)
             path = publish(root, self.config.name, graphs, describe, accept, sign)
-            return RunReport(describe(path.name), path, epochs, verification)
+            better = _better(self._link, held_out, rivals)
+            return RunReport(describe(path.name), path, epochs, verification, self.config, self.tried, better)
 
     @property
     def resumable(self) -> bool:
@@ -166,67 +156,49 @@ class Run:
             shutil.rmtree(self._checkpoints, ignore_errors=True)
 
     def fit_model(self, fitted: Fitted | None = None) -> tuple[FittedModel, int, Evaluation]:
-        """Returns the model to publish, its epochs, and its figures on held-out rows."""
+        """Returns the model to publish, its epochs, and its figures on held-out rows.
+
+        Where settings are tried, each fold is judged by the model of the settings that the other folds' rows prefer.
+        """
+        tried = self._try()
+        best = choose(tried)
+        self.tried, self._chosen = len(tried), best.recipe
+        self.config = best.config
         if self.dataset.test is not None:
-            model, report = self._recipe.fit(self._recipe.chainzrule, "fit", self.dataset.train, self.columns)
-            moved = simulation(model, self.dataset.test, MAX_ROWS, self.config.seed)
-            novelty = self._fit_novelty(model, self.dataset.train, self.columns)
-            surprise = None if novelty is None else novelty.score(self.dataset.test.x)
-            held_out = replace(self._held_out(model, predict), simulations=(moved,), surprise=surprise)
-            return model, report.best_epoch, held_out
-        evaluation, epochs = self._out_of_fold(self._recipe.chainzrule, "fold", predict)
+            model, report = self._chosen.fit(self._chosen.chainzrule, "fit", self.dataset.train, self.columns)
+            return model, report.best_epoch, self._judging.network([model])
+        models = [choose(tried, left_out=number).models[number] for number in range(len(self._judging.folds))]
+        held_out, epochs = self._judging.network(models), int(np.median(best.epochs))
         if fitted is not None:
-            return *fitted, evaluation
-        model, _ = self._recipe.fit(self._recipe.chainzrule, "fit", self.dataset.train, self.columns, epochs=epochs)
-        return model, epochs, evaluation
+            return *fitted, held_out
+        rows = self.dataset.train
+        model, _ = self._chosen.fit(self._chosen.chainzrule, "fit", rows, self.columns, epochs=epochs)
+        return model, epochs, held_out
 
     def evaluate_baseline(self) -> Evaluation:
         """Returns the figures of a ReLU network of the same size, by the same recipe without the penalty."""
-        if self.dataset.test is not None:
-            model, _ = self._recipe.fit(self._recipe.relu, "baseline", self.dataset.train, self.columns)
-            return self._held_out(model, predict_baseline)
-        return self._out_of_fold(self._recipe.relu, "baseline-fold", predict_baseline)[0]
+        recipe, models = self._chosen, []
+        for number in range(len(self._judging.judged())):
+            stage = f"baseline-fold-{number + 1}" if self._judging.folds else "baseline"
+            models.append(recipe.fit(recipe.relu, stage, *self._judging.others(number))[0])
+        return self._judging.baseline(models)
 
-    def _out_of_fold(self, make: Make, stage: str, predict: Predict) -> tuple[Evaluation, int]:
-        """Returns the figures of rows judged by models fitted without them, and the median of their best epochs.
+    def _try(self) -> list[Tried]:
+        """Returns the fits of the settings that are tried, which is one unless the configuration asks for more."""
+        judging, rows, recipe_of = self._judging, self.dataset.train, self._recipe_of
+        telling = telling_rows(rows, self._link.has_labels)
+        tunes = self.config.tunes(telling, table=self.dataset.layout is None)
+        configs = candidates(self.config, self._chosen, rows) if tunes else [self.config]
+        if self.dataset.test is None:
+            parts = [(*judging.others(number), judged) for number, judged in enumerate(judging.judged())]
+        elif not tunes:
+            return [Tried(self.config, self._chosen, (), (), ())]
+        else:  # the test has no say, so a part of the training rows is judged by
+            parts = parts_of(rows, self.columns, self.config.seed, self._link.has_labels)
+        return Budget(self.config.budget).spend(tries(configs, recipe_of, parts))
 
-        Every row is judged where rows are few; a fifth of them, by one model, where there are enough for a test.
-        """
-        rows, parts, simulations, surprises, epochs = self.dataset.train, [], [], [], []
-        held = folds(rows.y, FOLDS, self.config.seed, stratified=self._link.has_labels, groups=rows.groups)
-        if len(rows) >= FEWEST_ROWS and self.dataset.layout is None:
-            held = held[:1]
-        for number, index in enumerate(held, start=1):
-            others = rows.take(np.setdiff1d(np.arange(len(rows)), index))
-            # A fold must know nothing of the rows it is judged on, not even their mean or range.
-            columns = self.columns.of_rows(others.x, others.weights)
-            model, report = self._recipe.fit(make, f"{stage}-{number}", others, columns)
-            parts.append(predict(model, rows.take(index)))
-            if make == self._recipe.chainzrule:
-                limit, seed = MAX_ROWS // len(held), self.config.seed + number
-                simulations.append(simulation(model, rows.take(index), limit, seed))
-                novelty = self._fit_novelty(model, others, columns)
-                if novelty is not None:
-                    surprises.append(novelty.score(rows.x[index]))
-            epochs.append(report.best_epoch)
-        judged = np.concatenate(held)
-        outputs = join(parts, judged)
-        y = rows.y[np.sort(judged)]
-        figures = quality(self._link, y, outputs.scores, outputs.input_gradient)
-        surprise = np.concatenate(surprises) if surprises else None
-        evaluation = Evaluation(figures, outputs, y, model.network.parameter_count, tuple(simulations), surprise)
-        return evaluation, int(np.median(epochs))
-
-    def _held_out(self, model: FittedModel, predict: Predict) -> Evaluation:
-        assert self.dataset.test is not None
-        outputs = predict(model, self.dataset.test)
-        figures = quality(self._link, self.dataset.test.y, outputs.scores, outputs.input_gradient)
-        return Evaluation(figures, outputs, self.dataset.test.y, model.network.parameter_count)
-
-    def _fit_novelty(self, model: FittedModel, rows: Rows, columns: Columns) -> Novelty | None:
-        label = rows.y.astype(np.int64) if self._link.has_labels else None
-        network = network_of(fold(model), self.dataset.task)
-        return fit_novelty(rows.x, label, columns, network, self.config.seed)
+    def _recipe_of(self, config: Config) -> Recipe:
+        return Recipe(config, self.dataset, self.columns, self._checkpoints, self._resume, self._progress)
 
     def _describe(
         self,
@@ -234,12 +206,12 @@ class Run:
         graphs: dict[Role, bytes],
         novelty: Novelty | None,
         held_out: Evaluation,
-        baseline: Evaluation,
+        baselines: tuple[Baseline, ...],
     ) -> Callable[[str], ModelCard]:
         """Returns the function that makes the card of a version number."""
         config, dataset = self.config, self.dataset
         files: dict[Role, GraphFile] = {role: describe_graph(content, OPSET) for role, content in graphs.items()}
-        stability: Reference = reference(self._link, held_out.outputs, out_of_fold=dataset.test is None)
+        stability: Reference = reference(self._link, held_out.outputs, held_out.y, out_of_fold=dataset.test is None)
         given = answers(self._link, held_out.outputs)
         errors = conformity(self._link, held_out.outputs, held_out.y, out_of_fold=dataset.test is None)
         truth = calibration(self._link, held_out.simulations, config.seed)
@@ -279,10 +251,18 @@ class Run:
                 answers=given,
                 calibration=truth,
                 quality=held_out.quality,
-                baselines=(Baseline(method="relu", parameters=baseline.parameters, quality=baseline.quality),),
+                baselines=baselines,
                 golden=expected,
                 examples=shown,
                 provenance=provenance,
             )
 
         return card
+
+
+def _better(
+    link: Link, held_out: Evaluation, rivals: Sequence[tuple[Baseline, NDArray[np.float64]]]
+) -> tuple[str, ...]:
+    """Returns the rivals whose answers to the same rows are better beyond chance."""
+    own = losses(link, held_out.y, held_out.outputs.scores)
+    return tuple(rival.method for rival, scores in rivals if beyond_chance(own - losses(link, held_out.y, scores)))

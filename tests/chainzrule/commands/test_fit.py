@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 
 from chainzrule.cli import main
-from chainzrule.commands.fit import summary
+from chainzrule.commands.fit import _seconds, summary
 from chainzrule.loaded import load
+from chainzrule.service.artifact.evidence import Baseline
 from chainzrule.service.artifact.keys import Keyring, PrivateKey
 from chainzrule.service.artifact.store import read_artifact
-from chainzrule.training.config import Config
+from chainzrule.training.config import Config, read_config
 from chainzrule.training.export.verify import Verification
 from chainzrule.training.fitting.loop import Fit, FitReport
 from chainzrule.training.publish.run import RunReport
@@ -27,7 +28,8 @@ ARGUMENTS = ["--target", "outcome", "--name", "patients"]
 def report() -> RunReport:
     """What a run that made the shipped model would have reported."""
     path = Path(__file__).parents[3] / "models" / "diabetes" / "1"
-    return RunReport(read_artifact(path).card, path, 22, Verification(0.0, 0.0, 0.0, 64))
+    config = read_config(path.parents[2] / "training" / "configs" / "diabetes.toml")
+    return RunReport(read_artifact(path).card, path, 22, Verification(0.0, 0.0, 0.0, 64), config)
 
 
 @pytest.fixture
@@ -69,7 +71,7 @@ def test_a_csv_becomes_an_artifact(table: Path, capsys: pytest.CaptureFixture[st
 def test_what_is_published_can_be_signed(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     key = PrivateKey.new()
     Path("key").write_bytes(key.pem)
-    assert main(["fit", "--csv", str(table), *ARGUMENTS, "--models", "out", "--sign", "key"]) == 0
+    assert main(["fit", "--csv", str(table), *ARGUMENTS, "--no-tune", "--models", "out", "--sign", "key"]) == 0
     keys = Keyring({key.public.id: key.public})
     digest = keys.require_signature(Path("out/patients/1"), "patients", "1")
     assert read_artifact(Path("out/patients/1"), digest).card.name == "patients"
@@ -315,3 +317,35 @@ def test_the_package_is_a_command() -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("error: give a CONFIG file")
     assert "Traceback" not in done.stderr
+
+
+def test_a_model_no_better_than_a_guess_is_loudly_called_so(report: RunReport) -> None:
+    guessing = report.card.reference.model_copy(update={"uninformative": True})
+    lines = summary(replace(report, card=report.card.model_copy(update={"reference": guessing})), Path("models"))
+    assert any("WARNING: THIS MODEL IS NO BETTER THAN A GUESS" in line and "the mean" in line for line in lines)
+
+
+def test_rivals_stand_beside_the_model_and_a_better_one_is_named(report: RunReport) -> None:
+    rival = Baseline(method="linear", parameters=11, quality={"r2": 0.5, "mae": 44.0})
+    card = report.card.model_copy(update={"baselines": (*report.card.baselines, rival)})
+    lines = list(summary(replace(report, card=card), Path("models")))
+    assert any("a linear model on the same rows: r2 0.5, mae 44" in line for line in lines)
+    assert not any("NOTE" in line for line in lines)
+    lines = list(summary(replace(report, card=card, better=("linear",)), Path("models")))
+    assert any("a linear model is better here" in line and "chainzrule adopt" in line for line in lines)
+
+
+def test_what_was_chosen_is_said(report: RunReport) -> None:
+    first = next(line for line in summary(replace(report, tried=6), Path("models")) if "version 1" in line)
+    assert "best of 6 settings: hidden 16-16, degree 3, penalty 1, decay 0.1" in first
+
+
+@pytest.mark.parametrize(("given", "seconds"), [("90s", 90.0), ("2m", 120.0), ("1h", 3600.0), ("45", 45.0)])
+def test_a_budget_is_a_time(given: str, seconds: float) -> None:
+    assert _seconds(given) == seconds
+
+
+def test_a_budget_that_is_no_time_is_refused(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--budget soon: give it as a time" in error_of(
+        ["fit", "--csv", str(table), *ARGUMENTS, "--budget", "soon"], capsys
+    )

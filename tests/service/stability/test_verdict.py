@@ -193,3 +193,11 @@ def test_the_unstable_share_is_of_the_rule_that_makes_rows_unstable_wherever_it_
     backwards = rules_of(link("classification"), card, Thresholds())[::-1]
     monkeypatch.setattr(verdicts, "rules_of", lambda *_: backwards)
     assert unstable_share(link("classification"), card, Thresholds()) == expected == pytest.approx(1.0 - 0.05 / 100)
+
+
+@pytest.mark.parametrize("task", ["classification", "ordinal", "regression"])
+def test_no_answer_of_a_model_that_is_no_better_than_a_guess_is_stable(task: Task) -> None:
+    guessing = HUNDRED.model_copy(update={"uninformative": True})
+    assert verdict(task, card=guessing) == ("elevated", ["uninformative"])
+    assert verdict(task, outside=True, card=guessing) == ("elevated", ["out_of_range", "uninformative"])
+    assert verdict(task, card=HUNDRED) == ("stable", [])

@@ -19,7 +19,7 @@ def archive() -> bytes:
 
 @pytest.mark.parametrize(("content", "said"), [
     (archive(), "a zip archive"),
-    (gzip.compress(b"model"), "a gzip file"),
+    (gzip.compress(b"model", mtime=0), "a gzip file"),
     (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
     (b"\x89HDF\r\n", "an HDF5 file"),
 ])  # fmt: skip

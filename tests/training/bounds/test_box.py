@@ -8,17 +8,8 @@ import pytest
 from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 
-from chainzrule.training.bounds.box import (
-    LARGEST,
-    UNIT,
-    Box,
-    Layer,
-    column_norms,
-    enter,
-    largest_eigenvalue,
-    quadratic,
-    span,
-)
+from chainzrule.training.bounds.box import Box, Layer, column_norms, enter, largest_eigenvalue, quadratic, span
+from chainzrule.training.bounds.relaxation import LARGEST, UNIT
 from chainzrule.training.onnxwriter import GraphWriter, Value
 from tests.training.bounds.graphs import computed, wave
 

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from chainzrule.training.config import DregConfig
 from chainzrule.training.fairfight.methods import METHODS
 from chainzrule.training.fairfight.problems import KINDS, load
 from chainzrule.training.fairfight.settings import Settings
 from chainzrule.training.fitting.losses import task_loss
 from chainzrule.training.nn.network import Network
+from chainzrule.training.penalties.config import DregConfig
 
 SETTINGS = Settings(learning_rate=0.003, strength=0.3, layers=0.1)
 ROWS = 64

@@ -95,3 +95,52 @@ def test_thresholds_start_at_the_levels_frequencies(dataset: Dataset) -> None:
     assert isinstance(model.network.output, CumulativeLogits)
     shares = np.bincount(dataset.train.y).cumsum()[:-1] / 120
     np.testing.assert_allclose(model.network.output.thresholds.sigmoid().detach(), shares, atol=0.01)
+
+
+def unbalanced(rows: int = 2000, positives: int = 20) -> Dataset:
+    """Two labels that are easy to tell apart, one of them rare."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(rows, 2))
+    y = np.zeros(rows, np.int64)
+    y[np.argsort(-(x[:, 0] + random.normal(0, 0.1, rows)))[:positives]] = 1
+    return table_dataset(pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "y": y}), "y", "classification")[0]
+
+
+def test_what_there_is_to_win_is_the_labels_entropy_over_that_of_even_labels() -> None:
+    data = unbalanced()
+    share = len(data.train.y[data.train.y == 1]) / len(data.train)
+    entropy = -share * np.log(share) - (1 - share) * np.log(1 - share)
+    assert recipe(data).stake(data.train) == pytest.approx(entropy / np.log(2))
+    even = Rows(data.train.x, np.arange(len(data.train)) % 2)
+    assert recipe(data).stake(even) == pytest.approx(1.0)
+    twice = Rows(even.x, even.y, np.where(even.y == 1, 3.0, 1.0))
+    assert recipe(data).stake(twice) == pytest.approx(-(0.75 * np.log(0.75) + 0.25 * np.log(0.25)) / np.log(2))
+
+
+def test_a_rare_label_is_learnt_all_the_same() -> None:
+    data = unbalanced()
+    model, _ = fitted(data, data.train, validation=0.15)
+    p = model.scores(torch.from_numpy(data.train.x)).softmax(1)[:, 1].numpy()
+    assert p[data.train.y == 1].mean() > 0.5
+    assert p[data.train.y == 0].mean() < 0.01
+
+
+@pytest.mark.parametrize(("positives", "watched"), [(20, 3), (5, 1)])
+def test_the_rows_that_early_stopping_watches_have_every_label(positives: int, watched: int) -> None:
+    data = unbalanced(400, positives)
+    kept, held = recipe(data)._split(data.train, 0.15)
+    assert int(data.train.y[held].sum()) == watched
+    assert len(held) == pytest.approx(60, abs=1)
+    assert sorted([*kept, *held]) == list(range(400))
+    assert len(recipe(data)._split(data.train, 0.0)[1]) == 0
+
+
+def test_columns_that_are_left_out_have_no_influence_and_the_others_have_theirs() -> None:
+    random = np.random.default_rng(3)
+    x = random.normal(size=(80, 40))
+    frame = pd.DataFrame(x, columns=[f"x{at}" for at in range(40)]).assign(y=x[:, 7] + random.normal(0, 0.1, 80))
+    data = table_dataset(frame, "y")[0]
+    model, _ = fitted(data, data.train, select=True)
+    jacobian = model.jacobian(torch.from_numpy(data.train.x[:5])).numpy()[:, 0]
+    assert (np.abs(jacobian[:, 7]) > 0.5).all()
+    assert (jacobian == 0).all(axis=0).sum() >= 35

@@ -14,12 +14,15 @@ from chainzrule.training.measure.outputs import Outputs, predict
 from chainzrule.training.measure.quality import (
     GUESSES,
     QUALITY,
+    beyond_chance,
     guesses,
+    losses,
     of_answers,
     of_labels,
     of_levels,
     of_regression,
     quality,
+    uninformative,
 )
 from tests.training.conftest import Exported
 from tests.training.measure.conftest import Predicted, rows
@@ -136,3 +139,35 @@ def test_answers_are_judged_by_what_the_scores_mean() -> None:
 
 def test_every_guess_stands_beside_a_figure() -> None:
     assert {*GUESSES, *GUESSES.values()} <= set(QUALITY)
+
+
+@pytest.mark.parametrize("task", ["classification", "ordinal", "regression"])
+def test_answers_that_look_at_nothing_are_uninformative_and_those_that_know_are_not(task: Task) -> None:
+    random = np.random.default_rng(0)
+    link = link_of(task, 1 if task == "regression" else 2)
+    y = random.normal(size=200) if task == "regression" else random.integers(0, 2, 200)
+    constant = np.tile([[0.1, -0.1][: 1 if task == "regression" else 2]], (200, 1))
+    assert uninformative(link, y, constant)
+    barely = constant + 1e-3 * random.normal(size=constant.shape)
+    assert uninformative(link, y, barely if task != "ordinal" else -np.sort(-barely, axis=1))
+    knowing = {
+        "classification": np.stack([-y, y], axis=1) * 0.5,
+        "ordinal": np.stack([2.0 * y - 1.0, np.full(200, -4.0)], axis=1),
+        "regression": 0.5 * y[:, None],
+    }[task]
+    assert not uninformative(link, y, knowing)
+
+
+def test_gains_are_beyond_chance_where_they_are_large_against_their_error() -> None:
+    assert beyond_chance(np.array([1.0, 2.0, 1.5]))
+    assert not beyond_chance(np.array([5.0, -4.0, 1.0, 0.5]))
+    assert not beyond_chance(np.zeros(5))
+    assert not beyond_chance(np.array([-1.0, -2.0]))
+
+
+def test_losses_are_those_of_the_rows() -> None:
+    scores, y = RANDOM.normal(size=(30, 3)), RANDOM.integers(0, 3, 30)
+    assert losses(link_of("classification", 3), y, scores).mean() == pytest.approx(of_labels(y, scores)["log_loss"])
+    target = RANDOM.normal(size=30)
+    squared = losses(link_of("regression", 1), target, scores[:, :1])
+    assert np.sqrt(squared.mean()) == pytest.approx(of_regression(target, scores[:, 0])["rmse"])

@@ -3,12 +3,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from chainzrule.training.config import DregConfig
 from chainzrule.training.fitting.losses import task_loss
 from chainzrule.training.fitting.objective import derivative_controlled
 from chainzrule.training.nn.jacobian import hidden_weights, input_jacobian
 from chainzrule.training.nn.network import ChainzRuleNetwork, Network, Propagation
 from chainzrule.training.nn.ordinal import CumulativeLogits
+from chainzrule.training.penalties.config import DregConfig
 from chainzrule.training.penalties.dreg import Schedule, dreg
 from chainzrule.training.penalties.penalty import Derivative, Penalty
 

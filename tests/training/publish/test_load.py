@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from chainzrule.training.data.bundled import bundled_dataset
+from chainzrule.training.data.config import DataConfig
 from chainzrule.training.data.table import read_table, table_dataset
-from chainzrule.training.dataconfig import DataConfig
 from chainzrule.training.errors import ConfigError
 from chainzrule.training.publish.load import load
 

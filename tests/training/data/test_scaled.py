@@ -11,8 +11,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from chainzrule.training.data.columns import CategoricalColumn, NumericColumn
+from chainzrule.training.data.scaled import scaling_of
 from chainzrule.training.estimators import ChainzRuleRegressor
-from chainzrule.training.scaled import scaling_of
 
 RANDOM = np.random.default_rng(0)
 X, Y = RANDOM.gamma(2.0, 30.0, (60, 3)), RANDOM.normal(size=60)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from chainzrule.training.dataconfig import LATER, DataConfig
+from chainzrule.training.data.config import LATER, DataConfig
 
 TABLE: dict[str, Any] = {"source": "table", "path": "a.csv", "target": "y"}
 

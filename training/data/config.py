@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from chainzrule.service.artifact.features import DateFormat
 from chainzrule.service.artifact.interface import Task
+from chainzrule.training.section import Section
 
 Source = Literal["mnist", "breast-cancer", "diabetes", "digits8x8", "wine", "yelp-full", "table", "arrays"]
 LATER = (
@@ -23,12 +24,6 @@ LATER = (
     "na",
     "not_na",
 )
-
-
-class Section(BaseModel):
-    """A part of a configuration; it refuses keys that it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataConfig(Section):
@@ -85,6 +80,9 @@ class DataConfig(Section):
     )
     na: tuple[str, ...] = Field(default=(), description="table: further marks of a gap, such as ?")
     not_na: tuple[str, ...] = Field(default=(), description="table: usual marks of a gap that are none here")
+    bend: bool = Field(
+        default=True, description="read columns of heavy tails on a logarithmic scale, which is part of the graph"
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -99,7 +97,7 @@ class DataConfig(Section):
             return self
         if self.path is not None and self.source not in ("mnist", "yelp-full"):
             raise ValueError(f"the data set {self.source} has no path")
-        surplus = sorted(self.model_fields_set - {"source", "path", "vectors", "encoder"})
+        surplus = sorted(self.model_fields_set - {"source", "path", "vectors", "encoder", "bend"})
         if surplus:
             raise ValueError(f"{', '.join(surplus)} can only be given for a table")
         if self.vectors is not None and self.encoder is not None:

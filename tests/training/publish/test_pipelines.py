@@ -17,7 +17,7 @@ import chainzrule
 from chainzrule.training.columns import Columns
 from chainzrule.training.errors import TrainingError
 from chainzrule.training.estimators import ChainzRuleClassifier, ChainzRuleRegressor
-from chainzrule.training.pipelines import _flat, folded, publish
+from chainzrule.training.publish.pipelines import _flat, folded, publish
 from tests.training.estimating import graded_patients
 
 QUICK: dict[str, Any] = {"hidden": 4, "epochs": 3, "random_state": 0}

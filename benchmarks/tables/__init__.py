@@ -1,0 +1,1 @@
+"""Compares ChainzRule with what people would use instead on a suite of twenty tables."""
