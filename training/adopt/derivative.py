@@ -8,6 +8,7 @@ from onnx import TensorProto, helper
 from chainzrule.training.adopt.graph import copied
 from chainzrule.training.adopt.reverse import Reverse
 from chainzrule.training.adopt.rules import RULES
+from chainzrule.training.adopt.unrolled import unrolled
 from chainzrule.training.onnxwriter import NodeWriter
 
 
@@ -29,6 +30,7 @@ def derivative_graphs(
     """
     S = next(value.type.tensor_type.shape.dim[1].dim_value for value in outputs if value.name == "scores")
     sigma, D = noise.astype(np.float32), len(noise)
+    scores = unrolled(scores, noise)
 
     writer = NodeWriter("derivative_", "float")
     noisy = Reverse(scores, writer, "scores", np.eye(S, dtype=np.float32), noise).run(RULES) * writer.constant(sigma)

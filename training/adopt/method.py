@@ -14,6 +14,7 @@ from chainzrule.service.stability.differences import central_differences
 from chainzrule.training.adopt.derivative import derivative_graphs
 from chainzrule.training.adopt.graph import opened
 from chainzrule.training.adopt.head import Head
+from chainzrule.training.adopt.original import TOLERANCE, largest_difference
 from chainzrule.training.adopt.steps import EXPLAINED, ROWS, Step, choose_step, disagreement, half_jumps, moving_columns
 from chainzrule.training.columns import Columns
 from chainzrule.training.errors import AdoptionError
@@ -118,7 +119,7 @@ def _exact(head: Head, scores: Scores, rows: Matrix, columns: Columns, step: Ste
         model, jacobian = derivative_graphs(head.graph, columns.noise, head.outputs)
         graph = opened(jacobian)
         found = graph.run(rows)["jacobian"]
-        opened(model).run(rows)
+        answered = opened(model).run(rows)["scores"]
         finite = np.isfinite(graph.run(gapped)["jacobian"]).all()
     except ArtifactError as error:
         raise AdoptionError(f"its graph does not load ({error})") from None
@@ -126,6 +127,8 @@ def _exact(head: Head, scores: Scores, rows: Matrix, columns: Columns, step: Ste
         raise
     except Exception as error:  # ONNX's and ONNX Runtime's errors share no narrower base
         raise AdoptionError(f"its graph cannot be made ({type(error).__name__})") from None
+    if not largest_difference(answered, scores(rows)) <= TOLERANCE:
+        raise AdoptionError("its graph does not give the same scores")
     if not finite:
         raise AdoptionError("it is not finite beside a gap")
     if step.unexplained > EXPLAINED:

@@ -19,12 +19,12 @@ class Observed:
     """Holds what was seen of the tensors inside a graph.
 
     Attributes:
-        shapes: the sizes behind the batch, of tensors that have a row for each row of `features`.
+        shapes: the sizes for a single row, and the axis whose size follows the number of rows.
         steady: the values of tensors that are the same for all inputs that were tried.
         still: the names of tensors that do not change with the columns that have noise.
     """
 
-    shapes: dict[str, tuple[int, ...]]
+    shapes: dict[str, tuple[tuple[int, ...], int]]
     steady: dict[str, NDArray[np.generic]]
     still: frozenset[str]
 
@@ -57,15 +57,27 @@ def observe(model: onnx.ModelProto, noise: NDArray[np.floating]) -> Observed:
     still = frozenset(name for name, one, other in zip(names, runs[0], runs[2], strict=True) if _equal(one, other)) | (
         frozenset() if noise.any() else {INPUT}
     )
-    found = Observed({INPUT: (width,)}, {}, still)
+    found = Observed({INPUT: ((1, width), 0)}, {}, still)
     for name, first, second in zip(names, runs[0], runs[1], strict=True):
         if not (isinstance(first, np.ndarray) and isinstance(second, np.ndarray)):
             continue
-        if (first.shape[:1], second.shape[:1]) == ((TRIED[0],), (TRIED[1],)) and first.shape[1:] == second.shape[1:]:
-            found.shapes[name] = tuple(map(int, first.shape[1:]))
+        differing = [
+            axis for axis, sizes in enumerate(zip(first.shape, second.shape, strict=False)) if sizes[0] != sizes[1]
+        ]
+        if first.ndim == second.ndim and len(differing) == 1 and _follows(first, second, differing[0]):
+            sizes = list(map(int, first.shape))
+            sizes[differing[0]] //= TRIED[0]
+            found.shapes[name] = (tuple(sizes), differing[0])
         elif first.dtype.kind in "fiub" and _equal(first, second):
             found.steady[name] = first
     return found
+
+
+def _follows(first: NDArray[np.generic], second: NDArray[np.generic], axis: int) -> bool:
+    """Returns whether an axis has the same number of places for each row."""
+    return all(
+        size % rows == 0 for size, rows in zip((first.shape[axis], second.shape[axis]), TRIED, strict=True)
+    ) and (first.shape[axis] // TRIED[0] == second.shape[axis] // TRIED[1] > 0)
 
 
 def _equal(one: object, other: object) -> bool:

@@ -15,11 +15,10 @@ def _kept(reverse: Reverse, node: onnx.NodeProto) -> tuple[list[int], int]:
     axes = attribute(node, "axes")
     if axes is None and len(node.input) > 1 and node.input[1]:
         axes = reverse.constant(node.input[1]).ravel().tolist()
-    places = sorted(axis % (len(shape) + 1) for axis in axes or range(len(shape) + 1))
-    if 0 in places:
-        raise AdoptionError(f"{node.op_type} across rows of the batch has no derivative here")
-    kept = [1 if axis + 1 in places else size for axis, size in enumerate(shape)]
-    return kept, int(np.prod([shape[axis - 1] for axis in places]))
+    layout = reverse.layout(node.input[0])
+    places = [layout.place(axis) for axis in axes or range(len(layout.sizes))]
+    kept = [1 if place in places else size for place, size in enumerate(shape)]
+    return kept, int(np.prod([shape[place] for place in places]))
 
 
 def _reduced(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
@@ -31,17 +30,18 @@ def _reduced(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
 
 
 def _global_average(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
-    shape = reverse.shape(node.input[0])
+    shape = reverse.plain_shape(node.input[0])
     spread = np.full(shape[1:], 1.0 / np.prod(shape[1:]), np.float32)
     reverse.accumulate(node.input[0], adjoint * reverse.writer.constant(spread))
 
 
 def _softmax(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
-    shape = reverse.shape(node.input[0])
-    axis = int(attribute(node, "axis", -1 if reverse.opset >= 13 else 1)) % (len(shape) + 1)
-    if axis == 0 or (reverse.opset < 13 and axis != len(shape)):
+    layout = reverse.layout(node.input[0])
+    given = int(attribute(node, "axis", -1 if reverse.opset >= 13 else 1))
+    if reverse.opset < 13 and given % len(layout.sizes) != len(layout.sizes) - 1:
         raise AdoptionError(f"{node.op_type} across several axes has no derivative here")
-    output = reverse.factor(node.output[0])
+    axis = layout.place(given) + 1
+    output = reverse.factor(node.output[0], node.output[0])
     if node.op_type == "LogSoftmax":
         share = reverse.writer.node("Exp", output)
         reverse.accumulate(node.input[0], adjoint - share * reverse.summed(adjoint, [axis + 1]))
@@ -55,20 +55,21 @@ def _batch_normalised(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) ->
         raise AdoptionError("BatchNormalization in training mode has no derivative here")
     scale, _, _, variance = (np.asarray(reverse.constant(name), np.float64) for name in node.input[1:])
     factor = (scale / np.sqrt(variance + float(attribute(node, "epsilon", 1e-5)))).astype(np.float32)
-    inner = reverse.shape(node.input[0])
+    inner = reverse.plain_shape(node.input[0])
     own = factor.reshape(-1, *[1] * (len(inner) - 1))
     reverse.accumulate(node.input[0], adjoint * reverse.writer.constant(own))
 
 
 def _layer_normalised(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
     """Takes out of the adjoint what moves the mean or the spread, which the normalisation takes out of the values."""
-    shape = reverse.shape(node.input[0])
-    first = int(attribute(node, "axis", -1)) % (len(shape) + 1)
-    if first == 0:
+    layout = reverse.layout(node.input[0])
+    axis = int(attribute(node, "axis", -1)) % len(layout.sizes)
+    if axis <= layout.axis:
         raise AdoptionError("LayerNormalization across rows of the batch has no derivative here")
-    axes = list(range(first + 1, len(shape) + 2))
-    count = float(np.prod(shape[first - 1 :]))
-    value = reverse.factor(node.input[0])
+    first = layout.place(axis)
+    axes = list(range(first + 2, len(layout.rest) + 2))
+    count = float(np.prod(layout.rest[first:]))
+    value = reverse.factor(node.input[0], node.input[0])
     centred = value - reverse.summed(value, axes) * (1 / count)
     variance = reverse.summed(centred * centred, axes) * (1 / count)
     steepness = reverse.writer.node("Reciprocal", (variance + float(attribute(node, "epsilon", 1e-5))).sqrt())
@@ -81,8 +82,8 @@ def _layer_normalised(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) ->
 
 def _log_sum_exp(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
     kept, _ = _kept(reverse, node)
-    total = reverse.value(node.output[0]).reshape(-1, 1, *kept)
-    share = reverse.writer.node("Exp", reverse.factor(node.input[0]) - total)
+    total = reverse.aligned(reverse.value(node.output[0]), node.output[0]).reshape(-1, 1, *kept)
+    share = reverse.writer.node("Exp", reverse.factor(node.input[0], node.input[0]) - total)
     reverse.accumulate(node.input[0], adjoint.reshape(-1, reverse.scores, *kept) * share)
 
 

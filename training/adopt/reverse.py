@@ -13,6 +13,7 @@ from onnx import TensorProto, numpy_helper
 
 from chainzrule.training.adopt.front import INPUT
 from chainzrule.training.adopt.graph import attribute, opset
+from chainzrule.training.adopt.layout import Layout, layouts
 from chainzrule.training.adopt.observed import observe
 from chainzrule.training.errors import AdoptionError
 from chainzrule.training.onnxwriter import NodeWriter, Value
@@ -58,7 +59,7 @@ class Reverse:
         self.opset = opset(model)
         self._nodes = list(model.graph.node)
         observed = observe(model, noise)
-        self._shapes = observed.shapes
+        self._layouts = layouts(self._nodes, observed.shapes, INPUT)
         self._constants = {weight.name: numpy_helper.to_array(weight) for weight in model.graph.initializer}
         self._dependent, self._varying = {INPUT}, {INPUT}
         for node in self._nodes:
@@ -113,9 +114,36 @@ class Reverse:
         """Returns the tensor of the graph that has this name."""
         return self.writer.value(name)
 
-    def factor(self, name: str) -> Value:
-        """Returns a tensor as it is multiplied with an adjoint: with an axis for the scores where it has a batch."""
-        return self.value(name).reshape(-1, 1, *self.shape(name)) if name in self._varying else self.value(name)
+    def aligned(self, value: Value, name: str) -> Value:
+        """Returns a value of the shape of the tensor `name` as (batch, 1, ...), as adjoints are laid out."""
+        layout = self.layout(name)
+        if layout.axis or layout.before > 1:
+            ahead, after = layout.sizes[: layout.axis], layout.sizes[layout.axis + 1 :]
+            apart = value.reshape(*ahead, layout.before, -1, layout.behind, *after)
+            rows = len(ahead) + 1
+            order = [rows, *(axis for axis in range(len(ahead) + 3 + len(after)) if axis != rows)]
+            value = self.writer.node("Transpose", apart, perm=order)
+        return value.reshape(-1, 1, *layout.rest)
+
+    def factor(self, name: str, output: str) -> Value:
+        """Returns a tensor as it is multiplied with an adjoint of `output`."""
+        if name in self._varying:
+            if self.layout(name).axis - len(self.layout(name).sizes) != self.layout(output).axis - len(
+                self.layout(output).sizes
+            ):
+                raise AdoptionError("rows that lie in different axes have no derivative here")
+            return self.aligned(self.value(name), name)
+        layout = self.layout(output)
+        if layout.is_plain:
+            return self.value(name)
+        values = self.constant(name)
+        if values.ndim <= len(layout.sizes) - 1 - layout.axis:
+            return self.value(name)
+        values = values.reshape((1,) * (len(layout.sizes) - values.ndim) + values.shape)
+        if values.shape[layout.axis] != 1:
+            raise AdoptionError("a constant along the rows of the batch has no derivative here")
+        sizes = (*values.shape[: layout.axis], *(1 for _ in layout.merged), *values.shape[layout.axis + 1 :])
+        return self.writer.constant(values.reshape(sizes))
 
     def summed(self, value: Value, axes: Sequence[int]) -> Value:
         """Returns the sum over axes, which stay with length 1."""
@@ -143,9 +171,18 @@ class Reverse:
             raise AdoptionError("a tensor that is computed stands where a constant is expected")
         return self._constants[name]
 
-    def shape(self, name: str) -> Shape:
-        """Returns a tensor's shape without the batch; raises `AdoptionError` where it is not known beforehand."""
-        shape = self._shapes.get(name)
-        if shape is None or any(size < 1 for size in shape):
+    def layout(self, name: str) -> Layout:
+        """Returns where a tensor has its rows; raises `AdoptionError` where it has not one for each of the input's."""
+        if name not in self._layouts:
             raise AdoptionError("a tensor inside the graph does not have one row for each row of the input")
-        return shape
+        return self._layouts[name]
+
+    def shape(self, name: str) -> Shape:
+        """Returns a tensor's shape without the batch."""
+        return self.layout(name).rest
+
+    def plain_shape(self, name: str) -> Shape:
+        """Returns the same; raises `AdoptionError` where the batch is not the first axis, by itself."""
+        if not self.layout(name).is_plain:
+            raise AdoptionError("an operator on a tensor whose first axis is not the batch has no derivative here")
+        return self.shape(name)

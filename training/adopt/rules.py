@@ -43,17 +43,17 @@ def _sum(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
 def _product(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
     for name, other in (node.input, reversed(node.input)):
         if reverse.depends(name):
-            own = reverse.gathered(adjoint * reverse.factor(other), name, node.output[0])
+            own = reverse.gathered(adjoint * reverse.factor(other, node.output[0]), name, node.output[0])
             reverse.accumulate(name, own)
 
 
 def _quotient(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
     above, below = node.input
-    share = adjoint / reverse.factor(below)
+    share = adjoint / reverse.factor(below, node.output[0])
     if reverse.depends(above):
         reverse.accumulate(above, reverse.gathered(share, above, node.output[0]))
     if reverse.depends(below):
-        own = -(share * reverse.factor(node.output[0]))
+        own = -(share * reverse.factor(node.output[0], node.output[0]))
         reverse.accumulate(below, reverse.gathered(own, below, node.output[0]))
 
 
@@ -61,6 +61,8 @@ def _matmul(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
     left, right = node.input
     if not reverse.varies(right):
         weights = reverse.constant(right)
+        if reverse.layout(left).axis == len(reverse.layout(left).sizes) - 1:
+            raise AdoptionError("MatMul across rows of the batch has no derivative here")
         if weights.ndim == 1:
             spread = adjoint.reshape(-1, reverse.scores, *reverse.shape(node.output[0]), 1)
             reverse.accumulate(left, spread * reverse.writer.constant(weights))
@@ -71,18 +73,23 @@ def _matmul(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
         return
     if not reverse.varies(left):
         weights = reverse.constant(left)
-        if len(reverse.shape(right)) < 2 or weights.ndim != 2:
+        if (
+            len(reverse.shape(right)) < 2
+            or weights.ndim != 2
+            or reverse.layout(right).axis >= len(reverse.shape(right)) - 1
+        ):
             raise AdoptionError("MatMul across rows of the batch has no derivative here")
         reverse.accumulate(right, reverse.writer.constant(weights.T) @ adjoint)
         return
     first, second = reverse.shape(left), reverse.shape(right)
-    if len(first) != len(second) or len(first) < 2 or first[:-2] != second[:-2]:
+    apart = all(one.axis < len(one.sizes) - 2 for one in (reverse.layout(left), reverse.layout(right)))
+    if not apart or len(first) != len(second) or len(first) < 2 or first[:-2] != second[:-2]:
         raise AdoptionError("MatMul of two computed tensors of unlike shapes has no derivative here")
     rank = len(first) + 2
     if reverse.depends(left):
-        reverse.accumulate(left, adjoint @ reverse.factor(right).matrix_transpose(rank))
+        reverse.accumulate(left, adjoint @ reverse.factor(right, right).matrix_transpose(rank))
     if reverse.depends(right):
-        reverse.accumulate(right, reverse.factor(left).matrix_transpose(rank) @ adjoint)
+        reverse.accumulate(right, reverse.factor(left, left).matrix_transpose(rank) @ adjoint)
 
 
 def _gemm(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
@@ -100,7 +107,7 @@ def _conv(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
         raise AdoptionError("Conv with computed weights has no derivative here")
     if attribute(node, "auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
         raise AdoptionError("Conv with auto_pad has no derivative here")
-    inner, outer = reverse.shape(node.input[0]), reverse.shape(node.output[0])
+    inner, outer = reverse.plain_shape(node.input[0]), reverse.plain_shape(node.output[0])
     axes = len(inner) - 1
     kernel = reverse.constant(node.input[1]).shape[2:]
     strides, dilations = (attribute(node, name, [1] * axes) for name in ("strides", "dilations"))
@@ -128,7 +135,7 @@ def _conv(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
 
 def _pool(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
     """Distributes the adjoint over each window: equally over ties of the maximum, or over all places of an average."""
-    shape, kernel = reverse.shape(node.input[0]), attribute(node, "kernel_shape")
+    shape, kernel = reverse.plain_shape(node.input[0]), attribute(node, "kernel_shape")
     if len(shape) != 3:
         raise AdoptionError(f"{node.op_type} of anything but images has no derivative here")
     channels, height, width = shape
@@ -156,7 +163,7 @@ def _elementwise(slope: Callable[[Reverse, onnx.NodeProto], Value]) -> Rule:
     """Returns the rule of an elementwise function, from its derivative in the shape of its tensor."""
 
     def rule(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
-        local = slope(reverse, node).reshape(-1, 1, *reverse.shape(node.input[0]))
+        local = reverse.aligned(slope(reverse, node), node.input[0])
         reverse.accumulate(node.input[0], adjoint * local)
 
     return rule
@@ -171,7 +178,7 @@ def _extreme(reverse: Reverse, node: onnx.NodeProto, adjoint: Value) -> None:
     (limit,) = (other for other in node.input if other != name)
     operands = (reverse.value(name), reverse.value(limit))
     chosen = above(reverse, *(operands if node.op_type == "Max" else operands[::-1]))
-    mask = chosen.reshape(-1, 1, *reverse.shape(node.output[0]))
+    mask = reverse.aligned(chosen, node.output[0])
     reverse.accumulate(name, reverse.gathered(adjoint * mask, name, node.output[0]))
 
 

@@ -30,6 +30,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from chainzrule.service.artifact.store import read_artifact
+from chainzrule.service.runtime.graph import Execution
+from chainzrule.service.runtime.model import Model
 from chainzrule.service.runtime.rows import RowEncoder
 from chainzrule.training.adopt.adopt import adopt
 from chainzrule.training.errors import AdoptionError, RepositoryError
@@ -520,3 +522,53 @@ def test_a_pickle_is_adopted_where_it_is_trusted(given: dict[str, Any]) -> None:
     with pytest.raises(AdoptionError, match="is a pickle, which runs whatever code it holds"):
         adopt(**given)
     assert adopt(**given, trust_pickle=True).card.method == "analytic"
+
+
+class Attention(torch.nn.Module):
+    """A small transformer over the columns of a table, with a class token, as FT-Transformer is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight, self.bias = (torch.nn.Parameter(torch.randn(3, 8) * 0.5) for _ in range(2))
+        self.token = torch.nn.Parameter(torch.randn(1, 1, 8) * 0.5)
+        self.encoder = torch.nn.TransformerEncoderLayer(
+            8, 2, 16, dropout=0.0, batch_first=True, activation="gelu", norm_first=True
+        )
+        self.head = torch.nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        tokens = x[..., None] * self.weight + self.bias
+        tokens = torch.cat([self.token.expand(tokens.shape[0], -1, -1), tokens], 1)
+        scores: torch.Tensor = self.head(self.encoder(tokens)[:, 0])
+        return scores
+
+
+class Recurrent(torch.nn.Module):
+    """A recurrent layer, in both directions, over the columns of a table."""
+
+    def __init__(self, layer: type[torch.nn.LSTM | torch.nn.GRU]) -> None:
+        super().__init__()
+        self.layer = layer(1, 6, batch_first=True, bidirectional=True)
+        self.head = torch.nn.Linear(12, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.head(self.layer(x[..., None])[0].mean(1))
+        return scores
+
+
+@pytest.mark.parametrize("make", [
+    Attention, lambda: Recurrent(torch.nn.LSTM), lambda: Recurrent(torch.nn.GRU)
+], ids=["attention", "lstm", "gru"])  # fmt: skip
+def test_attention_and_recurrence_are_differentiated_as_autograd_does(
+    make: Callable[[], torch.nn.Module], tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    module = make().eval()
+    report = adopt(module, X, X.argmax(axis=1), name="attention", models=tmp_path)
+    assert report.card.method == "analytic"
+    artifact = read_artifact(report.path)
+    found = Model(artifact.card, artifact.graphs, Execution("cpu", threads=1)).differentiate(X[:8])
+    rows = [torch.autograd.functional.jacobian(module, torch.from_numpy(row[None]))[0, :, 0].numpy() for row in X[:8]]
+    expected = np.array(rows)
+    expected -= expected.mean(axis=1, keepdims=True)  # scores are centred
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())

@@ -17,6 +17,7 @@ def archive() -> bytes:
     return into.getvalue()
 
 
+<<<<<<< HEAD
 @pytest.mark.parametrize(("content", "said"), [
     (archive(), "a zip archive"),
     (gzip.compress(b"model", mtime=0), "a gzip file"),
@@ -25,18 +26,24 @@ def archive() -> bytes:
 ])  # fmt: skip
 def test_a_file_is_called_what_it_is(content: bytes, said: str) -> None:
     found = foreign_format(content)
+=======
+FILES = {
+    "a zip archive": archive(),
+    "a gzip file": gzip.compress(b"model"),
+    "a pointer of Git LFS": b"version https://git-lfs.github.com/spec/v1\n",
+    "an HDF5 file": b"\x89HDF\r\n",
+}
+
+
+@pytest.mark.parametrize("said", FILES)
+def test_a_file_is_called_what_it_is(said: str) -> None:
+    found = foreign_format(FILES[said])
+>>>>>>> f258918 (Differentiate attention and recurrent layers of adopted models exactly)
     assert found is not None
     assert found.startswith(said)
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        model("scores = Neg (features)", outputs="float[batch,3] scores").SerializeToString(),
-        zipped().SerializeToString(),
-        b"",
-        b"garbage",
-    ],
-)
-def test_onnx_and_what_nobody_knows_are_not_named(content: bytes) -> None:
-    assert foreign_format(content) is None
+def test_onnx_and_what_nobody_knows_are_not_named() -> None:
+    plain = model("scores = Neg (features)", outputs="float[batch,3] scores")
+    for content in (plain.SerializeToString(), zipped().SerializeToString(), b"", b"garbage"):
+        assert foreign_format(content) is None

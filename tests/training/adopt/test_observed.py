@@ -16,7 +16,8 @@ CONSTANTS = {"nought": np.array([0]), "rest": np.array([3, 1]), "W": np.ones((3,
 
 def test_sizes_that_are_computed_are_seen() -> None:
     found = observe(model(COMPUTED, constants=CONSTANTS), np.ones(3))
-    assert found.shapes == {"features": (3,), "h": (3, 1), "m": (2,), "scores": (2,)}  # `u` has the batch elsewhere
+    plain = {"features": (1, 3), "h": (1, 3, 1), "m": (1, 2), "scores": (1, 2)}
+    assert found.shapes == {name: (sizes, 0) for name, sizes in plain.items()} | {"u": ((2, 1), 1)}
 
 
 def test_what_is_the_same_for_all_inputs_is_steady() -> None:

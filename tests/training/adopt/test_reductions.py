@@ -88,7 +88,7 @@ def test_an_old_sum_has_its_axes_as_attributes() -> None:
     ),
     (
         of_matrix("h = Softmax <axis = 0> (i)", 6),
-        "Softmax across several axes has no derivative here",
+        "an operator across rows of the batch has no derivative here",
     ),
 ])  # fmt: skip
 def test_what_a_rule_does_not_hold_for_is_refused_by_name(case: Case, said: str) -> None:

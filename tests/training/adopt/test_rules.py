@@ -22,6 +22,10 @@ CASES: dict[str, list[Case]] = {
     "Reshape": [
         Case("h = Reshape (features, a) scores = Reshape (h, b)", 6, 6, shapes={"a": (-1, 2, 3), "b": (-1, 6)}),
         Case("h = Reshape (features, a) scores = Reshape (h, b)", 6, 6, shapes={"a": (-1, 1, 6, 1), "b": (0, 6)}),
+        Case(
+            "h = Reshape (features, a) t = Tanh (h) m = MatMul (t, W) scores = Reshape (m, b)", 4, 4,
+            {"W": drawn(2, 2)}, {"a": (-1, 2), "b": (-1, 4)},
+        ),
     ],
     "Flatten": [
         Case("h = Reshape (features, one) scores = Flatten (h)", 6, 6, shapes={"one": (-1, 2, 3)}),
@@ -204,11 +208,6 @@ REFUSED: list[tuple[str, Case, str]] = [
             4, 8, shapes={"a": (-1, 2, 1, 2), "b": (-1, 1, 2, 2)},
         ),
         "MatMul of two computed tensors of unlike shapes has no derivative here",
-    ),
-    (
-        "Reshape across rows",
-        Case("h = Reshape (features, a) scores = Reshape (h, b)", 4, 4, shapes={"a": (-1, 2), "b": (-1, 4)}),
-        "a tensor inside the graph does not have one row for each row of the input",
     ),
     (
         "Max of two computed tensors",
