@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from chainzrule.service.artifact.features import CategoricalFeature, Feature, Layout, NumericFeature
-from chainzrule.training.columns import Columns, heavy_tails, with_constraints, with_noise
+from chainzrule.training.columns import Columns, heavy_tails, with_bends, with_constraints, with_noise
 from chainzrule.training.errors import ConfigError
 
 
@@ -94,3 +94,50 @@ def test_constraints_are_declared_of_numeric_features_alone() -> None:
         with_constraints(features, {"c": "increasing"}, labels=2)
     with pytest.raises(ConfigError, match="3 labels have no such direction"):
         with_constraints(features, {"age": "increasing"}, labels=3)
+
+
+def skewed(rows: int = 500) -> tuple[tuple[Feature, ...], np.ndarray]:
+    random = np.random.default_rng(0)
+    income = random.lognormal(8, 2, rows).astype(np.float32)
+    level = np.eye(2)[random.integers(0, 2, rows)]
+    features = (
+        CategoricalFeature(name="c", levels=("a", "b")),
+        NumericFeature(
+            name="income",
+            mean=float(income.mean()),
+            std=float(income.std()),
+            low=float(income.min()),
+            high=float(income.max()),
+            noise=float(income.std()) / 10,
+        ),
+    )
+    return features, np.column_stack([level, income]).astype(np.float32)
+
+
+def test_columns_of_heavy_tails_get_a_scale_and_a_noise_that_fits_it() -> None:
+    features, x = skewed()
+    levels, income = with_bends(features, x)
+    assert levels == features[0]
+    assert isinstance(income, NumericFeature)
+    assert income.bend is not None
+    middle = float(np.median(x[:, 2]))
+    moved = np.arcsinh((np.array([middle, middle + income.noise]) - income.bend.start) / income.bend.scale)
+    assert np.diff(moved)[0] / income.bend.std == pytest.approx(0.1, rel=0.15)
+    (note,) = heavy_tails([income])
+    assert "logarithmic scale" in note
+    assert "send it as it is" in note
+
+
+def test_bent_columns_are_standardised_on_their_scale_also_in_a_fold() -> None:
+    features, x = skewed()
+    columns = Columns.of(with_bends(features, x), None)
+    found = columns.standardise(x)
+    np.testing.assert_array_equal(found[:, :2], x[:, :2])
+    assert found[:, 2].mean() == pytest.approx(0, abs=1e-6)
+    assert found[:, 2].std() == pytest.approx(1, abs=1e-6)
+    assert np.abs(found[:, 2]).max() < 5
+    fold = columns.of_rows(x[:100])
+    assert fold.standardise(x[:100])[:, 2].std() == pytest.approx(1, abs=1e-6)
+    assert fold.bends is not None
+    assert fold.bends.mean[2] != columns.centre[2]
+    assert (columns.mean[2], columns.spread[2]) == (features[1].mean, columns.bends.std[2])  # type: ignore[union-attr]

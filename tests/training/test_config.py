@@ -147,3 +147,12 @@ def test_constraints_are_part_of_what_shapes_the_card_and_none_leave_the_hash_al
     assert plain.sha256 == empty.sha256 != declared.sha256
     with pytest.raises(ConfigError, match=r"constraints\.bmi"):
         make_config(base | {"constraints": {"bmi": "up"}}, "test")
+
+
+def test_straight_columns_and_unselected_ones_leave_the_hash_as_it_was() -> None:
+    straight = make_config(TABLE | {"data": TABLE["data"] | {"bend": False}}, "test")  # type: ignore[operator]
+    assert straight.sha256 != make_config(TABLE, "test").sha256
+    assert '"bend"' in make_config(TABLE, "test").model_dump_json()
+    chosen = make_config(TABLE | {"fit": {"select": True}}, "test")
+    assert chosen.sha256 != make_config(TABLE | {"fit": {"select": False}}, "test").sha256
+    assert make_config(TABLE | {"budget": 5}, "test").sha256 == make_config(TABLE, "test").sha256

@@ -20,6 +20,8 @@ from chainzrule.training.nn.folded import fold
 from chainzrule.training.novelty.activations import network_of
 from chainzrule.training.novelty.novelty import Novelty, fit_novelty
 
+MOST_ROWS = 100_000  # training rows up to which rivals are fitted
+
 Indices = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -93,8 +95,11 @@ class Judging:
         return self._evaluation(models, parts)
 
     def rivals(self) -> list[tuple[Baseline, Floats]]:
-        """Returns what people would use instead, with the (rows, S) scores by which it was judged; images have none."""
-        if self._dataset.layout is not None:
+        """Returns what people would use instead, with the (rows, S) scores by which it was judged; images have none.
+
+        Nor have tables of so many rows that the rivals would take longer than the network.
+        """
+        if self._dataset.layout is not None or len(self._dataset.train) > MOST_ROWS:
             return []
         found, judged = [], self.judged()
         for method in RIVALS:

@@ -13,6 +13,7 @@ from chainzrule.training.data.errors import DataError
 from chainzrule.training.data.table import table_dataset
 from chainzrule.training.errors import CheckpointError, ConfigError
 from chainzrule.training.fitting.loop import Batch, Fit
+from chainzrule.training.publish.load import load as load_rows
 from chainzrule.training.publish.run import Run, RunReport
 
 
@@ -255,3 +256,31 @@ def test_rivals_that_are_better_are_named(tmp_path: Path) -> None:
     frame = pd.DataFrame(x, columns=list("ab")).assign(outcome=np.floor(3 * x[:, 0]) % 2 * 4 + x[:, 1])
     report = prepare(frame, tmp_path, noise={}, network={"hidden": [2], "degree": 1}).publish(tmp_path / "models")
     assert "boosted" in report.better
+
+
+def test_a_heavy_tail_is_read_on_a_logarithmic_scale_and_asked_for_as_it_is(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    income, b = random.lognormal(0, 2, 400), random.normal(size=400)
+    outcome = np.where(np.log(income) + 0.5 * b + random.normal(0, 0.5, 400) > 0, "hi", "lo")
+    frame = pd.DataFrame({"income": income, "b": b, "outcome": outcome})
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    data = {"source": "table", "path": str(tmp_path / "table.csv"), "target": "outcome"}
+    config = configure(
+        data=data, noise={"income": 0.05}, network={"hidden": [8, 8]}, fit={"epochs": 20}, dreg={"strength": 0.01}
+    )
+    dataset, _ = load_rows(config.data, config.seed)
+    report = Run(config, dataset).publish(tmp_path / "models")
+    card = report.card
+    assert card.features[0].bend is not None  # type: ignore[union-attr]
+    assert card.features[1].bend is None  # type: ignore[union-attr]
+    assert card.quality["accuracy"] > 0.88
+    model = load(report.path)
+    rows = [[0.2, 0.0], [0.2 + 1e-3, 0.0], [50.0, 0.0]]
+    low, beside, high = model.predict(rows)
+    assert (low["label"], high["label"]) == ("lo", "hi")
+    # The same absolute noise moves a small income further than a large one.
+    assert low["stability"]["volatility"] > 10 * high["stability"]["volatility"]
+    slope = abs(beside["probabilities"]["hi"] - low["probabilities"]["hi"]) / 1e-3
+    alone = 0.05 * slope  # what the income's noise makes of it, b having its own
+    assert low["stability"]["volatility"] > 0.9 * alone
+    assert "bounds" in card.graphs
