@@ -9,7 +9,9 @@ from difflib import get_close_matches
 from itertools import islice
 
 LONGEST = 64  # characters of a name that is repeated, or compared with names that are known
-MOST_COMPARED = 256  # names, so that a suggestion takes a few milliseconds at most
+MOST_LOOKED_AT = 4096  # names, so that a request of a million members holds nobody up
+MOST_COMPARED = 256  # of them, so that a suggestion takes a few milliseconds at most
+LONGEST_KNOWN = 256  # characters, as in a card
 MOST_SHOWN = 3
 MOST_LISTED = 12
 LONGEST_LIST = 200  # characters
@@ -22,8 +24,9 @@ def nearest(given: str, known: Iterable[str]) -> str | None:
     if len(given) > LONGEST:
         return None
     by_plain: dict[str, str] = {}
-    for name in known:
-        by_plain.setdefault(plain(name), name)
+    for name in islice(known, MOST_LOOKED_AT):
+        if len(name) <= LONGEST_KNOWN:
+            by_plain.setdefault(plain(name), name)
     wanted = plain(given)
     if wanted in by_plain:
         return by_plain[wanted]
@@ -42,11 +45,12 @@ def hint(given: str, known: Iterable[str]) -> str:
     return "" if meant is None else f" (did you mean {meant}?)"
 
 
-def shown(names: Collection[str]) -> str:
-    """Returns the first few names that a request has made up, in quotation marks, and how many more there are."""
-    fit = (f"'{name}'" for name in names if len(name) <= LONGEST and name.isprintable())
+def shown(names: Iterable[str], count: int) -> str:
+    """Returns the first few of `count` names that a request has made up, in quotation marks, and how many more."""
+    looked_at = islice(names, MOST_LOOKED_AT)
+    fit = (f"'{name}'" for name in looked_at if len(name) <= LONGEST and name.isprintable())
     first = list(islice(fit, MOST_SHOWN))
-    more = len(names) - len(first)
+    more = count - len(first)
     if not first:
         return "one whose name cannot be shown" if more == 1 else f"{more} whose names cannot be shown"
     return ", ".join(first) + (f" and {more} more" if more else "")

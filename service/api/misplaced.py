@@ -1,33 +1,37 @@
 """Says where rows belong, to whom sends them as other servers take them: each function returns an error to raise."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from chainzrule.service.errors import InvalidInput
 from chainzrule.service.naming import hint, shown
 
 # What other servers and libraries call the rows.
-_ROWS = frozenset((
+_ROWS = (
     "data", "dataframe_records", "dataframe_split", "features", "input", "inputs", "instance", "records", "row", "rows",
     "samples", "values", "x", "X",
-))  # fmt: skip
+)  # fmt: skip
 _WRAPPED = '"instances": [...]'
 
 
 def unknown_members(document: Mapping[str, Any], members: Collection[str]) -> InvalidInput:
     """Returns the error of a question that has members which its route does not know."""
-    unknown = [name for name in document if name not in members]
+    count = len(document) - sum(name in document for name in members)
+    first = next(_unknown(document, members))
+    strange = shown(_unknown(document, members), count)
     takes = f"it takes {', '.join(members)}"
     if "instances" in document:
-        suggestion = hint(unknown[0], [name for name in members if name not in document])
-        return InvalidInput(f"has {shown(unknown)}, which this route does not know{suggestion}; {takes}", "body")
-    rows = [name for name in unknown if name in _ROWS]
-    if rows:
-        return InvalidInput(f"has {shown(rows[:1])}; this route takes the rows as {_WRAPPED}", "body")
-    suggestion = hint(unknown[0], ["instances"])
-    if not suggestion:
-        suggestion = f"; a row, or a list of rows, is wrapped as {_WRAPPED}"
-    return InvalidInput(f"has no instances, but {shown(unknown)}{suggestion}; {takes}", "body")
+        suggestion = hint(first, [name for name in members if name not in document])
+        return InvalidInput(f"has {strange}, which this route does not know{suggestion}; {takes}", "body")
+    rows = next((name for name in _ROWS if name in document), None)
+    if rows is not None:
+        return InvalidInput(f"has '{rows}'; this route takes the rows as {_WRAPPED}", "body")
+    suggestion = hint(first, ["instances"]) or f"; a row, or a list of rows, is wrapped as {_WRAPPED}"
+    return InvalidInput(f"has no instances, but {strange}{suggestion}; {takes}", "body")
+
+
+def _unknown(document: Mapping[str, Any], members: Collection[str]) -> Iterator[str]:
+    return (name for name in document if name not in members)
 
 
 def no_list(instances: Any) -> InvalidInput:

@@ -44,13 +44,13 @@ def missing(row: Mapping[str, Any], names: Sequence[str], place: str) -> Invalid
     """Returns the error of a row that is an object and lacks a feature; it may have it under another name."""
     lacking = [name for name in names if name not in row]
     known, first = frozenset(names), lacking[0]
-    further = [name for name in row if name not in known]
-    written = nearest(first, further)
+    written = nearest(first, (name for name in row if name not in known))
+    strange = len(row) - len(names) + len(lacking)
     detail = "is missing"
     if written is not None:
-        detail += f"; the row has {shown([written])}: did you mean {first}?"
-    elif further:
-        detail += f"; the row has {shown(further)}, which the model does not know"
+        detail += f"; the row has {shown([written], 1)}: did you mean {first}?"
+    elif strange:
+        detail += f"; the row has {_unknown(row, known, strange)}, which the model does not know"
     if len(lacking) > 1:
         detail += f"; also missing: {listed(lacking[1:])}"
     return InvalidInput(detail, f"{place}.{first}")
@@ -58,12 +58,16 @@ def missing(row: Mapping[str, Any], names: Sequence[str], place: str) -> Invalid
 
 def further(row: Mapping[str, Any], names: Sequence[str], target: str, place: str) -> InvalidInput:
     """Returns the error of a row that is an object with more features than the model knows."""
-    known = frozenset(names)
-    unknown = [name for name in row if name not in known]
-    if unknown == [target]:
-        return InvalidInput(f"has {shown(unknown)}, which is what the model predicts; leave it out", place)
-    them = "it" if len(unknown) == 1 else "them"
-    return InvalidInput(f"has {shown(unknown)}, which the model does not know; leave {them} out", place)
+    count = len(row) - len(names)
+    them = _unknown(row, frozenset(names), count)
+    if count == 1 and target in row:
+        return InvalidInput(f"has {them}, which is what the model predicts; leave it out", place)
+    it = "it" if count == 1 else "them"
+    return InvalidInput(f"has {them}, which the model does not know; leave {it} out", place)
+
+
+def _unknown(row: Mapping[str, Any], known: frozenset[str], count: int) -> str:
+    return shown((name for name in row if name not in known), count)
 
 
 def no_number(value: Any, feature: NumericFeature, place: str) -> InvalidInput:

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from chainzrule.service.artifact.features import CategoricalFeature, NumericFeature, level_text
 from chainzrule.service.artifact.interface import Interface
 from chainzrule.service.errors import InvalidInput
-from chainzrule.service.naming import plain
+from chainzrule.service.naming import LONGEST_KNOWN, plain
 from chainzrule.service.runtime import refusals
 from chainzrule.service.runtime.dates import moment_in, part_of
 from chainzrule.service.stability.ranges import Ranges
 
 Matrix = NDArray[np.float32]
+MOST_FURTHER = 1000  # members that a lenient row may have besides its features where it lacks some of them
 _NUMBERS = frozenset((int, float))
 _LEVELS = frozenset((str, bool, int, float))
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -179,9 +180,11 @@ class RowEncoder:
         A feature that is there under another spelling is never taken for a gap, nor is the whole row.
         """
         lacking = [name for name in self.names if name not in row]
-        if self._lenient and len(lacking) < len(self.names):
+        few = len(row) <= len(self.names) + MOST_FURTHER  # the names of so many can be looked at
+        if self._lenient and few and len(lacking) < len(self.names):
             meant = frozenset(map(plain, lacking))
-            if not any(plain(name) in meant for name in row if name not in self.start):
+            others = (name for name in row if name not in self.start and len(name) <= LONGEST_KNOWN)
+            if not any(plain(name) in meant for name in others):
                 return [row.get(name) for name in self.names]
         raise refusals.missing(row, self.names, f"instances[{i}]")
 

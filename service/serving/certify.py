@@ -61,7 +61,9 @@ def _box_reach(box: Mapping[str, float | list[float]], rows: RowEncoder, feature
     below, above = np.zeros(features.shape), np.zeros(features.shape)
     for name, ends in box.items():
         if name not in rows.start:
-            raise InvalidInput(f"has {shown([name])}, which is no feature of the model{hint(name, rows.names)}", "box")
+            raise InvalidInput(
+                f"has {shown([name], 1)}, which is no feature of the model{hint(name, rows.names)}", "box"
+            )
         column = rows.start[name]
         if name not in rows.ranges.names:
             raise InvalidInput("has levels; a box is made of numeric features", f"box.{name}")

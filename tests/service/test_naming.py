@@ -1,5 +1,6 @@
 """Names in errors: what was meant by one that is not known, and how much of a request's own names is repeated."""
 
+import itertools
 import time
 
 import pytest
@@ -35,16 +36,18 @@ def test_another_spelling_counts_before_a_name_that_is_only_like_it() -> None:
 def test_many_and_long_names_take_no_time() -> None:
     begin = time.process_time()
     assert nearest("b" * LONGEST, [f"{'a' * 200}{number}" for number in range(20_000)]) is None
+    assert nearest("b", (f"{'a' * 2000}{number}" for number in itertools.count())) is None
+    assert shown(("a" * 100 for _ in itertools.count()), 10**6) == "1000000 whose names cannot be shown"
     assert time.process_time() - begin < 2
 
 
 def test_few_short_and_printable_names_are_shown() -> None:
-    assert shown(["a"]) == "'a'"
-    assert shown(["a", "b b"]) == "'a', 'b b'"
-    assert shown(list("abcdef")) == "'a', 'b', 'c' and 3 more"
-    assert shown(["a\n", "b", "\u202ec", "d" * (LONGEST + 1)]) == "'b' and 3 more"
-    assert shown(["a\x00"]) == "one whose name cannot be shown"
-    assert shown(["\x1b[2J", "a" * 100]) == "2 whose names cannot be shown"
+    assert shown(["a"], 1) == "'a'"
+    assert shown(["a", "b b"], 2) == "'a', 'b b'"
+    assert shown("abcdef", 6) == "'a', 'b', 'c' and 3 more"
+    assert shown(["a\n", "b", "\u202ec", "d" * (LONGEST + 1)], 4) == "'b' and 3 more"
+    assert shown(["a\x00"], 1) == "one whose name cannot be shown"
+    assert shown(["\x1b[2J", "a" * 100], 2) == "2 whose names cannot be shown"
 
 
 def test_as_many_known_names_are_listed_as_fit() -> None:

@@ -370,6 +370,13 @@ def test_brackets_may_be_too_many() -> None:
     assert refusal(PLAIN, [[1.0, 2.0]]).detail == "has 1 values where the model takes 2; take one pair of brackets away"
 
 
+def test_a_lenient_row_of_very_many_members_lacks_nothing() -> None:
+    row: dict[str, Any] = {"tree": "oak", "age": 31, "body mass": 2} | {f"c{place}": 1 for place in range(5000)}
+    assert LENIENT.encode([row]).tolist() == [[1, 0, 31, 2]]
+    del row["age"]
+    assert refusal(LENIENT, row).place == "instances[0].age"
+
+
 def dated(part: DatePart, form: DateFormat = "iso", **facts: Any) -> NumericFeature:
     source = DateSource(column="seen", format=form, part=part)
     return numeric(f"seen.{part}", **{"low": 0, "high": 3000, "noise": 0, "date": source, **facts})
