@@ -17,16 +17,6 @@ def archive() -> bytes:
     return into.getvalue()
 
 
-<<<<<<< HEAD
-@pytest.mark.parametrize(("content", "said"), [
-    (archive(), "a zip archive"),
-    (gzip.compress(b"model", mtime=0), "a gzip file"),
-    (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
-    (b"\x89HDF\r\n", "an HDF5 file"),
-])  # fmt: skip
-def test_a_file_is_called_what_it_is(content: bytes, said: str) -> None:
-    found = foreign_format(content)
-=======
 FILES = {
     "a zip archive": archive(),
     "a gzip file": gzip.compress(b"model"),
@@ -38,7 +28,6 @@ FILES = {
 @pytest.mark.parametrize("said", FILES)
 def test_a_file_is_called_what_it_is(said: str) -> None:
     found = foreign_format(FILES[said])
->>>>>>> f258918 (Differentiate attention and recurrent layers of adopted models exactly)
     assert found is not None
     assert found.startswith(said)
 
