@@ -46,7 +46,7 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
     Equal rows, target included, are merged first, so that a weight is a repetition to the last bit. Up to 10,000
     distinct rows are fitted with full-batch L-BFGS in float64, more with AdamW (`optimiser="auto"`).
 
-    X is a matrix of numbers, or a DataFrame (of pandas, polars or Arrow) that is read as `chainzrule fit` reads a table:
+    X is a matrix of numbers, or a DataFrame (pandas, polars or Arrow) that is read as `chainzrule fit` reads a table:
     what is no number is a category, gaps in numbers are filled with the median, and gaps in categories are their own
     level. In rows to predict, a gap or a level that training did not see is the median or the commonest level.
 
