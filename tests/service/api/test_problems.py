@@ -83,7 +83,7 @@ async def test_cases_cover_every_problem_that_a_request_alone_can_meet() -> None
         "misdirected",
         "client-limited",
     }
-    elsewhere |= {"queue-full", "overloaded", "not-ready", "no-bounds"}
+    elsewhere |= {"queue-full", "overloaded", "not-ready", "no-bounds", "rejected"}
     assert {slug for _, slug in PROBLEMS.values()} - {case.slug for case in cases} == elsewhere
 
 
