@@ -20,7 +20,7 @@ from chainzrule.extras import advice
 COMMANDS = {
     "serve": "answer predictions over HTTP, each with how stable it is",
     "fit": "train a model on a table and publish it",
-    "adopt": "publish an ONNX model that was trained elsewhere",
+    "adopt": "publish a model that was trained elsewhere",
     "predict": "put predictions and their stability beside the rows of a CSV or Parquet file",
     "policy": "try on known rows what a server should answer, withhold and have reviewed",
     "models": "list the models of a repository, and whether each would load",

@@ -60,6 +60,7 @@ def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], i
         metavar="FILE",
         help="the source library's predictions of the rows, to be compared with",
     )
+    parser.add_argument("--output", metavar="NAME", help="the output to be served, where several could be")
     parser.add_argument(
         "--tolerance",
         type=float,
@@ -103,6 +104,7 @@ def run(options: argparse.Namespace) -> int:
         target=options.target,
         name=options.name,
         models=options.models,
+        output=options.output,
         expected=options.expected,
         tolerance=options.tolerance,
         answers=options.answers,

@@ -65,6 +65,7 @@ def adopt(
     data: PathLike | None = None,
     target: str | None = None,
     models: PathLike = "models",
+    output: str | None = None,
     expected: PathLike | None = None,
     tolerance: float = TOLERANCE,
     answers: Answers | None = None,
@@ -91,6 +92,7 @@ def adopt(
             one input gets them in their order, one of several gets each by its name.
         target: the column of `data` that is predicted, or the name of `y`.
         models: the repository; made if it does not exist.
+        output: the output of an ONNX file that is served, where several could be.
         expected: a CSV file of the source library's predictions of the sample, to be compared with.
         tolerance: the largest difference from the library's predictions that is accepted.
         answers: what the model's numbers are; None leaves it to the graph, and to the sample where that does not say.
@@ -121,7 +123,7 @@ def adopt(
         if isinstance(model, str | os.PathLike):
             model = load_model(Path(model), trust_pickle)
         if isinstance(model, Path):
-            ready = prepare(read_given(model), frame, wishes)
+            ready = prepare(read_given(model, output), frame, wishes)
         else:
             ready = first_prepared(_conversions(model, frame.drop(columns=goal)), frame, wishes)
         return _published(ready, wishes, name, root, sign)

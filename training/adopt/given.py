@@ -97,8 +97,12 @@ class Given:
         return next((one.batch for one in self.inputs if one.batch is not None), None)
 
 
-def read_given(path: Path) -> Given:
+def read_given(path: Path, output: str | None = None) -> Given:
     """Reads a file, with the weights that lie beside it.
+
+    Args:
+        path: the file.
+        output: the output that is to be served, where several could be.
 
     Raises:
         AdoptionError: names the format, operator, shape or type that stands in the way, and what to do.
@@ -121,11 +125,11 @@ def read_given(path: Path) -> Given:
     except Exception as error:  # protobuf's and the checker's errors share no narrower base
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise AdoptionError(f"{path}: no sound ONNX file ({first}); export the model again") from None
-    return describe_given(model, hashlib.sha256(content).hexdigest())
+    return describe_given(model, hashlib.sha256(content).hexdigest(), output)
 
 
-def describe_given(model: onnx.ModelProto, sha256: str) -> Given:
-    """Returns what a checked model takes and answers.
+def describe_given(model: onnx.ModelProto, sha256: str, output: str | None = None) -> Given:
+    """Returns what a checked model takes and answers; `output` is the one to be served, where several could be.
 
     Raises:
         AdoptionError: names the operator, shape or type that stands in the way, and what to do.
@@ -135,6 +139,8 @@ def describe_given(model: onnx.ModelProto, sha256: str) -> Given:
     known = {weight.name: PREFIX + weight.name for weight in model.graph.initializer}
     # Bodies of loops and branches may read the weights outside of them, whose new names have to be known beforehand.
     onnx.compose.add_prefix_graph(model.graph, PREFIX, inplace=True, name_map=known)
+    if output is not None:
+        _choose(model.graph, output)
     answer, label = _outputs(model)
     producer = " ".join(part for part in (model.producer_name, model.producer_version) if part) or "unknown"
     return Given(
@@ -223,6 +229,17 @@ def _input(value: onnx.ValueInfoProto) -> Input:
     return Input(value.name, kind, sizes[0], tuple(sizes[1:]))
 
 
+def _choose(graph: onnx.GraphProto, output: str) -> None:
+    """Leaves a graph one output beside its labels; raises `AdoptionError` where there is none of that name."""
+    names = [own(value.name) for value in graph.output]
+    if output not in names:
+        raise AdoptionError(f"no output is named '{output}'; there are {', '.join(names)}")
+    labels = (TensorProto.INT64, TensorProto.INT32, TensorProto.STRING)
+    kept = [value for value in graph.output if own(value.name) == output or element_type(value) in labels]
+    del graph.output[:]
+    graph.output.extend(kept)
+
+
 def _outputs(model: onnx.ModelProto) -> tuple[str, str | None]:
     """Returns the names of the one float output, and of the output that is a row's label."""
     graph = model.graph
@@ -255,7 +272,8 @@ def _outputs(model: onnx.ModelProto) -> tuple[str, str | None]:
         floats = [whole]
     if len(floats) > 1:
         raise AdoptionError(
-            f"several outputs are floats ({', '.join(own(name) for name in floats)}); export the one to be served"
+            f"several outputs are floats ({', '.join(own(name) for name in floats)}); name the one to be served with "
+            "--output"
         )
     return floats[0], labels[0] if len(labels) == 1 else None
 

@@ -126,7 +126,7 @@ REFUSED: dict[str, tuple[onnx.ModelProto, str]] = {
     ),
     "two floats": (
         model("y = Neg (x) z = Tanh (x)", BATCH, "float[batch,3] y, float[batch,3] z"),
-        "several outputs are floats (y, z); export the one to be served",
+        "several outputs are floats (y, z); name the one to be served with --output",
     ),
     "truths": (
         model("y = Greater (x, z)", BATCH, "bool[batch,3] y", {"z": np.zeros(1, np.float32)}),
@@ -184,3 +184,14 @@ def test_outputs_of_a_column_each_are_one_answer(kind: str) -> None:
                   "float[batch] y, float[batch] z", constants)  # fmt: skip
     with pytest.raises(AdoptionError, match="several outputs are floats"):  # in another order
         given_of(other)
+
+
+def test_one_of_several_outputs_may_be_chosen(path: Path) -> None:
+    graph = model("y = Neg (x) z = Tanh (x) l = ArgMax <axis = 1, keepdims = 0> (x)", BATCH,
+                  "float[batch,3] y, float[batch,3] z, int64[batch] l")  # fmt: skip
+    path.write_bytes(graph.SerializeToString())
+    for name in ("y", "z"):
+        given = read_given(path, name)
+        assert (given.answer, given.label) == (f"source_{name}", "source_l")
+    with pytest.raises(AdoptionError, match="no output is named 'w'; there are y, z, l"):
+        read_given(path, "w")
