@@ -1,6 +1,5 @@
 """Converts models of LightGBM, XGBoost and CatBoost."""
 
-import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from onnx import helper, numpy_helper
 from chainzrule.training.adopt.convert.converted import Converted
 from chainzrule.training.adopt.convert.naming import label_names
 from chainzrule.training.adopt.convert.thresholds import round_down
+from chainzrule.training.adopt.convert.xgbtrees import written
 from chainzrule.training.errors import AdoptionError
 
 OPSET = 15
@@ -78,35 +78,26 @@ def _average(model: onnx.ModelProto, trees: int) -> None:
 def from_xgboost(model: Any, frame: pd.DataFrame) -> Converted:
     """Converts a fitted XGBoost estimator, or a Booster."""
     import xgboost
-    from onnxmltools.convert import convert_xgboost
-    from onnxmltools.convert.common.data_types import FloatTensorType
 
     booster = model if isinstance(model, xgboost.Booster) else model.get_booster()
-    if "c" in (booster.feature_types or []):
-        raise AdoptionError(
-            "the XGBoost model splits columns of categories by itself, which its converter does not know; fit it on "
-            "one-hot columns, for instance in a Pipeline with OneHotEncoder"
-        )
-    kind = json.loads(booster.save_config())["learner"]["gradient_booster"]["name"]
-    if kind != "gbtree":
-        raise AdoptionError(
-            f"the XGBoost booster is '{kind}', which its converter does not know; fit it with booster='gbtree'"
-        )
-    names, types = booster.feature_names, booster.feature_types
-    booster.feature_names = booster.feature_types = None  # the converter knows columns by their numbers only
-    try:
-        found = convert_xgboost(
-            model, initial_types=[("input", FloatTensorType([None, frame.shape[1]]))], target_opset=OPSET
-        )
-    finally:
-        booster.feature_names, booster.feature_types = names, types
-    if model is booster:
-        given = xgboost.DMatrix(frame, feature_names=names)
-        return Converted(found, np.asarray(booster.predict(given), np.float64).reshape(len(frame), -1))
+    best = getattr(model, "best_iteration", None)  # of early stopping, behind which trees do not count
+    if best is not None:
+        booster = booster[: best + 1]
+    levels = {
+        str(name): label_names(frame[name].cat.categories)
+        for name in frame.columns
+        if isinstance(frame[name].dtype, pd.CategoricalDtype)
+    }
+    found = written(booster, frame.shape[1])
+    named = frame if booster.feature_names else frame.to_numpy()
+    if isinstance(model, xgboost.Booster):
+        answers = booster.predict(xgboost.DMatrix(named, enable_categorical=True))
+        return Converted(found, np.asarray(answers, np.float64).reshape(len(frame), -1), levels=levels)
     classes = getattr(model, "classes_", None)
     if classes is None:
-        return Converted(found, np.asarray(model.predict(frame), np.float64).reshape(len(frame), -1))
-    return Converted(found, np.asarray(model.predict_proba(frame), np.float64), label_names(classes))
+        return Converted(found, np.asarray(model.predict(named), np.float64).reshape(len(frame), -1), levels=levels)
+    answers = np.asarray(model.predict_proba(named), np.float64)
+    return Converted(found, answers if answers.shape[1] > 2 else answers[:, 1:], label_names(classes), levels=levels)
 
 
 def from_catboost(model: Any, frame: pd.DataFrame) -> Converted:

@@ -12,7 +12,7 @@ from chainzrule.training.errors import AdoptionError
 NEEDED = {
     "sklearn": ("skl2onnx",),
     "lightgbm": ("onnxmltools", "skl2onnx"),
-    "xgboost": ("onnxmltools", "skl2onnx"),
+    "xgboost": (),
     "catboost": (),
     "torch": ("onnxscript",),
 }

@@ -61,19 +61,29 @@ def test_xgboost_answers_the_same_also_beside_gaps() -> None:
     xgboost = pytest.importorskip("xgboost")
     model = xgboost.XGBClassifier(n_estimators=10, n_jobs=1).fit(X, SIGN == "up")
     found = from_xgboost(model, X)
-    assert found.labels == ("0", "1")
+    assert (found.labels, found.answers.shape) == (("0", "1"), (200, 1))
     np.testing.assert_allclose(run(found, X), found.answers, atol=1e-5)
-    assert model.get_booster().feature_names == list(X.columns)  # as before
     value = xgboost.XGBRegressor(n_estimators=10, n_jobs=1).fit(X.to_numpy(), VALUE)
     np.testing.assert_allclose(run(from_xgboost(value, X), X), from_xgboost(value, X).answers, atol=1e-4)
 
 
-def test_categories_of_xgboost_are_refused() -> None:
+def test_categories_of_xgboost_keep_their_numbers() -> None:
     xgboost = pytest.importorskip("xgboost")
-    frame = X.assign(job=pd.Categorical(RANDOM.choice(["cook", "clerk"], 200)))
-    model = xgboost.XGBRegressor(n_estimators=3, enable_categorical=True).fit(frame, VALUE)
-    with pytest.raises(AdoptionError, match="splits columns of categories by itself"):
-        from_xgboost(model, frame)
+    frame = X.assign(job=pd.Categorical(RANDOM.choice(["cook", "clerk", "driver"], 200), ["driver", "cook", "clerk"]))
+    value = VALUE + frame["job"].cat.codes
+    model = xgboost.XGBRegressor(n_estimators=8, enable_categorical=True).fit(frame, value)
+    found = from_xgboost(model, frame)
+    assert found.levels == {"job": ("driver", "cook", "clerk")}
+    np.testing.assert_allclose(run(found, frame.assign(job=frame["job"].cat.codes)), found.answers, atol=1e-5)
+
+
+def test_xgboost_stops_where_it_was_best() -> None:
+    xgboost = pytest.importorskip("xgboost")
+    model = xgboost.XGBRegressor(n_estimators=200, early_stopping_rounds=2)
+    model.fit(X[:100], VALUE[:100], eval_set=[(X[100:], VALUE[100:])], verbose=False)
+    assert model.best_iteration < 199
+    found = from_xgboost(model, X)
+    np.testing.assert_allclose(run(found, X), found.answers, atol=1e-5)
 
 
 def test_catboost_answers_the_same() -> None:
@@ -98,7 +108,7 @@ def test_a_random_forest_of_lightgbm_is_averaged() -> None:
 def test_boosters_that_the_converter_does_not_know_are_named() -> None:
     xgboost = pytest.importorskip("xgboost")
     model = xgboost.XGBRegressor(booster="dart", n_estimators=3).fit(X, VALUE)
-    with pytest.raises(AdoptionError, match="the XGBoost booster is 'dart', which its converter does not know"):
+    with pytest.raises(AdoptionError, match="the XGBoost booster is 'dart', which is not known here"):
         from_xgboost(model, X)
 
 
