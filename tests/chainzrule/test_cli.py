@@ -18,6 +18,7 @@ REFUSED = {
     "fit": ("fit",),
     "adopt": ("adopt", "none.onnx", "--data", "none.csv", "--target", "y", "--name", "m"),
     "predict": ("predict", "none.csv"),
+    "policy": ("policy", "none.csv", "--target", "y"),
     "models": ("models", "--models", "nowhere"),
     "keys": ("keys", "show", "nowhere"),
     "sign": ("sign", "nowhere", "--key", "none.key"),
@@ -101,7 +102,7 @@ def test_what_cannot_be_used_ends_with_one_line(name: str, tmp_path: Path) -> No
         ("compare", "torch", "training"),
         ("adopt", "onnx", "training"),
         ("adopt", "pandas", "training"),
-        *((name, "onnxruntime", "cpu") for name in ("serve", "adopt", "predict", "models", "sign")),
+        *((name, "onnxruntime", "cpu") for name in ("serve", "adopt", "predict", "policy", "models", "sign")),
         *((name, "cryptography", "signatures") for name in ("keys", "sign")),
     ],
 )
