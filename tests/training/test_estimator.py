@@ -14,6 +14,7 @@ from sklearn.model_selection import cross_val_score
 from chainzrule.loaded import load
 from chainzrule.service.artifact.store import read_artifact
 from chainzrule.service.errors import InvalidInput
+from chainzrule.training.config import LBFGS_ROWS
 from chainzrule.training.data.errors import DataError
 from chainzrule.training.estimators import (
     ChainzRuleClassifier,
@@ -210,10 +211,10 @@ def test_early_stopping_ends_a_fit_that_no_longer_gains(optimiser: str) -> None:
 
 def test_many_rows_are_fitted_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(0)
-    X = random.normal(size=(2001, 3))
+    X = random.normal(size=(LBFGS_ROWS + 1, 3))
     y = X[:, 0] * X[:, 1]
     monkeypatch.setattr(Fit, "_descend", None)
-    assert ChainzRuleRegressor(random_state=0, epochs=20).fit(X, y).score(X, y) > 0.9
+    assert ChainzRuleRegressor(random_state=0, epochs=5).fit(X, y).score(X, y) > 0.9
     with pytest.raises(TypeError, match="not callable"):
         ChainzRuleRegressor(random_state=0).fit(X[:2000], y[:2000])
 

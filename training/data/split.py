@@ -51,10 +51,12 @@ def folds(
 ) -> list[Indices]:
     """Returns the row indices of `count` folds of equal size; stratified folds hold every label in the same share.
 
-    Folds of rows with groups share none, and are as equal as that permits.
+    Folds of rows with groups share none, and are as equal as that permits; there is one for each group where these are
+    fewer. A single group is split like other rows.
     """
-    if groups is not None:
-        return by_group(groups, y.astype(np.int64) if stratified else None, count, seed)
+    kinds = 1 if groups is None else len(np.unique(groups))
+    if groups is not None and kinds > 1:
+        return by_group(groups, y.astype(np.int64) if stratified else None, min(count, kinds), seed)
     order = np.random.default_rng(seed).permutation(len(y))
     if stratified:
         order = order[np.argsort(y[order], kind="stable")]

@@ -89,3 +89,11 @@ def test_time_that_cannot_part_the_rows_is_refused() -> None:
         split_rows(100, None, 0, time=np.zeros(100))
     with pytest.raises(DataError, match="occurs in the latest fifth of the rows only"):
         split_rows(100, np.arange(100) // 90, 0, time=np.arange(100.0))
+
+
+def test_few_groups_make_few_folds() -> None:
+    y, two = np.arange(60) % 2, np.repeat([0, 1], 30)
+    parts = folds(y, 5, seed=1, stratified=True, groups=two)
+    assert sorted(map(len, parts)) == [30, 30]
+    assert all(len(np.unique(two[part])) == 1 for part in parts)
+    assert len(folds(y, 5, seed=1, stratified=True, groups=np.zeros(60, np.int64))) == 5
