@@ -12,6 +12,7 @@ import { formInput } from "./form.js";
 import { readLink, rowOf, writeLink } from "./link.js";
 import { liveView } from "./live.js";
 import { pictureInput } from "./picture.js";
+import { withheld } from "./words.js";
 
 const PATIENCE = 1000; // milliseconds after which a newer input no longer waits for an older one's answer
 const NOISE = 3;
@@ -131,6 +132,8 @@ function begin(model, link, lost) {
         if (signal.aborted) continue;
         clearTimeout(slow);
         answered = true;
+        const held = withheld(prediction);
+        if (held) { answer.outdated(held); continue; }
         answer.show(prediction, done);
         if (!wanted) answer.current();
         calm();

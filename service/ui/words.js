@@ -18,6 +18,10 @@ export function headline(card, prediction) {
   return card.task === "regression" ? `${beside(prediction.value, prediction.stability.volatility)}${unitOf(card)}` : prediction.label;
 }
 
+/** Why there is no answer, where the service's policy withholds it; else the empty text. */
+export const withheld = ({ label = null, value = null, decision }) =>
+  label === null && value === null ? `The service's policy withholds this answer (${decision.causes.join(", ").replaceAll("_", " ")}).` : "";
+
 /** A flip probability as per cent; where none of a model's draws flipped, so many as those say. */
 export const flips = (card, p) => (p === 0 && card.draws ? `0 of ${card.draws.count}` : chance(p));
 

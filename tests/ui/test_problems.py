@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.artifacts import CLASSIFIER
-from tests.processes import service
+from tests.processes import ROOT, service
 from tests.ui.conftest import Open, until
 from tests.ui.page import body, headline, settle
 
@@ -213,3 +213,19 @@ def test_versions_that_come_and_go_while_it_is_open(open_page: Open, tmp_path: P
         assert body(page)["instances"] == [[3.5, -1]]
         assert page.locator("#problem").is_hidden()
         page.close()  # it would ask on, and find nobody
+
+
+def test_an_answer_that_the_policy_withholds_is_said_to_be_withheld(open_page: Open, tmp_path: Path) -> None:
+    (policies := tmp_path / "policies.toml").write_text('[models.diabetes]\nout_of_range = "abstain"')
+    with service(ROOT / "models", "--policies", str(policies)) as (address, _):
+        page = open_page("#model=diabetes", server=address)
+        settle(page)
+        answer = headline(page)
+        page.locator('[data-feature="bmi"]').first.fill("300")
+        said = "The service's policy withholds this answer (out of range)."
+        until(page, f"document.querySelector('#age').textContent.startsWith({json.dumps(said)})")
+        assert page.locator("#age").inner_text() == f"{said} What stands here belongs to an earlier input."
+        assert headline(page) == answer
+        page.locator('[data-feature="bmi"]').first.fill("30")
+        settle(page)
+        assert page.locator("#age").inner_text() == ""
