@@ -7,6 +7,9 @@ import pytest
 
 from chainzrule.service.policy.policy import ANSWER, Decision
 from chainzrule.trial import Trial
+
+pytest.importorskip("matplotlib", reason="plots need the extra `training`")
+
 from chainzrule.trialplot import draw
 
 TRIAL = Trial(

@@ -36,6 +36,7 @@ def policy(*arguments: str) -> int:
 
 
 def test_it_says_what_a_policy_would_do(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib", reason="plots need the extra `training`")
     assert policy("--policies", "policies.toml", "--cost", "error=10", "abstain=1", "--plot", "plot.svg") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("569 rows by breast-cancer version 1: ")
