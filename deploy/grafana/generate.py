@@ -207,7 +207,8 @@ def stability() -> Json:
             "Decisions of the policy",
             "Rows by what the model's policy decided; empty for models without one.",
             Query(
-                f"sum by (action, version) (rate(chainzrule_decisions_total{{{ONE}}}[$__rate_interval]))",
+                f"sum by (action, version) (rate(chainzrule_decisions_total{{{ONE}}}[$__rate_interval])) "
+                f"or 0 * max by (version) (chainzrule_model_info{{{ONE}}})",
                 f"{{{{action}}}} {VERSION}",
             ),
             unit="cps",
