@@ -155,7 +155,7 @@ def test_every_setting_that_is_passed_is_one() -> None:
 
 @pytest.mark.parametrize(
     ("variant", "mounted"),
-    [("volume", {"models", "token", "keys"}), ("kserve with a volume", {"token", "keys"})],
+    [("volume", {"models", "token", "keys", "policies"}), ("kserve with a volume", {"token", "keys"})],
 )
 def test_what_is_mounted_is_read_only_and_where_the_settings_say(variant: str, mounted: set[str]) -> None:
     found = manifests(*VARIANTS[variant])
@@ -166,6 +166,8 @@ def test_what_is_mounted_is_read_only_and_where_the_settings_say(variant: str, m
     assert set(places) == {volume["name"] for volume in spec["volumes"]} == mounted
     assert settings["CHAINZRULE_TOKEN_FILE"] == f"{places['token']}/token"
     assert settings["CHAINZRULE_REQUIRE_SIGNATURE"] == places["keys"]
+    if "policies" in places:
+        assert settings["CHAINZRULE_POLICIES"] == f"{places['policies']}/policies.toml"
     if "models" in places:
         assert settings["CHAINZRULE_MODELS"] == places["models"]
 
@@ -191,6 +193,7 @@ def test_settings_of_a_values_file_reach_the_service_as_they_are_written(tmp_pat
 def test_the_schema_knows_every_setting_but_those_that_the_chart_decides() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
     own = {"host", "port", "models", "device", "drain_grace", "shutdown_timeout", "token_file", "require_signature"}
+    own |= {"policies"}
     # Its probes, service and scrapes speak HTTP to the pod's address; encryption begins at the ingress.
     own |= {"unix_socket", "tls_certificate", "tls_key", "tls_client_ca"}
     assert set(schema["properties"]["settings"]["propertyNames"]["enum"]) == set(Settings.model_fields) - own
