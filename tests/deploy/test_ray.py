@@ -56,9 +56,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         finally:
             process.send_signal(signal.SIGINT)
             try:
-                process.wait(timeout=60)
+                process.wait(timeout=120)
             except subprocess.TimeoutExpired:
                 process.kill()
+                process.wait(timeout=30)
 
 
 def ready(address: str) -> bool:
