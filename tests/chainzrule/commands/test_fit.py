@@ -142,18 +142,18 @@ def test_a_full_disk_is_named_with_how_to_go_on(
     runs = Path("runs/patients")
     runs.mkdir(parents=True)
     (runs / "fold-2.partial").symlink_to("/dev/full")
-    assert main(["fit", "--csv", str(table), *ARGUMENTS, "--resume"]) == 2
+    assert main(["fit", "--csv", str(table), *ARGUMENTS, "--no-tune", "--resume"]) == 2
     printed = capsys.readouterr().err
     assert "error: runs/patients/fold-2.partial: cannot be written" in printed
-    assert f"chainzrule fit --csv {table} --target outcome --name patients --resume" in printed
+    assert f"chainzrule fit --csv {table} --target outcome --name patients --no-tune --resume" in printed
     assert not list(runs.glob("*.partial"))
-    assert main(["fit", "--csv", str(table), *ARGUMENTS, "--resume"]) == 0
+    assert main(["fit", "--csv", str(table), *ARGUMENTS, "--no-tune", "--resume"]) == 0
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("chainzrule.training.publish.run.publish", full)
-    assert main(["fit", "--csv", str(table), *ARGUMENTS]) == 2
+    assert main(["fit", "--csv", str(table), *ARGUMENTS, "--no-tune"]) == 2
     printed = capsys.readouterr().err
     assert "error: models: No space left on device" in printed
     assert "--resume" in printed
