@@ -30,19 +30,24 @@ def large_predictions_body(
     served: ServedModel, question: Question, share: Share[Measured] | Share[Unmeasured]
 ) -> Steps[bytes]:
     """Writes the body that answers a question for many predictions, `STEP_ROWS` rows a step."""
-    predictions: Predictions = share.result
-    rows = predictions.written
-    if rows is None:
-        rows, listed = [], iter(predictions.listed())
-        while part := _write(islice(listed, STEP_ROWS), predictions.standard, served.card.labels):
-            rows += part
-            yield
-        predictions.written = rows
+    rows = yield from rows_in_steps(share.result, served.card.labels)
     parts = []
     for start in range(share.start, share.stop, STEP_ROWS):
         parts.append(orjson.dumps(rows[start : min(start + STEP_ROWS, share.stop)])[1:-1])
         yield
     return orjson.dumps(content(served, question, orjson.Fragment(b"[%s]" % b",".join(parts))))
+
+
+def rows_in_steps(predictions: Predictions, labels: tuple[str, ...]) -> Steps[list[Row]]:
+    """Writes every row of a run as `prediction_rows` does, `STEP_ROWS` rows a step."""
+    rows: list[Row] | None = predictions.written
+    if rows is None:
+        rows, listed = [], iter(predictions.listed())
+        while part := _write(islice(listed, STEP_ROWS), predictions.standard, labels):
+            rows += part
+            yield
+        predictions.written = rows
+    return rows
 
 
 def content(served: ServedModel, question: Question, predictions: Any) -> Row:

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from chainzrule.service.api.answers import STEP_ROWS, Row, content, prediction_rows
+from chainzrule.service.api.answers import STEP_ROWS, Row, content, prediction_rows, rows_in_steps
 from chainzrule.service.api.bodies.steps import Steps
 from chainzrule.service.policy.desk import Decided
 from chainzrule.service.policy.policy import Decision
@@ -18,7 +18,7 @@ ANSWERING = ("label", "value", "probabilities", "set", "interval")
 
 def decided_body(served: ServedModel, question: Question, share: Answered, decided: Decided) -> Steps[bytes]:
     """Writes the body that answers a question about whose rows a policy has decided, `STEP_ROWS` rows a step."""
-    rows = prediction_rows(share.result, served.card.labels)[share.start : share.stop]
+    rows = (yield from rows_in_steps(share.result, served.card.labels))[share.start : share.stop]
     written = []
     for start in range(0, len(rows), STEP_ROWS):
         part = range(start, min(start + STEP_ROWS, len(rows)))

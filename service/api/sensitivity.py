@@ -14,6 +14,7 @@ from chainzrule.service.api.query import read_query, read_row
 from chainzrule.service.api.requests import SENSITIVITY_MEMBERS, read_request, read_timeout
 from chainzrule.service.api.route import Endpoint
 from chainzrule.service.errors import DeadlineExceeded, ServiceError
+from chainzrule.service.policy.desk import decide
 from chainzrule.service.policy.policy import Decision
 from chainzrule.service.serving.explain import Explanation, explain
 from chainzrule.service.serving.question import Question
@@ -82,4 +83,4 @@ def _decisions(
     """Returns what a policy decides about the rows; explanations are no traffic, so none is counted or reviewed."""
     if context.desk is None or (policy := context.desk.policy(served)) is None:
         return None
-    return context.desk.decide(served, policy, explanation.share, question.instances.__getitem__, False, "instances")
+    return decide(policy, explanation.share, "instances")

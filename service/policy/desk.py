@@ -2,7 +2,7 @@
 
 import datetime
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,36 +48,6 @@ class Desk:
         """Returns the policy of a model; None where its answers are given as they are."""
         return self._file.policies.of(served.card.name)
 
-    def decide(
-        self, served: ServedModel, policy: Policy, share: Answered, sent: Sent, observe: bool, place: str
-    ) -> list[Decision]:
-        """Returns the decision about each row, counts it, and sends the rows that a person is to look at.
-
-        Args:
-            served: the model that answered.
-            policy: its policy.
-            share: its answers.
-            sent: gives the rows, for review.
-            observe: whether the question counts as traffic; others are not counted, and nobody reviews their rows.
-            place: what the question calls its rows.
-
-        Raises:
-            Rejected: a row is rejected, and with it the question.
-        """
-        judged = list(share.result.judged(slice(share.start, share.stop)))
-        decisions = [policy.decide(verdict, reasons) for verdict, reasons in judged]
-        if observe:
-            self.reviews.send_to(self._file.policies.destination)
-            served.count_decisions(Counter(decision.action for decision in decisions))
-            for row, decision in enumerate(decisions):
-                if decision.review:
-                    self.reviews.add(self._record(served, share, row, judged[row][0], decision, sent))
-        for row, decision in enumerate(decisions):
-            if decision.action == "reject":
-                causes = " and ".join(decision.causes)
-                raise Rejected(f"the policy for this model refuses rows whose answer is {causes}", f"{place}[{row}]")
-        return decisions
-
     async def decided(
         self,
         served: ServedModel,
@@ -90,10 +60,34 @@ class Desk:
     ) -> Decided:
         """Returns what is decided about a question's rows, with the answers of the models that answer instead.
 
-        `answering` has another model answer some of the rows; the other arguments and errors are those of `decide`.
+        The decisions are counted as they are in the end, and the rows that a person is to look at are sent.
+
+        Args:
+            served: the model that answered.
+            policy: its policy.
+            share: its answers.
+            sent: gives the rows, for review.
+            observe: whether the question counts as traffic; others are not counted, and nobody reviews their rows.
+            answering: has another model answer some of the rows.
+            place: what the question calls its rows.
+
+        Raises:
+            Rejected: a row is rejected, and with it the question.
+            DeadlineExceeded: the deadline passed before the other model answered.
         """
-        decisions = self.decide(served, policy, share, sent, observe, place)
-        return Decided(decisions, await substitutes(served, decisions, self._catalog, answering))
+        judged = list(share.result.judged(slice(share.start, share.stop)))
+        decisions = [policy.decide(verdict, reasons) for verdict, reasons in judged]
+        found: Mapping[int, Substitute] = {}
+        if not any(decision.action == "reject" for decision in decisions):  # else nobody gets an answer
+            found = await substitutes(served, decisions, self._catalog, answering)
+        if observe:
+            self.reviews.send_to(self._file.policies.destination)
+            served.count_decisions(Counter(decision.action for decision in decisions))
+            for row, decision in enumerate(decisions):
+                if decision.review:
+                    self.reviews.add(self._record(served, share, row, judged[row][0], decision, sent))
+        _require_none_rejected(decisions, place)
+        return Decided(decisions, found)
 
     def _record(
         self,
@@ -123,3 +117,21 @@ class Desk:
         if self.reviews.takes_inputs:
             record["inputs"] = sent(row)
         return record
+
+
+def decide(policy: Policy, share: Answered, place: str) -> list[Decision]:
+    """Returns the decisions about rows that are no traffic, so that they are neither counted nor reviewed.
+
+    Raises:
+        Rejected: a row is rejected, and with it the question.
+    """
+    decisions = [policy.decide(*judged) for judged in share.result.judged(slice(share.start, share.stop))]
+    _require_none_rejected(decisions, place)
+    return decisions
+
+
+def _require_none_rejected(decisions: Sequence[Decision], place: str) -> None:
+    for row, decision in enumerate(decisions):
+        if decision.action == "reject":
+            causes = " and ".join(decision.causes)
+            raise Rejected(f"the policy for this model refuses rows whose answer is {causes}", f"{place}[{row}]")

@@ -52,8 +52,12 @@ class Reviews:
 
     def add(self, record: dict[str, Any]) -> None:
         """Has one row sent."""
-        if self._writer is not None:
+        if self._writer is None:
+            return
+        try:
             self._writer.put(orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE))
+        except orjson.JSONEncodeError:  # an input that JSON cannot write must not cost its caller the answer
+            self._lost_before += 1
 
     def close(self, seconds: float = CLOSE_SECONDS) -> None:
         """Waits until everything is sent, but not longer than so many seconds, and takes no more."""

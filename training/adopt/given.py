@@ -10,16 +10,14 @@ import onnx.inliner
 import onnx.version_converter
 from onnx import TensorProto
 
-from chainzrule.training.adopt.foreign import foreign_format
-from chainzrule.training.adopt.graph import copied, opset, runs
+from chainzrule.training.adopt.foreign import foreign_format, refuse_foreign_operators
+from chainzrule.training.adopt.graph import copied, element_type, opset, runs
 from chainzrule.training.adopt.naming import named_labels
 from chainzrule.training.errors import AdoptionError
 
 OLDEST_OPSET, CONVERTED_OPSET = 9, 15  # an older file is converted to the second
 NEWER_IR = 8
 PREFIX = "source_"
-DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")  # the last are ONNX Runtime's own, which the service runs on
-FREE_TEXT = frozenset(("Tokenizer", "TfIdfVectorizer", "StringSplit", "StringNormalizer", "RegexFullMatch"))
 FLOATS = frozenset((TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16))
 SIGNED = frozenset((TensorProto.INT8, TensorProto.INT16, TensorProto.INT32, TensorProto.INT64))
 UNSIGNED = frozenset((TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64))
@@ -134,7 +132,7 @@ def describe_given(model: onnx.ModelProto, sha256: str, output: str | None = Non
     Raises:
         AdoptionError: names the operator, shape or type that stands in the way, and what to do.
     """
-    _check_domains(model)
+    refuse_foreign_operators(model)
     model, notes = _modern(copied(model))
     known = {weight.name: PREFIX + weight.name for weight in model.graph.initializer}
     # Bodies of loops and branches may read the weights outside of them, whose new names have to be known beforehand.
@@ -169,20 +167,6 @@ def _read_weights(model: onnx.ModelProto, path: Path) -> None:
             )
     if places:
         onnx.load_external_data_for_model(model, str(path.parent))
-
-
-def _check_domains(model: onnx.ModelProto) -> None:
-    if found := sorted(FREE_TEXT & {node.op_type for node in model.graph.node}):
-        raise AdoptionError(
-            f"the model reads free text ({found[0]}), which cannot be adopted; a column of it is no category"
-        )
-    own_functions = {(function.domain, function.name) for function in model.functions}
-    for node in model.graph.node:
-        if node.domain not in DOMAINS and (node.domain, node.op_type) not in own_functions:
-            raise AdoptionError(
-                f"operator {node.domain}::{node.op_type} is no standard one; export the model with operators of "
-                "ai.onnx and ai.onnx.ml alone"
-            )
 
 
 def _modern(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]:
@@ -299,11 +283,6 @@ def _one_tensor(graph: onnx.GraphProto, names: list[str]) -> str | None:
             return None
         sources.add(node.input[0])
     return sources.pop() if len(sources) == 1 and places == list(range(len(names))) else None
-
-
-def element_type(value: onnx.ValueInfoProto) -> int:
-    """Returns a value's element type, one of `TensorProto`'s; 0 if it is no tensor."""
-    return int(value.type.tensor_type.elem_type) if value.type.HasField("tensor_type") else 0
 
 
 def own(name: str) -> str:

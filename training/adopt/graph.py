@@ -98,3 +98,8 @@ def runs(model: onnx.ModelProto) -> bool:
     except Exception:  # ONNX Runtime's errors share no narrower base
         return False
     return True
+
+
+def element_type(value: onnx.ValueInfoProto) -> int:
+    """Returns a value's element type, one of `TensorProto`'s; 0 if it is no tensor."""
+    return int(value.type.tensor_type.elem_type) if value.type.HasField("tensor_type") else 0

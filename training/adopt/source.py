@@ -9,8 +9,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from chainzrule.service.artifact.features import Feature
 from chainzrule.training.adopt.front import INPUT, front_graph, write_front
-from chainzrule.training.adopt.given import Given, element_type
-from chainzrule.training.adopt.graph import attribute, copied, prune
+from chainzrule.training.adopt.given import Given
+from chainzrule.training.adopt.graph import attribute, copied, element_type, prune
 from chainzrule.training.adopt.lowering import lower
 from chainzrule.training.adopt.placement import Placement
 from chainzrule.training.columns import Columns

@@ -137,3 +137,11 @@ def test_without_a_destination_nothing_is_sent() -> None:
     rows.add({"row": 1})
     rows.close()
     assert (rows.lost, rows.takes_inputs) == (0, False)
+
+
+def test_what_json_cannot_write_is_lost_and_counted(tmp_path: Path) -> None:
+    rows = to(tmp_path / "rows.jsonl", inputs=True)
+    rows.add({"inputs": {"age": 2**70}})
+    rows.add({"row": 2})
+    rows.close()
+    assert (read(tmp_path / "rows.jsonl"), rows.lost) == ([{"row": 2}], 1)

@@ -44,6 +44,8 @@ async def test_where_the_other_model_cannot_answer_nobody_does(
 ) -> None:
     async with ruled(f'[models.familiar]\nnovel = "fallback: {model}"') as client:
         usual, novel = await predictions(client, [USUAL, NOVEL])
+        counted = [line for line in (await client.get("/metrics")).text.splitlines() if "decisions_total{" in line]
+    assert {line.partition('action="')[2].partition('"')[0] for line in counted} == {"answer", "abstain"}
     assert usual["label"] is not None
     assert (novel["label"], novel["decision"]["action"], novel["decision"]["causes"]) == (None, "abstain", ["novel"])
     said = [
