@@ -1,4 +1,4 @@
-"""Tells files that are no ONNX by how they begin, and operators that nobody else runs, each with what to do about it."""
+"""Tells files that are no ONNX by how they begin, and operators that nobody else runs, and says what to do then."""
 
 import onnx
 
