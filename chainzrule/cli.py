@@ -20,6 +20,7 @@ from chainzrule.extras import advice
 COMMANDS = {
     "serve": "answer predictions over HTTP, each with how stable it is",
     "fit": "train a model on a table and publish it",
+    "noise": "measure the columns' noise from repeated measurements",
     "adopt": "publish a model that was trained elsewhere",
     "predict": "put predictions and their stability beside the rows of a CSV or Parquet file",
     "policy": "try on known rows what a server should answer, withhold and have reviewed",

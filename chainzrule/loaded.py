@@ -20,9 +20,11 @@ from chainzrule.service.runtime.model import Model
 from chainzrule.service.runtime.selfcheck import golden_features
 from chainzrule.service.runtime.selfcheck import load as open_model
 from chainzrule.service.serving.question import MAX_NOISE_SCALE
-from chainzrule.service.serving.runs import Runs, inputs_of
+from chainzrule.service.serving.runs import Runs, inputs_of, standard_of
 from chainzrule.service.stability.conformal import DEFAULT_CONFIDENCE
-from chainzrule.service.stability.standard import Standard
+from chainzrule.service.stability.montecarlo import Tally
+from chainzrule.service.stability.predictions import Measured
+from chainzrule.service.stability.redrawn import DRAWS, redrawn, seed_of
 from chainzrule.service.stability.verdict import Thresholds
 
 BATCH_ROWS = 1024  # the most rows of one run, including the further rows of a model that is probed
@@ -42,16 +44,9 @@ class LoadedModel:
         self.card = card
         further = 0 if model.probe is None else model.probe.rows
         self._batch_rows = max(1, BATCH_ROWS // (1 + further))
+        self._model = model
         self._rows = model.rows
-        standard = Standard(
-            model.link,
-            model.rows.ranges,
-            card.reference,
-            Thresholds(),
-            card.conformity,
-            card.novelty,
-            model.rows.column_features,
-        )
+        standard = standard_of(card, model, Thresholds())
         self._runs = Runs(model, standard)
 
     def predict(self, rows: Any, noise_scale: float = 1.0, confidence: float = DEFAULT_CONFIDENCE) -> list[Answer]:
@@ -118,13 +113,26 @@ class LoadedModel:
         return [answer for answer in self.answer(golden_features(self.card)) if isinstance(answer, dict)]
 
     def _run(self, matrix: Matrix, noise_scale: float, confidence: float) -> list[Answer | NonFiniteOutput]:
-        predictions = self._runs.predict(inputs_of(matrix, noise_scale, False, confidence))
+        predictions = self._drawn(self._runs.predict(inputs_of(matrix, noise_scale, False, confidence)), noise_scale)
         answers: list[Answer | NonFiniteOutput] = list(prediction_rows(predictions, self.card.labels))
         for place in np.flatnonzero(~predictions.finite).tolist():
             answers[place] = NonFiniteOutput(
                 "the model's answer is not finite; the row may lie far outside the training range"
             )
         return answers
+
+    def _drawn(self, batch: Measured, noise_scale: float) -> Measured:
+        """Returns a batch with those rows drawn that the closed form does not measure."""
+        if batch.unsound is None:
+            return batch
+        rows, tallies = np.flatnonzero(batch.unsound), []
+        for row in rows:
+            features = batch.inputs.features[row]
+            noisy = self._rows.errors.draw(np.random.default_rng(seed_of(features)), features, noise_scale, DRAWS)
+            moved = self._model.score(noisy)
+            tallies.append(Tally(batch.link, batch.scores[row].astype(np.float64)))
+            tallies[-1].add(np.where(np.isfinite(moved).all(axis=1, keepdims=True), moved, 0.0))
+        return redrawn(batch, slice(0, len(batch)), rows, tallies)
 
 
 def load(path: str | os.PathLike[str], name: str | None = None, version: str | int | None = None) -> LoadedModel:

@@ -2,8 +2,7 @@
 
 from chainzrule.service.runtime.graph import Execution
 from chainzrule.service.runtime.model import Model
-from chainzrule.service.serving.runs import Runs
-from chainzrule.service.stability.standard import Standard
+from chainzrule.service.serving.runs import Runs, standard_of
 from chainzrule.service.stability.verdict import Thresholds
 from tests.artifacts import Toy
 
@@ -13,13 +12,4 @@ def runs_of(toy: Toy, thresholds: Thresholds | None = None) -> Runs:
     artifact = toy.artifact()
     model = Model(artifact.card, artifact.graphs, Execution("cpu", threads=1))
     card = artifact.card
-    standard = Standard(
-        model.link,
-        model.rows.ranges,
-        card.reference,
-        thresholds or Thresholds(),
-        card.conformity,
-        card.novelty,
-        model.rows.column_features,
-    )
-    return Runs(model, standard)
+    return Runs(model, standard_of(card, model, thresholds or Thresholds()))

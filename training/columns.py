@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainzrule.service.artifact.features import Bend, Feature, Layout, NumericFeature
+from chainzrule.service.artifact.noise import NoiseModel
+from chainzrule.service.stability.noise import Noise, noise_of
 from chainzrule.service.stability.ranges import outside
 from chainzrule.training.data.bends import Bends, bend_of, best_bend
 from chainzrule.training.data.noise import NOISE_SHARE, SPACING_SHARE
@@ -31,6 +33,7 @@ class Columns:
         blocks: the one-hot blocks as column ranges.
         pooled: whether all columns share one mean and so on, as an image's do.
         bends: the scales on which columns are read; None where all of them are straight.
+        errors: how that noise is distributed; None where it is independent and normal.
     """
 
     mean: Floats
@@ -41,6 +44,20 @@ class Columns:
     blocks: tuple[slice, ...]
     pooled: bool
     bends: Bends | None = None
+    errors: Noise | None = None
+
+    @property
+    def noise_root(self) -> Floats:
+        """Returns F of the covariance F F^T of the straight columns' noise: (D,) where it is diagonal, else (D, m)."""
+        straight = self.noise if self.bends is None else self.noise * self.bends.keep
+        if self.errors is None or not self.errors.together:
+            return straight
+        return replace(self.errors, sd=straight).root()
+
+    @property
+    def drawn(self) -> Noise:
+        """Returns the noise to draw."""
+        return Noise(self.noise) if self.errors is None else self.errors
 
     @property
     def centre(self) -> Floats:
@@ -58,7 +75,7 @@ class Columns:
         return len(self.mean)
 
     @classmethod
-    def of(cls, features: Sequence[Feature], layout: Layout | None) -> "Columns":
+    def of(cls, features: Sequence[Feature], layout: Layout | None, noise_model: NoiseModel | None = None) -> "Columns":
         """Returns the columns of a card's features; an image's one feature stands for every pixel."""
         repeats = layout.height * layout.width if layout else 1
         facts: list[tuple[float, float, float, float, float]] = []
@@ -73,7 +90,18 @@ class Columns:
                 facts += [(0.0, 1.0, 0.0, 1.0, 0.0)] * len(feature.levels)
         mean, std, low, high, noise = np.array(facts, dtype=np.float64).T
         bends = _bends(bent, mean, std)
-        return cls(mean, std, low, high, noise, tuple(blocks), pooled=layout is not None, bends=bends)
+        errors = noise_of([feature for feature in features for _ in range(repeats)], noise_model)
+        return cls(
+            mean,
+            std,
+            low,
+            high,
+            noise,
+            tuple(blocks),
+            pooled=layout is not None,
+            bends=bends,
+            errors=None if errors.is_plain else errors,
+        )
 
     def of_rows(self, x: NDArray[np.float32], weights: Floats | None = None) -> "Columns":
         """Returns these columns with the statistics of other rows, such as a fold's; the noise stays."""
@@ -171,27 +199,6 @@ def _bent(feature: NumericFeature, bend: Bend, middle: float) -> NumericFeature:
     # float32 has to resolve it also at the far end of the tail.
     resolved = float(np.spacing(np.float32(max(abs(feature.low), abs(feature.high))))) / SPACING_SHARE
     return feature.model_copy(update={"bend": bend, "noise": max(min(noise, feature.noise), 1.01 * resolved)})
-
-
-def with_noise(features: Sequence[Feature], overrides: Mapping[str, float]) -> tuple[Feature, ...]:
-    """Returns the features with the user's noise in place of the default.
-
-    Raises:
-        ConfigError: a name that is no numeric feature, or a noise that is no number >= 0.
-    """
-    numeric = {feature.name for feature in features if isinstance(feature, NumericFeature)}
-    for name, noise in overrides.items():
-        if name not in numeric:
-            known = ", ".join(sorted(numeric)) or "none"
-            raise ConfigError(
-                f"noise is given for '{name}', which is no numeric feature; numeric features are: {known}"
-            )
-        if not 0 <= noise < np.inf:
-            raise ConfigError(f"the noise of '{name}' must be a number >= 0, in the feature's own unit")
-    return tuple(
-        feature.model_copy(update={"noise": float(overrides[feature.name])}) if feature.name in overrides else feature
-        for feature in features
-    )
 
 
 def with_constraints(features: Sequence[Feature], declared: Mapping[str, str], labels: int) -> tuple[Feature, ...]:

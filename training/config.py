@@ -12,6 +12,7 @@ from chainzrule.service.artifact.card import ModelName
 from chainzrule.training.data.config import DataConfig
 from chainzrule.training.errors import ConfigError
 from chainzrule.training.nn.layers import MAX_DEGREE
+from chainzrule.training.noise.config import Declared, NoiseLawConfig
 from chainzrule.training.penalties.config import DregConfig
 from chainzrule.training.section import Section
 
@@ -89,10 +90,12 @@ class Config(Section):
     network: NetworkConfig = NetworkConfig()
     dreg: DregConfig = DregConfig()
     fit: FitConfig = FitConfig()
-    noise: dict[str, float] = Field(
-        default_factory=dict, description="one standard deviation of measurement noise by column, in the column's unit"
+    noise: dict[str, Declared] = Field(
+        default_factory=dict,
+        description="measurement noise by column: one standard deviation in the column's unit, a share of each value "
+        "such as 5%, or a table of sd, share, least, most and misread (docs/noise.md)",
     )
-
+    noise_law: NoiseLawConfig = NoiseLawConfig()
     tune: bool | None = Field(
         default=None,
         description=f"choose network, penalty and decay by rows held out; when absent, for tables of under {SMALL:,} "
@@ -131,6 +134,8 @@ class Config(Section):
             left_out["constraints"] = True
         if not self.tune:
             left_out["tune"] = True
+        if self.noise_law == NoiseLawConfig():
+            left_out["noise_law"] = True
         if not self.data.bend:
             left_out["data"].add("bend")
         if not self.fit.select:

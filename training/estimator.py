@@ -17,7 +17,7 @@ from sklearn.utils.validation import _check_sample_weight, check_consistent_leng
 
 from chainzrule.service.artifact.features import Feature
 from chainzrule.service.artifact.interface import Task
-from chainzrule.training.columns import Columns, with_bends, with_noise
+from chainzrule.training.columns import Columns, with_bends
 from chainzrule.training.config import Config, make_config, plain
 from chainzrule.training.data.columns import Column
 from chainzrule.training.data.dataset import Dataset, Rows
@@ -33,6 +33,7 @@ from chainzrule.training.fitting.recipe import Recipe
 from chainzrule.training.fitting.tuning import tuned
 from chainzrule.training.nn.fitted import FittedModel
 from chainzrule.training.nn.link import Link, link_of
+from chainzrule.training.noise.declared import with_noise
 from chainzrule.training.publish.run import Run
 
 CHUNK = 2**15  # rows predicted at a time, so that memory does not grow with them

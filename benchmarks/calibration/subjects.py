@@ -14,7 +14,7 @@ from chainzrule.service.artifact.store import read_artifact
 from chainzrule.service.runtime.graph import Execution
 from chainzrule.service.runtime.model import Model
 from chainzrule.service.stability.link import Link, link_of
-from chainzrule.training.columns import Columns, with_noise
+from chainzrule.training.columns import Columns
 from chainzrule.training.config import Config
 from chainzrule.training.data.bundled import bundled_dataset
 from chainzrule.training.data.dataset import Dataset, Rows
@@ -23,6 +23,7 @@ from chainzrule.training.fitting.recipe import Recipe
 from chainzrule.training.measure.outputs import network_scores, predict
 from chainzrule.training.measure.simulation import Simulation, choose_rows, simulate
 from chainzrule.training.nn.fitted import FittedModel
+from chainzrule.training.noise.declared import with_noise
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,7 +58,7 @@ def shipped(model: str, rows: int, draws: int, seed: int) -> Iterator[Subject]:
     def scores(features: NDArray[np.float32]) -> NDArray[np.floating]:
         return served.graphs["model"].run(features)["scores"]
 
-    flips, spread = simulate(served.link, scores, x, served.rows.noise, seed, draws)
+    flips, spread = simulate(served.link, scores, x, served.rows.errors, seed, draws)
     said = served.graphs["model"].run(x)
     found = Simulation(said["scores"], said["covariance"], said.get("mean_shift"), flips, spread)
     yield from _orders(model, f"shipped, version {newest.version}", served.link, found)
@@ -96,7 +97,7 @@ def _simulated(
     model: FittedModel, rows: Rows, draws: int, seed: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     link = link_of(model.task, len(model.network.output.bias))
-    return simulate(link, network_scores(model), rows.x, model.columns.noise, seed, draws)
+    return simulate(link, network_scores(model), rows.x, model.columns.drawn, seed, draws)
 
 
 def _rows(model: str) -> NDArray[np.float32]:

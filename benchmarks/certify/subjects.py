@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from chainzrule.training.columns import Columns, with_noise
+from chainzrule.training.columns import Columns
 from chainzrule.training.config import read_config
 from chainzrule.training.data.dataset import Rows
 from chainzrule.training.data.split import FOLDS, folds
 from chainzrule.training.fitting.recipe import Recipe
 from chainzrule.training.nn.fitted import FittedModel
+from chainzrule.training.noise.declared import with_noise
 from chainzrule.training.publish.load import load
 
 CONFIGS = Path("training/configs")

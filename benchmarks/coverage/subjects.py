@@ -14,7 +14,7 @@ from chainzrule.service.artifact.store import read_artifact
 from chainzrule.service.runtime.graph import Execution
 from chainzrule.service.runtime.model import Model
 from chainzrule.service.stability.link import Link, link_of
-from chainzrule.training.columns import Columns, with_noise
+from chainzrule.training.columns import Columns
 from chainzrule.training.config import Config, make_config, read_config
 from chainzrule.training.data.bundled import bundled_dataset
 from chainzrule.training.data.dataset import Dataset
@@ -23,6 +23,7 @@ from chainzrule.training.data.table import table_dataset
 from chainzrule.training.fitting.recipe import Recipe
 from chainzrule.training.measure.outputs import join, predict
 from chainzrule.training.nn.fitted import FittedModel
+from chainzrule.training.noise.declared import with_noise
 
 ROOT = Path(__file__).parents[2]
 LEVELS = ("slow", "moderate", "fast", "very fast")

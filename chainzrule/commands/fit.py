@@ -13,6 +13,7 @@ import torch
 from pydantic import BaseModel
 
 from chainzrule.exits import Exit
+from chainzrule.noiseflags import add_noise_flags, noise_sections
 from chainzrule.service.artifact.evidence import NoiseCalibration
 from chainzrule.service.errors import ServiceError
 from chainzrule.signer import signer
@@ -60,9 +61,7 @@ def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], i
     texts.add_argument("--reviews", type=Path, metavar="DIR", help="Yelp Review Full's train.csv and test.csv")
     texts.add_argument("--vectors", type=Path, metavar="FILE", help="word vectors in GloVe's text format")
     texts.add_argument("--encoder", type=Path, metavar="DIR", help="a sentence encoder's folder, in place of vectors")
-    parser.add_argument(
-        "--noise", action="append", default=[], metavar="COLUMN=VALUE", help="a column's measurement noise"
-    )
+    add_noise_flags(parser)
     parser.add_argument(
         "--examples", type=int, default=0, metavar="N", help="real rows to show in the card; none unless asked for"
     )
@@ -164,7 +163,7 @@ def _config(options: argparse.Namespace) -> Config:
         values["tune"] = options.tune
     if options.budget is not None:
         values["budget"] = _seconds(options.budget)
-    values["noise"] = values.get("noise", {}) | dict(map(_noise, options.noise))
+    values |= noise_sections(options, values.get("noise", {}))
     return make_config(values, "the command line")
 
 
@@ -174,14 +173,6 @@ def _from_file(path: Path) -> dict[str, Any]:
 
 def _from_table(options: argparse.Namespace) -> dict[str, Any]:
     return {"name": options.name, "data": table_of(options)}
-
-
-def _noise(argument: str) -> tuple[str, float]:
-    column, _, value = argument.rpartition("=")
-    try:
-        return column, float(value)
-    except ValueError:
-        raise ConfigError(f"--noise {argument}: give it as COLUMN=VALUE with a number in the column's unit") from None
 
 
 def _seconds(argument: str) -> float:

@@ -93,11 +93,12 @@ def _write(listed: Iterable[Listed], standard: Standard, labels: tuple[str, ...]
         if stability is None:
             answer["stability"] = {"verdict": NOT_COMPUTED, "out_of_range": outside}
         else:
-            level, reasons, members = stability
-            written: Row = {"verdict": VERDICTS[level], "reasons": reasons}
+            level, reasons, method, members = stability
+            written: Row = {"verdict": VERDICTS[level], "reasons": reasons, "method": method}
             written.update(zip(standard.member_names, members))  # noqa: B905
             for name in standard.label_members:
-                written[name] = labels[written[name]]
+                place = written[name]
+                written[name] = None if place is None else labels[place]
             written["out_of_range"] = outside
             answer["stability"] = written
         answers.append(answer)

@@ -18,13 +18,14 @@ from chainzrule.service.api.members import (
     read_whole,
 )
 from chainzrule.service.errors import InvalidInput
+from chainzrule.service.serving.asked import AskedCovariance, AskedNoise
 from chainzrule.service.serving.question import DEFAULT_DRAWS, INCLUDES, MAX_RADIUS, MAX_SEED, METHODS, Question
 from chainzrule.service.stability.conformal import DEFAULT_CONFIDENCE
 
-PREDICT_MEMBERS = ("instances", "model", "version", "noise_scale", "confidence", "observe", "measure")
+PREDICT_MEMBERS = ("instances", "model", "version", "noise_scale", "noise", "confidence", "observe", "measure")
 SENSITIVITY_MEMBERS = (
-    *("instances", "model", "version", "noise_scale", "confidence", "top", "include", "method", "draws", "seed"),
-    *("radius", "box"),
+    *("instances", "model", "version", "noise_scale", "noise", "confidence", "top", "include", "method", "draws"),
+    *("seed", "radius", "box"),
 )
 _PLAIN_MEMBERS = frozenset(("instances", "model", "version"))
 _MAX_FLOAT32 = 3.4028234e38
@@ -58,6 +59,7 @@ def read_request(document: Mapping[str, Any], members: tuple[str, ...], max_rows
         model=read_text(model, "model"),
         version=read_text(version, "version"),
         noise_scale=read_noise_scale(document.get("noise_scale", 1.0)),
+        noise=_noise(document),
         confidence=read_confidence(document.get("confidence", DEFAULT_CONFIDENCE)),
         top=read_top(document.get("top")),
         include=frozenset(include),
@@ -76,6 +78,36 @@ def read_timeout(text: str | None) -> float | None:
     if not 0 < seconds < math.inf:
         raise InvalidInput("must be a positive number of seconds", "X-Request-Timeout")
     return seconds
+
+
+def _noise(document: Mapping[str, Any]) -> AskedNoise | None:
+    """Returns the noise of some features that stands in place of the card's."""
+    noise = document.get("noise")
+    if noise is None:
+        return None
+    if type(noise) is not dict or not noise:
+        raise InvalidInput(
+            "must be an object of features and their standard deviations, or of features and a covariance", "noise"
+        )
+    if any(document.get(member) is not None for member in ("radius", "box")):
+        raise InvalidInput("goes without a radius or a box, which are in sigmas of the card's noise", "noise")
+    if type(noise.get("features")) is list:
+        return _covariance(noise)
+    for name, sd in noise.items():
+        if not _is_float32(sd) or sd < 0:
+            raise InvalidInput("must be a standard deviation of at least 0, in the feature's unit", f"noise.{name}")
+    return {name: float(sd) for name, sd in noise.items()}
+
+
+def _covariance(noise: Mapping[str, Any]) -> AskedCovariance:
+    features, rows = noise["features"], noise.get("covariance")
+    if noise.keys() != {"features", "covariance"}:
+        raise InvalidInput("with a list of features takes a covariance and nothing else", "noise")
+    if not features or not all(type(name) is str for name in features):
+        raise InvalidInput("must be a list of one or more features", "noise.features")
+    if type(rows) is not list or not all(type(row) is list and all(map(_is_float32, row)) for row in rows):
+        raise InvalidInput("must be a list of rows, each a list of numbers", "noise.covariance")
+    return AskedCovariance(features, rows)
 
 
 def _draws(document: Mapping[str, Any]) -> int:

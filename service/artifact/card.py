@@ -28,8 +28,8 @@ ModelVersion = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,17}$")]
 
 ORDER = (
     "schema_version", "name", "version", "task", "method", "differences", "draws", "adoption", "target", "target_unit",
-    "features", "layout", "labels", "lenient", "graphs", "reference", "conformity", "novelty", "answers", "calibration",
-    "quality", "baselines", "golden", "examples", "provenance",
+    "features", "layout", "noise", "labels", "lenient", "graphs", "reference", "conformity", "novelty", "answers",
+    "calibration", "quality", "baselines", "golden", "examples", "provenance",
 )  # fmt: skip
 """Gives the order in which a card's fields are written, whichever class they come from."""
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from chainzrule.service.artifact.noise import NoiseSource
 from chainzrule.service.artifact.part import CardPart, Label
 
 DateFormat = Literal["iso", "ymd", "dmy", "mdy"]
@@ -42,6 +43,14 @@ class NumericFeature(CardPart):
     low: float = Field(description="smallest value seen in training")
     high: float = Field(description="largest value seen in training")
     noise: float = Field(ge=0, description="one standard deviation of measurement noise, in the feature's unit")
+    noise_source: NoiseSource | None = Field(
+        default=None, description="where the noise comes from: repeats, the user, or nowhere; absent in older cards"
+    )
+    noise_share: float | None = Field(
+        default=None, gt=0, le=10, description="adds to the noise of a row this share of the value's size"
+    )
+    least: float | None = Field(default=None, description="no measurement gives less; noise stops there")
+    most: float | None = Field(default=None, description="no measurement gives more; noise stops there")
     fill: float | None = Field(default=None, description="stands in for a gap; absent where training saw none")
     gaps: Literal[True] | None = Field(default=None, description="the model itself takes gaps, which reach it as NaN")
     monotone: Literal["increasing", "decreasing"] | None = Field(
@@ -55,6 +64,8 @@ class NumericFeature(CardPart):
     def _ordered(self) -> Self:
         if self.low > self.high:
             raise ValueError("low is above high")
+        if self.least is not None and self.most is not None and self.least >= self.most:
+            raise ValueError("least is not below most")
         return self
 
 
@@ -68,6 +79,11 @@ class CategoricalFeature(CardPart):
     other: Label | None = Field(
         default=None, description="the level that stands for one that is not listed; absent where such are refused"
     )
+    confusion: tuple[tuple[Annotated[float, Field(ge=0, le=1)], ...], ...] | None = Field(
+        default=None,
+        description="chance, in the row of the recorded level, that another measurement would record each level; "
+        "absent: levels carry no error",
+    )
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -77,6 +93,12 @@ class CategoricalFeature(CardPart):
             raise ValueError("fill is not one of the levels")
         if self.other is not None and self.other not in self.levels:
             raise ValueError("other is not one of the levels")
+        if self.confusion is not None:
+            count = len(self.levels)
+            if len(self.confusion) != count or any(len(row) != count for row in self.confusion):
+                raise ValueError(f"confusion must have {count} rows and columns, one for each level")
+            if any(abs(sum(row) - 1.0) > 1e-6 for row in self.confusion):
+                raise ValueError("each row of confusion must add up to 1")
         return self
 
 

@@ -6,6 +6,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from chainzrule.service.artifact.features import CategoricalFeature, Feature, Layout, NumericFeature
+from chainzrule.service.artifact.noise import NoiseModel
 from chainzrule.service.artifact.part import CardPart, Label
 
 MAX_SCORES = 64
@@ -41,6 +42,9 @@ class Interface(CardPart):
     target_unit: str | None = None
     features: tuple[Feature, ...] = Field(min_length=1)
     layout: Layout | None = None
+    noise: NoiseModel | None = Field(
+        default=None, description="how the features' noise is distributed; absent: independent and normal"
+    )
     labels: tuple[Label, ...] = ()
     lenient: bool | None = Field(
         default=None,
@@ -54,6 +58,16 @@ class Interface(CardPart):
             raise ValueError("feature names repeat")
         if self.layout and not (len(names) == 1 and isinstance(self.features[0], NumericFeature)):
             raise ValueError("an image card has one numeric feature, which describes every pixel")
+        return self
+
+    @model_validator(mode="after")
+    def _noise_fits_the_features(self) -> Self:
+        numeric = {feature.name for feature in self.features if isinstance(feature, NumericFeature)}
+        groups = () if self.noise is None else self.noise.groups
+        if self.layout and groups:
+            raise ValueError("an image card has no groups of features whose noise is correlated")
+        if any(name not in numeric for group in groups for name in group.features):
+            raise ValueError("noise is correlated between features that are not numeric features of the card")
         return self
 
     @model_validator(mode="after")

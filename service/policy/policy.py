@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from chainzrule.service.stability.verdict import NOT_COMPUTED, REASONS
+from chainzrule.service.stability.verdict import NOT_COMPUTED, NOT_MEASURABLE, REASONS, VERDICTS
 
 # What can be decided, from the mildest to the strictest. `answer` is what is decided where no rule applies.
 ACTIONS = ("answer", "annotate", "review", "fallback", "abstain", "reject")
 # What a rule can be about: a reason for a verdict, or a verdict itself.
-CAUSES = (*REASONS, "unstable", NOT_COMPUTED)
+CAUSES = (*REASONS, "unstable", VERDICTS[NOT_MEASURABLE], NOT_COMPUTED)
 
 
 class Rule(NamedTuple):

@@ -13,6 +13,7 @@ from chainzrule.service.errors import InvalidInput
 from chainzrule.service.naming import LONGEST_KNOWN, plain
 from chainzrule.service.runtime import refusals
 from chainzrule.service.runtime.dates import moment_in, part_of
+from chainzrule.service.stability.noise import noise_of
 from chainzrule.service.stability.ranges import Ranges
 
 Matrix = NDArray[np.float32]
@@ -33,6 +34,8 @@ class RowEncoder:
         column_features: (D,) the feature that each column belongs to.
         ranges: the ranges that training saw of the numeric features.
         noise: (D,) one noise sigma of each column; 0 in one-hot blocks.
+        errors: how that noise is distributed.
+        pixel: the card's one feature, which stands for all pixels of an image; None where it is no image's.
         gaps: (D,) the columns that may be NaN, because the model itself takes gaps; None where there is none.
     """
 
@@ -42,6 +45,7 @@ class RowEncoder:
         self.names = tuple(feature.name for feature in self._features)
         self.width = interface.width
         self._numeric = all(isinstance(feature, NumericFeature) for feature in self._features)
+        self.pixel = interface.features[0].name if interface.layout else None
         self._layout, self._target = interface.layout, interface.target
         self._lenient = bool(interface.lenient)
         self._dates: dict[str, list[NumericFeature]] = {}
@@ -79,6 +83,7 @@ class RowEncoder:
         )
         self.noise = np.zeros(interface.width)
         self.noise[self.ranges.columns] = [feature.noise for feature in numeric]
+        self.errors = noise_of(self._features, interface.noise)
         self.gaps: NDArray[np.bool_] | None = None
         if any(feature.gaps for feature in numeric):
             self.gaps = np.zeros(interface.width, np.bool_)

@@ -1,6 +1,7 @@
 """Runs rows through the model again with drawn noise, batch by batch, between other requests' runs."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from chainzrule.service.errors import NonFiniteOutput, TooLarge
 from chainzrule.service.serving.version import ServedModel
 from chainzrule.service.stability.montecarlo import Estimate, Tally
+from chainzrule.service.stability.noise import Noise
 
 BATCH_VALUES = 2**18  # the number of values drawn at a time: it takes milliseconds, after which other requests may run
 BATCH_ROWS = 256
@@ -33,44 +35,39 @@ async def sample(
     served: ServedModel,
     features: NDArray[np.float32],
     scores: NDArray[np.float32],
+    noise: Noise,
     noise_scale: float,
     draws: int,
-    seed: int,
+    seeds: Sequence[int],
     deadline: float,
-) -> list[Counted]:
-    """Returns the Monte-Carlo estimates for each row.
-
-    Every row gets the same draws, whichever rows it comes with, so that the same request has the same answer.
+) -> list[Tally]:
+    """Returns the draws of each row, which are the same whichever rows it comes with.
 
     Args:
         served: the model version.
         features: (rows, D) the encoded rows.
         scores: (rows, S) the scores without noise.
-        noise_scale: the multiple of the card's noise that is drawn.
+        noise: what is drawn.
+        noise_scale: the multiple of it.
         draws: the number of draws for each row.
-        seed: the seed of the draws.
+        seeds: (rows,) the seed of each row's draws.
         deadline: when the request's time runs out, by the event loop's clock.
     """
-    link, noise = served.model.link, (served.model.rows.noise * noise_scale).astype(np.float32)
+    link = served.model.link
     size = max(1, min(BATCH_ROWS, BATCH_VALUES // served.card.width))
-    counted = []
-    for row, own in zip(features, scores.astype(np.float64), strict=True):
+    tallies = []
+    for row, own, seed in zip(features, scores.astype(np.float64), seeds, strict=True):
         random, tally = np.random.default_rng(seed), Tally(link, own)
         while tally.draws < draws:
-            noisy = await asyncio.to_thread(_draw, random, row, noise, min(size, draws - tally.draws))
+            noisy = await asyncio.to_thread(noise.draw, random, row, noise_scale, min(size, draws - tally.draws))
             moved = await served.sample(noisy, deadline)
             if not np.isfinite(moved).all():
                 raise NonFiniteOutput("the model's answer to a draw is not finite; lower noise_scale", "instances")
             tally.add(moved)
-        flips = tally.flip_probability() if link.has_labels else None
-        counted.append(Counted(tally.volatility(), flips))
-    return counted
+        tallies.append(tally)
+    return tallies
 
 
-def _draw(
-    random: np.random.Generator, row: NDArray[np.float32], noise: NDArray[np.float32], count: int
-) -> NDArray[np.float32]:
-    drawn = random.standard_normal((count, len(row)), dtype=np.float32)
-    drawn *= noise
-    drawn += row
-    return drawn
+def counted(tally: Tally, has_labels: bool) -> Counted:
+    """Returns the estimates that follow from a row's draws."""
+    return Counted(tally.volatility(), tally.flip_probability() if has_labels else None)

@@ -8,20 +8,19 @@ from numpy.typing import NDArray
 from chainzrule.service.artifact.features import CategoricalFeature
 from chainzrule.service.errors import NonFiniteOutput, TooLarge
 from chainzrule.service.runtime.rows import RowEncoder
+from chainzrule.service.serving.asked import asked_noise
 from chainzrule.service.serving.certify import Certificates, certify, check_certificates, reach
-from chainzrule.service.serving.draws import Counted, check_draws, sample
+from chainzrule.service.serving.deadline import seconds_until
+from chainzrule.service.serving.draws import Counted, check_draws, counted, sample
 from chainzrule.service.serving.engine import Share
-from chainzrule.service.serving.predict import (
-    check_measuring,
-    require_finite,
-    require_finite_derivatives,
-    seconds_until,
-)
+from chainzrule.service.serving.predict import check_measuring, require_finite, require_finite_derivatives
 from chainzrule.service.serving.question import Allowance, Question
+from chainzrule.service.serving.redraw import redraw
 from chainzrule.service.serving.runs import inputs_of
 from chainzrule.service.serving.version import ServedModel
 from chainzrule.service.stability.certificate import flip_factor
 from chainzrule.service.stability.constraints import Declared
+from chainzrule.service.stability.noise import Noise
 from chainzrule.service.stability.predictions import Measured
 from chainzrule.service.stability.sensitivity import Sensitivity, sensitivity
 
@@ -87,8 +86,10 @@ async def explain(served: ServedModel, question: Question, allowance: Allowance,
         check_certificates(served, question, allowance.certificates)
     features = served.model.rows.encode(question.instances)
     check_measuring(served, len(features), allowance, deadline)
+    noise = None if question.noise is None else asked_noise(question.noise, served.model.rows)
     share = await served.predict(inputs_of(features, question.noise_scale, False, question.confidence), deadline)
     require_finite(share)
+    share = await redraw(served, features, share, allowance, deadline, noise)
     jacobian = await served.differentiate(features, deadline)
     require_finite_derivatives(jacobian)
     # Layer norms are computed only on request, because they cost more than all the rest.
@@ -97,7 +98,7 @@ async def explain(served: ServedModel, question: Question, allowance: Allowance,
         layer_norms = await served.layer_norms(features, deadline)
         require_finite_derivatives(layer_norms)
     part = slice(share.start, share.stop)
-    counted: list[Counted] | None = None
+    estimates: list[Counted] | None = None
     switches = {
         feature.name: await _switch(served, feature, features, share, allowance.batch_rows, deadline)
         for feature in served.card.features
@@ -106,24 +107,35 @@ async def explain(served: ServedModel, question: Question, allowance: Allowance,
     violations = served.violations(jacobian) if served.constraints.declared else None
     if question.draws:
         scores = share.result.scores[part]
-        counted = await sample(served, features, scores, question.noise_scale, question.draws, question.seed, deadline)
+        drawn = noise or served.model.rows.errors
+        tallies = await sample(
+            served,
+            features,
+            scores,
+            drawn,
+            question.noise_scale,
+            question.draws,
+            [question.seed] * len(scores),
+            deadline,
+        )
+        estimates = [counted(tally, served.model.link.has_labels) for tally in tallies]
     return Explanation(
         share,
         features,
         np.ascontiguousarray(jacobian),
         np.ascontiguousarray(layer_norms),
-        _sensitivity(served, share.result, part, jacobian, question.noise_scale),
+        _sensitivity(share.result, part, jacobian, noise or served.model.rows.errors, question.noise_scale),
         switches,
         violations,
-        counted,
+        estimates,
         await _certify(served, question, features, share, jacobian, deadline) if certified else None,
     )
 
 
 def _sensitivity(
-    served: ServedModel, batch: Measured, part: slice, jacobian: NDArray[np.float32], noise_scale: float
+    batch: Measured, part: slice, jacobian: NDArray[np.float32], noise: Noise, noise_scale: float
 ) -> Sensitivity:
-    noise, scales = served.model.rows.noise, np.full(len(jacobian), noise_scale)
+    scales = np.full(len(jacobian), noise_scale)
     if batch.slope is None:
         return sensitivity(batch.diagnosis.gradient[part], jacobian, noise, scales)
     # Draws give the slopes of the reported output itself, so no gradient of the link is needed.

@@ -11,6 +11,7 @@ from chainzrule.service.errors import InvalidInput, TooLarge
 from chainzrule.service.serving.engine import Share
 from chainzrule.service.serving.predict import check_measuring, require_finite, require_finite_derivatives
 from chainzrule.service.serving.question import Allowance
+from chainzrule.service.serving.redraw import redraw
 from chainzrule.service.serving.runs import inputs_of
 from chainzrule.service.serving.tensors import JACOBIAN, UNMEASURED, Tensors, Values, to_matrix, to_tensor
 from chainzrule.service.serving.version import ServedModel
@@ -76,8 +77,15 @@ async def infer(
     if measured:
         check_measuring(served, len(features), allowance, deadline, "inputs")
     inputs = inputs_of(features, noise_scale, observe, confidence)
-    share = await (served.predict if measured else served.answer)(inputs, deadline)
-    require_finite(share, "inputs")
+    share: Share[Measured] | Share[Unmeasured]
+    if measured:
+        share = found = await served.predict(inputs, deadline)
+        require_finite(share, "inputs")
+        if found.result.unsound is not None:
+            share = await redraw(served, features, found, allowance, deadline)
+    else:
+        share = await served.answer(inputs, deadline)
+        require_finite(share, "inputs")
     jacobian = np.empty(0, np.float32)
     if derived:
         jacobian = await served.differentiate(features, deadline)

@@ -15,7 +15,7 @@ from chainzrule.service.runtime.selfcheck import golden_features, load, open_bou
 from chainzrule.service.serving.background import in_background
 from chainzrule.service.serving.costs import Costs
 from chainzrule.service.serving.engine import Limits
-from chainzrule.service.serving.runs import Runs
+from chainzrule.service.serving.runs import Runs, standard_of
 from chainzrule.service.serving.version import ServedModel
 from chainzrule.service.stability.answers import AnswerWatch
 from chainzrule.service.stability.standard import Standard
@@ -111,15 +111,7 @@ def open_artifact(artifact: Artifact, execution: Execution, thresholds: Threshol
     """Opens, checks and warms up an artifact, but for its bounds graph; raises `ArtifactError` where it fails."""
     card = artifact.card
     model = load(artifact, execution)
-    standard = Standard(
-        model.link,
-        model.rows.ranges,
-        card.reference,
-        thresholds,
-        card.conformity,
-        card.novelty,
-        model.rows.column_features,
-    )
+    standard = standard_of(card, model, thresholds)
     runs = Runs(model, standard)
     costs = Costs(model, runs, golden_features(card))
     return Opened(card, model, standard, runs, open_bounds(artifact, model), costs)

@@ -7,8 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainzrule.service.errors import NonFiniteOutput, TooLarge
+from chainzrule.service.serving.asked import asked_noise
+from chainzrule.service.serving.deadline import seconds_until
 from chainzrule.service.serving.engine import Share
 from chainzrule.service.serving.question import Allowance, Question
+from chainzrule.service.serving.redraw import redraw
 from chainzrule.service.serving.runs import inputs_of
 from chainzrule.service.serving.version import ServedModel
 from chainzrule.service.stability.predictions import Measured, Predictions
@@ -37,10 +40,11 @@ async def predict(
     Raises:
         InvalidInput: a row is not a valid input of this model.
         TooLarge: the measures were asked for and would take too many further rows or too long.
-        NonFiniteOutput: the model's answer to a row is not finite.
+        NonFiniteOutput: the model's answer to a row, or to a draw of it, is not finite.
     """
     rows = len(question.instances)
-    measured = _is_measured(served, rows, question.measure, allowance, deadline)
+    asked = question.measure or question.noise is not None
+    measured = _is_measured(served, rows, asked, allowance, deadline)
     served.require_room(rows, measured)
     # Rows that are objects or have categories are read one value at a time.
     most = LARGE_QUESTION if isinstance(question.instances, list) else LARGE_MATRIX
@@ -49,9 +53,17 @@ async def predict(
         features = await asyncio.to_thread(encode, question.instances)
     else:
         features = encode(question.instances)
-    inputs = inputs_of(features, question.noise_scale, question.observe, question.confidence)
-    share = await (served.predict if measured else served.answer)(inputs, deadline)
+    noise = None if question.noise is None else asked_noise(question.noise, served.model.rows)
+    observed = question.observe and noise is None
+    inputs = inputs_of(features, question.noise_scale, observed, question.confidence)
+    if not measured:
+        unmeasured = await served.answer(inputs, deadline)
+        require_finite(unmeasured)
+        return unmeasured
+    share = await served.predict(inputs, deadline)
     require_finite(share)
+    if noise is not None or share.result.unsound is not None:
+        return await redraw(served, features, share, allowance, deadline, noise)
     return share
 
 
@@ -84,11 +96,6 @@ def require_finite_derivatives(derivatives: NDArray[np.float32], place: str = "i
     """Raises `NonFiniteOutput` where the model's derivatives for a question are not finite."""
     if not np.isfinite(derivatives).all():
         raise NonFiniteOutput("the derivatives are not finite; a row may lie far outside the training range", place)
-
-
-def seconds_until(deadline: float) -> float:
-    """Returns how many seconds are left until a deadline by the running event loop's clock."""
-    return deadline - asyncio.get_running_loop().time()
 
 
 def _is_measured(served: ServedModel, rows: int, asked: bool, allowance: Allowance, deadline: float) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from chainzrule.service.serving.asked import AskedNoise
 from chainzrule.service.stability.conformal import DEFAULT_CONFIDENCE
 
 MAX_NOISE_SCALE = 100.0
@@ -34,6 +35,7 @@ class Question(NamedTuple):
         seed: the seed of the draws.
         radius: half the width, in noise sigmas, of the box to certify; None for no such box.
         box: by feature, how far the box to certify reaches on both sides, or its two ends; None for no such box.
+        noise: the noise of some features, in place of the card's; None for the card's.
     """
 
     instances: list[Any] | NDArray[np.float64]
@@ -49,6 +51,7 @@ class Question(NamedTuple):
     seed: int = 0
     radius: float | None = None
     box: Mapping[str, float | list[float]] | None = None
+    noise: AskedNoise | None = None
 
     def part(self, rows: Sequence[int]) -> "Question":
         """Returns the same question about some of the rows, for whichever model it is put to."""

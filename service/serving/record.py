@@ -26,6 +26,10 @@ class Record:
         self._statistics.ran(rows, seconds)
         nonfinite = 0 if predictions.all_finite else rows - int(np.count_nonzero(predictions.finite))
         self._metrics.count_run(rows, seconds, nonfinite)
+        self.observe(predictions)
+
+    def observe(self, predictions: Predictions) -> None:
+        """Records the rows that count as traffic, without a run."""
         observed = predictions.observed()
         if observed is not None:
             diagnosis = observed.diagnosis

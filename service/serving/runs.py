@@ -6,13 +6,31 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from chainzrule.service.artifact.card import ModelCard
 from chainzrule.service.runtime.model import Model
 from chainzrule.service.stability.conformal import DEFAULT_CONFIDENCE
 from chainzrule.service.stability.measuring import measure
 from chainzrule.service.stability.outputs import Inputs
 from chainzrule.service.stability.predictions import Measured
+from chainzrule.service.stability.soundness import Soundness
 from chainzrule.service.stability.standard import Standard
 from chainzrule.service.stability.unmeasured import Unmeasured
+from chainzrule.service.stability.verdict import Thresholds
+
+
+def standard_of(card: ModelCard, model: Model, thresholds: Thresholds) -> Standard:
+    """Returns what the rows of a model version are measured against."""
+    return Standard(
+        model.link,
+        model.rows.ranges,
+        card.reference,
+        thresholds,
+        card.conformity,
+        card.novelty,
+        model.rows.column_features,
+        Soundness(model.rows.errors, card.calibration, counted=card.method == "monte_carlo"),
+        card.method,
+    )
 
 
 class Runs:

@@ -87,7 +87,7 @@ class ServedModel:
         self._watched = answers
         metrics.count_violations(dict.fromkeys((declared.feature for declared in self.constraints.declared), 0))
         # The engine has no reference to this object, so that without a cycle it is freed after its last request.
-        record = Record(self.statistics, window, metrics, answers)
+        record = self._record = Record(self.statistics, window, metrics, answers)
         self._answers: Engine[Inputs, Unmeasured] | None = None
         batches = limits
         if model.probe is not None:
@@ -169,6 +169,10 @@ class ServedModel:
             {one.feature: int(rows) for one, rows in zip(declared, violated.sum(axis=0), strict=True)}
         )
         return [[one for one, broken in zip(declared, row, strict=True) if broken] for row in violated.tolist()]
+
+    def observe(self, predictions: Predictions) -> None:
+        """Records rows that were measured after their run."""
+        self._record.observe(predictions)
 
     def count_decisions(self, rows: Mapping[str, int]) -> None:
         """Counts rows by what a policy decided about them."""

@@ -33,16 +33,18 @@ class Flips(NamedTuple):
         distance: (rows,) noise sigmas to the nearest boundary, to first order; infinite where nothing moves the label.
         probability: (rows,) probability that the noise changes the label; NaN where there are no labels.
         runner_up: (rows,) index of the label that becomes most likely instead; -1 where there are no labels.
+        curvature: (rows,) the second-order shift of the lead over that label, in its standard deviations.
     """
 
     distance: Floats
     probability: Floats
     runner_up: Indices
+    curvature: Floats
 
 
 def none(rows: int) -> Flips:
     """Returns the flips of rows that have no label, which nothing can change."""
-    return Flips(np.full(rows, np.inf), np.full(rows, np.nan), np.full(rows, -1))
+    return Flips(np.full(rows, np.inf), np.full(rows, np.nan), np.full(rows, -1), np.zeros(rows))
 
 
 def of_two_labels(margin: Floats, displaced: Floats, sd: Floats, label: Indices) -> Flips:
@@ -57,7 +59,7 @@ def of_two_labels(margin: Floats, displaced: Floats, sd: Floats, label: Indices)
     distance, reach = np.full((2, len(margin)), np.inf)
     np.divide(margin, sd, out=distance, where=sd > 0)
     np.divide(displaced, sd, out=reach, where=sd > 0)
-    return Flips(distance, tail(reach), 1 - label)
+    return Flips(distance, tail(reach), 1 - label, _curvature(margin, displaced, sd))
 
 
 def of_many_labels(margin: Floats, displaced: Floats, C: Floats, label: Indices) -> Flips:
@@ -84,7 +86,11 @@ def of_many_labels(margin: Floats, displaced: Floats, C: Floats, label: Indices)
         runner_up = np.where(np.isinf(nearest), margin.argmin(axis=1), runner_up)
     if displaced is not margin:
         distance = np.where(moves, displaced / sd, np.inf)
-    return Flips(nearest, _any_rival(displaced, C, label, distance), runner_up)
+    curvature = np.zeros(len(margin))
+    if displaced is not margin:
+        at = (each, runner_up)
+        curvature = _curvature(margin[at], displaced[at], np.where(moves, sd, 0.0)[at])
+    return Flips(nearest, _any_rival(displaced, C, label, distance), runner_up, curvature)
 
 
 def of_levels(
@@ -108,6 +114,8 @@ def of_levels(
         np.minimum(sigmas(below), sigmas(above)),
         tail(sigmas(moved_below)) + tail(sigmas(moved_above)),
         np.where(below <= above, label - 1, label + 1),
+        # All leads shift by as much; the lowest level has none over a level below, the highest none over one above.
+        np.maximum(_curvature(below, moved_below, sd), _curvature(above, moved_above, sd)),
     )
 
 
@@ -127,7 +135,15 @@ def counted(link: Link, s: Floats, moved: Floats, label: Indices) -> Flips:
     counts[each, label] = -1
     chance = np.maximum(counts, 0).sum(axis=1) / draws
     runner_up = np.where(counts.max(axis=1) > 0, counts.argmax(axis=1), _nearest(s, moved, label))
-    return Flips(np.full(rows, np.inf), chance, runner_up)
+    return Flips(np.full(rows, np.inf), chance, runner_up, np.zeros(rows))
+
+
+def _curvature(margin: Floats, displaced: Floats, sd: Floats) -> Floats:
+    """Returns (rows,) by how many standard deviations leads shift; 0 where they do not move, or are over nothing."""
+    moves = (sd > 0) & np.isfinite(margin)
+    shift = np.zeros(len(margin))
+    np.subtract(displaced, margin, out=shift, where=moves)
+    return np.asarray(np.divide(np.abs(shift), sd, out=np.zeros(len(margin)), where=moves))
 
 
 def _any_rival(margin: Floats, C: Floats, label: Indices, distance: Floats) -> Floats:

@@ -54,6 +54,8 @@ class Measure:
         tensor: whether it is an output of the open inference protocol, usual or only where asked for by name.
         in_reference: whether cards hold its distribution over held-out rows, in the field of their reference that has
             its name.
+        sound: whether it is right however large the noise is; other measures are not given where the noise's effect is
+            beyond the closed form.
         rank: the member that gives the row's percentile among the card's held-out rows, and its description.
         histogram: its distribution in the metrics.
         relative_histogram: the distribution of its ratio to the mean over the card's held-out rows.
@@ -65,6 +67,7 @@ class Measure:
     needs_labels: bool = False
     tensor: Literal["usual", "by name"] | None = None
     in_reference: bool = False
+    sound: bool = False
     rank: tuple[str, str] | None = None
     histogram: Distribution | None = None
     relative_histogram: Distribution | None = None
@@ -118,6 +121,7 @@ MEASURES = (
         "sensitivity of the scores per noise sigma",
         tensor="by name",
         in_reference=True,
+        sound=True,
         histogram=Distribution(
             "input_gradient_norm",
             "Frobenius norm of the scores' derivative with respect to the inputs, per sigma of the declared noise.",
@@ -146,6 +150,8 @@ class Diagnosis(NamedTuple):
         runner_up: (rows,) index of the label that the noise makes most likely instead; -1 for regression.
         gradient_norm: (rows,) square root of the trace of C at one noise sigma, whatever `noise_scale` is.
         gradient: (rows, S) derivative of `value` with respect to the scores.
+        curvature: (rows,) the second-order shift of the lead over `runner_up`, in its standard deviations: where it is
+            not small, the closed form does not hold. 0 where it is not known.
     """
 
     label: Indices
@@ -156,11 +162,22 @@ class Diagnosis(NamedTuple):
     runner_up: Indices
     gradient_norm: Floats
     gradient: Floats
+    curvature: Floats
 
 
 def take(diagnosis: Diagnosis, rows: Any) -> Diagnosis:
     """Returns the measures of some rows: a slice, a mask or indices."""
     return Diagnosis(*(field[rows] for field in diagnosis))
+
+
+def without(diagnosis: Diagnosis, rows: NDArray[np.bool_]) -> Diagnosis:
+    """Returns the measures with NaN in place of those of some rows, (rows,), that do not hold; `sound` ones stay."""
+    lost = {
+        measure.name: np.where(rows, np.nan, getattr(diagnosis, measure.name))
+        for measure in MEASURES
+        if not measure.sound and measure.kind != "label"
+    }
+    return diagnosis._replace(**lost)
 
 
 def join(parts: Sequence[Diagnosis]) -> Diagnosis:
@@ -208,6 +225,7 @@ def diagnose(
         runner_up=found.runner_up,
         gradient_norm=gradient_norm,
         gradient=reading.gradient,
+        curvature=found.curvature,
     )
 
 
@@ -229,6 +247,7 @@ def count(reading: Reading, outputs: Floats, found: flips.Flips, covariance: Flo
         runner_up=found.runner_up,
         gradient_norm=np.sqrt(covariance.trace(axis1=1, axis2=2)),
         gradient=reading.gradient,
+        curvature=np.zeros(len(outputs)),
     )
 
 

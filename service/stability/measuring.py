@@ -1,9 +1,10 @@
 """Chooses how a run is measured: a single row of few scores in plain floats, all else as a batch."""
 
+from chainzrule.service.stability.batch import Batch
 from chainzrule.service.stability.lone.measures import MAX_SCORES
 from chainzrule.service.stability.lone.prediction import LonePrediction
 from chainzrule.service.stability.outputs import Inputs, Outputs
-from chainzrule.service.stability.predictions import Batch, Measured
+from chainzrule.service.stability.predictions import Measured
 from chainzrule.service.stability.standard import Standard
 
 

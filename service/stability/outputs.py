@@ -38,6 +38,8 @@ class Outputs(NamedTuple):
         slope: (rows, D) slope of the reported output per raw unit, where noise draws gave it; else None.
         novelty: (rows,) float32, how unlike the training rows a row is; None where the graph does not say.
         deviations: (rows, D) float32, how far each column lies from what the others let expect; None as above.
+        drawn: (rows,) which rows' measures were counted from draws; None where it is all of them, or none.
+        ranked: whether the measures are under the card's own noise, among whose percentiles they have a rank.
     """
 
     scores: Matrix
@@ -48,3 +50,5 @@ class Outputs(NamedTuple):
     slope: NDArray[np.float64] | None = None
     novelty: Matrix | None = None
     deviations: Matrix | None = None
+    drawn: NDArray[np.bool_] | None = None
+    ranked: bool = True

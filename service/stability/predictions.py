@@ -1,32 +1,31 @@
 """Holds the predictions of one run and measures a batch; `lone.prediction` does one row. Arrays have rows first."""
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from itertools import repeat
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainzrule.service.artifact.interface import Method
 from chainzrule.service.stability.certificate import Conclusions, Ends
 from chainzrule.service.stability.conformal import ListedRegion, intervals, label_sets, listed_ends, members
-from chainzrule.service.stability.measures import Diagnosis, diagnose, take
+from chainzrule.service.stability.measures import Diagnosis
 from chainzrule.service.stability.novelty import ListedNovelty, Novelties
 from chainzrule.service.stability.observed import Observed
 from chainzrule.service.stability.outputs import Inputs, Outputs
-from chainzrule.service.stability.reference import percentiles
-from chainzrule.service.stability.standard import Member, Standard
-from chainzrule.service.stability.verdict import VERDICTS, Beside, Judged, Verdicts, judge
+from chainzrule.service.stability.standard import Standard
+from chainzrule.service.stability.verdict import Judged
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-# A row's stability in plain Python: the verdict as an index into `verdict.VERDICTS`, its reasons, and the values that
-# `Standard.members` names. An infinite distance is None, and so is a percentile at another noise scale than 1.
-ListedStability = tuple[int, list[str], Sequence[Any]]
+# A row's stability in plain Python: the verdict as an index into `verdict.VERDICTS`, its reasons, how it was measured,
+# and the values that `Standard.members` names. An infinite distance is None, and so is a percentile at another noise
+# scale than 1. Where the row is not measurable, so are the method and most values.
+ListedStability = tuple[int, list[str], Method | None, Sequence[Any]]
 # A row in plain Python: the index of its label, its reported output, the labels' probabilities (None where there are no
 # labels), its region, its novelty (None where the model does not say), the features that are out of range, and its
 # stability (None where it was not measured). Plain tuples are made in a third of the time of named ones.
@@ -99,6 +98,14 @@ class Predictions(ABC):
             return None
         return Novelties(familiar, self._surprise, self._deviations)
 
+    def surprise(self, part: slice) -> NDArray[np.float32] | None:
+        """Returns the novelty of the rows `part`, as the graph gives it; None where it does not."""
+        return None if self._surprise is None else self._surprise[part]
+
+    def deviations(self, part: slice) -> NDArray[np.float32] | None:
+        """Returns how far their columns lie from what the others let expect, as the graph gives it."""
+        return None if self._deviations is None else self._deviations[part]
+
     def _listed_probabilities(self) -> list[Any]:
         return [None] * len(self) if self.probabilities is None else self.probabilities.tolist()
 
@@ -163,15 +170,18 @@ class Measured(Predictions):
     Attributes:
         covariance: (rows, S, S) float32, of the scores at one noise sigma.
         slope: (rows, D) slope of the reported output per raw unit, where noise draws gave it; else None.
+        unsound: (rows,) which rows are not measurable: the closed form does not hold, and nobody drew them; None where
+            there is no such row.
     """
 
     covariance: NDArray[np.float32]
     slope: Floats | None
+    unsound: Mask | None
 
     @property
     @abstractmethod
     def diagnosis(self) -> Diagnosis:
-        """Returns the measures as arrays over the rows."""
+        """Returns the measures as arrays over the rows; those of unsound rows are NaN."""
 
     @property
     @abstractmethod
@@ -190,95 +200,3 @@ class Measured(Predictions):
 
     def _spread(self) -> Floats:
         return self.diagnosis.gradient_norm
-
-
-class Batch(Measured):
-    """Measures a batch."""
-
-    def __init__(self, standard: Standard, inputs: Inputs, outputs: Outputs) -> None:
-        super().__init__(standard, inputs, outputs)
-        assert outputs.covariance is not None
-        self.covariance = covariance = outputs.covariance
-        self.slope = outputs.slope
-        scores, mean_shift = outputs.scores, outputs.mean_shift
-        finite = np.isfinite(covariance).all(axis=(1, 2)) & np.isfinite(scores).all(axis=1)
-        if mean_shift is not None:
-            finite &= np.isfinite(mean_shift).all(axis=1)
-        if self.novelty is not None:
-            finite &= np.isfinite(self.novelty.surprise)
-        self.finite = np.asarray(finite)
-        self.all_finite = bool(self.finite.all())
-        if not self.all_finite:
-            # Rows that are not finite are measured as zeros, so that they raise no warnings for the whole batch.
-            scores = np.where(self.finite[:, None], scores, 0.0)
-            covariance = np.where(self.finite[:, None, None], covariance, 0.0)
-            if mean_shift is not None:
-                mean_shift = np.where(self.finite[:, None], mean_shift, 0.0)
-        if outputs.counted is None:
-            self._diagnosis = diagnose(self.link, scores, covariance, inputs.noise_scale, mean_shift)
-        else:
-            self._diagnosis = outputs.counted
-        self._is_outside: Mask = np.asarray(self.outside.any(axis=1))
-        right = standard.chance_right(scores, self._diagnosis.label)
-        beside = Beside(self._is_outside, outputs.novelty, right)
-        self.verdicts: Verdicts = judge(standard.rules, self._diagnosis, beside)
-
-    @property
-    def diagnosis(self) -> Diagnosis:
-        """Returns the measures as arrays over the rows."""
-        return self._diagnosis
-
-    @property
-    def level(self) -> Indices:
-        """Returns the (rows,) verdicts, as indices into `verdict.VERDICTS`."""
-        return self.verdicts.level
-
-    def listed(self) -> Iterable[Listed]:
-        """Returns every row in plain Python."""
-        levels = self.verdicts.level.tolist()
-        reasons = [self.verdicts.reasons(row) if level else [] for row, level in enumerate(levels)]
-        return zip(
-            self._diagnosis.label.tolist(),
-            self._diagnosis.value.tolist(),
-            self._listed_probabilities(),
-            self._listed_regions(),
-            repeat(None, len(self)) if self.novelty is None else self.novelty.listed(),
-            self._listed_outside(self._is_outside.tolist()),
-            zip(levels, reasons, zip(*map(self._values, self.standard.members), strict=True), strict=True),
-            strict=True,
-        )
-
-    def judged(self, part: slice) -> Iterable[Judged]:
-        """Returns the verdict on each of the rows `part`, and the reasons for it."""
-        return self.verdicts.judged(part)
-
-    def _values(self, member: Member) -> list[Any]:
-        values: NDArray[Any] = self._diagnosis[member.field]
-        if member.known is None:
-            found: list[Any] = values.tolist()
-            return [None if value == math.inf else value for value in found] if member.is_distance else found
-        ranks: list[Any] = percentiles(values, member.known).tolist()
-        usual = self.inputs.noise_scale == 1.0
-        return ranks if usual.all() else [rank if plain else None for rank, plain in zip(ranks, usual, strict=True)]
-
-    def observed(self) -> Observed | None:
-        """Returns the finite rows that are to be observed; None where there are none."""
-        counted = self.inputs.observe & self.finite
-        rows = int(np.count_nonzero(counted))
-        if rows == 0:
-            return None
-        chosen = slice(None) if rows == len(self) else counted  # a slice gives views, without copying
-        level, outside = self.verdicts.level[chosen], self._is_outside[chosen]
-        novel = np.zeros(rows, np.bool_) if self.novelty is None else self.novelty.novel[chosen]
-        return Observed(
-            rows,
-            take(self._diagnosis, chosen),
-            level,
-            outside,
-            int(np.count_nonzero(outside)),
-            novel,
-            int(np.count_nonzero(novel)),
-            None if self.probabilities is None else self.probabilities[np.arange(len(self)), self.label][chosen],
-            dict(zip(VERDICTS, np.bincount(level, minlength=len(VERDICTS)).tolist(), strict=True)),
-            self._ranges.counted(self.outside[chosen]) if outside.any() else {},
-        )

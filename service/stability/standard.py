@@ -7,12 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainzrule.service.artifact.evidence import Conformity, Distribution, Novelty, Reference
+from chainzrule.service.artifact.interface import Method
 from chainzrule.service.stability.conformal import Regions
 from chainzrule.service.stability.link import Link
 from chainzrule.service.stability.lone.ranges import LoneRanges
 from chainzrule.service.stability.measures import Diagnosis, Measure, measures_of
 from chainzrule.service.stability.novelty import Familiar
 from chainzrule.service.stability.ranges import Ranges
+from chainzrule.service.stability.soundness import Soundness
 from chainzrule.service.stability.temperature import chance_right
 from chainzrule.service.stability.verdict import Thresholds, rules_of
 
@@ -24,12 +26,14 @@ class Member(NamedTuple):
         name: the name in answers.
         field: the position of the measure among the fields of `Diagnosis`.
         is_distance: whether the measure may be infinite.
+        sound: whether it is given also where the other measures do not hold.
         known: the distribution among held-out rows for a percentile; None for the measure itself.
     """
 
     name: str
     field: int
     is_distance: bool
+    sound: bool
     known: Distribution | None = None
 
 
@@ -49,6 +53,8 @@ class Standard:
         members: the values that every measured row is given, in the order of the answers.
         member_names: their names.
         label_members: the names of those that are indices of labels.
+        soundness: where the measures hold in closed form; None where that is everywhere.
+        method: how measures are obtained that are not counted from draws.
     """
 
     def __init__(
@@ -60,6 +66,8 @@ class Standard:
         conformity: Conformity | None = None,
         novelty: Novelty | None = None,
         column_features: Sequence[str] = (),
+        soundness: Soundness | None = None,
+        method: Method = "analytic",
     ) -> None:
         self.link = link
         self.ranges = ranges
@@ -72,6 +80,8 @@ class Standard:
         self.measures = measures_of(link)
         self.members = tuple(member for measure in self.measures for member in _members(measure, reference))
         self.member_names = tuple(member.name for member in self.members)
+        self.soundness = soundness
+        self.method: Method = method
         self.label_members = tuple(measure.name for measure in self.measures if measure.kind == "label")
 
     def chance_right(self, scores: NDArray[np.floating], label: NDArray[np.int64]) -> NDArray[np.float64] | None:
@@ -81,7 +91,7 @@ class Standard:
 
 def _members(measure: Measure, reference: Reference) -> list[Member]:
     field, is_distance = Diagnosis._fields.index(measure.name), measure.kind == "distance"
-    members = [Member(measure.name, field, is_distance)]
+    members = [Member(measure.name, field, is_distance, measure.sound)]
     if measure.rank is not None:
-        members.append(Member(measure.rank[0], field, is_distance, getattr(reference, measure.name)))
+        members.append(Member(measure.rank[0], field, is_distance, measure.sound, getattr(reference, measure.name)))
     return members

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import ge, gt, lt
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,8 +19,10 @@ from chainzrule.service.stability.link import Link
 from chainzrule.service.stability.lone.reference import percentile
 from chainzrule.service.stability.measures import Diagnosis
 from chainzrule.service.stability.novelty import novel_above
+from chainzrule.service.stability.soundness import UNSOUND, Unsound
 
-VERDICTS = ("stable", "elevated", "unstable")
+VERDICTS = ("stable", "elevated", "unstable", "not_measurable")
+NOT_MEASURABLE = VERDICTS.index("not_measurable")  # stands for rows to which the closed form does not apply
 NOT_COMPUTED = "not_computed"  # stands for the verdict on rows whose stability was not measured
 
 # A verdict on a row, or `NOT_COMPUTED`, and the reasons for it.
@@ -118,7 +121,10 @@ def rules_of(
     )
 
 
-REASONS = ("flip_probability", "volatility", "out_of_range", "novel", "close_call", "uninformative")
+REASONS = (
+    *("flip_probability", "volatility", "out_of_range", "novel", "close_call", "uninformative"),
+    *UNSOUND,
+)
 
 
 class Verdicts(NamedTuple):
@@ -128,14 +134,22 @@ class Verdicts(NamedTuple):
         level: (rows,) index into `VERDICTS`.
         rules: the rules that were applied.
         levels: for every rule, the level of each row by that rule, (rows,).
+        unsound: for some of `soundness.UNSOUND`, which rows, (rows,), are `not_measurable` for it.
     """
 
     level: NDArray[np.int64]
     rules: tuple[Rule, ...]
     levels: tuple[NDArray[np.int64], ...]
+    unsound: Unsound = MappingProxyType({})
 
     def reasons(self, row: int) -> list[str]:
         """Returns the reasons for one row's verdict."""
+        if self.level[row] == NOT_MEASURABLE:
+            return [reason for reason, rows in self.unsound.items() if rows[row]] + [
+                rule.reason
+                for rule, level in zip(self.rules, self.levels, strict=True)
+                if level[row] and rule.fact in BESIDE
+            ]
         return [rule.reason for rule, level in zip(self.rules, self.levels, strict=True) if level[row]]
 
     def judged(self, part: slice) -> Iterable[Judged]:
@@ -144,10 +158,15 @@ class Verdicts(NamedTuple):
             yield VERDICTS[level], self.reasons(row) if level else []
 
 
-def judge(rules: tuple[Rule, ...], diagnosis: Diagnosis, beside: Beside) -> Verdicts:
-    """Returns the verdicts on a batch."""
+def judge(rules: tuple[Rule, ...], diagnosis: Diagnosis, beside: Beside, unsound: Unsound | None = None) -> Verdicts:
+    """Returns the verdicts on a batch; `unsound` rows are not judged by measures that do not hold for them."""
     levels = tuple(rule.level(diagnosis, beside) for rule in rules)
-    return Verdicts(np.maximum.reduce(levels), rules, levels)
+    level = np.maximum.reduce(levels)
+    if not unsound:
+        return Verdicts(level, rules, levels)
+    return Verdicts(
+        np.where(np.logical_or.reduce(list(unsound.values())), NOT_MEASURABLE, level), rules, levels, unsound
+    )
 
 
 def unstable_share(link: Link, reference: Reference, thresholds: Thresholds) -> float | None:

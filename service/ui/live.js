@@ -12,7 +12,7 @@ function powerOfTen(value) {
   return power > -3 && power < 5 ? num(value) : `10${raised(Math.round(power))}`;
 }
 
-const VERDICTS = ["stable", "elevated", "unstable"];
+const VERDICTS = ["stable", "elevated", "unstable", "not_measurable"];
 
 /** Features out of range since the start, from the service's metrics: [[name, count]], most first. */
 export function outOfRange(metrics, model, version) {

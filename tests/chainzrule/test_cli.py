@@ -16,6 +16,7 @@ COMMANDS_OF_TRAINING = ("fit", "compare")
 REFUSED = {
     "serve": ("serve", "--models", "nowhere"),
     "fit": ("fit",),
+    "noise": ("noise", "none.csv", "--group", "id"),
     "adopt": ("adopt", "none.onnx", "--data", "none.csv", "--target", "y", "--name", "m"),
     "predict": ("predict", "none.csv"),
     "policy": ("policy", "none.csv", "--target", "y"),
@@ -90,7 +91,7 @@ def test_what_cannot_be_used_ends_with_one_line(name: str, tmp_path: Path) -> No
     own = [line for line in said.splitlines() if not line.startswith("{")]
     assert len(own) == 1, said
     assert ("torch" in loaded) == (name in COMMANDS_OF_TRAINING)
-    assert ("chainzrule.training" in loaded) == (name in (*COMMANDS_OF_TRAINING, "adopt"))
+    assert ("chainzrule.training" in loaded) == (name in (*COMMANDS_OF_TRAINING, "noise", "adopt"))
 
 
 @pytest.mark.parametrize(

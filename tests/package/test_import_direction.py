@@ -18,7 +18,7 @@ BELOW = {
     for room in ("service", "training")
     for path in sorted((ROOT / room).rglob("*.py"))
 }
-TRAINING = ("commands.adopt", "commands.compare", "commands.fit", "tableflags")
+TRAINING = ("commands.adopt", "commands.compare", "commands.fit", "commands.noise", "noiseflags", "tableflags")
 HEAVY = ("numpy", "pydantic", "onnxruntime", "onnx", "torch", "pandas", "pyarrow", "chainzrule.service")
 
 

@@ -12,6 +12,7 @@ import torch
 from chainzrule.service.artifact.card import Role
 from chainzrule.service.artifact.features import Bend, CategoricalFeature, Feature, NumericFeature
 from chainzrule.service.artifact.interface import Task
+from chainzrule.service.artifact.noise import NoiseModel
 from chainzrule.training.columns import Columns
 from chainzrule.training.export.onnx import export_graphs
 from chainzrule.training.nn.fitted import FittedModel
@@ -67,8 +68,9 @@ def make_model() -> MakeModel:
         scores: int = 3,
         seed: int = 0,
         features: tuple[Feature, ...] = FEATURES,
+        noise: NoiseModel | None = None,
     ) -> FittedModel:
-        columns = Columns.of(features, None)
+        columns = Columns.of(features, None, noise)
         generator = torch.Generator().manual_seed(seed)
         network = ChainzRuleNetwork(columns.width, hidden, scores, degree, generator, link_of(task).last_layer)
         with torch.no_grad():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from chainzrule.service.artifact.features import CategoricalFeature, Feature, Layout, NumericFeature
-from chainzrule.training.columns import Columns, heavy_tails, with_bends, with_constraints, with_noise
+from chainzrule.training.columns import Columns, heavy_tails, with_bends, with_constraints
 from chainzrule.training.errors import ConfigError
 
 
@@ -50,28 +50,6 @@ def test_out_of_range_rows(features: tuple[Feature, ...]) -> None:
     x = np.tile(columns.mean.astype(np.float32), (3, 1))
     x[1, 0], x[2, 1] = 91.0, 97999.0
     assert columns.out_of_range(x).tolist() == [False, True, True]
-
-
-def test_declared_noise_replaces_the_default(features: tuple[Feature, ...]) -> None:
-    found = with_noise(features, {"age": 1, "flag": 0.01})
-    assert Columns.of(found, None).noise.tolist() == [1, 80, 0, 0, 0, 0.01, 2e-8]
-
-
-@pytest.mark.parametrize(
-    ("noise", "message"),
-    [
-        ({"agee": 1.0}, "'agee', which is no numeric feature; numeric features are: age, flag"),
-        ({"colour": 1.0}, "'colour', which is no numeric feature"),
-        ({"age": -1.0}, "must be a number >= 0"),
-        ({"age": float("nan")}, "must be a number >= 0"),
-        ({"age": float("inf")}, "must be a number >= 0"),
-    ],
-)
-def test_noise_that_fits_no_feature_is_refused(
-    features: tuple[Feature, ...], noise: dict[str, float], message: str
-) -> None:
-    with pytest.raises(ConfigError, match=message):
-        with_noise(features, noise)
 
 
 def test_a_heavy_tail_is_noted(features: tuple[Feature, ...]) -> None:

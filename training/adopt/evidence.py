@@ -71,7 +71,7 @@ def _measured(model: Model, x: Matrix, noise_scale: float = 1.0) -> Diagnosis:
 def _calibration(model: Model, x: Matrix, seed: int) -> Calibration:
     chosen = x[choose_rows(len(x), x.shape[1], CALIBRATED_ROWS, seed)]
     # The draws of the verdicts must differ from those that they are compared with.
-    truth = simulate(model.link, model.score, chosen, model.rows.noise, seed + 1)
+    truth = simulate(model.link, model.score, chosen, model.rows.errors, seed + 1)
     stated = [_measured(model, chosen, scale) for scale in NOISE_SCALES]
     return compared(model.link, model.score(chosen), stated, *truth, seed=seed + 1, draws=DRAWS)
 

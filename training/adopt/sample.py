@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from chainzrule.service.artifact.features import CategoricalFeature, Feature, NumericFeature
 from chainzrule.service.artifact.interface import Task
 from chainzrule.training.adopt.codes import Codes
-from chainzrule.training.columns import Columns, with_noise
+from chainzrule.training.columns import Columns
 from chainzrule.training.data.columns import CategoricalColumn, Column, NumericColumn, read_column
 from chainzrule.training.data.errors import DataError
 from chainzrule.training.data.features import MISSING, describe, encode
@@ -18,6 +18,7 @@ from chainzrule.training.data.fingerprint import fingerprint_frame
 from chainzrule.training.data.noise import check_float32_spacing
 from chainzrule.training.data.target import Target, read_target
 from chainzrule.training.errors import AdoptionError
+from chainzrule.training.noise.declared import with_noise
 
 MOST_LEVELS = 1024
 

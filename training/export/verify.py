@@ -75,7 +75,7 @@ def verify(
     if novelty is not None:
         expected = torch.from_numpy(novelty.score(features)[:, None])
         _check("novelty", "its definition in float64", found["novelty"], expected, NOVELTY_TOLERANCE)
-    norms = torch.linalg.vector_norm(jacobian * torch.from_numpy(model.columns.noise), dim=(1, 2))
+    norms = torch.linalg.vector_norm(model.noisy(x), dim=(1, 2))
     against_definition.append(
         _check(
             "layer_norms",

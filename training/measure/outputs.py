@@ -162,7 +162,7 @@ def simulation(model: FittedModel, rows: Rows, limit: int, seed: int) -> Simulat
     outputs = predict(model, chosen)
     assert outputs.covariance is not None
     link = link_of(model.task, outputs.scores.shape[1])
-    flips, spread = simulate(link, network_scores(model), chosen.x, model.columns.noise, seed)
+    flips, spread = simulate(link, network_scores(model), chosen.x, model.columns.drawn, seed)
     return Simulation(outputs.scores, outputs.covariance, outputs.mean_shift, flips, spread)
 
 

@@ -1,12 +1,13 @@
 """Runs held-out rows again and again with the noise that the stability measures assume. Needs no torch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainzrule.service.stability.link import Link
+from chainzrule.service.stability.noise import Noise
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -50,7 +51,7 @@ def simulate(
     link: Link,
     scores: Scores,
     x: Matrix,
-    noise: Floats,
+    noise: Noise,
     seed: int,
     draws: int = DRAWS,
     noise_scales: Sequence[float] = NOISE_SCALES,
@@ -61,7 +62,7 @@ def simulate(
         link: what the scores mean.
         scores: (rows, S) scores of raw rows.
         x: (rows, D) raw rows.
-        noise: (D,) one noise sigma in raw units.
+        noise: what is drawn, in raw units.
         seed: the seed of the draws.
         draws: how many a row.
         noise_scales: multiples of the noise.
@@ -69,16 +70,28 @@ def simulate(
     random = np.random.default_rng(seed)
     flips, spread = np.zeros((2, len(noise_scales), len(x)))
     rows = max(1, CHUNK // (draws * x.shape[1]))
-    sigma = noise.astype(np.float32)
     for start in range(0, len(x), rows):
         part = x[start : start + rows]
-        drawn = random.standard_normal((len(part), draws, x.shape[1]), dtype=np.float32) * sigma
         label = link.label(scores(part).astype(np.float64))
-        for number, scale in enumerate(noise_scales):
-            noisy = (part[:, None] + np.float32(scale) * drawn).reshape(-1, x.shape[1])
-            moved = scores(noisy).astype(np.float64)
+        for number, noisy in enumerate(_drawn(random, part, noise, draws, noise_scales)):
+            moved = scores(noisy.reshape(-1, x.shape[1])).astype(np.float64)
             outputs = link.output(moved, np.repeat(label, draws)).reshape(len(part), draws)
             changed = link.label(moved).reshape(len(part), draws) != label[:, None]
             flips[number, start : start + rows] = changed.mean(axis=1)
             spread[number, start : start + rows] = outputs.std(axis=1, ddof=1)
     return flips, spread
+
+
+def _drawn(
+    random: np.random.Generator, x: Matrix, noise: Noise, draws: int, noise_scales: Sequence[float]
+) -> Iterator[Matrix]:
+    """Yields (rows, draws, D) rows with drawn noise for each scale, by the same draws."""
+    if noise.is_plain:
+        drawn = random.standard_normal((len(x), draws, x.shape[1]), dtype=np.float32) * noise.sd.astype(np.float32)
+        yield from (x[:, None] + np.float32(scale) * drawn for scale in noise_scales)
+        return
+    seeds = random.integers(2**32, size=len(x))
+    for scale in noise_scales:
+        yield np.stack(
+            [noise.draw(np.random.default_rng(seed), row, scale, draws) for seed, row in zip(seeds, x, strict=True)]
+        )

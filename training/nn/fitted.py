@@ -49,9 +49,16 @@ class FittedModel:
         return self.link.probabilities(self.scores(x), self.link.level_widths(self._double.output.bias))
 
     def covariance(self, x: Tensor) -> Tensor:
-        """Returns (rows, S, S) first-order covariance J N^2 J^T of the scores under the declared noise."""
-        noisy = self.jacobian(x) * torch.from_numpy(self.columns.noise)
+        """Returns (rows, S, S) first-order covariance J N N^T J^T of the scores under the declared noise."""
+        noisy = self.noisy(x)
         return noisy @ noisy.transpose(1, 2)
+
+    def noisy(self, x: Tensor) -> Tensor:
+        """Returns (rows, S, m) the scores' Jacobian times the root N of the noise's covariance."""
+        jacobian, errors = self.jacobian(x), self.columns.errors
+        if errors is None or not errors.together:
+            return jacobian * torch.from_numpy(self.columns.noise)
+        return jacobian @ torch.from_numpy(errors.root())
 
     def mean_shift(self, x: Tensor) -> Tensor | None:
         """Returns (rows, S) the shift of the scores' mean at one noise sigma (second order); None for a regression."""
@@ -69,8 +76,9 @@ class FittedModel:
             h, slope = layer(h)
             slopes.append(slope)
         weight, bends = layers[0].weight, self.columns.bends
-        straight = noise if bends is None else noise * torch.from_numpy(bends.keep)
-        leading, rest = leading_directions(weight * (straight / torch.from_numpy(self.columns.spread)))
+        standard = weight / torch.from_numpy(self.columns.spread)
+        root = torch.from_numpy(self.columns.noise_root)
+        leading, rest = leading_directions(standard * root if root.ndim == 1 else standard @ root)
         start = None
         if bends is not None:
             noisy = (rises * noise)[:, bends.index].unsqueeze(2) * weight.T[bends.index]

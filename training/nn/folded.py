@@ -95,8 +95,7 @@ def fold(model: FittedModel) -> Folded:
     if columns.bends is not None:
         index, bending = columns.bends.index, torch.from_numpy(1.0 - columns.bends.keep)
         bent = FoldedBends(columns.bends, index, (weights[0] * noise).T[index], (bending * noise).square() / 2)
-        noise = noise * (1.0 - bending)
-    factor = noise_factor(weights[0], noise)
+    factor = noise_factor(weights[0], torch.from_numpy(columns.noise_root))
     leading, rest = leading_directions(factor)
     return Folded(
         offset=offset[:1] if bool((offset == offset[0]).all()) else offset,
@@ -112,14 +111,15 @@ def fold(model: FittedModel) -> Folded:
     )
 
 
-def noise_factor(weight: Tensor, noise: Tensor) -> Tensor:
-    """Returns R^T, (width, rank), with (weight diag(noise))^T = Q R, which gives the scores' covariance.
+def noise_factor(weight: Tensor, root: Tensor) -> Tensor:
+    """Returns R^T, (width, rank), with (weight F)^T = Q R, which gives the scores' covariance.
 
     Args:
         weight: (width, D) float64, per raw unit.
-        noise: (D,) in raw units; columns without noise are left out.
+        root: F of the noise's covariance F F^T in raw units, (D, m); or (D,) its diagonal, where columns without noise
+            are left out.
     """
-    noisy = (weight * noise)[:, noise > 0]
+    noisy = (weight * root)[:, root > 0] if root.ndim == 1 else weight @ root
     if noisy.shape[1] == 0:
         return weight.new_zeros(len(weight), 1)
     # numpy's LAPACK, with the signs of R's diagonal made positive: the same weights give the same file.

@@ -21,9 +21,10 @@ from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, MinMaxScale
 from sklearn.utils.validation import check_is_fitted
 
 from chainzrule.service.artifact.features import Feature, NumericFeature
-from chainzrule.training.columns import Columns, with_noise
+from chainzrule.training.columns import Columns
 from chainzrule.training.errors import TrainingError
 from chainzrule.training.estimator import ChainzRuleEstimator
+from chainzrule.training.noise.declared import with_noise
 
 SAMPLE = 256  # rows on which the folded model is held against the pipeline
 CLOSE = 1e-4  # how far they may be apart, as a share of the values' size: rounding to float32 in other units

@@ -18,7 +18,7 @@ from chainzrule.service.runtime.graph import runtime_version
 from chainzrule.service.runtime.selfcheck import accept
 from chainzrule.service.stability.link import Link, link_of
 from chainzrule.service.stability.novelty import make_novelty
-from chainzrule.training.columns import Columns, with_constraints, with_noise
+from chainzrule.training.columns import Columns, with_constraints
 from chainzrule.training.config import Config
 from chainzrule.training.data.dataset import Dataset
 from chainzrule.training.data.noise import check_float32_spacing
@@ -31,6 +31,7 @@ from chainzrule.training.measure.calibration import calibration
 from chainzrule.training.measure.outputs import answers, conformity, reference
 from chainzrule.training.measure.quality import beyond_chance, losses
 from chainzrule.training.nn.fitted import FittedModel
+from chainzrule.training.noise.declared import noise_model, straightened, with_noise
 from chainzrule.training.novelty.graph import with_novelty
 from chainzrule.training.novelty.novelty import Novelty
 from chainzrule.training.publish.evaluation import Evaluation, Judging
@@ -92,7 +93,11 @@ class Run:
             ConfigError: the configuration's noise or constraints do not fit the features.
             DataError: float32 is too coarse for a column at its noise.
         """
-        noisy = with_noise(dataset.features, config.noise)
+        noisy = with_noise(dataset.features, config.noise, config.noise_law.measured)
+        if config.noise_law.groups and dataset.layout is not None:
+            raise ConfigError("noise_law.groups are of a table's columns; an image has none")
+        self._noise_model = noise_model(config.noise_law, noisy, dataset.train.x)
+        noisy = straightened(noisy, self._noise_model)
         if config.constraints and dataset.layout is not None:
             raise ConfigError("constraints are of a table's columns; an image has none")
         self._link = link_of(dataset.task, dataset.scores)
@@ -101,7 +106,7 @@ class Run:
         check_float32_spacing(self.features)
         self.config = config
         self.dataset = dataset
-        self.columns = Columns.of(self.features, dataset.layout)
+        self.columns = Columns.of(self.features, dataset.layout, self._noise_model)
         self._checkpoints = checkpoints
         self._resume = resume
         self._examples = examples
@@ -242,6 +247,7 @@ class Run:
                 target_unit=dataset.target_unit,
                 features=self.features,
                 layout=dataset.layout,
+                noise=self._noise_model,
                 labels=dataset.labels,
                 lenient=dataset.lenient or None,
                 graphs=files,

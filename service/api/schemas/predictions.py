@@ -15,7 +15,14 @@ class Judged(Schema):
     """Holds a verdict and its reasons."""
 
     verdict: Literal[VERDICTS]  # type: ignore[valid-type]
-    reasons: list[Literal[REASONS]]  # type: ignore[valid-type]
+    reasons: list[Literal[REASONS]] = Field(  # type: ignore[valid-type]
+        description="why it is not stable; of a row that is not measurable, `curvature`, `calibration` and `noise_law` "
+        "say why the closed form does not hold, and its measures are null"
+    )
+    method: Method | None = Field(
+        description="how this row was measured: in closed form, by differences, or by draws where these do not hold; "
+        "null where the row is not measurable within the limits of a request"
+    )
 
 
 def members(of_labels: bool) -> dict[str, Any]:
@@ -24,6 +31,8 @@ def members(of_labels: bool) -> dict[str, Any]:
     for measure in MEASURES:
         if measure.needs_labels == of_labels:
             kind, limits = KINDS[measure.kind]
+            if not measure.sound:
+                kind = kind | None
             found[measure.name] = (kind, Field(description=measure.description, **limits))
             if measure.rank is not None:
                 found[measure.rank[0]] = (float | None, Field(description=measure.rank[1]))

@@ -6,9 +6,25 @@ from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
 from chainzrule.service.api.schemas.schema import Schema
+from chainzrule.service.serving.asked import LARGEST
 from chainzrule.service.serving.question import DEFAULT_DRAWS, MAX_NOISE_SCALE, MAX_RADIUS, MAX_SEED
 from chainzrule.service.stability.conformal import DEFAULT_CONFIDENCE
 
+
+class NoiseCovariance(Schema):
+    """The covariance of some features' noise, which is independent of the others'."""
+
+    features: list[str] = Field(min_length=1, max_length=LARGEST)
+    covariance: list[list[float]] = Field(min_length=1, max_length=LARGEST, description="in the features' units")
+
+
+Noise = Annotated[
+    NoiseCovariance | dict[str, Annotated[float, Field(ge=0)]] | None,
+    Field(
+        description="in place of the card's noise: by feature one standard deviation in its unit, or features and "
+        "their covariance. Features that are not named keep theirs. Every row is then measured by draws, not observed"
+    ),
+]
 Row = list[float | str | None] | dict[str, float | str | None]
 
 
@@ -21,6 +37,7 @@ class Prediction(Schema):
     model: str | None = Field(default=None, description="may be left out where one model is the default")
     version: str | None = Field(default=None, description="the newest that is ready, unless given")
     noise_scale: float = Field(default=1.0, gt=0, le=MAX_NOISE_SCALE, description="multiple of the card's noise")
+    noise: Noise = None
     confidence: float = Field(
         default=DEFAULT_CONFIDENCE, gt=0, lt=1, description="with which sets and intervals are to hold the truth"
     )
@@ -40,17 +57,26 @@ _DRAWS_NEED_THEIR_METHOD: JsonDict = {
 _ONE_OF_RADIUS_AND_BOX: JsonDict = {
     "anyOf": [{"properties": {"radius": {"type": "null"}}}, {"properties": {"box": {"type": "null"}}}]
 }
+_NOISE_WITHOUT_A_BOX: JsonDict = {
+    "anyOf": [
+        {"properties": {"noise": {"type": "null"}}},
+        {"properties": {"radius": {"type": "null"}, "box": {"type": "null"}}},
+    ]
+}
 
 
 class SensitivityQuestion(Schema):
     """`POST /sensitivity`."""
 
-    model_config = ConfigDict(json_schema_extra={"allOf": [_DRAWS_NEED_THEIR_METHOD, _ONE_OF_RADIUS_AND_BOX]})
+    model_config = ConfigDict(
+        json_schema_extra={"allOf": [_DRAWS_NEED_THEIR_METHOD, _ONE_OF_RADIUS_AND_BOX, _NOISE_WITHOUT_A_BOX]}
+    )
 
     instances: list[Row] = Field(min_length=1)
     model: str | None = None
     version: str | None = None
     noise_scale: float = Field(default=1.0, gt=0, le=MAX_NOISE_SCALE)
+    noise: Noise = None
     confidence: float = Field(default=DEFAULT_CONFIDENCE, gt=0, lt=1)
     top: int | None = Field(default=None, ge=1, description="list only the strongest features")
     include: list[Literal["jacobian", "layers"]] = Field(default=[])

@@ -38,6 +38,7 @@ class LoneDiagnosis(NamedTuple):
     runner_up: int
     gradient_norm: float
     gradient: Row
+    curvature: float = 0.0
 
 
 def diagnose_row(link: Link, s: Row, C: list[Row], noise_scale: float, mean_shift: Row | None = None) -> LoneDiagnosis:
@@ -70,13 +71,14 @@ def _two_labels(s: Row, centre: Row, C: list[Row], square: float, gradient_norm:
         1 - label,
         gradient_norm,
         gradient,
+        abs(displaced - margin) / sd if sd > 0 else 0.0,
     )
 
 
 def _many_labels(s: Row, centre: Row, C: list[Row], square: float, gradient_norm: float) -> LoneDiagnosis:
     label, value, gradient = read_many_labels(s)
     own, top, middle = C[label], s[label], centre[label]
-    best, runner_up = math.inf, -1
+    best, runner_up, curvature = math.inf, -1, 0.0
     rivals: list[tuple[float, int]] = []
     for rival, score in enumerate(s):
         if rival == label:
@@ -86,9 +88,10 @@ def _many_labels(s: Row, centre: Row, C: list[Row], square: float, gradient_norm
         if variance > ROUNDING * scale and square * variance > 0.0:
             sd = math.sqrt(square * variance)
             distance = (top - score) / sd
+            displaced = (middle - centre[rival]) / sd
             if distance < best:
-                best, runner_up = distance, rival
-            rivals.append(((middle - centre[rival]) / sd, rival))
+                best, runner_up, curvature = distance, rival, abs(displaced - distance)
+            rivals.append((displaced, rival))
     if runner_up < 0:  # where no noise moves any margin, it is the next highest score
         runner_up = max((rival for rival in range(len(s)) if rival != label), key=s.__getitem__)
     return LoneDiagnosis(
@@ -100,6 +103,7 @@ def _many_labels(s: Row, centre: Row, C: list[Row], square: float, gradient_norm
         runner_up,
         gradient_norm,
         gradient,
+        curvature,
     )
 
 
@@ -120,6 +124,7 @@ def _levels(s: Row, centre: Row, C: list[Row], square: float, gradient_norm: flo
         label - 1 if below <= above else label + 1,
         gradient_norm,
         gradient,
+        abs(centre[0] - s[0]) / sd if sd > 0 else 0.0,
     )
 
 

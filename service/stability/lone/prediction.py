@@ -14,7 +14,7 @@ from chainzrule.service.stability.lone.measures import diagnose_row
 from chainzrule.service.stability.lone.reference import percentile
 from chainzrule.service.stability.lone.temperature import chance_right
 from chainzrule.service.stability.lone.verdict import judge_row
-from chainzrule.service.stability.measures import Diagnosis
+from chainzrule.service.stability.measures import Diagnosis, without
 from chainzrule.service.stability.novelty import ListedNovelty
 from chainzrule.service.stability.observed import Observed
 from chainzrule.service.stability.outputs import Inputs, Outputs
@@ -46,12 +46,17 @@ class LonePrediction(Measured):
         self._is_novel = novelty is not None and standard.familiar is not None and novelty > standard.familiar.limit
         T, label = standard.temperature, self._measures.label
         right = None if T is None else chance_right(standard.link, s, label, T)
-        self._verdict = judge_row(standard.rules, self._measures, Beside(self._is_outside, novelty, right))
+        unsound: tuple[str, ...] = ()
+        if standard.soundness is not None and self.all_finite:
+            unsound = standard.soundness.unsound_row(inputs.features, self._scale, self._measures.curvature)
+        self.unsound = np.ones(1, np.bool_) if unsound else None
+        self._verdict = judge_row(standard.rules, self._measures, Beside(self._is_outside, novelty, right), unsound)
 
     @cached_property
     def diagnosis(self) -> Diagnosis:
-        """Returns the measures as arrays over the one row."""
-        return Diagnosis(*(np.array([value]) for value in self._measures))
+        """Returns the measures as arrays over the one row; they are NaN where it is unsound."""
+        found = Diagnosis(*(np.array([value]) for value in self._measures))
+        return found if self.unsound is None else without(found, self.unsound)
 
     @property
     def level(self) -> NDArray[np.int64]:
@@ -62,16 +67,22 @@ class LonePrediction(Measured):
         """Returns the row in plain Python."""
         measures, verdict, usual = self._measures, self._verdict, self._scale == 1.0
         members: list[Any] = []
-        for _, field, is_distance, known in self.standard.members:
+        lost = self.unsound is not None
+        for _, field, is_distance, sound, known in self.standard.members:
             value: Any = measures[field]
-            if known is not None:
+            if lost and not sound:
+                value = None
+            elif known is not None:
                 value = percentile(value, known) if usual else None
             elif is_distance and value == math.inf:
                 value = None
             members.append(value)
         [probabilities], [outside] = self._listed_probabilities(), self._listed_outside([self._is_outside])
         reasons = verdict.reasons() if verdict.level else []
-        region, stability = self._region(probabilities), (verdict.level, reasons, members)
+        region, stability = (
+            self._region(probabilities),
+            (verdict.level, reasons, None if lost else self.standard.method, members),
+        )
         novelty = self._listed_novelty()
         return [(measures.label, measures.value, probabilities, region, novelty, outside, stability)]
 
@@ -97,8 +108,8 @@ class LonePrediction(Measured):
         return [(VERDICTS[self._verdict.level], self._verdict.reasons())][part]
 
     def observed(self) -> Observed | None:
-        """Returns the row in plain numbers; None where it is not finite or not to be observed."""
-        if not (self.all_finite and self.inputs.observe[0]):
+        """Returns the row in plain numbers; None where it is not finite, not to be observed, or may still be drawn."""
+        if not (self.all_finite and self.inputs.observe[0]) or self.unsound is not None:
             return None
         return Observed(
             1,

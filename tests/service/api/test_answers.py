@@ -86,7 +86,7 @@ def test_members_by_task() -> None:
         return set(answer), set(answer["stability"])
 
     label_stability = {
-        "verdict", "reasons", "volatility", "percentile", "gradient_norm", "out_of_range", "flip_distance",
+        "verdict", "reasons", "method", "volatility", "percentile", "gradient_norm", "out_of_range", "flip_distance",
         "flip_probability", "runner_up",
     }  # fmt: skip
     assert members(CLASSIFIER) == ({"label", "probabilities", "set", "novelty", "stability"}, label_stability)

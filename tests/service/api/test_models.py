@@ -14,6 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from chainzrule.service.api.schemas.models import ModelList, StabilityAnswer
+from chainzrule.service.stability.verdict import VERDICTS
 from tests.artifacts import ALL, CLASSIFIER, IMAGE, MIXED, REGRESSION, SLOW, Toy, numeric
 from tests.service.api.refusals import MARK, Case, assert_refused
 from tests.service.conftest import Serving
@@ -215,7 +216,7 @@ async def test_live_stability_beside_the_reference(serving: Serving) -> None:
         assert window["out_of_range_rate"] == pytest.approx(1 / 30)
         assert window["novel_rate"] == 0.0
         verdicts = [row["verdict"] for row in stability]
-        assert window["verdicts"] == {name: verdicts.count(name) for name in ("stable", "elevated", "unstable")}
+        assert window["verdicts"] == {name: verdicts.count(name) for name in VERDICTS}
 
 
 async def test_experiments_enter_no_window(serving: Serving) -> None:

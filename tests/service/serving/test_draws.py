@@ -181,7 +181,14 @@ async def test_as_many_rows_are_drawn_as_were_asked_for_and_few_at_a_time(
     rows = toy.rows(2)
     deadline = asyncio.get_running_loop().time() + 30
     found = await drawing.sample(
-        served, rows.astype(np.float32), toy.scores(rows).astype(np.float32), 1.0, draws, 0, deadline
+        served,
+        rows.astype(np.float32),
+        toy.scores(rows).astype(np.float32),
+        served.model.rows.errors,
+        1.0,
+        draws,
+        [0, 0],
+        deadline,
     )
     assert len(found) == 2
     assert run == 2 * batches

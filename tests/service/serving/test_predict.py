@@ -11,7 +11,7 @@ import pytest
 from chainzrule.service.errors import InvalidInput, NonFiniteOutput, QueueFull, TooLarge
 from chainzrule.service.serving import predict as predicting
 from chainzrule.service.serving.engine import Cost, Share
-from chainzrule.service.serving.predict import predict, require_finite_derivatives, seconds_until
+from chainzrule.service.serving.predict import predict, require_finite_derivatives
 from chainzrule.service.serving.question import Allowance, Question
 from chainzrule.service.serving.version import ServedModel
 from chainzrule.service.stability.predictions import Measured
@@ -86,12 +86,6 @@ async def test_what_would_take_longer_than_the_time_left_is_not_measured(load: L
     assert served.statistics.executions == 0
     assert isinstance((await ask(served, rows, ALWAYS, seconds=29.0)).result, Unmeasured)
     assert isinstance((await ask(served, rows, ALWAYS, seconds=60.0)).result, Measured)
-
-
-async def test_seconds_are_those_of_the_loops_clock() -> None:
-    now = asyncio.get_running_loop().time()
-    assert 9.0 < seconds_until(now + 10.0) <= 10.0
-    assert seconds_until(now - 1.0) < 0
 
 
 async def test_the_first_row_that_is_not_finite_is_named_and_its_neighbours_stand(load: Load) -> None:

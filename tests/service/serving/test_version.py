@@ -22,7 +22,7 @@ from chainzrule.service.serving.engine import Limits
 from chainzrule.service.serving.load import Loader
 from chainzrule.service.serving.runs import inputs_of
 from chainzrule.service.serving.version import ServedModel
-from chainzrule.service.stability.predictions import Batch
+from chainzrule.service.stability.batch import Batch
 from chainzrule.service.stability.unmeasured import Unmeasured
 from tests.artifacts import CLASSIFIER, CUBIC, ORDINAL, REGRESSION, SLOW, Toy, numeric, probed
 from tests.service.conftest import Serving

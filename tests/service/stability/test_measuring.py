@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from chainzrule.service.serving.runs import inputs_of
+from chainzrule.service.stability.batch import Batch
 from chainzrule.service.stability.link import link_of
 from chainzrule.service.stability.lone.measures import MAX_SCORES
 from chainzrule.service.stability.lone.prediction import LonePrediction
 from chainzrule.service.stability.measures import diagnose
 from chainzrule.service.stability.measuring import measure
 from chainzrule.service.stability.outputs import Inputs, Outputs
-from chainzrule.service.stability.predictions import Batch
 from chainzrule.service.stability.ranges import Ranges
 from chainzrule.service.stability.standard import Standard
 from chainzrule.service.stability.verdict import Thresholds

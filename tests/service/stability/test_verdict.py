@@ -53,6 +53,7 @@ def verdict(
         runner_up=np.ones(1, np.int64),
         gradient_norm=one,
         gradient=one[:, None],
+        curvature=0.0 * one,
     )
     known = None if novelty is None else Novelty(rows=100, out_of_fold=False, surprise=HUNDRED.volatility)
     rules = rules_of(link(task), card, thresholds or Thresholds(), known, None if right is None else TEMPERED)

@@ -7,12 +7,13 @@ import pytest
 from onnx import numpy_helper
 
 from chainzrule.service.artifact.card import Role
+from chainzrule.service.artifact.noise import NoiseGroup, NoiseModel
 from chainzrule.service.runtime.bounds import Bounds, Boxes, bound
 from chainzrule.service.runtime.graph import Graph
 from chainzrule.training.bounds.graph import bounds_graph
 from chainzrule.training.errors import VerificationError
 from chainzrule.training.export import verify as verification
-from chainzrule.training.export.onnx import OPSET
+from chainzrule.training.export.onnx import OPSET, export_graphs
 from chainzrule.training.export.verify import difference, verify
 from chainzrule.training.nn.fitted import FittedModel
 from chainzrule.training.nn.folded import fold
@@ -136,3 +137,13 @@ def test_the_largest_difference_from_each_is_reported(exported: Exported, monkey
     assert [found.autograd] == seen["autograd"]
     assert found.definition == max(seen["the definition in float64"]) > min(seen["the definition in float64"])
     assert found.export == max(seen["torch"]) > min(seen["torch"])
+
+
+def test_correlated_noise_is_in_the_graphs(make_model: MakeModel) -> None:
+    correlation = ((1.0, 0.9, -0.4), (0.9, 1.0, -0.2), (-0.4, -0.2, 1.0))
+    together = NoiseModel(groups=(NoiseGroup(features=("pressure", "trace", "age"), correlation=correlation),))
+    model, apart = make_model(noise=together), make_model()
+    found = verify(model, export_graphs(model), synthetic_rows(model.columns, 32, seed=4))
+    assert found.definition < 1e-4
+    with pytest.raises(VerificationError, match="covariance"):
+        verify(model, export_graphs(apart), synthetic_rows(model.columns, 32, seed=4))

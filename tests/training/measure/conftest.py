@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from chainzrule.service.stability.link import link_of
+from chainzrule.service.stability.noise import Noise
 from chainzrule.training.data.dataset import Rows
 from chainzrule.training.measure.outputs import Outputs, predict
 from chainzrule.training.measure.simulation import Simulation, simulate
@@ -37,6 +38,6 @@ def linear() -> Simulation:
     def scores(rows: np.ndarray) -> np.ndarray:
         return np.concatenate([rows, -rows], axis=1)
 
-    flips, spread = simulate(link_of("classification", 2), scores, x, np.array([0.1]), seed=1, draws=400)
+    flips, spread = simulate(link_of("classification", 2), scores, x, Noise(np.array([0.1])), seed=1, draws=400)
     slope = np.array([[1.0], [-1.0]])
     return Simulation(scores(x), np.tile(0.01 * slope @ slope.T, (300, 1, 1)), None, flips, spread)

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from chainzrule.service.stability.link import link_of
+from chainzrule.service.stability.noise import Noise
 from chainzrule.training.measure import simulation
 from chainzrule.training.measure.simulation import NOISE_SCALES, Simulation, choose_rows, simulate
 
@@ -37,7 +38,7 @@ def test_rows_are_run_in_parts_of_a_bounded_size(values: int, runs: int, monkeyp
         return np.stack([rows.sum(axis=1), np.zeros(len(rows))], axis=1)
 
     def run() -> tuple[np.ndarray, np.ndarray]:
-        return simulate(link_of("classification", 2), scores, x, np.full(3, 0.5), seed=1, draws=20)
+        return simulate(link_of("classification", 2), scores, x, Noise(np.full(3, 0.5)), seed=1, draws=20)
 
     expected = run()
     sizes.clear()

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from chainzrule.service.serving.runs import inputs_of
+from chainzrule.service.stability.batch import Batch
 from chainzrule.service.stability.link import link_of
 from chainzrule.service.stability.lone.prediction import LonePrediction
-from chainzrule.service.stability.predictions import Batch
 from tests.answers import assert_same
 from tests.artifacts import ALL, CLASSIFIER, CUBIC, FAMILIAR, MIXED, ORDINAL, Toy
 from tests.runs import runs_of

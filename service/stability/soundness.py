@@ -1,0 +1,102 @@
+"""Says where the closed form of the measures holds: where it does not, rows are drawn, or left `not_measurable`.
+
+The closed form takes the scores' noise for normal, with a mean to second order and a covariance to first order. Three
+things tell that this is wrong for a row: how far its lead bends under the noise, how true the card found the measures
+at such a noise scale, and a law of the noise that the closed form does not know.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainzrule.service.artifact.evidence import Calibration, NoiseCalibration
+from chainzrule.service.stability.noise import Noise
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Unsound = Mapping[str, Mask]
+
+# Why the measures of a row do not hold in closed form: its lead bends too much, the card found the measures untrue at
+# such a noise scale, or the noise is bounded there, or of another law than the normal.
+UNSOUND = ("curvature", "calibration", "noise_law")
+
+# Where the second-order shift of a lead exceeds this share of its standard deviation, the volatility in closed form is
+# mostly off by more than 15%; below it, hardly ever (docs/noise.md).
+CURVED = 0.1
+
+# The card's draws are few, so that its 5th and 95th percentile of volatility over the draws' spread lie near 0.92 and
+# 1.1 even where the measures are right.
+LEAST_SKILL = 0.95
+VOLATILITY = ((0.75, 0.0), (0.95, 1.05), (0.0, 1.35))  # the least and largest 5th, 50th and 95th percentile; 0 for none
+FEWEST_ROWS = 20  # rows that move enough to compare; fewer tell nothing
+
+
+class Soundness:
+    """Knows where the closed form of one model version's measures holds.
+
+    Attributes:
+        scale: the largest noise scale at which the card found the measures true; infinite where it does not say.
+    """
+
+    def __init__(self, noise: Noise, calibration: Calibration | None, counted: bool = False) -> None:
+        """Takes what the card says.
+
+        Args:
+            noise: the noise that the measures are about.
+            calibration: how true the measures were; None where the card does not say.
+            counted: whether all measures are counted from draws, which hold wherever they are.
+        """
+        self._noise = noise
+        self._counted = counted
+        self._normal = noise.is_normal
+        self._bounded = noise.least is not None
+        self.scale = np.inf if calibration is None or counted else trusted_scale(calibration)
+
+    def unsound(self, features: NDArray[np.floating], noise_scale: Floats, curvature: Floats) -> Unsound:
+        """Returns why some rows, (rows, D), have no measures in closed form: by cause, which rows, (rows,)."""
+        found: dict[str, Mask] = {}
+        if self._counted:
+            return found
+        if (curved := curvature > CURVED).any():
+            found["curvature"] = curved
+        if (beyond := noise_scale > self.scale).any():
+            found["calibration"] = beyond
+        if not self._normal:
+            found["noise_law"] = np.ones(len(features), np.bool_)
+        elif self._bounded and (near := self._noise.reaches_bound(features, noise_scale)).any():
+            found["noise_law"] = near
+        return found
+
+    def unsound_row(self, features: NDArray[np.floating], noise_scale: float, curvature: float) -> tuple[str, ...]:
+        """Returns the same for one row, (1, D), whose other values are plain numbers."""
+        if curvature <= CURVED and noise_scale <= self.scale and self._normal and not self._bounded:
+            return ()
+        return tuple(self.unsound(features, np.array([noise_scale]), np.array([curvature])))
+
+
+def trusted_scale(calibration: Calibration) -> float:
+    """Returns the largest noise scale up to which the card's measures were true; 0 where they never were."""
+    trusted = 0.0
+    for level in sorted(calibration.noise_scales, key=_scale):
+        if not is_true(level):
+            return trusted
+        trusted = level.noise_scale
+    return trusted
+
+
+def is_true(level: NoiseCalibration) -> bool:
+    """Returns whether the measures at one noise scale agree with the draws as far as few draws can tell."""
+    if level.brier_skill is not None and level.uncertain_rows and level.brier_skill < LEAST_SKILL:
+        return False
+    if level.volatility_ratio is None or level.volatility_rows < FEWEST_ROWS:
+        return True
+    return all(
+        low <= ratio and (not high or ratio <= high)
+        for ratio, (low, high) in zip(level.volatility_ratio, VOLATILITY, strict=True)
+    )
+
+
+def _scale(level: Any) -> float:
+    return float(level.noise_scale)
