@@ -2,8 +2,14 @@
 
 The output's first-order variation under the noise is g^T C^(1/2) z; the scores' mean displacement given that variation
 is t u with u = C g / sqrt(g^T C g) and t standard normal. Following the output itself along t u, rather than its
-tangent, keeps the measure true when the noise is not small.
+tangent, keeps the measure true when the noise is not small. Where a lead varies by much, the output is nearly a step
+along that line, which seven nodes miss by a quarter; there the rule is as fine as the step is steep.
 """
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +17,41 @@ from numpy.typing import NDArray
 from chainzrule.service.stability.link import Indices, other_share, sigmoid
 
 Floats = NDArray[np.float64]
+Rows = slice | Indices
 
-# The 7-point Gauss-Hermite rule for the mean of a function of a standard normal variable.
-NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
-WEIGHTS = WEIGHTS / WEIGHTS.sum()
+
+class Rule(NamedTuple):
+    """Holds nodes and weights of a rule for the mean of a function of a standard normal variable."""
+
+    nodes: Floats
+    weights: Floats
+
+
+WIDE = 2.0  # standard deviations of a lead up to which seven nodes are within 2% of the truth
+REACH = 8.0  # a standard normal variable is never further away
+FINEST = 6  # halvings of the step; a finer one would change the last digit of a step's spread
+MOST_VALUES = 2**18  # at the nodes of wide rows in one piece, which bounds their memory
+
+
+def _usual() -> Rule:
+    nodes, weights = np.polynomial.hermite_e.hermegauss(7)
+    return Rule(nodes, weights / weights.sum())
+
+
+USUAL = _usual()  # the 7-point Gauss-Hermite rule
+
+
+def halvings_of(width: float) -> int:
+    """Returns how often the step of the rule is halved for leads of that standard deviation."""
+    return min(FINEST, math.ceil(math.log2(width / WIDE)))
+
+
+@lru_cache(maxsize=FINEST + 1)
+def fine_rule(halvings: int) -> Rule:
+    """Returns a rule of equal steps, which errs by exp(-2 pi^2 / (width x step)): less than 1e-8 for its width."""
+    nodes = np.linspace(-REACH, REACH, 2 ** (5 + halvings) + 1)
+    weights = np.exp(-nodes * nodes / 2.0)
+    return Rule(nodes, weights / weights.sum())
 
 
 def of_two_labels(margin: Floats, sd: Floats) -> Floats:
@@ -24,8 +61,11 @@ def of_two_labels(margin: Floats, sd: Floats) -> Floats:
         margin: (rows,) the mean of the margin under the noise.
         sd: (rows,) the standard deviation of the margin.
     """
-    moved = other_share(margin[:, None] + sd[:, None] * NODES)
-    return np.asarray(np.sqrt(np.square(moved - (moved @ WEIGHTS)[:, None]) @ WEIGHTS))
+
+    def spread(rows: Rows, rule: Rule) -> Floats:
+        return _spread(other_share(margin[rows, None] + sd[rows, None] * rule.nodes), rule)
+
+    return _by_width(sd, 1, spread)
 
 
 def of_label(margin: Floats, C: Floats, gradient: Floats, label: Indices) -> Floats:
@@ -39,14 +79,40 @@ def of_label(margin: Floats, C: Floats, gradient: Floats, label: Indices) -> Flo
     """
     delta, u = _direction(C, gradient)
     ahead = u[np.arange(len(u)), label][:, None] - u
-    # The scores are the first axis, so that sums over them are sums of whole arrays, which numpy does fastest.
-    return _spread(other_share(margin.T[:, :, None] + ahead.T[:, :, None] * NODES, axis=0), delta)
+
+    def spread(rows: Rows, rule: Rule) -> Floats:
+        # The scores are the first axis, so that sums over them are sums of whole arrays, which numpy does fastest.
+        return _spread(other_share(margin[rows].T[:, :, None] + ahead[rows].T[:, :, None] * rule.nodes, axis=0), rule)
+
+    return np.where(delta > 0, _by_width(np.abs(ahead).max(axis=1), margin.shape[1], spread), 0.0)
 
 
 def of_expected_level(centre: Floats, C: Floats, gradient: Floats) -> Floats:
     """Returns the (rows,) volatility of an ordinal model's expected level around the scores `centre`, (rows, S)."""
     delta, u = _direction(C, gradient)
-    return _spread(sigmoid(centre[:, None, :] + NODES[None, :, None] * u[:, None, :]).sum(axis=-1), delta)
+
+    def spread(rows: Rows, rule: Rule) -> Floats:
+        return _spread(sigmoid(centre[rows, None, :] + rule.nodes[None, :, None] * u[rows, None, :]).sum(axis=-1), rule)
+
+    return np.where(delta > 0, _by_width(np.abs(u).max(axis=1), centre.shape[1], spread), 0.0)
+
+
+def _by_width(width: Floats, scores: int, spread: Callable[[Rows, Rule], Floats]) -> Floats:
+    """Returns (rows,) spreads, each by the rule for the standard deviation of its row's lead, (rows,)."""
+    wide = width > WIDE
+    if not wide.any():
+        return spread(slice(None), USUAL)
+    found = np.zeros(len(width))
+    found[~wide] = spread(np.flatnonzero(~wide), USUAL)
+    halvings = np.zeros(len(width), np.int64)
+    halvings[wide] = np.minimum(FINEST, np.ceil(np.log2(width[wide] / WIDE)))
+    for count in np.unique(halvings[wide]).tolist():
+        rule, rows = fine_rule(count), np.flatnonzero(wide & (halvings == count))
+        size = max(1, MOST_VALUES // (scores * len(rule.nodes)))
+        for start in range(0, len(rows), size):
+            part = rows[start : start + size]
+            found[part] = spread(part, rule)
+    return found
 
 
 def _direction(C: Floats, gradient: Floats) -> tuple[Floats, Floats]:
@@ -56,7 +122,7 @@ def _direction(C: Floats, gradient: Floats) -> tuple[Floats, Floats]:
     return delta, Cg / np.where(delta > 0, delta, 1.0)[:, None]
 
 
-def _spread(moved: Floats, delta: Floats) -> Floats:
-    """Returns the (rows,) standard deviation of outputs, given at the nodes, (rows, nodes); 0 where delta is 0."""
-    mean = moved @ WEIGHTS
-    return np.asarray(np.where(delta > 0, np.sqrt(np.square(moved - mean[:, None]) @ WEIGHTS), 0.0))
+def _spread(moved: Floats, rule: Rule) -> Floats:
+    """Returns the (rows,) standard deviation of outputs, given at a rule's nodes, (rows, nodes)."""
+    mean = moved @ rule.weights
+    return np.asarray(np.sqrt(np.square(moved - mean[:, None]) @ rule.weights))

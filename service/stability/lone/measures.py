@@ -5,6 +5,7 @@ The definitions are those of `stability.measures`, term by term; a test checks t
 
 import math
 from collections.abc import Callable
+from functools import cache
 from operator import mul
 from typing import NamedTuple
 
@@ -20,11 +21,12 @@ from chainzrule.service.stability.lone.link import (
     sigmoid,
 )
 from chainzrule.service.stability.lone.normal import any_negative, tail
-from chainzrule.service.stability.volatility import NODES, WEIGHTS
+from chainzrule.service.stability.volatility import USUAL, WIDE, fine_rule, halvings_of
 
 MAX_SCORES = 16  # above this, S x S products in Python cost more than numpy's calls
 
-_NODES, _WEIGHTS = NODES.tolist(), WEIGHTS.tolist()
+_Rule = tuple[Row, Row]  # nodes and weights
+_USUAL: _Rule = (USUAL.nodes.tolist(), USUAL.weights.tolist())
 
 
 class LoneDiagnosis(NamedTuple):
@@ -65,7 +67,7 @@ def _two_labels(s: Row, centre: Row, C: list[Row], square: float, gradient_norm:
     return LoneDiagnosis(
         label,
         value,
-        _spread([sigmoid(-displaced - node * sd) for node in _NODES]) if sd > 0 else 0.0,
+        _spread(lambda node: sigmoid(-displaced - node * sd), sd) if sd > 0 else 0.0,
         margin / sd if sd > 0 else math.inf,
         tail(displaced / sd) if sd > 0 else 0.0,
         1 - label,
@@ -97,7 +99,7 @@ def _many_labels(s: Row, centre: Row, C: list[Row], square: float, gradient_norm
     return LoneDiagnosis(
         label,
         value,
-        _volatility(centre, C, square, gradient, lambda moved: other_share(moved, label)),
+        _volatility(centre, C, square, gradient, lambda moved: other_share(moved, label), label),
         best,
         _flip_probability(centre, C, square, label, sorted(rivals)),
         runner_up,
@@ -142,23 +144,38 @@ def _flip_probability(centre: Row, C: list[Row], square: float, label: int, riva
     return any_negative(means, [[square * (own[label] - own[a] - own[b] + C[a][b]) for b in order] for a in order])
 
 
-def _volatility(centre: Row, C: list[Row], square: float, gradient: Row, output: Callable[[Row], float]) -> float:
-    """Returns the standard deviation of `output` along the one direction of score space that moves it."""
+def _volatility(
+    centre: Row, C: list[Row], square: float, gradient: Row, output: Callable[[Row], float], label: int | None = None
+) -> float:
+    """Returns the standard deviation of `output` along the one direction of score space that moves it.
+
+    It depends on the leads of a label over the other scores; without a label on each score by itself.
+    """
     Cg = [square * sum(map(mul, row, gradient)) for row in C]
     variance = sum(map(mul, gradient, Cg))
     if not variance > 0.0:
         return 0.0
     delta = math.sqrt(variance)
     u = [change / delta for change in Cg]
+    own = 0.0 if label is None else u[label]
     return _spread(
-        [output([score + node * change for score, change in zip(centre, u, strict=True)]) for node in _NODES]
+        lambda node: output([score + node * change for score, change in zip(centre, u, strict=True)]),
+        max([abs(own - change) for change in u]),
     )
 
 
-def _spread(moved: Row) -> float:
-    """Returns the standard deviation of an output, given its values at the quadrature's nodes."""
-    mean = sum(map(mul, _WEIGHTS, moved))
-    return math.sqrt(sum([weight * (output - mean) ** 2 for weight, output in zip(_WEIGHTS, moved, strict=True)]))
+def _spread(output: Callable[[float], float], width: float) -> float:
+    """Returns the standard deviation of an output, by the rule for leads of that standard deviation."""
+    nodes, weights = _USUAL if width <= WIDE else _fine(halvings_of(width))
+    moved = [output(node) for node in nodes]
+    mean = sum(map(mul, weights, moved))
+    return math.sqrt(sum([weight * (value - mean) ** 2 for weight, value in zip(weights, moved, strict=True)]))
+
+
+@cache
+def _fine(halvings: int) -> _Rule:
+    rule = fine_rule(halvings)
+    return rule.nodes.tolist(), rule.weights.tolist()
 
 
 def _edges(s: Row, label: int) -> tuple[float, float]:

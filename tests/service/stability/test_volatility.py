@@ -37,6 +37,26 @@ def test_two_labels_follow_the_logistic_of_a_normal(margin: float, sd: float) ->
     assert found[0] == pytest.approx(deviation_of(lambda t: float(special.expit(-margin - sd * t))), rel=2e-3)
 
 
+@pytest.mark.parametrize("sd", [2.1, 5.0, 17.0, 60.0])
+@pytest.mark.parametrize("distance", [0.0, 0.7, 2.0, 3.0])
+def test_steep_outputs_are_followed_as_well(distance: float, sd: float) -> None:
+    margin = distance * sd
+
+    def mean(power: int) -> float:
+        def at(t: float) -> float:
+            return float(special.expit(-margin - sd * t) ** power * stats.norm.pdf(t))
+
+        step = -distance
+        return float(integrate.quad(at, -12, 12, points=[step - 5 / sd, step, step + 5 / sd], limit=800)[0])
+
+    truth = np.sqrt(mean(2) - mean(1) ** 2)
+    found = volatility.of_two_labels(np.array([margin, 1.0]), np.array([sd, 0.1]))
+    assert found[0] == pytest.approx(truth, rel=2e-3)
+    assert found[1] == volatility.of_two_labels(np.array([1.0]), np.array([0.1]))[0]
+    three = of_label(np.array([[margin, 0.0, -9e3]]), np.diag([sd**2, 0.0, 0.0])[None])
+    assert three[0] == pytest.approx(truth, rel=2e-3)
+
+
 @pytest.mark.parametrize("margin", [40.0, 200.0])
 def test_what_is_missing_to_certainty_keeps_its_digits(margin: float) -> None:
     # For so small an odds ratio the law is lognormal.
@@ -108,7 +128,7 @@ def test_without_noise_nothing_varies_and_neighbours_do() -> None:
 
 def test_the_rule_has_seven_points_and_is_exact_as_far_as_those_can_be() -> None:
     """Each point is a run through the link for every row, so that more of them would cost time."""
-    assert len(volatility.NODES) == len(volatility.WEIGHTS) == 7
+    assert len(volatility.USUAL.nodes) == len(volatility.USUAL.weights) == 7
     for power in range(14):
-        moment = volatility.WEIGHTS @ volatility.NODES**power
+        moment = volatility.USUAL.weights @ volatility.USUAL.nodes**power
         assert moment == pytest.approx(stats.norm.moment(power), rel=1e-9, abs=1e-9)
