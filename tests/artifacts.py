@@ -35,6 +35,7 @@ from chainzrule.service.runtime.selfcheck import accept
 from chainzrule.service.stability.answers import make_answers
 from chainzrule.service.stability.draws import Moved, NoiseDraws
 from chainzrule.service.stability.link import link_of
+from chainzrule.service.stability.noise import Noise
 
 Floats = NDArray[np.float64]
 LABELS = {"classification": ("no", "yes", "maybe"), "ordinal": ("one", "two", "three", "four"), "regression": ()}
@@ -347,7 +348,7 @@ def probed(toy: Toy, method: Method, count: int = 512) -> Toy:
     if method == "monte_carlo":
         parts = {"draws": Draws(count=count, seed=7)}
         features = toy.rows(4, seed=toy.seed + 100).astype(np.float32)
-        drawn = NoiseDraws(toy.columns[2], count, 7).measure(
+        drawn = NoiseDraws(Noise(toy.columns[2]), count, 7).measure(
             link_of(toy.task, toy.card().scores), toy.moved, features, np.ones(4)
         )
         golden = golden.model_copy(update={"covariance": tensor(drawn.covariance), "jacobian": tensor(drawn.jacobian)})

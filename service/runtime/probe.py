@@ -47,7 +47,7 @@ class Probe:
         self._takes_gaps = encoder.gaps is not None
         self._draws: NoiseDraws | None = None
         if interface.draws is not None:
-            self._draws = NoiseDraws(encoder.noise, interface.draws.count, interface.draws.seed)
+            self._draws = NoiseDraws(encoder.errors, interface.draws.count, interface.draws.seed)
             self.rows = interface.draws.count
         elif interface.differences is not None:
             std = [feature.std for feature in interface.inputs() if isinstance(feature, NumericFeature)]

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from chainzrule.service.stability import flips
 from chainzrule.service.stability.link import Link, Reading, softmax_gradient
 from chainzrule.service.stability.measures import Diagnosis, count, join
+from chainzrule.service.stability.noise import Noise
+from chainzrule.service.stability.normal import tail
 
 Floats = NDArray[np.float64]
 Matrix = NDArray[np.float32]
@@ -49,14 +51,29 @@ class Drawn(NamedTuple):
 class NoiseDraws:
     """Measures rows with a seeded set of noise draws, which is the same for all rows."""
 
-    def __init__(self, noise: Floats, count: int, seed: int) -> None:
-        """Draws the noise `count` times, given each column's standard deviation, (D,); columns with 0 never move."""
-        self.columns = np.flatnonzero(noise)
+    def __init__(self, noise: Noise, count: int, seed: int) -> None:
+        """Draws the noise `count` times; columns without noise never move."""
+        share = np.zeros(len(noise.sd)) if noise.share is None else noise.share
+        self.columns = np.flatnonzero((noise.sd > 0) | (share > 0))
         self.noise = noise
         # Only the legacy generator's stream is one that NumPy promises never to change.
-        half = np.random.RandomState(seed).standard_normal((count // 2, len(self.columns)))
+        random = np.random.RandomState(seed)
+        half = random.standard_normal((count // 2, len(self.columns)))
+        if noise.law == "uniform":
+            half = np.sqrt(3.0) * (1.0 - 2.0 * tail(half))
+        elif noise.law == "t":
+            freedom = noise.degrees_of_freedom
+            tails = random.chisquare(freedom, (count // 2, len(noise.sd)))
+            for group in noise.together:
+                tails[:, group.columns] = tails[:, group.columns[:1]]
+            half = half * np.sqrt((freedom - 2.0) / tails[:, self.columns])
+        for group in noise.together:
+            moving = np.isin(group.columns, self.columns)
+            place = np.searchsorted(self.columns, group.columns[moving])
+            half[:, place] = half[:, place] @ group.root[np.ix_(moving, moving)].T
         self.standard = np.concatenate([half, -half])
         self._fit = np.linalg.pinv(self.standard)
+        self._chances = random.random_sample((count, len(noise.confusions)))
 
     def measure(self, link: Link, run: Run, features: Matrix, noise_scale: Floats) -> Drawn:
         """Returns what the draws do to rows, (rows, D), at multiples of the noise, (rows,)."""
@@ -72,8 +89,11 @@ class NoiseDraws:
         rows, width = features.shape
         draws, each = len(self.standard), np.arange(rows)
         moved = np.repeat(features[:, None], draws, axis=1)
-        sigma = self.noise[self.columns]
-        moved[:, :, self.columns] += (noise_scale[:, None, None] * (self.standard * sigma)).astype(np.float32)
+        sigma = self.noise.sizes(features)[:, self.columns]
+        moved[:, :, self.columns] += (noise_scale[:, None, None] * (self.standard * sigma[:, None])).astype(np.float32)
+        self.noise.limit(moved)
+        for number, one in enumerate(self.noise.confusions):
+            moved[:, :, one.block] = one.levels(features, noise_scale, self._chances[:, number])
         own, noisy = run(features), run(moved.reshape(-1, width))
         scores = noisy.scores.astype(np.float64).reshape(rows, draws, -1)
         s = own.scores.astype(np.float64)
@@ -90,7 +110,7 @@ class NoiseDraws:
             square = np.square(noise_scale)[:, None, None] * (draws - 1)
             covariance = centred.transpose(0, 2, 1) @ centred / square
             away = outputs - outputs.mean(axis=1, keepdims=True)
-            unit = sigma * noise_scale[:, None]
+            unit = np.where(sigma > 0, sigma, np.inf) * noise_scale[:, None]  # what does not move here has no slope
             slope, jacobian = np.zeros((rows, width)), np.zeros((rows, s.shape[1], width), np.float32)
             slope[:, self.columns] = away @ self._fit.T / unit
             jacobian[:, :, self.columns] = centred.transpose(0, 2, 1) @ self._fit.T / unit[:, None]

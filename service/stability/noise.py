@@ -42,6 +42,30 @@ class Confusion:
     start: int
     chances: Floats
 
+    @property
+    def block(self) -> slice:
+        """Returns the category's columns."""
+        return slice(self.start, self.start + len(self.chances))
+
+    def levels(self, rows: NDArray[np.floating], scale: Floats, chances: Floats) -> Matrix:
+        """Returns the recorded levels, (rows, draws, levels) one-hot, at multiples of the noise.
+
+        Args:
+            rows: (rows, D) the encoded rows.
+            scale: (rows,) how many times as often levels are confused, as far as chances allow.
+            chances: (draws,) uniform from 0 to 1.
+        """
+        level = rows[:, self.block].argmax(axis=1)
+        away = self.chances[level].copy()
+        each = np.arange(len(level))
+        away[each, level] = 0.0
+        total = away.sum(axis=1, keepdims=True)
+        away *= np.minimum(scale[:, None], 1.0 / np.where(total > 0, total, 1.0))
+        away[each, level] = np.maximum(0.0, 1.0 - away.sum(axis=1))
+        found = (chances[None, :, None] >= np.cumsum(away, axis=1)[:, None, :-1]).sum(axis=2)
+        recorded: Matrix = np.eye(len(self.chances), dtype=np.float32)[found]
+        return recorded
+
 
 @dataclass(frozen=True)
 class Noise:
@@ -121,14 +145,23 @@ class Noise:
         z = self._standard(random, count, width)
         for group in self.together:
             z[:, group.columns] = z[:, group.columns] @ group.root.T.astype(np.float32)
-        size = self.sd if self.share is None else self.sd + self.share * np.abs(np.nan_to_num(row))
-        z *= (scale * size).astype(np.float32)
+        z *= (scale * self.sizes(row)).astype(np.float32)
         z += row.astype(np.float32)
-        if self.least is not None and self.most is not None:
-            np.clip(z, self.least.astype(np.float32), self.most.astype(np.float32), out=z)
+        self.limit(z)
         for one in self.confusions:
-            self._confuse(random, one, row, scale, z)
+            z[:, one.block] = one.levels(row[None], np.array([scale]), random.random(count))[0]
         return z
+
+    def sizes(self, rows: NDArray[np.floating]) -> Floats:
+        """Returns the standard deviations of rows' noise, (D,) or (rows, D), which may be a share of the values."""
+        if self.share is None:
+            return np.broadcast_to(self.sd, rows.shape)
+        return np.asarray(self.sd + self.share * np.abs(np.nan_to_num(rows)))
+
+    def limit(self, rows: Matrix) -> None:
+        """Cuts rows, (..., D), at the columns' bounds."""
+        if self.least is not None and self.most is not None:
+            np.clip(rows, self.least.astype(np.float32), self.most.astype(np.float32), out=rows)
 
     def _standard(self, random: np.random.Generator, count: int, width: int) -> Matrix:
         """Returns (count, D) draws of mean 0 and variance 1 of the law, before they are correlated."""
@@ -142,19 +175,6 @@ class Noise:
                 tails[:, group.columns] = tails[:, group.columns[:1]]
             z *= tails.astype(np.float32)
         return z
-
-    @staticmethod
-    def _confuse(
-        random: np.random.Generator, one: Confusion, row: NDArray[np.floating], scale: float, drawn: Matrix
-    ) -> None:
-        levels = len(one.chances)
-        block = slice(one.start, one.start + levels)
-        level = int(row[block].argmax())
-        away = one.chances[level].copy()
-        away[level] = 0.0
-        away *= min(scale, 1.0 / away.sum()) if away.sum() > 0 else 0.0
-        away[level] = max(0.0, 1.0 - away.sum())
-        drawn[:, block] = np.eye(levels, dtype=np.float32)[random.choice(levels, size=len(drawn), p=away / away.sum())]
 
 
 def noise_of(features: Iterable[NumericFeature | CategoricalFeature], model: NoiseModel | None) -> Noise:
