@@ -48,6 +48,8 @@ async def test_differences_say_what_the_derivatives_say(serving: Serving, toy: T
     assert plain["method"] == "finite_difference"
     for row, expected in zip(found, exact, strict=True):
         assert (row.pop("method"), expected.pop("method")) == ("finite_difference", "analytic")
+        methods = (row["stability"].pop("method"), expected["stability"].pop("method"))
+        assert methods == ("finite_difference", "analytic")
         if not toy.names:  # an interval hangs on volatility only where that takes no further runs
             assert row.pop("interval") != expected.pop("interval")
         left, right = flat(row), flat(expected)
