@@ -284,3 +284,30 @@ def test_a_heavy_tail_is_read_on_a_logarithmic_scale_and_asked_for_as_it_is(tmp_
     alone = 0.05 * slope  # what the income's noise makes of it, b having its own
     assert low["stability"]["volatility"] > 0.9 * alone
     assert "bounds" in card.graphs
+
+
+def test_noise_of_any_kind_reaches_card_graph_and_answers(tmp_path: Path) -> None:
+    random = np.random.default_rng(6)
+    height, colour = random.normal(0, 1, 240), random.choice(["blue", "green"], 240)
+    frame = pd.DataFrame({"height": height, "width": height + random.normal(0, 1, 240), "colour": colour})
+    frame["outcome"] = np.where(frame["height"] + frame["width"] + (colour == "blue") > 0.5, "sick", "well")
+    together = {"groups": [{"columns": ["height", "width"], "correlation": 1.0}], "measured": ["height"]}
+    noise = {"height": 0.2, "width": {"sd": 0.2, "least": -50}}
+    run = prepare(frame, tmp_path, noise=noise, noise_law=together)
+    report = run.publish(tmp_path / "models")
+    card = report.card
+    assert card.noise is not None
+    assert card.noise.groups[0].correlation == ((1.0, 1.0), (1.0, 1.0))
+    assert [getattr(feature, "noise_source", None) for feature in card.features] == ["measured", "declared", None]
+    apart = prepare(frame, tmp_path / "apart", noise=noise).publish(tmp_path / "models").card
+    # Errors that move together add up, where both columns speak for the same label.
+    assert card.reference.gradient_norm.mean > 1.05 * apart.reference.gradient_norm.mean
+    model = load(tmp_path / "models", version=card.version)
+    row = {"height": 0.1, "width": 0.1, "colour": "green"}
+    assert model.predict([row])[0]["stability"]["method"] == "analytic"
+    assert model.predict([{**row, "width": -49.9}])[0]["stability"]["method"] == "monte_carlo"  # near its bound
+
+
+def test_correlated_noise_is_of_tables(tmp_path: Path, table: pd.DataFrame) -> None:
+    with pytest.raises(ConfigError, match="'colour', which is no numeric feature"):
+        prepare(table, tmp_path, noise_law={"groups": [{"columns": ["age", "colour"], "correlation": 0.5}]})
