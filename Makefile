@@ -26,7 +26,7 @@ PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve compare bench bench-peers bench-training bench-calibration bench-certify bench-novelty bench-tables bench-saliency bench-coverage bench-reviews test coverage test-slow test-chaos test-clients test-deploy test-lowest test-mutants test-package test-ui screenshots check format format-check lint types train constraints sbom
+.PHONY: help serve compare bench bench-peers bench-training bench-calibration bench-certify bench-novelty bench-tables bench-saliency bench-coverage bench-reviews test coverage test-slow test-chaos test-clients test-deploy test-lowest test-mutants test-package test-ui screenshots check format format-check lint types train constraints protos sbom
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,7 +52,7 @@ $(VENV)/.serve: pyproject.toml constraints.txt | $(BIN)/python
 # Includes what serving needs, so `make serve` has nothing left to do after it.
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing everything, with PyTorch, into $(VENV): a few minutes the first time ..."
-	$(PIP_INSTALL) -e '.[cpu,signatures,training,text,adopt,excel,dev]'
+	$(PIP_INSTALL) -e '.[cpu,signatures,grpc,client,training,text,adopt,excel,dev]'
 	@touch $(VENV)/.serve $@
 
 # --- Running ---
@@ -251,6 +251,16 @@ format: $(VENV)/.dev ## format the code and fix what ruff can fix
 constraints: .venv-supply/.installed ## pin constraints.txt to the newest versions that pyproject.toml admits, and requirements/ to their files
 	PYTHON=$(PYTHON) .ci/pin $(ARGS)
 	.ci/hashes
+
+# The descriptors of gRPC's messages; protoc is no dependency otherwise.
+.venv-protos/.installed: | $(BIN)/python
+	$(PYTHON) -m venv .venv-protos
+	.venv-protos/bin/python -m pip install --quiet --disable-pip-version-check grpcio-tools
+	@touch $@
+
+protos: .venv-protos/.installed ## write the descriptors of service/grpc/protos into service/grpc/protos.binpb
+	.venv-protos/bin/python -m grpc_tools.protoc -I service/grpc/protos \
+	  --descriptor_set_out=service/grpc/protos.binpb service/grpc/protos/*.proto
 
 sbom: .venv-supply/.installed ## write CycloneDX lists of what the wheel and the images consist of into build/sbom
 	.ci/sbom

@@ -46,6 +46,7 @@ from chainzrule.service.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from chainzrule.service.artifact.keys import Keyring
+    from chainzrule.service.grpc.server import GrpcServer
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class Application(FastAPI):
     exchange: Exchange
     tokens: TokenFiles | None
     policies: PolicyFile | None
+    grpc: "GrpcServer | None"
 
     async def reload(self) -> None:
         """Reads the token files, the policies and the repository again."""
@@ -94,7 +96,8 @@ def create_app(settings: Settings, examiner: Examiner | None = None) -> Applicat
         DeviceError: `device` is `cuda`, which does not work here.
         ServiceError: the token file cannot be read, has a fault or lists no token; the policies cannot be read or have
             a fault; or a file of `require_signature` holds no key.
-        ImportError: `require_signature` is set, and the extra `signatures` is not installed.
+        ImportError: a setting needs an extra that is not installed: `require_signature` needs `signatures`, `grpc_port`
+            needs `grpc`.
     """
     tokens = TokenFiles(settings.token_file) if settings.token_file is not None else None
     execution = choose_execution(settings.device, settings.threads or available_cpus())
@@ -145,7 +148,8 @@ def create_app(settings: Settings, examiner: Examiner | None = None) -> Applicat
         if policies is not None:
             duties.append(asyncio.create_task(policies.follow()))
             duties.append(asyncio.create_task(_warn_of_missing_models(catalog, policies.policies)))
-        yield
+        async with app.grpc or contextlib.nullcontext():
+            yield
         for duty in duties:
             duty.cancel()
         await asyncio.gather(*duties, return_exceptions=True)
@@ -178,10 +182,20 @@ def create_app(settings: Settings, examiner: Examiner | None = None) -> Applicat
     app.context = context
     app.tokens = tokens
     app.policies = policies
+    app.grpc = _grpc_server(context, None if access.permits_all else access)
     app.exchange = Exchange(
         context, None if access.permits_all else access, HotRoutes(served), origins or app.routed, origins
     )
     return app
+
+
+def _grpc_server(context: Context, access: Access | None) -> "GrpcServer | None":
+    if not context.settings.grpc_port:
+        return None
+    # Only here, because it needs an extra.
+    from chainzrule.service.grpc.server import GrpcServer
+
+    return GrpcServer(context, access)
 
 
 def _read_keys(path: Path | None) -> "Keyring | None":

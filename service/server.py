@@ -120,7 +120,10 @@ class Server(uvicorn.Server):
             with contextlib.suppress(OSError):  # its handshake fails, or it is gone
                 await loop.connect_accepted_socket(self._protocol, connection, **self._encryption(connection))
         await asyncio.sleep(LAST_REQUESTS)
+        closing = None if self._app.grpc is None else loop.create_task(self._app.grpc.close())
         await super().shutdown(sockets)
+        if closing is not None:
+            await closing
 
     async def _accept(self) -> None:
         """Accepts connections that begin with the current certificate; servers with an earlier one stop accepting."""

@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from chainzrule.service.addresses import DAY, Addresses
 from chainzrule.service.namelist import NameList, Names
 from chainzrule.service.runtime.graph import Device
 from chainzrule.service.serving.engine import Limits
 from chainzrule.service.serving.question import Allowance
 from chainzrule.service.stability.verdict import Thresholds
-from chainzrule.service.tls import TlsFiles
 
 PREFIX = "CHAINZRULE_"
-DAY = 86_400  # seconds; event loops cannot set timers for very much longer
 ROWS = 10_000_000
 THRESHOLDS = Thresholds()
 
@@ -27,7 +26,7 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Percentile = Annotated[int, Field(ge=0, le=100)]
 
 
-class Settings(BaseSettings):
+class Settings(Addresses):
     """Serve the models of a repository; every prediction carries how stable it is.
 
     Each option is also an environment variable: --max-rows is CHAINZRULE_MAX_ROWS.
@@ -38,26 +37,6 @@ class Settings(BaseSettings):
     )
 
     models: Path = Field(default=Path("models"), description="the model repository: NAME/VERSION directories")
-    host: str = Field(
-        default="127.0.0.1", description="address to listen on; 0.0.0.0 takes all of IPv4, :: all of IPv4 and IPv6"
-    )
-    port: int = Field(default=8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
-    unix_socket: Path | None = Field(
-        default=None, description="listen on this socket in the file system, and not on an address"
-    )
-    tls_certificate: Path | None = Field(
-        default=None, description="PEM file of the certificate and its chain: serve HTTPS; read again when it changes"
-    )
-    tls_key: Path | None = Field(default=None, description="PEM file of the certificate's key, without a password")
-    tls_client_ca: Path | None = Field(
-        default=None, description="PEM file of authorities: only clients with a certificate of theirs may connect"
-    )
-    keep_alive_seconds: int = Field(
-        default=75,
-        ge=1,
-        le=DAY,
-        description="seconds that a connection may idle between two requests; let proxies give up earlier",
-    )
     device: Device = Field(
         default="cpu", description="cpu, cuda (refuses to start where it does not work) or auto (falls back to the CPU)"
     )
@@ -246,23 +225,6 @@ class Settings(BaseSettings):
         if self.elevated_flip_probability > self.unstable_flip_probability:
             raise ValueError("elevated_flip_probability is more than unstable_flip_probability: it would never speak")
         return self
-
-    @model_validator(mode="after")
-    def _encryption_is_whole(self) -> Self:
-        if (self.tls_certificate is None) != (self.tls_key is None):
-            raise ValueError("tls_certificate and tls_key are given together or not at all")
-        if self.tls_client_ca is not None and self.tls_certificate is None:
-            raise ValueError("tls_client_ca needs tls_certificate and tls_key")
-        if self.unix_socket is not None and self.tls_certificate is not None:
-            raise ValueError("unix_socket takes no tls_certificate: what stays on one machine needs no encryption")
-        return self
-
-    @property
-    def tls(self) -> TlsFiles | None:
-        """Returns the files of the certificate; None where connections are in clear text."""
-        if self.tls_certificate is None or self.tls_key is None:
-            return None
-        return TlsFiles(self.tls_certificate, self.tls_key, self.tls_client_ca)
 
     @property
     def limits(self) -> Limits:

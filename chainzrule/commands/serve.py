@@ -109,6 +109,9 @@ def _serve(settings: "Settings", attached: bool, examiner: "Examiner") -> int:
     except (ServiceError, OSError) as error:
         print(error, file=sys.stderr)
         return Exit.USAGE
+    if settings.grpc_port and (reason := _unusable(settings.host, settings.grpc_port)):
+        print(f"--grpc-port: cannot listen on {settings.host}:{settings.grpc_port} ({reason})", file=sys.stderr)
+        return Exit.USAGE
     # The addresses are opened before the models are loaded, so that a failure shows at once.
     try:
         listeners = _listeners(settings)
@@ -134,6 +137,18 @@ def _listeners(settings: "Settings") -> list[socket.socket]:
     if settings.unix_socket is not None:
         return [listen_at(settings.unix_socket)]
     return listen(settings.host, settings.port)
+
+
+def _unusable(host: str, port: int) -> str | None:
+    """Returns why an address cannot be listened on, by trying: gRPC opens it later, and does not say why."""
+    from chainzrule.service.listeners import listen
+
+    try:
+        for listener in listen(host, port):
+            listener.close()
+    except (OSError, UnicodeError) as error:
+        return getattr(error, "strerror", None) or "no host name"
+    return None
 
 
 def named(settings: "Settings") -> "Settings":

@@ -8,7 +8,7 @@ from tests.processes import ROOT
 
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 # Modules that are not called as the packages that bring them.
-PACKAGES = {"sklearn": "scikit-learn"}
+PACKAGES = {"google": "protobuf", "grpc": "grpcio", "sklearn": "scikit-learn"}
 
 
 def packages(extra: str) -> set[str]:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from chainzrule.service.artifact.card import parse_card
-from tests.processes import ROOT, service
+from tests.processes import ROOT, free_port, service
 
 pytestmark = pytest.mark.clients
 ENVIRONMENTS = ROOT / ".venv-clients"
@@ -93,7 +93,7 @@ def python(client: str) -> Path:
 
 
 def run(client: str, script: str, *arguments: str) -> Any:
-    command = [python(client), "-W", "ignore", ROOT / "tests" / "clients" / script, *arguments]
+    command = [python(client), "-E", "-W", "ignore", ROOT / "tests" / "clients" / script, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -136,6 +136,62 @@ def administered() -> Iterator[str]:
 def test_tritonclient_unloads_and_loads(administered: str) -> None:
     index = run("tritonclient", "ask_triton.py", administered.removeprefix("http://"))
     assert {item["name"] for item in index if item["state"] == "READY"} == set(MODELS)
+
+
+@pytest.fixture(scope="module")
+def grpc_server() -> Iterator[tuple[str, str]]:
+    """A server on the shipped models: its address, and that of gRPC."""
+    pytest.importorskip("grpc")
+    port = free_port()
+    with service(ROOT / "models", "--admin", "true", "--grpc-port", str(port)) as (address, _):
+        yield address, f"127.0.0.1:{port}"
+
+
+def test_tritonclient_by_grpc(grpc_server: tuple[str, str], rows: dict[str, Any], questions: dict[str, Any]) -> None:
+    server, address = grpc_server
+    answers = run("tritonclient", "ask_triton_grpc.py", address, json.dumps(questions))
+    assert answers["server"]["name"] == "chainzrule"
+    assert [(item["name"], item["version"]) for item in answers["index"]] == [(model, "1") for model in MODELS]
+    for model in MODELS:
+        found = answers[model]
+        assert found["metadata"]["platform"] == "onnx_onnxv1"
+        assert found["config"]["max_batch_size"] == 4096
+        wanted = expected(server, model, rows[model])
+        assert (found["raw"]["id"], found["raw"]["version"]) == ("ask", "1")
+        further = {"gradient_norm", "scores", "covariance", "jacobian"}
+        assert_equal(found["raw"]["outputs"], wanted, usual(server, model) | further)
+        first, refused, third = found["streamed"]
+        assert "no such model" in refused
+        assert (first["id"], third["id"]) == ("first", "third")
+        assert_equal(third["outputs"], wanted, usual(server, model))
+        assert_equal(found["scaled"]["outputs"], expected(server, model, rows[model], 2.0), usual(server, model))
+        (statistics,) = found["statistics"]["model_stats"]
+        assert int(statistics["inference_count"]) >= 4 * len(rows[model])
+    codes = [status for status, _ in answers["refusals"]]
+    assert codes == ["StatusCode.NOT_FOUND", "StatusCode.INVALID_ARGUMENT"]
+    index = run("tritonclient", "ask_triton_grpc.py", address)
+    assert {item["name"] for item in index if item["state"] == "READY"} == set(MODELS)
+
+
+def test_messages_are_those_of_tritonclient() -> None:
+    pytest.importorskip("grpc")
+    from chainzrule.service.grpc.messages import INFERENCE, POOL
+
+    theirs = run("tritonclient", "ask_descriptors.py")
+    file = POOL.FindFileByName("inference.proto")
+    waiting = list(file.message_types_by_name.values())
+    while waiting:
+        message = waiting.pop()
+        waiting += message.nested_types
+        for field in message.fields:
+            kind = field.message_type or field.enum_type
+            own = [field.number, field.type, field.is_repeated, kind.full_name if kind else None]
+            assert theirs["messages"][message.full_name][field.name] == own, f"{message.full_name}.{field.name}"
+    for method in file.services_by_name[INFERENCE.rpartition(".")[2]].methods:
+        streaming = [method.client_streaming, method.server_streaming]
+        assert theirs["methods"][method.name] == [method.input_type.full_name, method.output_type.full_name, *streaming]
+    values = file.enum_types_by_name["DataType"].values
+    assert {value.name: value.number for value in values} == theirs["types"]
 
 
 def test_kserve(shipped_server: str, rows: dict[str, Any], questions: dict[str, Any]) -> None:

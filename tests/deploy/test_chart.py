@@ -195,7 +195,7 @@ def test_the_schema_knows_every_setting_but_those_that_the_chart_decides() -> No
     own = {"host", "port", "models", "device", "drain_grace", "shutdown_timeout", "token_file", "require_signature"}
     own |= {"policies"}
     # Its probes, service and scrapes speak HTTP to the pod's address; encryption begins at the ingress.
-    own |= {"unix_socket", "tls_certificate", "tls_key", "tls_client_ca"}
+    own |= {"grpc_port", "unix_socket", "tls_certificate", "tls_key", "tls_client_ca"}
     assert set(schema["properties"]["settings"]["propertyNames"]["enum"]) == set(Settings.model_fields) - own
 
 

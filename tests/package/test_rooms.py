@@ -52,6 +52,9 @@ BELOW = {
     "service.policy": ("service.serving", "service.stability", "service.telemetry"),
 }
 
+# What people come in by. gRPC asks and answers by what the API reads and writes; the API knows nothing of gRPC.
+DOORS = ("service.api", "service.grpc")
+
 
 def within(name: str, *packages: str) -> bool:
     return any(name == package or name.startswith(package + ".") for package in packages)
@@ -69,7 +72,7 @@ def test_there_is_something_to_look_at() -> None:
 
 
 def test_every_room_of_the_service_has_its_place() -> None:
-    assert set(ROOMS) == {*BELOW, "service.api"}
+    assert set(ROOMS) == {*BELOW, *DOORS}
 
 
 @pytest.mark.parametrize("room", list(BELOW))
@@ -117,9 +120,21 @@ def test_one_file_imports_onnxruntime() -> None:
     ]
 
 
+GRPC = ("grpc", "google")
+
+
+def test_one_room_imports_grpc_and_nothing_imports_that_room_with_itself() -> None:
+    assert {name.rpartition(".")[0] for name in SERVICE if any(within(i, *GRPC) for i in IMPORTS[name])} == {
+        "service.grpc"
+    }
+    for name, path in MODULES.items():
+        early = [node.module for node in ast.parse(path.read_text()).body if isinstance(node, ast.ImportFrom)]
+        assert within(name, "service.grpc") or not [one for one in early if within(str(one), "chainzrule.service.grpc")]
+
+
 WEB = ("fastapi", "starlette", "uvicorn", "httptools", "uvloop")
 WEB_MODULES = (
-    *("service.api", "service.app", "service.framing", "service.paced", "service.protocol", "service.server"),
+    *(*DOORS, "service.app", "service.framing", "service.paced", "service.protocol", "service.server"),
     *("service.turns", "service.whole"),
 )
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 from functools import partial
+from typing import Protocol
 
+from starlette import types
 from starlette.routing import compile_path
 
 from chainzrule.service.api.access.clients import Clients
@@ -18,6 +20,17 @@ from chainzrule.service.errors import ClientLimited, InsufficientScope, Misdirec
 from chainzrule.service.serving.engine import payer
 
 Scopes = frozenset[Scope]
+
+
+class Caller(Protocol):
+    """Stands for a request, whichever door it came through."""
+
+    @property
+    def scope(self) -> types.Scope:
+        """Returns the caller's address and headers, as ASGI has them."""
+
+    def header(self, name: bytes) -> str | None:
+        """Returns a header's value, or None; `name` must be in lower case."""
 
 
 class Access:
@@ -67,37 +80,40 @@ class Access:
         # OPTIONS reveals nothing, and a browser cannot send the token with a preflight request.
         if (self._tokens is None and self._limits is None) or method == "OPTIONS":
             return None
-        wanted = self._scopes.of(method, path, route)
+        return self.refusal_for(request, self._scopes.of(method, path, route))
+
+    def refusal_for(self, caller: Caller, wanted: Scopes) -> ServiceError | None:
+        """Returns the error with which a caller is refused what takes one of these scopes, or None."""
         if not wanted:
             return None
         client = None
         if self._tokens is not None:
-            token = self._token(request, self._tokens)
+            token = self._token(caller, self._tokens)
             if isinstance(token, ServiceError):
                 return token
             if not wanted & token.scopes:
                 return InsufficientScope(f"this token does not permit that; it takes {' or '.join(sorted(wanted))}")
             client = f"token {token.name}"
         if self._limits is not None and wanted == PREDICT:
-            return _limit(request, self._limits, client or self._clients.of(request.scope))
+            return _limit(caller, self._limits, client or self._clients.of(caller.scope))
         return None
 
-    def _token(self, request: Incoming, files: TokenFiles) -> Token | ServiceError:
-        scheme, _, given = (request.header(b"authorization") or "").partition(" ")
+    def _token(self, caller: Caller, files: TokenFiles) -> Token | ServiceError:
+        scheme, _, given = (caller.header(b"authorization") or "").partition(" ")
         given = given.strip()
         if scheme.lower() != "bearer" or not given:
             return Unauthorized("send Authorization: Bearer with a token of this service")
         found = files.tokens.get(digest_of(given.encode("latin-1")))
-        return self._failures.refusal(self._clients.of(request.scope)) if found is None else found
+        return self._failures.refusal(self._clients.of(caller.scope)) if found is None else found
 
 
-def _limit(request: Incoming, limits: ClientLimits, client: str) -> ServiceError | None:
+def _limit(caller: Caller, limits: ClientLimits, client: str) -> ServiceError | None:
     """Has a client pay for its request; returns an error where it has nothing left."""
     try:
         limits.admit(client)
     except ClientLimited as error:
         return error
-    request.scope[CHARGE_ROWS] = partial(limits.charge_rows, client)
+    caller.scope[CHARGE_ROWS] = partial(limits.charge_rows, client)
     payer.set(partial(limits.charge_seconds, client))
     return None
 

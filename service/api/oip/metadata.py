@@ -1,15 +1,18 @@
 """Answers the protocol's health and metadata routes."""
 
+from typing import Any
+
 import orjson
 from starlette.responses import Response
 
+from chainzrule import __version__
 from chainzrule.service.api.context import Context
 from chainzrule.service.api.incoming import Answer, Incoming
 from chainzrule.service.api.route import Endpoint
 from chainzrule.service.errors import NotReady
 from chainzrule.service.serving.tensors import tensors_of
 
-EXTENSIONS = ("binary_tensor_data", "model_repository", "statistics")
+EXTENSIONS = ("binary_tensor_data", "model_configuration", "model_repository", "statistics")
 
 
 def server_endpoint(context: Context) -> Endpoint:
@@ -17,7 +20,7 @@ def server_endpoint(context: Context) -> Endpoint:
 
     async def server(request: Incoming) -> Response:
         """The server's name, version and protocol extensions."""
-        return _json({"name": "chainzrule", "version": request.app.version, "extensions": list(EXTENSIONS)})
+        return _json(server_metadata())
 
     return server
 
@@ -62,20 +65,26 @@ def model_endpoint(context: Context) -> Endpoint:
 
     async def model(request: Incoming) -> Response:
         """The model's versions, inputs and usual outputs."""
-        name = request.path_params["model"]
-        card = context.catalog.resolve(name, request.path_params.get("version")).card
-        tensors = tensors_of(card)
-        return _json(
-            {
-                "name": name,
-                "versions": [version for version, entry in context.catalog.entries(name).items() if entry.served],
-                "platform": "onnx_onnxv1",
-                "inputs": [spec.describe() for spec in tensors.inputs],
-                "outputs": [spec.describe() for spec in tensors.usual],
-            }
-        )
+        return _json(model_metadata(context, request.path_params["model"], request.path_params.get("version")))
 
     return model
+
+
+def server_metadata() -> dict[str, Any]:
+    """Returns the server's name, version and protocol extensions."""
+    return {"name": "chainzrule", "version": __version__, "extensions": list(EXTENSIONS)}
+
+
+def model_metadata(context: Context, name: str, version: str | None) -> dict[str, Any]:
+    """Returns a model's versions, inputs and usual outputs; raises the errors of `Catalog.resolve`."""
+    tensors = tensors_of(context.catalog.resolve(name, version).card)
+    return {
+        "name": name,
+        "versions": [version for version, entry in context.catalog.entries(name).items() if entry.served],
+        "platform": "onnx_onnxv1",
+        "inputs": [spec.describe() for spec in tensors.inputs],
+        "outputs": [spec.describe() for spec in tensors.usual],
+    }
 
 
 def _json(content: dict[str, object], status: int = 200) -> Response:

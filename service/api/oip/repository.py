@@ -25,18 +25,23 @@ def index_endpoint(context: Context) -> Endpoint:
         ready = wanted.get("ready", False)
         if type(ready) is not bool:
             raise InvalidInput("must be true or false", "ready")
-        listed = [
-            {"name": name, "version": version, "state": _STATES[entry.state], "reason": entry.reason}
-            for name, entries in context.catalog.models()
-            for version, entry in entries.items()
-        ]
-        listed += [
-            {"name": name, "version": "", "state": "UNAVAILABLE", "reason": "unloaded"}
-            for name in context.catalog.unloaded()
-        ]
-        return Answer(orjson.dumps([item for item in listed if not ready or item["state"] == "READY"]))
+        return Answer(orjson.dumps(index_of(context, ready)))
 
     return index
+
+
+def index_of(context: Context, ready: bool) -> list[dict[str, str]]:
+    """Returns all models and versions with their state; with `ready` only those that answer."""
+    listed = [
+        {"name": name, "version": version, "state": _STATES[entry.state], "reason": entry.reason}
+        for name, entries in context.catalog.models()
+        for version, entry in entries.items()
+    ]
+    listed += [
+        {"name": name, "version": "", "state": "UNAVAILABLE", "reason": "unloaded"}
+        for name in context.catalog.unloaded()
+    ]
+    return [item for item in listed if not ready or item["state"] == "READY"]
 
 
 def load_endpoint(context: Context) -> Endpoint:
@@ -44,16 +49,28 @@ def load_endpoint(context: Context) -> Endpoint:
 
     async def load(request: Incoming) -> Response:
         """Bring a model into service, or look at its directory again; needs the setting `admin`."""
-        _require_admin(context)
-        if (await _read(request, context)).get("parameters"):
-            raise InvalidInput("are not taken: models are served as the repository has them", "parameters")
-        try:
-            await context.repository.load(request.path_params["model"])
-        except OSError:
-            raise NotReady("the model repository cannot be read") from None
+        require_admin(context)
+        parameters = (await _read(request, context)).get("parameters")
+        await load_model(context, request.path_params["model"], parameters)
         return Answer(b"", content_type=None)
 
     return load
+
+
+async def load_model(context: Context, name: str, parameters: object) -> None:
+    """Brings a model into service, or looks at its directory again.
+
+    Raises:
+        InvalidInput: there are parameters.
+        NotReady: the repository cannot be read.
+        ServiceError: raised as by `Repository.load`.
+    """
+    if parameters:
+        raise InvalidInput("are not taken: models are served as the repository has them", "parameters")
+    try:
+        await context.repository.load(name)
+    except OSError:
+        raise NotReady("the model repository cannot be read") from None
 
 
 def unload_endpoint(context: Context) -> Endpoint:
@@ -61,7 +78,7 @@ def unload_endpoint(context: Context) -> Endpoint:
 
     async def unload(request: Incoming) -> Response:
         """Take a model out of service until it is loaded again; needs the setting `admin`."""
-        _require_admin(context)
+        require_admin(context)
         await _read(request, context)
         context.repository.unload(request.path_params["model"])
         return Answer(b"", content_type=None)
@@ -78,6 +95,7 @@ async def _read(request: Incoming, context: Context) -> dict[str, Any]:
     return parse_small(request, text) if text.strip() else {}
 
 
-def _require_admin(context: Context) -> None:
+def require_admin(context: Context) -> None:
+    """Raises `Forbidden` where the settings let nobody load or unload models."""
     if not context.settings.admin:
         raise Forbidden("models are loaded and unloaded here only with the setting admin")

@@ -1,14 +1,14 @@
 """Reads inference requests: JSON, or JSON followed by raw tensors (the binary tensor extension)."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from chainzrule.service.api.bodies.body import INLINE, parse_large, parse_small, read_body
 from chainzrule.service.api.incoming import Incoming
 from chainzrule.service.api.members import read_confidence, read_flag, read_noise_scale
 from chainzrule.service.api.oip.datatypes import DATATYPES
+from chainzrule.service.api.oip.question import InferRequest, WantedOutput
 from chainzrule.service.api.oip.tensors import check_datatype, check_shape, flattened
 from chainzrule.service.errors import InvalidInput
 from chainzrule.service.naming import hint
@@ -16,37 +16,6 @@ from chainzrule.service.serving.tensors import TensorSpec, Values
 from chainzrule.service.stability.conformal import DEFAULT_CONFIDENCE
 
 JSON_LENGTH = b"inference-header-content-length"
-
-
-@dataclass(frozen=True)
-class WantedOutput:
-    """Names an output that was asked for, and says whether it is to be raw bytes."""
-
-    name: str
-    binary: bool
-
-
-@dataclass(frozen=True)
-class InferRequest:
-    """Holds a checked inference request.
-
-    Attributes:
-        values: each input's data by name, with all dimensions.
-        outputs: the outputs asked for; None for the model's usual ones.
-        id: the request's id, which the answer repeats; None where there was none.
-        binary: whether outputs are raw bytes unless they say otherwise.
-        noise_scale: multiple of the card's noise at which to measure.
-        confidence: with which sets and intervals are to hold the truth.
-        observe: whether the rows enter metrics and window.
-    """
-
-    values: Mapping[str, Values]
-    outputs: tuple[WantedOutput, ...] | None = None
-    id: str | None = None
-    binary: bool = False
-    noise_scale: float = 1.0
-    confidence: float = DEFAULT_CONFIDENCE
-    observe: bool = True
 
 
 async def read_infer_request(
@@ -70,8 +39,8 @@ async def read_infer_request(
     else:
         document = parse_small(request, text, "inputs")
         if len(raw) <= INLINE or all(DATATYPES[spec.datatype].holds == "numbers" for spec in inputs):
-            return _read(document, raw, inputs, max_rows)  # raw numbers are used as they are
-    return await asyncio.to_thread(_read, document, raw, inputs, max_rows)
+            return read_document(document, raw, inputs, max_rows)  # raw numbers are used as they are
+    return await asyncio.to_thread(read_document, document, raw, inputs, max_rows)
 
 
 def _json_length(declared: str, size: int) -> int:
@@ -90,7 +59,10 @@ def _read_raw(body: memoryview, inputs: Sequence[TensorSpec]) -> InferRequest:
     return InferRequest(values={spec.name: values}, binary=True)
 
 
-def _read(document: dict[str, Any], raw: memoryview, inputs: Sequence[TensorSpec], max_rows: int) -> InferRequest:
+def read_document(
+    document: dict[str, Any], raw: memoryview, inputs: Sequence[TensorSpec], max_rows: int
+) -> InferRequest:
+    """Returns the request in a document whose binary tensors are in `raw`; raises as `read_infer_request` does."""
     parameters = _parameters(document, "parameters")
     identity = document.get("id")
     if identity is not None and type(identity) is not str:

@@ -2,6 +2,7 @@
 
 from chainzrule.service.api.access.scopes import ADMIN, ANY, OBSERVE, OPEN, PREDICT
 from chainzrule.service.api.context import Context
+from chainzrule.service.api.oip.configuration import configuration_endpoint
 from chainzrule.service.api.oip.infer import infer_endpoint
 from chainzrule.service.api.oip.metadata import (
     live_endpoint,
@@ -16,6 +17,7 @@ from chainzrule.service.api.oip.schemas import (
     InferenceAnswer,
     InferenceQuestion,
     Liveness,
+    ModelConfiguration,
     ModelMetadata,
     ModelReadiness,
     RepositoryIndex,
@@ -114,6 +116,15 @@ def _model_routes(path: str, parameters: tuple[Parameter, ...], context: Context
             statistics_endpoint(context),
             scopes=OBSERVE,
             answer=Statistics,
+            parameters=parameters,
+            problems=(404, 503),
+        ),
+        Route(
+            "GET",
+            f"{path}/config",
+            configuration_endpoint(context),
+            scopes=ANY,
+            answer=ModelConfiguration,
             parameters=parameters,
             problems=(404, 503),
         ),

@@ -127,6 +127,25 @@ class ModelMetadata(Answered):
     outputs: list[TensorMetadata]
 
 
+class ConfiguredTensor(Answered):
+    """A tensor of one row."""
+
+    name: str
+    data_type: str = Field(description="TYPE_FP32, or TYPE_STRING for texts")
+    dims: list[Size]
+
+
+class ModelConfiguration(Answered):
+    """What load generators ask of a model before they begin."""
+
+    name: str
+    platform: Literal["onnxruntime_onnx"]
+    backend: Literal["onnxruntime"]
+    max_batch_size: int = Field(ge=1, description="most rows in one request")
+    input: list[ConfiguredTensor]
+    output: list[ConfiguredTensor]
+
+
 class Duration(Answered):
     """How often, and for how long in total."""
 

@@ -1,5 +1,7 @@
 """Answers the protocol's statistics extension, which says where the time of requests and runs went."""
 
+from typing import Any
+
 import orjson
 from starlette.responses import Response
 
@@ -13,16 +15,21 @@ def statistics_endpoint(context: Context) -> Endpoint:
 
     async def statistics(request: Incoming) -> Response:
         """Requests, runs and their time since each version was loaded; all models' unless one is named."""
-        catalog = context.catalog
-        name, number = request.path_params.get("model"), request.path_params.get("version")
-        if number is not None:
-            served = [catalog.resolve(name, number)]
-        else:
-            models = dict(catalog.models()) if name is None else {name: catalog.entries(name)}
-            served = [entry.served for entries in models.values() for entry in entries.values() if entry.served]
-        described = [
-            {"name": each.card.name, "version": each.card.version, **each.statistics.describe()} for each in served
-        ]
-        return Answer(orjson.dumps({"model_stats": described}))
+        named = statistics_of(context, request.path_params.get("model"), request.path_params.get("version"))
+        return Answer(orjson.dumps({"model_stats": named}))
 
     return statistics
+
+
+def statistics_of(context: Context, name: str | None, version: str | None) -> list[dict[str, Any]]:
+    """Returns the statistics of one version, of a model's versions or, where none is named, of all.
+
+    Raises the errors of `Catalog.resolve`.
+    """
+    catalog = context.catalog
+    if name is not None and version is not None:
+        served = [catalog.resolve(name, version)]
+    else:
+        models = dict(catalog.models()) if name is None else {name: catalog.entries(name)}
+        served = [entry.served for entries in models.values() for entry in entries.values() if entry.served]
+    return [{"name": each.card.name, "version": each.card.version, **each.statistics.describe()} for each in served]

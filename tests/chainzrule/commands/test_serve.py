@@ -3,6 +3,7 @@
 import json
 import logging
 import signal
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,6 +82,26 @@ def test_a_port_in_use_ends_with_one_line(tmp_path: Path, capsys: pytest.Capture
         assert main(["serve", "--port", str(port), "--models", str(tmp_path)]) == 2
     (own,) = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("{")]
     assert own == f"--host, --port: cannot listen on 127.0.0.1:{port} (Address already in use)"
+
+
+def test_a_port_for_grpc_that_is_in_use_ends_with_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("grpc")
+    (listener,) = listen("127.0.0.1", 0)
+    with listener:
+        port = listener.getsockname()[1]
+        assert main(["serve", "--port", "0", "--grpc-port", str(port), "--models", str(tmp_path)]) == 2
+    (own,) = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("{")]
+    assert own == f"--grpc-port: cannot listen on 127.0.0.1:{port} (Address already in use)"
+
+
+def test_grpc_without_its_extra_names_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in [name for name in sys.modules if name.startswith("chainzrule.service.grpc")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "grpc", None)
+    assert main(["serve", "--port", "0", "--grpc-port", "8001", "--models", str(tmp_path)]) == 2
+    assert "pip install 'chainzrule[grpc]'" in capsys.readouterr().err
 
 
 def test_misspelt_variables_are_warned_of(

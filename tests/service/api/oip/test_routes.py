@@ -19,7 +19,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Context:
 
 
 def test_the_routes_are_the_protocols(context: Context) -> None:
-    model = [("GET", ""), ("GET", "/ready"), ("GET", "/stats"), ("POST", "/infer")]
+    model = [("GET", ""), ("GET", "/ready"), ("GET", "/stats"), ("GET", "/config"), ("POST", "/infer")]
     assert [(route.method, route.path) for route in oip_routes(context)] == [
         *(("GET", path) for path in ("/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/stats")),
         ("POST", "/v2/repository/index"),
