@@ -1,6 +1,7 @@
 """The package's own modules lie on top of the service and of training, and only some of them need training."""
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from tests.processes import ROOT
 TOP = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sorted(ROOT.glob("chainzrule/*.py"))}
 TOP |= {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path
-    for room in ("commands", "tables")
+    for room in ("client", "commands", "tables")
     for path in sorted((ROOT / "chainzrule" / room).glob("*.py"))
 }
 BELOW = {
@@ -56,6 +57,8 @@ def test_service_and_training_know_nothing_of_what_lies_on_top(name: str) -> Non
 @pytest.mark.parametrize("name", [name for name in TOP if name.removeprefix("chainzrule.") not in TRAINING])
 def test_only_what_trains_needs_training(name: str) -> None:
     found = imports(TOP[name])
+    if name == "chainzrule.client.answers":  # which makes a frame for whoever asks for one
+        found -= {"pandas"}
     if name == "chainzrule.__init__":  # which names its estimators for type checkers, and imports them on first use
         found = imports(TOP[name], lazy=False)
     assert not [module for module in found if within(module, "chainzrule.training", "torch", "pandas", "onnx")]
@@ -66,3 +69,12 @@ def test_only_what_trains_needs_training(name: str) -> None:
 )
 def test_what_every_command_passes_through_imports_nothing_heavy(name: str) -> None:
     assert not [module for module in imports(TOP[f"chainzrule.{name}"], lazy=False) if within(module, *HEAVY)]
+
+
+@pytest.mark.parametrize("name", [name for name in TOP if within(name, "chainzrule.client")])
+def test_the_client_needs_httpx_alone(name: str) -> None:
+    early = imports(TOP[name], lazy=False)
+    own = [module for module in early if within(module, "chainzrule")]
+    assert all(within(module, "chainzrule.client") for module in own)
+    assert {module.partition(".")[0] for module in early} - {"chainzrule", "httpx"} <= sys.stdlib_module_names
+    assert not [module for module in imports(TOP[name]) if within(module, "chainzrule.service", "chainzrule.training")]

@@ -72,6 +72,13 @@ def test_a_missing_extra_is_named(name: str, hidden: str, extra: str) -> None:
     assert "\n" not in found
 
 
+def test_the_client_names_its_extra() -> None:
+    program = "try:\n    import chainzrule.client\nexcept ImportError as error:\n    print(error)"
+    assert "pip install 'chainzrule[client]'" in python(program, "httpx")
+    program = f"from chainzrule.client import Client; print([name for name in {HEAVY!r} if name in sys.modules])"
+    assert python(program) == "[]"
+
+
 def test_a_fault_of_another_kind_is_no_missing_extra(tmp_path: Path) -> None:
     program = "import chainzrule\ntry:\n    chainzrule.load\nexcept ImportError as error:\n    print(error.name)"
     assert python(program, "chainzrule.cells") == "chainzrule.cells"
