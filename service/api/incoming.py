@@ -14,6 +14,7 @@ from chainzrule.service.whole import WHOLE_BODY
 
 JSON = "application/json"
 OCTETS = "application/octet-stream"
+FORM = "application/x-www-form-urlencoded"  # as curl calls whatever it is told no content type of
 _NOTHING: dict[str, Any] = {}
 _USUAL_MEDIA = {media.encode(): media for media in (JSON, OCTETS)}  # nearly all clients write them exactly like this
 CHARGE_ROWS = "chainzrule.charge_rows"  # a key of the scope, which is there where clients are limited

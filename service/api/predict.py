@@ -29,7 +29,7 @@ def predict_endpoint(context: Context) -> Endpoint:
         """Predict rows; every prediction carries how stable it is under the declared input noise."""
         deadline = context.deadline(read_timeout(request.header(b"x-request-timeout")))
         document = await read_rows(request, settings.max_body_bytes, settings.max_rows, deadline, parser)
-        question = read_request(document, PREDICT_MEMBERS, settings.max_rows)
+        question = read_request(document, PREDICT_MEMBERS, settings.max_rows, request.scope.get("path_params"))
         request.charge_rows(len(question.instances))
         served = context.catalog.resolve(question.model, question.version)
         share = await predict_rows(served, question, allowance, deadline)

@@ -31,13 +31,17 @@ _PLAIN_MEMBERS = frozenset(("instances", "model", "version"))
 _MAX_FLOAT32 = 3.4028234e38
 
 
-def read_request(document: Mapping[str, Any], members: tuple[str, ...], max_rows: int) -> Question:
-    """Returns the question in a JSON object, which may have these members.
+def read_request(
+    document: dict[str, Any], members: tuple[str, ...], max_rows: int, path: Mapping[str, str] | None = None
+) -> Question:
+    """Returns the question in a JSON object, which may have these members; the model may be in the path instead.
 
     Raises:
-        InvalidInput: a member is unknown or has an invalid value.
+        InvalidInput: a member is unknown or has an invalid value, or the path names another model.
         TooLarge: there are more than `max_rows` rows.
     """
+    if path and document.setdefault("model", path["model"]) != path["model"]:
+        raise InvalidInput("must be the model in the path, or be left out", "model")
     plain = document.keys() <= _PLAIN_MEMBERS
     if not plain and not all(name in members for name in document):
         raise misplaced.unknown_members(document, members)

@@ -3,6 +3,7 @@
 from chainzrule.service.api.access.scopes import OBSERVE, OPEN, PREDICT
 from chainzrule.service.api.context import Context
 from chainzrule.service.api.health import healthz_endpoint, metrics_endpoint, readyz_endpoint
+from chainzrule.service.api.kserve import kserve_routes
 from chainzrule.service.api.models import get_model_endpoint, get_stability_endpoint, list_models_endpoint
 from chainzrule.service.api.oip.routes import oip_routes
 from chainzrule.service.api.page import docs_endpoints, page_endpoints
@@ -53,6 +54,7 @@ def routes(context: Context) -> list[Route]:
     return [
         *_question_routes(context),
         *_model_routes(context),
+        *kserve_routes(context),
         *oip_routes(context),
         *_operation_routes(context),
         *_page_routes(context),

@@ -51,7 +51,8 @@ def post_sensitivity_endpoint(context: Context) -> Endpoint:
         """Sensitivities of rows that are long, or that must not appear in a URL."""
         deadline = context.deadline(read_timeout(request.header(b"x-request-timeout")))
         document = await read_rows(request, settings.max_body_bytes, settings.max_sensitivity_rows, deadline, parser)
-        question = read_request(document, SENSITIVITY_MEMBERS, settings.max_sensitivity_rows)
+        named = request.scope.get("path_params")
+        question = read_request(document, SENSITIVITY_MEMBERS, settings.max_sensitivity_rows, named)
         request.charge_rows(len(question.instances))
         served = context.catalog.resolve(question.model, question.version)
         return await _answer(request, context, served, question, deadline)

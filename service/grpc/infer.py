@@ -78,8 +78,9 @@ def stream_handler(door: Door, route: str, infer: Method) -> Callable[[Rpc], Awa
 def response(served: ServedModel, identity: str, outputs: Sequence[Output], is_raw: bool) -> Message:
     """Returns the message of an answer: its outputs raw where the inputs were, else typed."""
     answer: Message = RESPONSE(model_name=served.card.name, model_version=served.card.version, id=identity)
-    for spec, _, values in outputs:
-        tensor = answer.outputs.add(name=spec.name, datatype=spec.datatype, shape=(len(values), *spec.shape[1:]))
+    for output in outputs:
+        spec, values = output.spec, output.values
+        tensor = answer.outputs.add(name=spec.name, datatype=spec.datatype, shape=output.shape)
         if is_raw:
             answer.raw_output_contents.append(DATATYPES[spec.datatype].to_bytes(values))
         elif isinstance(values, list):

@@ -57,17 +57,21 @@ def document_of(message: Any) -> tuple[dict[str, Any], memoryview, bool]:
     if message.id:
         document["id"] = message.id
     if message.outputs:
-        document["outputs"] = [{"name": output.name} for output in message.outputs]
+        document["outputs"] = [
+            {"name": output.name, "parameters": _parameters(output.parameters)} for output in message.outputs
+        ]
     return document, memoryview(raw[0] if len(raw) == 1 else b"".join(raw)), bool(raw)
 
 
 def _tensor(tensor: Any, raw: bytes | None) -> dict[str, Any]:
     place = f"inputs.{tensor.name}" if tensor.name.isprintable() and len(tensor.name) < 64 else "inputs"
-    found = {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.shape)}
+    parameters = _parameters(tensor.parameters)
+    parameters.pop("binary_data_size", None)
+    found = {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.shape), "parameters": parameters}
     if raw is not None:
         if tensor.HasField("contents"):
             raise InvalidInput("has both contents and raw_input_contents", place)
-        return found | {"parameters": {"binary_data_size": len(raw)}}
+        return found | {"parameters": {**parameters, "binary_data_size": len(raw)}}
     datatype = DATATYPES.get(tensor.datatype)
     if datatype is None:
         return found

@@ -1,5 +1,6 @@
 """Describes a served model to the open inference protocol, as named tensors of numbers or texts."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -150,6 +151,12 @@ def to_tensor(name: str, card: ModelCard, predictions: Predictions, part: slice)
         return predictions.covariance[part]
     measure: NDArray[np.float64] = getattr(predictions.diagnosis, name)
     return measure[part, None].astype(np.float32)
+
+
+def shape_of(spec: TensorSpec, values: Values) -> tuple[int, ...]:
+    """Returns the shape of an output's values; texts are listed row by row."""
+    further = spec.shape[1:]
+    return (len(values) // math.prod(further) if isinstance(values, list) else len(values), *further)
 
 
 def _column(values: Values) -> list[str] | list[float]:

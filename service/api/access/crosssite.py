@@ -1,14 +1,16 @@
 """Refuses what pages of other sites can make a browser send without asking: forms, and calls that need no preflight.
 
 Such a request has the content type of a form or none at all, and an Origin header, which no page can leave out or
-choose. JSON and octets are only sent after a preflight, which `origins` answers.
+choose. JSON and octets are only sent after a preflight, which `origins` answers. curl names the content type of a form
+where it is told none; without any header of a browser's it is taken at its word that the body is JSON, except where it
+would change the service's state.
 """
 
 from collections.abc import Collection
 
 from chainzrule.service.api.access.hosts import ALL
 from chainzrule.service.api.access.scopes import ADMIN
-from chainzrule.service.api.incoming import JSON, OCTETS, Incoming
+from chainzrule.service.api.incoming import FORM, JSON, OCTETS, Incoming
 from chainzrule.service.api.route import Route
 from chainzrule.service.errors import Forbidden, UnsupportedMedia
 
@@ -29,11 +31,13 @@ class CrossSite:
         """Checks a request for a route.
 
         Raises:
-            UnsupportedMedia: its content type is neither JSON nor octets; or it has none, and comes from a page.
+            UnsupportedMedia: its content type is neither JSON nor octets; or it has none or that of a form, and comes
+                from a page.
             Forbidden: it changes the service's state, and comes from a page of another origin.
         """
         media_type = request.media_type
-        if media_type not in _TAKEN and (media_type is not None or _is_by_page(request)):
+        by_curl = media_type is None or (media_type == FORM and route.scopes != ADMIN)
+        if media_type not in _TAKEN and (not by_curl or _is_by_page(request)):
             raise UnsupportedMedia(
                 "send application/json, or application/octet-stream with binary tensors", "Content-Type"
             )

@@ -1,6 +1,6 @@
 """Reads the content type and the content encoding of a body."""
 
-from chainzrule.service.api.incoming import JSON, Incoming
+from chainzrule.service.api.incoming import FORM, JSON, Incoming
 from chainzrule.service.errors import UnsupportedMedia
 
 # These are zlib's window bits: 16 + 15 reads gzip, 32 + 15 reads gzip and zlib.
@@ -8,8 +8,11 @@ ENCODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 47}
 
 
 def require_json(request: Incoming) -> None:
-    """Raises `UnsupportedMedia` where the content type is not JSON."""
-    if request.media_type != JSON:
+    """Raises `UnsupportedMedia` where the content type is not JSON, nor the one that curl gives it.
+
+    Forms of pages never come here: `access.crosssite` refuses them.
+    """
+    if request.media_type not in (JSON, FORM):
         raise UnsupportedMedia("send JSON with Content-Type: application/json", "Content-Type")
 
 

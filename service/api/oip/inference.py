@@ -10,9 +10,10 @@ from chainzrule.service.api.oip.question import InferRequest, WantedOutput
 from chainzrule.service.policy.desk import Decided
 from chainzrule.service.policy.outputs import decided_output
 from chainzrule.service.policy.substitutes import Answered
+from chainzrule.service.serving.classes import classes_of, require_classes
 from chainzrule.service.serving.infer import Inference, require_outputs
 from chainzrule.service.serving.infer import infer as run_inference
-from chainzrule.service.serving.tensors import JACOBIAN, Tensors, TensorSpec, Values, tensors_of
+from chainzrule.service.serving.tensors import JACOBIAN, Tensors, TensorSpec, Values, shape_of, tensors_of
 from chainzrule.service.serving.version import ServedModel
 
 
@@ -22,6 +23,11 @@ class Output(NamedTuple):
     spec: TensorSpec
     binary: bool
     values: Values
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Returns its shape, whose first size is the number of rows."""
+        return shape_of(self.spec, self.values)
 
     @property
     def size(self) -> int:
@@ -56,10 +62,14 @@ class Inferences:
             deadline: when the request's time runs out, by the event loop's clock.
         """
         context, tensors = self._context, self.tensors(served)
+        if wanted.timeout is not None:
+            deadline = min(deadline, context.deadline(wanted.timeout))
         charge(len(next(iter(wanted.values.values()))))
         asked = wanted.outputs or tuple(WantedOutput(spec.name, wanted.binary) for spec in tensors.usual)
         names = [output.name for output in asked]
         require_outputs(tensors, names)
+        classified = [output.name for output in asked if output.classes]
+        require_classes(tensors, classified, served.card)
 
         async def run(model: ServedModel, values: Mapping[str, Values], names: Sequence[str]) -> Inference:
             return await run_inference(
@@ -86,10 +96,13 @@ class Inferences:
             decided = await context.desk.decided(
                 served, policy, inference.share, partial(_row, wanted.values), wanted.observe, answering, "inputs"
             )
-        return [
-            Output(tensors.outputs[output.name], output.binary, decided_output(output.name, served, inference, decided))
-            for output in asked
-        ]
+        found = []
+        for output in asked:
+            spec, values = tensors.outputs[output.name], decided_output(output.name, served, inference, decided)
+            if output.classes:
+                spec, values = classes_of(spec, values, served.card, output.classes)
+            found.append(Output(spec, output.binary, values))
+        return found
 
 
 def _row(values: Mapping[str, Values], row: int) -> dict[str, Any]:

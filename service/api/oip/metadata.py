@@ -12,7 +12,7 @@ from chainzrule.service.api.route import Endpoint
 from chainzrule.service.errors import NotReady
 from chainzrule.service.serving.tensors import tensors_of
 
-EXTENSIONS = ("binary_tensor_data", "model_configuration", "model_repository", "statistics")
+EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "model_repository", "statistics")
 
 
 def server_endpoint(context: Context) -> Endpoint:

@@ -9,10 +9,17 @@ from chainzrule.service.stability.conformal import DEFAULT_CONFIDENCE
 
 @dataclass(frozen=True)
 class WantedOutput:
-    """Names an output that was asked for, and says whether it is to be raw bytes."""
+    """Names an output that was asked for, and says how it is to be given.
+
+    Attributes:
+        name: its name.
+        binary: whether it is to be raw bytes.
+        classes: how many classes to give instead of its values, the most likely first; 0 for the values.
+    """
 
     name: str
     binary: bool
+    classes: int = 0
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,7 @@ class InferRequest:
         noise_scale: multiple of the card's noise at which to measure.
         confidence: with which sets and intervals are to hold the truth.
         observe: whether the rows enter metrics and window.
+        timeout: the seconds that the caller allows; None where it says nothing.
     """
 
     values: Mapping[str, Values]
@@ -36,3 +44,4 @@ class InferRequest:
     noise_scale: float = 1.0
     confidence: float = DEFAULT_CONFIDENCE
     observe: bool = True
+    timeout: float | None = None

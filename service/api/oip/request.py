@@ -1,7 +1,7 @@
 """Reads inference requests: JSON, or JSON followed by raw tensors (the binary tensor extension)."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chainzrule.service.api.bodies.body import INLINE, parse_large, parse_small, read_body
@@ -16,6 +16,12 @@ from chainzrule.service.serving.tensors import TensorSpec, Values
 from chainzrule.service.stability.conformal import DEFAULT_CONFIDENCE
 
 JSON_LENGTH = b"inference-header-content-length"
+# Parameters of Triton that change what is asked or where the answer goes.
+SHARED = dict.fromkeys(
+    ("shared_memory_region", "shared_memory_offset", "shared_memory_byte_size"),
+    "data are sent with the request; there is no shared memory",
+)
+FOREIGN = dict.fromkeys(("sequence_id", "sequence_start", "sequence_end"), "every request stands alone")
 
 
 async def read_infer_request(
@@ -64,6 +70,7 @@ def read_document(
 ) -> InferRequest:
     """Returns the request in a document whose binary tensors are in `raw`; raises as `read_infer_request` does."""
     parameters = _parameters(document, "parameters")
+    _require_plain(parameters, FOREIGN, "parameters")
     identity = document.get("id")
     if identity is not None and type(identity) is not str:
         raise InvalidInput("must be text", "id")
@@ -76,6 +83,7 @@ def read_document(
         noise_scale=read_noise_scale(parameters.get("noise_scale", 1.0), "parameters.noise_scale"),
         confidence=read_confidence(parameters.get("confidence", DEFAULT_CONFIDENCE), "parameters.confidence"),
         observe=_flag(parameters, "observe", True),
+        timeout=_timeout(parameters.get("timeout", 0)),
     )
 
 
@@ -110,7 +118,9 @@ def _tensor(item: dict[str, Any], raw: memoryview, spec: TensorSpec, max_rows: i
     place = f"inputs.{spec.name}"
     datatype = check_datatype(spec, item.get("datatype"))
     shape = check_shape(spec, item.get("shape"), max_rows)
-    size = _parameters(item, place).get("binary_data_size")
+    parameters = _parameters(item, place)
+    _require_plain(parameters, SHARED, place)
+    size = parameters.get("binary_data_size")
     if size is None:
         return datatype.from_json(flattened(item.get("data"), shape, place), shape, place), 0
     if type(size) is not int or not 0 <= size <= len(raw):
@@ -125,12 +135,32 @@ def _outputs(listed: Any, binary: bool) -> tuple[WantedOutput, ...] | None:
         return None
     if type(listed) is not list or any(type(item) is not dict or type(item.get("name")) is not str for item in listed):
         raise InvalidInput("must be a list of tensors with names", "outputs")
-    outputs = tuple(
-        WantedOutput(item["name"], _flag(_parameters(item, "outputs"), "binary_data", binary)) for item in listed
-    )
+    outputs = tuple(_output(item["name"], _parameters(item, "outputs"), binary) for item in listed)
     if len({output.name for output in outputs}) != len(outputs):
         raise InvalidInput("asks for an output twice", "outputs")
     return outputs or None
+
+
+def _output(name: str, parameters: dict[str, Any], binary: bool) -> WantedOutput:
+    _require_plain(parameters, SHARED, "outputs")
+    classes = parameters.get("classification", 0)
+    if type(classes) is not int or classes < 0:
+        raise InvalidInput("must be a whole number of classes", "outputs.parameters.classification")
+    return WantedOutput(name, _flag(parameters, "binary_data", binary), classes)
+
+
+def _timeout(value: Any) -> float | None:
+    """Returns the seconds in a number of microseconds; 0 stands for no timeout."""
+    if type(value) is not int or value < 0:
+        raise InvalidInput("must be a whole number of microseconds", "parameters.timeout")
+    return value / 1e6 or None
+
+
+def _require_plain(parameters: dict[str, Any], foreign: Mapping[str, str], place: str) -> None:
+    """Refuses parameters of other servers that would make the answer another, so that nobody takes ours for it."""
+    for name, advice in foreign.items():
+        if parameters.get(name):
+            raise InvalidInput(f"are not taken here: {advice}", f"{place}.{name}")
 
 
 def _parameters(item: dict[str, Any], place: str) -> dict[str, Any]:

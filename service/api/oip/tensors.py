@@ -8,7 +8,7 @@ import orjson
 from chainzrule.service.api.bodies.steps import Steps
 from chainzrule.service.api.oip.datatypes import DATATYPES, Datatype, Shape
 from chainzrule.service.errors import InvalidInput, TooLarge
-from chainzrule.service.serving.tensors import TensorSpec, Values
+from chainzrule.service.serving.tensors import TensorSpec, Values, shape_of
 
 STEP_VALUES = 2**12  # which are written in a fraction of a millisecond
 
@@ -91,4 +91,4 @@ def written_in_steps(spec: TensorSpec, values: Values, binary: bool, raw: list[b
 
 
 def _described(spec: TensorSpec, values: Values, **content: Any) -> dict[str, Any]:
-    return {"name": spec.name, "datatype": spec.datatype, "shape": [len(values), *spec.shape[1:]], **content}
+    return {"name": spec.name, "datatype": spec.datatype, "shape": list(shape_of(spec, values)), **content}

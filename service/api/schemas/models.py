@@ -28,6 +28,12 @@ class ModelList(Schema):
     models: list[ListedModel]
 
 
+class ModelNames(Schema):
+    """What `/v1/models` answers."""
+
+    models: list[str]
+
+
 class Window(Schema):
     """The rolling window; ratios are null until it holds enough rows."""
 

@@ -71,7 +71,7 @@ def test_every_question_has_its_body_and_parameters(context: Context) -> None:
             assert ("application/octet-stream" in content) == route.binary
         assert found.get("parameters", []) == list(route.parameters)
         named = {parameter["name"] for parameter in route.parameters if parameter["in"] == "path"}
-        assert named == {part[1:-1] for part in route.path.split("/") if part.startswith("{")}
+        assert named == {part[1 : part.index("}")] for part in route.path.split("/") if part.startswith("{")}
 
 
 def test_questions_are_described_where_they_stand(context: Context) -> None:

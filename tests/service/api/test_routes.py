@@ -15,6 +15,8 @@ from tests.contract.regenerate import openapi
 PLAYGROUND = {"/", "/ui/{file:path}"}
 INFER = ("/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer")
 
+KSERVE = ("/v1/models/{model}:predict", "/v1/models/{model}:explain")
+
 
 @pytest.fixture(scope="module")
 def context(tmp_path_factory: pytest.TempPathFactory) -> Context:
@@ -25,7 +27,7 @@ def test_the_hot_routes_are_those_that_run_a_model(context: Context) -> None:
     hot = {(route.method, route.path) for route in routes(context) if route.hot}
     assert hot == {
         *(("POST", "/predict"), ("GET", "/sensitivity"), ("POST", "/sensitivity")),
-        *(("POST", path) for path in INFER),
+        *(("POST", path) for path in (*INFER, *KSERVE)),
     }
 
 

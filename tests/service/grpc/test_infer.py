@@ -72,6 +72,21 @@ async def test_outputs_and_parameters_are_those_that_are_asked_for(caller: Calle
     np.testing.assert_array_equal(twice["volatility"], said.outputs["volatility"])
 
 
+async def test_classes_and_timeouts_are_asked_for_by_parameters(caller: Caller) -> None:
+    classes = {"name": "probabilities", "parameters": {"classification": {"int64_param": 2}}}
+    for write in (raw, typed):
+        answer = await caller.ask("ModelInfer", **write("toy", [[1, 2]] * 3, outputs=[classes]))
+        assert (answer.outputs[0].datatype, list(answer.outputs[0].shape)) == ("BYTES", [3, 2])
+        assert len(outputs(answer)["probabilities"]) == 6
+    with refused("DEADLINE_EXCEEDED"):
+        slow = raw("slow", [[2e6, 1.0]] * 8, parameters={"timeout": {"int64_param": 10}})
+        await caller.ask("ModelInfer", **slow)
+    shared = raw("toy", [[1, 2]])
+    shared["inputs"][0]["parameters"] = {"shared_memory_region": {"string_param": "mine"}}
+    with refused("INVALID_ARGUMENT", "shared memory"):
+        await caller.ask("ModelInfer", **shared)
+
+
 async def test_the_default_model_answers_where_none_is_named(caller: Caller) -> None:
     assert (await caller.ask("ModelInfer", **raw("", [[1, 2]]))).model_name == "toy"
 

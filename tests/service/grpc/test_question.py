@@ -74,8 +74,8 @@ def test_a_message_becomes_the_json_that_says_the_same() -> None:
     assert document == {
         "id": "seven",
         "parameters": {"noise_scale": 2.0, "observe": False},
-        "inputs": [{"name": "features", "datatype": "FP32", "shape": [1, 2], "data": [1.5, 2.0]}],
-        "outputs": [{"name": "verdict"}],
+        "inputs": [{"name": "features", "datatype": "FP32", "shape": [1, 2], "parameters": {}, "data": [1.5, 2.0]}],
+        "outputs": [{"name": "verdict", "parameters": {}}],
     }
     assert (bytes(raw), is_raw) == (b"", False)
 

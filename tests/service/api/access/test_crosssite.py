@@ -39,7 +39,10 @@ async def test_forms_are_refused_everywhere(serving: Serving, routed: bool) -> N
     async with serving(CLASSIFIER, admin=True, routed=routed) as client:
         for path in POSTED:
             for media in (*SIMPLE, "", "application", "application/jsonx", "application/json, text/plain", "*/*"):
-                for headers in ({"Content-Type": media, "Origin": EVIL}, {"Content-Type": media}):
+                alone = (
+                    () if media == SIMPLE[0] else ({"Content-Type": media},)
+                )  # which is curl's, where no page sent it
+                for headers in ({"Content-Type": media, "Origin": EVIL}, *alone):
                     response = await client.post(path, content=body(path), headers=headers)
                     assert response.status_code == 415, (path, headers)
         assert await rows(client) == 0
@@ -97,3 +100,17 @@ async def test_questions_may_come_from_anywhere_by_the_browsers_rules(serving: S
     async with serving(CLASSIFIER) as client:
         question = {"instances": [[1.0, 2.0]]}
         assert (await client.post("/predict", json=question, headers={"Origin": EVIL})).status_code == 200
+
+
+@pytest.mark.parametrize("routed", [False, True], ids=["hot", "routed"])
+async def test_curl_is_taken_at_its_word_where_nothing_changes(serving: Serving, routed: bool) -> None:
+    curl = {"Content-Type": SIMPLE[0]}
+    async with serving(CLASSIFIER, admin=True, routed=routed) as client:
+        for path in ("/predict", "/sensitivity", INFER, INDEX):
+            assert (await client.post(path, content=body(path), headers=curl)).status_code == 200, path
+        for path in (UNLOAD, LOAD):
+            assert (await client.post(path, content=body(path), headers=curl)).status_code == 415, path
+        response = await client.post("/predict", content=b"x=1&y=2", headers=curl)
+        assert response.status_code == 400
+        for mark in ({"Origin": EVIL}, {"Sec-Fetch-Site": "cross-site"}):
+            assert (await client.post("/predict", content=body("/predict"), headers=curl | mark)).status_code == 415

@@ -94,7 +94,7 @@ CASES = [
         415,
         "unsupported-media",
         f"x={MARK}",
-        headers={"Content-Type": "application/x-www-form-urlencoded"},
+        headers={"Content-Type": "multipart/form-data"},
         place="Content-Type",
     ),
     Case(

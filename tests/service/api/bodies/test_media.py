@@ -8,9 +8,10 @@ from tests.service.api.test_incoming import incoming
 
 
 def test_json_is_required() -> None:
-    for spelling in (b"application/json", b" Application/JSON ; charset=utf-8"):
+    curl = b"application/x-www-form-urlencoded"  # which no page can send as far as here
+    for spelling in (b"application/json", b" Application/JSON ; charset=utf-8", curl):
         require_json(incoming([(b"content-type", spelling)]))
-    for headers in ([], [(b"content-type", b"text/json")], [(b"content-type", b"application/x-www-form-urlencoded")]):
+    for headers in ([], [(b"content-type", b"text/json")], [(b"content-type", b"multipart/form-data")]):
         with pytest.raises(UnsupportedMedia) as caught:
             require_json(incoming(headers))
         assert caught.value.place == "Content-Type"

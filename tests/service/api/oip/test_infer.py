@@ -124,8 +124,8 @@ async def test_what_is_not_known_is_passed_over(client: httpx.AsyncClient) -> No
     plain = await infer(client, "toy", [features([[1, 2]])])
     tensor = features([[1, 2]])
     tensor.more = {"comment": [1, {"a": None}], "parameters": {"content_type": "np", "x": 1.5}}
-    members = {"model_name": "other", "s3cret": {"a": [None]}, "parameters": {"priority": 1, "timeout": 5, "z": True}}
-    outputs = [{"name": name, "comment": 1, "parameters": {"classification": 2}} for name in plain.outputs]
+    members = {"model_name": "other", "s3cret": {"a": [None]}, "parameters": {"priority": 1, "z": True}}
+    outputs = [{"name": name, "comment": 1, "parameters": {"format": 2}} for name in plain.outputs]
     answer = await infer(client, "toy", [tensor], outputs=outputs, **members)
     assert answer.document == plain.document
 
@@ -305,3 +305,53 @@ async def test_many_values_are_answered_as_few(serving: Serving) -> None:
                 assert whole.outputs[name][:2].tolist() == few.outputs[name].tolist()
             np.testing.assert_allclose(whole.outputs["covariance"][:2], few.outputs["covariance"], rtol=1e-5)
             assert {len(output) for output in whole.outputs.values()} == {len(encoded)}
+
+
+async def test_classes_in_place_of_numbers(client: httpx.AsyncClient) -> None:
+    rows = CLASSIFIER.rows(3)
+    plain = (await infer(client, "toy", [features(rows)])).outputs["probabilities"]
+    for binary in (False, True):
+        wanted = {"name": "probabilities", "parameters": {"classification": 2, "binary_data": binary}}
+        answer = await infer(client, "toy", [features(rows)], outputs=[wanted, {"name": "label"}])
+        (first, _) = answer.document["outputs"]
+        assert (first["datatype"], first["shape"]) == ("BYTES", [3, 2])
+        for row, found in enumerate(np.reshape(answer.outputs["probabilities"], (3, 2)).tolist()):
+            best = np.argsort(-plain[row])[:2]
+            assert found == [f"{plain[row][at]:f}:{at}:{CLASSIFIER.names[at]}" for at in best]
+    for model, name, classes in (("toy", "volatility", 1), ("amount", "value", 1), ("toy", "probabilities", -1)):
+        wanted = {"name": name, "parameters": {"classification": classes}}
+        assert_error(await post(client, model, *message([features([[1, 2]])], outputs=[wanted])), 400, "outputs")
+
+
+@pytest.mark.parametrize("timeout", [1, 10])
+async def test_the_callers_timeout_is_in_microseconds(client: httpx.AsyncClient, timeout: int) -> None:
+    slow = message([features([[2e6, 1.0]] * 8)], parameters={"timeout": timeout})
+    assert_error(await post(client, "slow", *slow), 504, "time")
+    quick = message([features([[1, 2]])], parameters={"timeout": 30_000_000, "priority": 1})
+    assert (await post(client, "toy", *quick)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("place", "parameters"),
+    [
+        ("timeout", {"timeout": -1}),
+        ("timeout", {"timeout": 1.5}),
+        ("sequence_id", {"sequence_id": 7}),
+        ("sequence_start", {"sequence_start": True}),
+    ],
+)
+async def test_parameters_that_would_mean_another_answer_are_refused(
+    client: httpx.AsyncClient, place: str, parameters: dict[str, Any]
+) -> None:
+    response = await post(client, "toy", *message([features([[1, 2]])], parameters=parameters))
+    assert_error(response, 400, f"parameters.{place}")
+    unset = dict.fromkeys(("sequence_id", "timeout"), 0)
+    assert (await post(client, "toy", *message([features([[1, 2]])], parameters=unset))).status_code == 200
+
+
+async def test_there_is_no_shared_memory(client: httpx.AsyncClient) -> None:
+    tensor = features([[1, 2]])
+    tensor.more["parameters"] = {"shared_memory_region": "mine"}
+    assert_error(await post(client, "toy", *message([tensor])), 400, "shared memory")
+    wanted = {"name": "label", "parameters": {"shared_memory_region": "mine"}}
+    assert_error(await post(client, "toy", *message([features([[1, 2]])], outputs=[wanted])), 400, "shared memory")

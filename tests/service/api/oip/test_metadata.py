@@ -34,7 +34,13 @@ async def test_the_server_says_what_it_is(client: httpx.AsyncClient, path: str) 
     content = response.json()
     assert content.keys() == {"name", "version", "extensions"}
     assert (content["name"], content["version"]) == ("chainzrule", client.app.version)  # type: ignore[attr-defined]
-    assert content["extensions"] == ["binary_tensor_data", "model_configuration", "model_repository", "statistics"]
+    assert content["extensions"] == [
+        "binary_tensor_data",
+        "classification",
+        "model_configuration",
+        "model_repository",
+        "statistics",
+    ]
 
 
 async def test_health(client: httpx.AsyncClient) -> None:
