@@ -26,7 +26,7 @@ PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve compare bench bench-peers bench-training bench-calibration bench-certify bench-novelty bench-tables bench-saliency bench-coverage bench-reviews test coverage test-slow test-chaos test-clients test-deploy test-lowest test-mutants test-package test-ui screenshots check format format-check lint types train constraints protos sbom
+.PHONY: help serve compare bench bench-grpc bench-peers bench-training bench-calibration bench-certify bench-novelty bench-tables bench-saliency bench-coverage bench-reviews test coverage test-slow test-chaos test-clients test-deploy test-lowest test-mutants test-package test-ui screenshots check format format-check lint types train constraints protos sbom
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ train: $(VENV)/.dev ## train every config in training/configs and publish it as 
 
 bench: $(VENV)/.dev ## load the service and other ways of serving side by side; needs wrk and two cores
 	$(BIN)/python -m benchmarks.serving $(ARGS)
+
+bench-grpc: $(VENV)/.dev ## what a request costs by gRPC, by REST, and by an empty gRPC echo
+	$(BIN)/python -m benchmarks.serving.grpcdoor $(ARGS)
 
 # Other model servers: each has its own environment, because their dependencies disagree.
 PEERS := kserve mlserver bentoml litserve
