@@ -62,6 +62,9 @@ def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], i
     )
     parser.add_argument("--output", metavar="NAME", help="the output to be served, where several could be")
     parser.add_argument(
+        "--which", type=int, metavar="N", help="the target to be served, from 1, where the model answers several"
+    )
+    parser.add_argument(
         "--tolerance",
         type=float,
         default=TOLERANCE,
@@ -105,6 +108,7 @@ def run(options: argparse.Namespace) -> int:
         name=options.name,
         models=options.models,
         output=options.output,
+        which=options.which,
         expected=options.expected,
         tolerance=options.tolerance,
         answers=options.answers,

@@ -3,14 +3,13 @@
 import hashlib
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-import pandas as pd
 
 from chainzrule.service.artifact.card import ModelCard
 from chainzrule.service.artifact.evidence import Adoption, Provenance
@@ -66,6 +65,7 @@ def adopt(
     target: str | None = None,
     models: PathLike = "models",
     output: str | None = None,
+    which: int | None = None,
     expected: PathLike | None = None,
     tolerance: float = TOLERANCE,
     answers: Answers | None = None,
@@ -93,6 +93,7 @@ def adopt(
         target: the column of `data` that is predicted, or the name of `y`.
         models: the repository; made if it does not exist.
         output: the output of an ONNX file that is served, where several could be.
+        which: the target that is served, counted from 1, of a model that answers several at once; y is its truth.
         expected: a CSV file of the source library's predictions of the sample, to be compared with.
         tolerance: the largest difference from the library's predictions that is accepted.
         answers: what the model's numbers are; None leaves it to the graph, and to the sample where that does not say.
@@ -115,6 +116,8 @@ def adopt(
     require_model_name(name)
     if not tolerance >= TOLERANCE:
         raise AdoptionError(f"--tolerance must be {TOLERANCE:g} or more")
+    if which is not None and which < 1:
+        raise AdoptionError("--which counts the model's targets from 1")
     root = Path(models)
     with reserved(root, name):
         frame, goal = sample_frame(X, y, None if data is None else Path(data), target)
@@ -123,15 +126,17 @@ def adopt(
         if isinstance(model, str | os.PathLike):
             model = load_model(Path(model), trust_pickle)
         if isinstance(model, Path):
-            ready = prepare(read_given(model, output), frame, wishes)
+            ready = prepare(read_given(model, output, which), frame, wishes)
         else:
-            ready = first_prepared(_conversions(model, frame.drop(columns=goal)), frame, wishes)
+            made = convert(model, frame.drop(columns=goal), which, decisions=answers == "logits")
+            ready = first_prepared(_described(made, which), frame, wishes)
         return _published(ready, wishes, name, root, sign)
 
 
-def _conversions(model: Any, frame: pd.DataFrame) -> Iterator[tuple[Given, Converted]]:
-    for converted in convert(model, frame):
-        yield describe_given(converted.model, hashlib.sha256(serialise(converted.model)).hexdigest()), converted
+def _described(made: Iterable[Converted], which: int | None) -> Iterator[tuple[Given, Converted]]:
+    for converted in made:
+        sha256 = hashlib.sha256(serialise(converted.model)).hexdigest()
+        yield describe_given(converted.model, sha256, which=which), converted
 
 
 def _published(ready: Prepared, wishes: Wishes, name: str, root: Path, sign: Sign | None) -> AdoptionReport:

@@ -13,6 +13,7 @@ from onnx import TensorProto
 from chainzrule.training.adopt.foreign import foreign_format, refuse_foreign_operators
 from chainzrule.training.adopt.graph import copied, element_type, opset, runs
 from chainzrule.training.adopt.naming import named_labels
+from chainzrule.training.adopt.which import choose_target
 from chainzrule.training.errors import AdoptionError
 
 OLDEST_OPSET, CONVERTED_OPSET = 9, 15  # an older file is converted to the second
@@ -95,12 +96,13 @@ class Given:
         return next((one.batch for one in self.inputs if one.batch is not None), None)
 
 
-def read_given(path: Path, output: str | None = None) -> Given:
+def read_given(path: Path, output: str | None = None, which: int | None = None) -> Given:
     """Reads a file, with the weights that lie beside it.
 
     Args:
         path: the file.
         output: the output that is to be served, where several could be.
+        which: the target that is to be served, counted from 1, where it answers several at once.
 
     Raises:
         AdoptionError: names the format, operator, shape or type that stands in the way, and what to do.
@@ -123,11 +125,11 @@ def read_given(path: Path, output: str | None = None) -> Given:
     except Exception as error:  # protobuf's and the checker's errors share no narrower base
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise AdoptionError(f"{path}: no sound ONNX file ({first}); export the model again") from None
-    return describe_given(model, hashlib.sha256(content).hexdigest(), output)
+    return describe_given(model, hashlib.sha256(content).hexdigest(), output, which)
 
 
-def describe_given(model: onnx.ModelProto, sha256: str, output: str | None = None) -> Given:
-    """Returns what a checked model takes and answers; `output` is the one to be served, where several could be.
+def describe_given(model: onnx.ModelProto, sha256: str, output: str | None = None, which: int | None = None) -> Given:
+    """Returns what a checked model takes and answers; `output` and `which` as for `read_given`.
 
     Raises:
         AdoptionError: names the operator, shape or type that stands in the way, and what to do.
@@ -139,6 +141,8 @@ def describe_given(model: onnx.ModelProto, sha256: str, output: str | None = Non
     onnx.compose.add_prefix_graph(model.graph, PREFIX, inplace=True, name_map=known)
     if output is not None:
         _choose(model.graph, output)
+    if which is not None:
+        choose_target(model, which)
     answer, label = _outputs(model)
     producer = " ".join(part for part in (model.producer_name, model.producer_version) if part) or "unknown"
     return Given(
@@ -243,8 +247,9 @@ def _outputs(model: onnx.ModelProto) -> tuple[str, str | None]:
         else:
             kind = element_type(value)
             found = TensorProto.DataType.Name(kind) if kind else value.type.WhichOneof("value")
+            way_out = "" if kind else "; --which N serves the N-th, if it holds those of several targets"
             raise AdoptionError(
-                f"output {own(name)} is of type {found}; export scores or probabilities as a float tensor"
+                f"output {own(name)} is of type {found}; export scores or probabilities as a float tensor{way_out}"
             )
     if not floats:
         names = ", ".join(own(name) for name in outputs)

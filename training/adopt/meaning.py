@@ -59,8 +59,8 @@ def read_answer(task: Task, answer: Matrix, graph: onnx.GraphProto, declared: An
             raise AdoptionError("--answers is of labels; the target is a quantity")
         if columns != 1:
             raise AdoptionError(
-                f"the model gives {columns} numbers a row where the target is one quantity; export one output column, "
-                "or say --task classification if they are scores of labels"
+                f"the model gives {columns} numbers a row where the target is one quantity; --which N serves the N-th "
+                "alone, or say --task classification if they are scores of labels"
             )
         return Reading("value", "the target is a quantity")
     if columns > MAX_SCORES:
@@ -180,6 +180,6 @@ def _refuse_several_answers(answer: Matrix) -> None:
     sums = answer.sum(axis=1)
     raise AdoptionError(
         f"the model's numbers lie within 0 and 1 but a row's sum to {sums.min():.3g} to {sums.max():.3g}, not to 1: "
-        "several labels may hold at once, or each was judged alone. Such models cannot be adopted; export "
-        "probabilities that sum to 1, or say --answers logits if a softmax of these numbers is meant"
+        "several labels may hold at once, or each was judged alone. --which N serves the N-th alone, held or "
+        "not; or export probabilities that sum to 1, or say --answers logits if a softmax of these numbers is meant"
     )

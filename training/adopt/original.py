@@ -21,6 +21,10 @@ COARSE = 5e-3  # the same from a file that computes in float16
 Matrix = NDArray[np.float32]
 
 
+class NotRunError(AdoptionError):
+    """Says that ONNX Runtime cannot run a file, which says nothing of another conversion of the same model."""
+
+
 @dataclass(frozen=True)
 class Answers:
     """Holds what a model answers to the sample.
@@ -124,7 +128,7 @@ def run_given(given: Given, front: onnx.ModelProto, x: Matrix) -> tuple[NDArray[
             feeds = dict(zip(names, into.run(names, {INPUT: rows}), strict=True))
             found.append([np.asarray(output) for output in session.run(wanted, feeds)])
     except Exception as error:  # ONNX Runtime's errors share no narrower base
-        raise AdoptionError(f"ONNX Runtime cannot run the file on the sample ({failure(error)})") from None
+        raise NotRunError(f"ONNX Runtime cannot run the file on the sample ({failure(error)})") from None
     parts = [output if given.batch is None else _rows(output, given) for output in map(list, zip(*found, strict=True))]
     answer, *labels = [np.concatenate(part)[: len(x)] if given.batch else part[0] for part in parts]
     if not labels or labels[0].size != len(x):
@@ -140,6 +144,8 @@ def _rows(outputs: list[NDArray[np.generic]], given: Given) -> list[NDArray[np.g
 def _require_rows(answer: NDArray[np.generic], rows: int) -> None:
     if answer.ndim == 0 or answer.size < rows or answer.size % rows or answer.shape[0] not in (rows, answer.size):
         shape = " x ".join(map(str, answer.shape)) or "a single number"
+        if answer.ndim == 3 and answer.shape[1] == rows:
+            raise AdoptionError(f"the model answers {len(answer)} targets at once; --which N serves the N-th alone")
         raise AdoptionError(
             f"the model does not answer each row by itself: to {rows} rows it gives {shape}; export a model whose "
             "output has one row for each row of its input"

@@ -18,7 +18,7 @@ from chainzrule.training.adopt.graph import opened
 from chainzrule.training.adopt.head import Head, add_head
 from chainzrule.training.adopt.labels import compare_labels, match_labels
 from chainzrule.training.adopt.meaning import Answers, Reading, read_answer
-from chainzrule.training.adopt.original import TOLERANCE, first_faithful, require_finite
+from chainzrule.training.adopt.original import TOLERANCE, NotRunError, first_faithful, require_finite
 from chainzrule.training.adopt.placement import Placement, place_columns
 from chainzrule.training.adopt.rowwise import require_rows_apart
 from chainzrule.training.adopt.sample import Sample, read_goal, read_sample
@@ -154,14 +154,15 @@ def first_prepared(conversions: Iterable[tuple[Given, Converted]], frame: pd.Dat
     """Returns the first conversion of a model that can be adopted.
 
     Raises:
-        AdoptionError: none can; says why the first, which is the best, cannot.
+        AdoptionError: none can; says why the first that can be run, which is the best, cannot.
     """
     refusal: AdoptionError | None = None
     for given, converted in conversions:
         try:
             return prepare(given, frame, wishes, converted)
         except AdoptionError as error:
-            refusal = refusal or error
+            if refusal is None or (isinstance(refusal, NotRunError) and not isinstance(error, NotRunError)):
+                refusal = error
     raise refusal or AdoptionError("the model cannot be converted")
 
 

@@ -487,12 +487,22 @@ async def test_a_fitted_pipeline_is_served_as_people_have_its_rows(estimator: An
         assert set(purpose["switch"]) == set(frame["purpose"]) - {purpose["value"]}
 
 
+def booster(kind: str) -> Any:
+    """A booster that takes gaps and categories by itself."""
+    if kind == "lightgbm":
+        return lightgbm.LGBMClassifier(n_estimators=15, min_data_per_group=5, verbose=-1, n_jobs=1)
+    catboost = pytest.importorskip("catboost")
+    quiet = {"verbose": False, "allow_writing_files": False, "thread_count": 1}
+    return catboost.CatBoostClassifier(iterations=30, cat_features=["purpose", "housing"], **quiet)
+
+
 @pytest.mark.anyio
-async def test_a_booster_that_was_fitted_with_gaps_and_categories_takes_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["lightgbm", "catboost"])
+async def test_a_booster_that_was_fitted_with_gaps_and_categories_takes_them(kind: str, tmp_path: Path) -> None:
     frame, credit = applicants(400)
-    frame = frame.astype({"purpose": "category", "housing": "category"})
-    model = lightgbm.LGBMClassifier(n_estimators=15, min_data_per_group=5, verbose=-1, n_jobs=1)
-    model.fit(frame[:200], credit[:200])
+    if kind == "lightgbm":
+        frame = frame.astype({"purpose": "category", "housing": "category"})
+    model = booster(kind).fit(frame[:200], credit[:200])
     report = adopt(model, frame[200:], credit[200:], name="credit", models=tmp_path)
     assert report.card.method == "monte_carlo"
     records = json.loads(frame[200:230].to_json(orient="records"))

@@ -134,7 +134,8 @@ REFUSED: dict[str, tuple[onnx.ModelProto, str]] = {
     ),
     "a sequence": (
         model("y = SequenceConstruct (x)", BATCH, "seq(float[batch,3]) y"),
-        "output y is of type sequence_type; export scores or probabilities as a float tensor",
+        "output y is of type sequence_type; export scores or probabilities as a float tensor; --which N serves the "
+        "N-th, if it holds those of several targets",
     ),
 }  # fmt: skip
 

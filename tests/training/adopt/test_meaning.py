@@ -118,8 +118,8 @@ def test_a_quantity_is_a_value() -> None:
 @pytest.mark.parametrize(("answer", "graph", "task", "said", "error"), [
     (
         [[0.0, 0.0]], SILENT, "regression", None,
-        "the model gives 2 numbers a row where the target is one quantity; export one output column, or say --task "
-        "classification if they are scores of labels",
+        "the model gives 2 numbers a row where the target is one quantity; --which N serves the N-th alone, or say "
+        "--task classification if they are scores of labels",
     ),
     ([[0.0]], SILENT, "regression", "logits", "--answers is of labels; the target is a quantity"),
     ([[0.0] * 65], SILENT, "classification", None, "the model has 65 labels; at most 64 can be served"),
@@ -136,8 +136,8 @@ def test_a_quantity_is_a_value() -> None:
     (
         [[0.25, 0.25, 0.25], [0.5, 0.75, 1.0]], SILENT, "classification", None,
         "the model's numbers lie within 0 and 1 but a row's sum to 0.75 to 2.25, not to 1: several labels may hold at "
-        "once, or each was judged alone. Such models cannot be adopted; export probabilities that sum to 1, or say "
-        "--answers logits if a softmax of these numbers is meant",
+        "once, or each was judged alone. --which N serves the N-th alone, held or not; or export probabilities that "
+        "sum to 1, or say --answers logits if a softmax of these numbers is meant",
     ),
 ])  # fmt: skip
 def test_numbers_that_do_not_fit_are_refused_with_the_way_out(

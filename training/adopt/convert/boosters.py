@@ -1,8 +1,6 @@
 """Converts models of LightGBM, XGBoost and CatBoost."""
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,11 +9,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from chainzrule.training.adopt.convert.cattrees import converted_trees
 from chainzrule.training.adopt.convert.converted import Converted
 from chainzrule.training.adopt.convert.naming import label_names
 from chainzrule.training.adopt.convert.thresholds import round_down
 from chainzrule.training.adopt.convert.xgbtrees import written
-from chainzrule.training.errors import AdoptionError
 
 OPSET = 15
 Matrix = NDArray[np.float32]
@@ -102,27 +100,9 @@ def from_xgboost(model: Any, frame: pd.DataFrame) -> Converted:
 
 def from_catboost(model: Any, frame: pd.DataFrame) -> Converted:
     """Converts a fitted CatBoost model."""
-    if model.get_cat_feature_indices() or model.get_text_feature_indices():
-        raise AdoptionError(
-            "the CatBoost model takes columns of categories, which CatBoost cannot write as ONNX; encode them as "
-            "numbers before the model, for instance in a Pipeline with OneHotEncoder"
-        )
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        model.save_model(str(path), format="onnx")
-        found = onnx.load(str(path))
-    classes = getattr(model, "classes_", None)
-    if classes is None or len(classes) == 0:
-        if str(model.get_all_params().get("loss_function", "")).startswith(("Poisson", "Tweedie")):
-            _exponentiate(found)
-        return Converted(found, np.asarray(model.predict(frame), np.float64).reshape(len(frame), -1))
-    return Converted(found, np.asarray(model.predict_proba(frame), np.float64), label_names(classes))
-
-
-def _exponentiate(model: onnx.ModelProto) -> None:
-    """Puts an exponential function after the answer, which CatBoost leaves out of the graphs of counts."""
-    (output,) = model.graph.output
-    bare = f"{output.name}_bare"
-    for node in model.graph.node:
-        node.output[:] = [bare if name == output.name else name for name in node.output]
-    model.graph.node.append(helper.make_node("Exp", [bare], [output.name]))
+    labels = getattr(model, "classes_", ())
+    predicted = np.asarray((model.predict_proba if len(labels) else model.predict)(frame), np.float64)
+    answers, names = predicted.reshape(len(frame), -1), label_names(labels)
+    found, levels = converted_trees(model, frame)
+    scores = found.graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    return Converted(found, answers[:, -scores:], names, levels=levels)

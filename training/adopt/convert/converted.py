@@ -1,10 +1,12 @@
 """Holds a model that was converted here, and what its library answers to the sample."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+
+from chainzrule.training.errors import AdoptionError
 
 Floats = NDArray[np.float64]
 
@@ -26,3 +28,13 @@ class Converted:
     labels: tuple[str, ...] = ()
     raw: bool = False
     levels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def alone(self, which: int) -> "Converted":
+        """Returns the answers for one of several targets, counted from 1; the graph still answers all.
+
+        Raises:
+            AdoptionError: there is none of that number.
+        """
+        if which > self.answers.shape[1]:
+            raise AdoptionError(f"--which {which}: the model answers {self.answers.shape[1]} targets")
+        return replace(self, answers=self.answers[:, [which - 1]], labels=())

@@ -34,19 +34,21 @@ def library_of(model: Any) -> str:
     )
 
 
-def convert(model: Any, frame: pd.DataFrame) -> Iterator[Converted]:
+def convert(model: Any, frame: pd.DataFrame, which: int | None = None, decisions: bool = False) -> Iterator[Converted]:
     """Yields the conversions of an object, the better ones first, with its library's answers to the sample.
 
     Args:
         model: a fitted model.
         frame: the sample's columns, as the model takes them.
+        which: the target, counted from 1, whose answers are wanted, where it answers several at once.
+        decisions: whether decision values may stand for logits, where a classifier gives no probabilities.
 
     Raises:
         AdoptionError: a converter is missing, or cannot convert the model.
     """
     name = library_of(model)
     try:
-        yield from _convert(name, model, frame)
+        yield from _convert(name, model, frame, which, decisions)
     except ModuleNotFoundError as error:
         missing = (error.name or "one of them").partition(".")[0]
         raise AdoptionError(
@@ -60,16 +62,18 @@ def convert(model: Any, frame: pd.DataFrame) -> Iterator[Converted]:
         raise AdoptionError(f"the model of {name} cannot be converted, or does not take the sample ({said})") from None
 
 
-def _convert(name: str, model: Any, frame: pd.DataFrame) -> Iterator[Converted]:
+def _convert(name: str, model: Any, frame: pd.DataFrame, which: int | None, decisions: bool) -> Iterator[Converted]:
     if name == "sklearn":
         from chainzrule.training.adopt.convert.scikit import from_scikit
 
-        yield from from_scikit(model, frame)
-    elif name == "torch":
+        yield from from_scikit(model, frame, which, decisions)
+        return
+    if name == "torch":
         from chainzrule.training.adopt.convert.torchmodule import from_torch
 
-        yield from_torch(model, frame)
+        found = from_torch(model, frame)
     else:
         from chainzrule.training.adopt.convert import boosters
 
-        yield getattr(boosters, f"from_{name}")(model, frame)
+        found = getattr(boosters, f"from_{name}")(model, frame)
+    yield found if which is None else found.alone(which)

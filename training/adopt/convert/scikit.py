@@ -10,22 +10,34 @@ import pandas as pd
 
 from chainzrule.training.adopt.convert.boosters import lightgbm_thresholds
 from chainzrule.training.adopt.convert.converted import Converted, Floats
+from chainzrule.training.adopt.convert.decisions import decision_values, leave_second
 from chainzrule.training.adopt.convert.habits import as_skl2onnx_knows, zeros_as_gaps
 from chainzrule.training.adopt.convert.naming import label_names
-from chainzrule.training.adopt.convert.thresholds import round_down
+from chainzrule.training.adopt.convert.thresholds import lowered, round_down
+from chainzrule.training.adopt.convert.transformed import inner_model, with_way_back
 from chainzrule.training.errors import AdoptionError
 
 Types = Sequence[tuple[str, Any]]
 
 
-def from_scikit(model: Any, frame: pd.DataFrame) -> Iterator[Converted]:
+def from_scikit(
+    model: Any, frame: pd.DataFrame, which: int | None = None, decisions: bool = False
+) -> Iterator[Converted]:
     """Yields the conversions of a fitted estimator or pipeline, each with other types of numbers; the first is best.
+
+    Args:
+        model: the estimator or pipeline.
+        frame: the sample's columns.
+        which: the target, counted from 1, whose answers are wanted, where it answers several at once.
+        decisions: whether decision values may stand for logits, where a classifier gives no probabilities.
 
     Raises:
         AdoptionError: none can be made; says what the converter says.
     """
     given = frame if hasattr(model, "feature_names_in_") else frame.to_numpy()
-    answers, labels = _answers(model, given)
+    raw = decisions and hasattr(model, "classes_") and not hasattr(model, "predict_proba")
+    answers, labels = decision_values(model, given) if raw else _answers(model, given, which)
+    model, transformer = inner_model(model)
     _register(model)
     thresholds = [split for part in _parts(model) for split in _thresholds(part)]
     reasons: list[str] = []
@@ -34,7 +46,7 @@ def from_scikit(model: Any, frame: pd.DataFrame) -> Iterator[Converted]:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                found = _convert(model, types)
+                found = _convert(model, types, raw)
         except ModuleNotFoundError:
             raise
         except Exception as error:  # the converters' errors share no narrower base
@@ -42,20 +54,28 @@ def from_scikit(model: Any, frame: pd.DataFrame) -> Iterator[Converted]:
             continue
         made = True
         round_down(found, thresholds)
+        if transformer is not None:
+            with_way_back(found, transformer)
+        if raw and answers.shape[1] == 1:
+            leave_second(found)
         if _reads_zeros_as_gaps(model):
-            yield Converted(zeros_as_gaps(found), answers, labels)
-        yield Converted(found, answers, labels)
+            yield Converted(zeros_as_gaps(found), answers, labels, raw)
+        yield Converted(found, answers, labels, raw)
+        if any(type(part).__module__.startswith("xgboost") for part in _parts(model)):
+            yield Converted(lowered(found), answers, labels, raw)
     if not made:
         said = "; or ".join(dict.fromkeys(reasons))
         raise AdoptionError(f"skl2onnx cannot convert the model ({said}); see its list of supported models")
 
 
-def _convert(model: Any, types: Types) -> onnx.ModelProto:
+def _convert(model: Any, types: Types, raw: bool) -> onnx.ModelProto:
     from skl2onnx import convert_sklearn
 
+    last = model.steps[-1][1] if hasattr(model, "steps") else model
+    options = {id(last): {"raw_scores": True}} if raw else None
     with as_skl2onnx_knows(list(_parts(model))):
         found: onnx.ModelProto = convert_sklearn(
-            model, initial_types=list(types), target_opset={"": 17, "ai.onnx.ml": 3}
+            model, initial_types=list(types), target_opset={"": 17, "ai.onnx.ml": 3}, options=options
         )
     return found
 
@@ -73,21 +93,25 @@ def _thresholds(part: Any) -> Iterator[tuple[int, float]]:
         yield from lightgbm_thresholds(part.booster_)
 
 
-def _answers(model: Any, given: Any) -> tuple[Floats, tuple[str, ...]]:
-    rows = len(given)
-    if hasattr(model, "classes_") and hasattr(model, "predict_proba"):
-        found = model.predict_proba(given)
-        if isinstance(found, list):
-            raise AdoptionError("the model has several targets; adopt a model of each by itself")
-        return np.asarray(found, np.float64), label_names(model.classes_)
-    if hasattr(model, "classes_"):
-        name = type(model).__name__
+def _answers(model: Any, given: Any, which: int | None) -> tuple[Floats, tuple[str, ...]]:
+    """Returns what a model answers, all of it or one target's, and the labels in the order of its columns."""
+    name = type(model).__name__
+    if hasattr(model, "classes_") and not hasattr(model, "predict_proba"):
         raise AdoptionError(
-            f"the model ({name}) has no predict_proba; wrap it in CalibratedClassifierCV, which gives it probabilities"
+            f"the model ({name}) has no predict_proba; wrap it in CalibratedClassifierCV, which gives it "
+            "probabilities, or say --answers logits, which takes its decision values for logits"
         )
     if not hasattr(model, "predict"):
-        raise AdoptionError(f"{type(model).__name__} predicts nothing; give a fitted classifier or regressor")
-    return np.asarray(model.predict(given), np.float64).reshape(rows, -1), ()
+        raise AdoptionError(f"{name} predicts nothing; give a fitted classifier or regressor")
+    labels: Sequence[Any] = getattr(model, "classes_", ())
+    found = (model.predict_proba if len(labels) else model.predict)(given)
+    if isinstance(found, list):
+        if which is None or which > len(found):
+            raise AdoptionError(f"the model answers {len(found)} targets at once; --which N serves the N-th alone")
+        return np.asarray(found[which - 1], np.float64), label_names(labels[which - 1])
+    answers = Converted(onnx.ModelProto(), np.asarray(found, np.float64).reshape(len(given), -1), label_names(labels))
+    answers = answers if which is None else answers.alone(which)
+    return answers.answers, answers.labels
 
 
 def _types(model: Any, frame: pd.DataFrame) -> Iterator[Types]:

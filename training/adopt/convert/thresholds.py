@@ -10,6 +10,8 @@ import numpy as np
 import onnx
 from onnx import helper
 
+ROUNDING = 2e-6  # of a scaled number in float32, whose mean is a few standard deviations away from 0
+
 
 def round_down(model: onnx.ModelProto, thresholds: Iterable[tuple[int, float]]) -> None:
     """Replaces the thresholds of a model's trees, which ask whether a value is at most a threshold.
@@ -38,3 +40,22 @@ def round_down(model: onnx.ModelProto, thresholds: Iterable[tuple[int, float]]) 
             )
         ]
         held["nodes_values"].CopyFrom(helper.make_attribute("nodes_values", found))
+
+
+def lowered(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Returns a copy whose trees count what lies a rounding below a threshold as the threshold, where that is above.
+
+    XGBoost splits at values that training rows have. Behind a scaler, their last digit is another in float32.
+    """
+    found = onnx.ModelProto()
+    found.CopyFrom(model)
+    for node in found.graph.node:
+        held = {item.name: item for item in node.attribute}
+        if not node.op_type.startswith("TreeEnsemble") or not {"nodes_values", "nodes_modes"} <= set(held):
+            continue
+        values = [
+            value - ROUNDING * max(1.0, abs(value)) if mode == b"BRANCH_LT" else value
+            for value, mode in zip(held["nodes_values"].floats, held["nodes_modes"].strings, strict=True)
+        ]
+        held["nodes_values"].CopyFrom(helper.make_attribute("nodes_values", values))
+    return found

@@ -10,7 +10,6 @@ import pytest
 
 from chainzrule.training.adopt.convert.boosters import from_catboost, from_lightgbm, from_xgboost
 from chainzrule.training.adopt.convert.converted import Converted
-from chainzrule.training.errors import AdoptionError
 
 RANDOM = np.random.default_rng(0)
 X = pd.DataFrame(RANDOM.normal(size=(200, 3)).round(2), columns=["a b", "c", "d"]).astype(np.float32)
@@ -88,15 +87,10 @@ def test_xgboost_stops_where_it_was_best() -> None:
 
 def test_catboost_answers_the_same() -> None:
     catboost = pytest.importorskip("catboost")
-    quiet = {"iterations": 10, "verbose": False, "allow_writing_files": False}
-    model = catboost.CatBoostClassifier(**quiet).fit(X, SIGN)
+    model = catboost.CatBoostClassifier(iterations=10, verbose=False, allow_writing_files=False).fit(X, SIGN)
     found = from_catboost(model, X)
-    assert found.labels == ("down", "up")
+    assert (found.labels, found.answers.shape) == (("down", "up"), (200, 1))
     np.testing.assert_allclose(run(found, X), found.answers, atol=1e-5)
-    frame = X.assign(job=RANDOM.choice(["cook", "clerk"], 200))
-    text = catboost.CatBoostRegressor(**quiet).fit(frame, VALUE, cat_features=["job"])
-    with pytest.raises(AdoptionError, match="takes columns of categories, which CatBoost cannot write as ONNX"):
-        from_catboost(text, frame)
 
 
 def test_a_random_forest_of_lightgbm_is_averaged() -> None:
@@ -105,14 +99,7 @@ def test_a_random_forest_of_lightgbm_is_averaged() -> None:
     np.testing.assert_allclose(run(found, X), found.answers, atol=1e-6)
 
 
-def test_boosters_that_the_converter_does_not_know_are_named() -> None:
-    xgboost = pytest.importorskip("xgboost")
-    model = xgboost.XGBRegressor(booster="dart", n_estimators=3).fit(X, VALUE)
-    with pytest.raises(AdoptionError, match="the XGBoost booster is 'dart', which is not known here"):
-        from_xgboost(model, X)
-
-
-def test_catboosts_counts_get_their_exponential_function() -> None:
+def test_catboosts_counts_are_exponents() -> None:
     catboost = pytest.importorskip("catboost")
     model = catboost.CatBoostRegressor(loss_function="Poisson", iterations=10, verbose=False, allow_writing_files=False)
     found = from_catboost(model.fit(X, np.exp(VALUE)), X)

@@ -7,11 +7,12 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 import pytest
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import LinearSVC
 
 from chainzrule.training.adopt.convert.converted import Converted
 from chainzrule.training.adopt.convert.scikit import from_scikit
@@ -62,6 +63,31 @@ def test_a_booster_inside_is_converted_too() -> None:
     model = make_pipeline(COLUMNS, booster).fit(FRAME, Y)
     found = next(from_scikit(model, FRAME))
     np.testing.assert_allclose(run(found, dict(FRAME)), found.answers, atol=1e-5)
+
+
+def test_xgboost_behind_a_scaler_gets_thresholds_that_bear_rounding() -> None:
+    xgboost = pytest.importorskip("xgboost")
+    model = make_pipeline(COLUMNS, xgboost.XGBRegressor(n_estimators=20, n_jobs=1)).fit(FRAME, FRAME["income"])
+    gaps = [
+        float(np.abs(run(found, dict(FRAME)) - found.answers).max() / np.abs(found.answers).max())
+        for found in list(from_scikit(model, FRAME))[:2]
+    ]
+    assert min(gaps) < 1e-5
+
+
+def test_a_target_that_was_transformed_is_transformed_back() -> None:
+    model = TransformedTargetRegressor(make_pipeline(COLUMNS, Ridge()), func=np.log1p, inverse_func=np.expm1)
+    model.fit(FRAME, FRAME["income"])
+    found = next(from_scikit(model, FRAME))
+    np.testing.assert_allclose(run(found, dict(FRAME)), found.answers, rtol=1e-5)
+
+
+def test_decision_values_stand_for_logits_where_that_is_said() -> None:
+    for y, columns in ((Y, 1), (np.where(FRAME["age"] > 60, "old", Y), 3)):
+        model = make_pipeline(COLUMNS, LinearSVC()).fit(FRAME, y)
+        found = next(from_scikit(model, FRAME, decisions=True))
+        assert (found.raw, found.answers.shape) == (True, (60, columns))
+        np.testing.assert_allclose(run(found, dict(FRAME)), found.answers, atol=1e-5)
 
 
 @pytest.mark.parametrize(("model", "said"), [

@@ -3,7 +3,7 @@
 import numpy as np
 import onnx
 
-from chainzrule.training.adopt.convert.thresholds import round_down
+from chainzrule.training.adopt.convert.thresholds import lowered, round_down
 from chainzrule.training.adopt.graph import attribute, opened
 from tests.training.adopt.graphs import model
 
@@ -49,3 +49,13 @@ def test_other_columns_thresholds_and_questions_stay() -> None:
             [(0, 0.1), (1, 0.2)] if attribute(found.graph.node[0], "nodes_modes")[0] == b"BRANCH_LEQ" else [(1, 0.1)],
         )
         assert attribute(found.graph.node[0], "nodes_values") == before
+
+
+def test_what_lies_a_rounding_below_a_threshold_counts_as_it() -> None:
+    below = np.array([[0, np.nextafter(np.float32(1.5), np.float32(0)), 0], [0, 1.4999, 0], [0, 1.5, 0]], np.float32)
+    found = stump(1.5, "BRANCH_LT")
+    assert opened(found).run(below)["scores"][:, 0].tolist() == [-1, -1, 1]
+    assert opened(lowered(found)).run(below)["scores"][:, 0].tolist() == [1, -1, 1]
+    assert opened(found).run(below)["scores"][:, 0].tolist() == [-1, -1, 1]  # it is a copy
+    unlike = stump(1.5)
+    assert lowered(unlike).SerializeToString() == unlike.SerializeToString()  # at most, so that it is rounded down

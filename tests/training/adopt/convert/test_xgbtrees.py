@@ -30,6 +30,7 @@ class Dumped:
 
     def __init__(self, objective: str, base: str, classes: int = 0, kind: str = "gbtree", trees: int = 1) -> None:
         self.trees = trees
+        self.raw: dict[str, Any] = {}
         self.config = {
             "objective": {"name": objective},
             "learner_model_param": {"num_class": str(classes), "base_score": base},
@@ -38,6 +39,10 @@ class Dumped:
 
     def save_config(self) -> str:
         return json.dumps({"learner": self.config})
+
+    def save_raw(self, raw_format: str) -> bytes:
+        assert raw_format == "json"
+        return json.dumps({"learner": {"gradient_booster": self.raw}}).encode()
 
     def get_dump(self, dump_format: str) -> list[str]:
         assert dump_format == "json"
@@ -66,8 +71,31 @@ def test_trees_take_turns_with_the_labels() -> None:
     np.testing.assert_allclose(found, odds / odds.sum(axis=1, keepdims=True), rtol=1e-5)
 
 
+def test_trees_that_were_dropped_count_by_what_is_left_of_their_weights() -> None:
+    booster = Dumped("reg:squarederror", "0", kind="dart", trees=3)
+    booster.config["gradient_booster"] = {"name": "dart", "gbtree": booster.config["gradient_booster"]}
+    booster.raw = {"weight_drop": [1.0, 0.5, 0.25]}
+    np.testing.assert_allclose(run(booster)[:, 0], 1.75 * MARGINS, rtol=1e-6)
+
+
+def test_a_linear_booster_adds_the_first_base_score_to_all() -> None:
+    booster = Dumped("multi:softprob", "[1, 0, 0]", classes=3, kind="gblinear")
+    booster.raw = {"model": {"weights": [0.1, -0.1, 0.2, 1.0, 2.0, -1.0, 0.5, 0.0, 0.25]}}
+    rows = ROWS[np.isfinite(ROWS).all(axis=1)]
+    margins = rows @ np.array([[0.1, -0.1, 0.2], [1.0, 2.0, -1.0]]) + [1.5, 1.0, 1.25]
+    odds = np.exp(margins - margins.max(axis=1, keepdims=True))
+    found = run(booster)[np.isfinite(ROWS).all(axis=1)]
+    np.testing.assert_allclose(found, odds / odds.sum(axis=1, keepdims=True), rtol=1e-5)
+
+
+def test_several_targets_are_answered_at_once() -> None:
+    booster = Dumped("reg:squarederror", "[1, 2]", trees=2)
+    booster.config["learner_model_param"]["num_target"] = "2"
+    np.testing.assert_allclose(run(booster), MARGINS[:, None] + [1, 2], rtol=1e-6)
+
+
 @pytest.mark.parametrize(("booster", "said"), [
-    (Dumped("reg:squarederror", "0", kind="dart"), "the XGBoost booster is 'dart', which is not known here"),
+    (Dumped("reg:squarederror", "0", kind="forest"), "the XGBoost booster is 'forest', which is not known here"),
     (Dumped("survival:cox", "0"), "the XGBoost objective 'survival:cox' is not known here"),
 ])  # fmt: skip
 def test_what_is_not_known_is_named(booster: Dumped, said: str) -> None:
@@ -90,3 +118,18 @@ def test_real_boosters_answer_the_same(objective: str) -> None:
         np.testing.assert_array_equal(found.argmax(axis=1), expected)
     else:
         np.testing.assert_allclose(found, expected.reshape(found.shape), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("settings", [
+    {"booster": "dart", "rate_drop": 0.5}, {"booster": "gblinear"},
+    {"booster": "gblinear", "objective": "multi:softprob"},
+], ids=["dart", "linear", "linear of three"])  # fmt: skip
+def test_real_boosters_of_other_kinds_answer_the_same(settings: dict[str, Any]) -> None:
+    xgboost = pytest.importorskip("xgboost")
+    x = np.random.default_rng(0).normal(size=(200, 2)).astype(np.float32)
+    y = (x[:, 0] > 0) + (x[:, 1] > 0.5).astype(int)
+    given = xgboost.DMatrix(x, y)
+    booster = xgboost.train(settings | ({"num_class": 3} if "objective" in settings else {}), given, 8)
+    session = onnxruntime.InferenceSession(written(booster, 2).SerializeToString(), providers=["CPUExecutionProvider"])
+    found = session.run(None, {"input": x})[0]
+    np.testing.assert_allclose(found, booster.predict(given).reshape(found.shape), rtol=1e-4, atol=1e-6)
