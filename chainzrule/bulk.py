@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from chainzrule.cells import column_of, values_of
 from chainzrule.loaded import Answer, LoadedModel
 from chainzrule.service.errors import NonFiniteOutput
+from chainzrule.service.runtime.spelling import Spelling
 from chainzrule.service.stability.conformal import DEFAULT_CONFIDENCE
 from chainzrule.tables.table import Chunk, Kind, Table, TableError, Writer
 
 CHUNK_ROWS = 1024
+_PLAIN = Spelling()
 NAMED = 20  # the most bad rows whose reasons are kept
 
 
@@ -71,6 +73,7 @@ def predict_table(
     noise_scale: float = 1.0,
     confidence: float = DEFAULT_CONFIDENCE,
     skip_bad_rows: bool = False,
+    spelling: Spelling = _PLAIN,
     show: Callable[[float, int], None] = lambda share, rows: None,
 ) -> Tally:
     """Predicts every row and writes it with its answer.
@@ -85,12 +88,13 @@ def predict_table(
         noise_scale: multiple of the card's noise at which to measure.
         confidence: with which sets and intervals are to hold the truth.
         skip_bad_rows: whether to continue after rows that cannot be predicted.
+        spelling: how the table spells numbers and gaps.
         show: called with the fraction of the file that has been read, 0 to 1, and the number of rows.
     """
     tally = Tally()
     seen = 0
     for chunk in table.chunks(CHUNK_ROWS):
-        matrix, faults = model.encode(instances_of_chunk(chunk, table.names, model))
+        matrix, faults = model.encode(instances_of_chunk(chunk, table.names, model, spelling))
         places = [place for place in range(len(chunk.lines)) if place not in faults]
         tally.enter(chunk.strays | {chunk.lines[place]: reason for place, reason in faults.items()})
         if not tally.bad or skip_bad_rows:
@@ -118,11 +122,15 @@ def _write(
     tally.verdicts.update(answer["verdict"] for answer in answers)
 
 
-def instances_of_chunk(chunk: Chunk, names: Sequence[str], model: LoadedModel) -> Sequence[Any] | NDArray[np.float64]:
+def instances_of_chunk(
+    chunk: Chunk, names: Sequence[str], model: LoadedModel, spelling: Spelling = _PLAIN
+) -> Sequence[Any] | NDArray[np.float64]:
     """Returns the model's columns of a chunk, as the service's encoder takes them."""
     features = list(model.card.inputs())
     sources = [column_of(feature, names) or feature.name for feature in features]
-    columns = [values_of(chunk.column(name), feature, name) for feature, name in zip(features, sources, strict=True)]
+    columns = [
+        values_of(chunk.column(name), feature, name, spelling) for feature, name in zip(features, sources, strict=True)
+    ]
     if all(set(map(type, column)) == {float} for column in columns):
         return np.array(columns, dtype=np.float64).T
     return list(map(list, zip(*columns, strict=True)))

@@ -3,34 +3,14 @@
 import math
 import numbers
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from chainzrule.service.artifact.features import CategoricalFeature, DateSource, Feature, NumericFeature, level_text
 from chainzrule.service.runtime.dates import moment_in, part_of
+from chainzrule.service.runtime.spelling import Spelling, number_of
 
-# pandas reads these as gaps in a CSV file, and so training did.
-GAPS = frozenset(
-    {
-        "#N/A",
-        "#N/A N/A",
-        "#NA",
-        "-1.#IND",
-        "-1.#QNAN",
-        "-NaN",
-        "-nan",
-        "1.#IND",
-        "1.#QNAN",
-        "<NA>",
-        "N/A",
-        "NA",
-        "NULL",
-        "NaN",
-        "None",
-        "n/a",
-        "nan",
-        "null",
-    }
-)
+_PLAIN = Spelling()
 
 
 def column_of(feature: Feature, names: Collection[str]) -> str | None:
@@ -41,30 +21,67 @@ def column_of(feature: Feature, names: Collection[str]) -> str | None:
     return date.column if date is not None and date.column in names else None
 
 
-def values_of(cells: Sequence[Any], feature: Feature, column: str | None = None) -> list[Any]:
+def values_of(
+    cells: Sequence[Any], feature: Feature, column: str | None = None, spelling: Spelling = _PLAIN
+) -> list[Any]:
     """Returns the values of one column; cells that are no value of the feature stay, for the service to refuse.
 
     Args:
         cells: the column's cells.
         feature: whose values they are.
         column: the column's name, where it may be that of a date.
+        spelling: how texts spell numbers and gaps.
     """
+    reading = Reading(spelling, spelling.gaps, spelling.units.get(column or feature.name))
     if isinstance(feature, NumericFeature) and feature.date is not None and column == feature.date.column:
-        return [_date_part(cell, feature.date) for cell in cells]
+        return [_date_part(cell, feature.date, reading) for cell in cells]
     if isinstance(feature, CategoricalFeature):
         levels = frozenset(feature.levels)
-        return [_level(cell, levels) for cell in cells]
-    found = _all_numbers(cells)
-    return [_number(cell) for cell in cells] if found is None else found
+        return [_level(cell, levels, reading) for cell in cells]
+    found = _all_numbers(cells) if spelling == _PLAIN else None
+    return [_number(cell, reading) for cell in cells] if found is None else found
 
 
-def _date_part(cell: Any, date: DateSource) -> Any:
-    if _is_gap(cell) or cell != cell:
+@dataclass(frozen=True)
+class Reading:
+    """Holds how the texts of one column are read.
+
+    Attributes:
+        spelling: of the whole table.
+        gaps: the texts that are gaps.
+        unit: that its numbers are written with.
+    """
+
+    spelling: Spelling
+    gaps: frozenset[str]
+    unit: str | None
+
+    def number(self, text: str) -> float | None:
+        """Returns the number that a text spells, or None.
+
+        Where nothing stands between thousands, a number may also be spelled plainly, because not every column need be
+        spelled like the others.
+        """
+        if self.unit is None and self.spelling.plain:
+            return _plain_number(text)
+        found = number_of(text, self.spelling, self.unit)
+        return found if found is not None or self.spelling.thousands else number_of(text, _PLAIN, self.unit)
+
+
+def _plain_number(text: str) -> float | None:
+    try:
+        return None if "_" in text else float(text)  # float() would accept 1_000, which is no number in a table
+    except ValueError:
+        return None
+
+
+def _date_part(cell: Any, date: DateSource, reading: Reading) -> Any:
+    if _is_gap(cell, reading.gaps) or cell != cell:
         return None
     if hasattr(cell, "isoformat"):
         moment = moment_in(cell.isoformat(), "iso")
     else:
-        number = _number(cell) if date.format == "ymd" else None
+        number = _number(cell, reading) if date.format == "ymd" else None
         moment = moment_in(int(number) if isinstance(number, float) and number.is_integer() else cell, date.format)
     return cell if moment is None else part_of(moment, date.part)
 
@@ -81,14 +98,12 @@ def _all_numbers(cells: Sequence[Any]) -> list[Any] | None:
     return None if any(map(math.isnan, found)) else found
 
 
-def _number(cell: Any) -> Any:
-    if _is_gap(cell):
+def _number(cell: Any, reading: Reading) -> Any:
+    if _is_gap(cell, reading.gaps):
         return None
     if isinstance(cell, str):
-        try:
-            return cell if "_" in cell else float(cell)  # float() would accept 1_000, which is no number in a table
-        except ValueError:
-            return cell
+        found = reading.number(cell)
+        return cell if found is None else found
     if _is_boolean(cell) or isinstance(cell, numbers.Number):
         try:
             return float(cell)
@@ -97,14 +112,14 @@ def _number(cell: Any) -> Any:
     return cell
 
 
-def _level(cell: Any, levels: frozenset[str]) -> Any:
+def _level(cell: Any, levels: frozenset[str], reading: Reading) -> Any:
     if isinstance(cell, str) and cell in levels:
         return cell
-    if _is_gap(cell):
+    if _is_gap(cell, reading.gaps):
         return None
     if _is_boolean(cell):
         return level_text(cell)
-    number = _number(cell)
+    number = _number(cell, reading)
     meant = level_text(number) if isinstance(number, float) and math.isfinite(number) else cell
     if isinstance(cell, str):
         # The file has texts where the table of training had numbers or booleans.
@@ -112,9 +127,9 @@ def _level(cell: Any, levels: frozenset[str]) -> Any:
     return meant
 
 
-def _is_gap(cell: Any) -> bool:
+def _is_gap(cell: Any, gaps: frozenset[str]) -> bool:
     if isinstance(cell, str):
-        return not cell.strip() or cell in GAPS
+        return not cell.strip() or cell in gaps
     return cell is None or (isinstance(cell, numbers.Number) and cell != cell)  # only NaN differs from itself
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from chainzrule.service.artifact.interface import Task
+from chainzrule.spellingflags import add_spelling_flags, column_and_value, several
 from chainzrule.training.data.errors import Problem
-from chainzrule.training.data.spelling import THOUSANDS
 from chainzrule.training.errors import ConfigError
 
 
@@ -27,9 +27,9 @@ def add_table_flags(parser: argparse.ArgumentParser) -> None:
     table.add_argument(
         "--levels", nargs="+", default=[], metavar="LEVEL", help="an ordinal target's levels, lowest first"
     )
-    _several(table, "--categorical", "COLUMN", "read numbers as categories")
-    _several(table, "--numeric", "COLUMN", "read as numbers all the same")
-    _several(table, "--drop", "COLUMN", "leave a column out")
+    several(table, "--categorical", "COLUMN", "read numbers as categories")
+    several(table, "--numeric", "COLUMN", "read as numbers all the same")
+    several(table, "--drop", "COLUMN", "leave a column out")
     table.add_argument("--drop-unusable", action="store_true", help="leave out all columns that cannot be used")
     table.add_argument("--drop-unlabelled", action="store_true", help="leave out rows without a target")
     table.add_argument(
@@ -42,16 +42,8 @@ def add_table_flags(parser: argparse.ArgumentParser) -> None:
     rows.add_argument("--balanced", action="store_true", help="have all labels count as if equally common")
     rows.add_argument("--groups", metavar="COLUMN", help="hold rows of equal values, such as a patient's, out together")
     rows.add_argument("--time", metavar="COLUMN", help="hold the latest fifth out, by this date or number")
-    spelling = parser.add_argument_group("how the table is written")
-    spelling.add_argument("--encoding", metavar="NAME", help="of a text file: latin-1, utf-16, ... (UTF-8)")
-    spelling.add_argument("--decimal", default=None, metavar="MARK", help="before the decimals (.)")
-    spelling.add_argument("--thousands", choices=THOUSANDS, help="between thousands")
-    _several(spelling, "--date", "COLUMN=FORMAT", "how a column's dates are written: iso, ymd, dmy or mdy")
-    _several(spelling, "--na", "MARK", "one more mark of a gap, such as ? or n.a.")
-    _several(spelling, "--not-na", "MARK", "a usual mark of a gap that is none here, such as NA for Namibia")
-    _several(
-        spelling, "--unit", "COLUMN=UNIT", "the unit that a column's numbers are written with, such as kg, $ or %%"
-    )
+    spelling = add_spelling_flags(parser)
+    several(spelling, "--date", "COLUMN=FORMAT", "how a column's dates are written: iso, ymd, dmy or mdy")
 
 
 def table_of(options: argparse.Namespace) -> dict[str, Any]:
@@ -105,12 +97,8 @@ def repaired(arguments: Sequence[str], problems: Sequence[Problem]) -> str:
     return " ".join([shlex.join(["chainzrule", *kept]), *flags])
 
 
-def _several(group: Any, flag: str, metavar: str, text: str) -> None:
-    group.add_argument(flag, action="append", default=[], metavar=metavar, help=text)
-
-
 def _pair(flag: str, argument: str) -> tuple[str, str]:
-    column, mark, value = argument.rpartition("=")
-    if not mark or not column or not value:
+    found = column_and_value(argument)
+    if found is None:
         raise ConfigError(f"{flag} {argument}: give it as COLUMN=VALUE")
-    return column, value
+    return found

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainzrule.bulk import CHUNK_ROWS, instances_of_chunk
-from chainzrule.cells import GAPS
 from chainzrule.loaded import Answer, LoadedModel
 from chainzrule.service.artifact.features import level_text
 from chainzrule.service.policy.policy import ANSWER, Decision, Policy
+from chainzrule.service.runtime.spelling import USUAL_MARKS
 from chainzrule.tables.table import Chunk, Table, TableError
 
 Floats = NDArray[np.float64]
@@ -140,7 +140,7 @@ def _answers(model: LoadedModel, chunk: Chunk, table: Table) -> dict[int, Answer
 
 def _loss(model: LoadedModel, answer: Answer, truth: Any) -> float | None:
     """Returns the loss of an answer; None where there is no truth."""
-    if truth is None or truth != truth or (isinstance(truth, str) and (not truth.strip() or truth in GAPS)):
+    if truth is None or truth != truth or (isinstance(truth, str) and (not truth.strip() or truth in USUAL_MARKS)):
         return None
     if "label" in answer:
         labels = model.card.labels

@@ -12,6 +12,7 @@ from chainzrule.progress import Progress
 from chainzrule.service.errors import ServiceError
 from chainzrule.service.serving.question import MAX_NOISE_SCALE
 from chainzrule.service.stability.conformal import DEFAULT_CONFIDENCE
+from chainzrule.spellingflags import add_spelling_flags, spelling_of
 from chainzrule.tables.files import beside, kind_of, replacing, table_at
 from chainzrule.tables.table import TableError
 
@@ -22,13 +23,15 @@ examples:
   chainzrule predict patients.csv --model patients
   chainzrule predict patients.csv --model patients --version 2 --output scored.csv --skip-bad-rows
   chainzrule predict readings.parquet --model pump --noise-scale 2
+  chainzrule predict besuche.csv --model patients --decimal , --encoding latin-1 --na ?
 
 The model's columns are found by name, in any order. All of FILE's columns are passed through, those that the model
 does not know too, and behind them come the answer's: label or value (both for ordered levels), probabilities.LABEL,
 set (or interval.low and interval.high), verdict, reasons, volatility, percentile, flip_distance, flip_probability,
 runner_up, gradient_norm and out_of_range, as POST /predict answers them. CSV has several labels, reasons or features
 in one cell, with semicolons between, and an empty cell where the answer is null. Empty cells and NA, NaN, null and
-the like are gaps, which the model fills where its training saw some.
+the like are gaps, which the model fills where its training saw some. --decimal, --thousands, --unit, --na, --not-na and
+--encoding say how the table is written, as they do for fit; what is written is in UTF-8, with points before decimals.
 
 A row that cannot be predicted (text for a number, an unknown level, a gap that the model cannot fill) is named by its
 line. Unless --skip-bad-rows leaves such rows out, nothing is written then.
@@ -63,6 +66,7 @@ def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], i
     )
     parser.add_argument("--prefix", default="", metavar="TEXT", help="put before the added columns' names")
     parser.add_argument("--skip-bad-rows", action="store_true", help="leave out rows that cannot be predicted")
+    add_spelling_flags(parser)
     return run
 
 
@@ -72,7 +76,8 @@ def run(options: argparse.Namespace) -> int:
         raise TableError(f"--noise-scale: must be above 0, at most {MAX_NOISE_SCALE:g}")
     if not 0 < options.confidence < 1:
         raise TableError("--confidence: must be between 0 and 1, for example 0.9")
-    table = table_at(options.file)
+    spelling = spelling_of(options)
+    table = table_at(options.file, spelling.encoding)
     output = options.output or beside(options.file, "predictions")
     _check_output(output, options.file)
     model = load(options.models, options.model, options.version)
@@ -87,6 +92,7 @@ def run(options: argparse.Namespace) -> int:
                     options.noise_scale,
                     options.confidence,
                     options.skip_bad_rows,
+                    spelling,
                     progress.show,
                 )
             if tally.bad and not options.skip_bad_rows:

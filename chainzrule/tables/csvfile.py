@@ -39,13 +39,19 @@ class CsvTable:
 
     unit = "line"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, encoding: str | None = None) -> None:
+        """Names the file; without an `encoding` it is UTF-8, with or without the byte order mark of spreadsheets."""
         self._path = path
+        self._encoding = encoding
 
     def __enter__(self) -> Self:
         self._raw = self._path.open("rb")
         binary: Any = gzip.GzipFile(fileobj=self._raw) if self._path.suffix.lower() == ".gz" else self._raw
-        self._text = io.TextIOWrapper(binary, encoding="utf-8-sig", newline="")  # spreadsheets write a byte order mark
+        try:
+            self._text = io.TextIOWrapper(binary, encoding=self._encoding or "utf-8-sig", newline="")
+        except LookupError:
+            self._raw.close()
+            raise TableError(f"--encoding {self._encoding}: no known encoding") from None
         try:
             with self._readable():
                 self.names = self._header()
@@ -104,8 +110,9 @@ class CsvTable:
         """Turns errors that make the file unreadable into a `TableError`."""
         try:
             yield
-        except UnicodeDecodeError:
-            raise TableError(f"{self._path}: not UTF-8 text; save it in that encoding") from None
+        except UnicodeError:
+            what = "UTF-8 text; name its encoding" if self._encoding is None else f"{self._encoding} text; name another"
+            raise TableError(f"{self._path}: not {what} (--encoding latin-1), or save it in UTF-8") from None
         except (csv.Error, zlib.error, EOFError, gzip.BadGzipFile) as error:
             raise TableError(f"{self._path}: cannot be read ({error})") from None
 

@@ -22,8 +22,8 @@ def kind_of(path: Path) -> Literal["csv", "parquet"] | None:
     return "parquet" if name.endswith(PARQUET_SUFFIXES) else None
 
 
-def table_at(path: Path) -> Table:
-    """Returns the table in a file, not yet opened.
+def table_at(path: Path, encoding: str | None = None) -> Table:
+    """Returns the table in a file, not yet opened; a CSV file's text is UTF-8, or of the `encoding`.
 
     Raises:
         TableError: there is no such file, or its name is not that of a known kind.
@@ -33,7 +33,7 @@ def table_at(path: Path) -> Table:
         raise TableError(f"{path}: no such file")
     kind = kind_of(path)
     if kind == "csv":
-        return CsvTable(path)
+        return CsvTable(path, encoding)
     if kind == "parquet":
         from chainzrule.tables.parquetfile import ParquetTable
 

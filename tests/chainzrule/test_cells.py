@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from pandas._libs.parsers import STR_NA_VALUES  # type: ignore[attr-defined]
 
-from chainzrule.cells import GAPS, column_of, values_of
+from chainzrule.cells import column_of, values_of
 from chainzrule.service.artifact.features import CategoricalFeature, DateSource, level_text
+from chainzrule.service.runtime.spelling import SPACE, Spelling
 from chainzrule.training.data.columns import CategoricalColumn, read_column
 from tests.artifacts import numeric
 
@@ -81,8 +81,23 @@ def test_levels(levels: tuple[str, ...], cell: Any, value: str | None) -> None:
     assert values_of([cell], CategoricalFeature(name="kind", levels=levels)) == [value]
 
 
-def test_the_marks_of_gaps_are_those_of_pandas() -> None:
-    assert GAPS | {""} == set(STR_NA_VALUES)
+GERMAN = Spelling(decimal=",", na=("?", "999"), not_na=("NA",), units={"age": "J."})
+
+
+@pytest.mark.parametrize(("spelling", "cells", "values"), [
+    (GERMAN, ["1,5 J.", "2.5", "", "?", "999", 999], [1.5, 2.5, None, None, None, 999.0]),
+    (GERMAN, ["NA", "1.234,5"], ["NA", "1.234,5"]),
+    (Spelling(decimal=",", thousands="."), ["1.234,5", "1.500", "1.5", "7"], [1234.5, 1500.0, "1.5", 7.0]),
+    (Spelling(thousands=SPACE), ["1 234", "12 34", "1_000"], [1234.0, "12 34", "1_000"]),
+])  # fmt: skip
+def test_numbers_are_read_as_the_table_spells_them(spelling: Spelling, cells: list[Any], values: list[Any]) -> None:
+    assert values_of(cells, NUMBER, spelling=spelling) == values
+
+
+def test_levels_that_are_numbers_are_read_as_the_table_spells_them() -> None:
+    kind = CategoricalFeature(name="kind", levels=("1.5", "2", "NA"))
+    spelling = Spelling(decimal=",", na=("?",), not_na=("NA",))
+    assert values_of(["1,5", "2,0", "NA", "?"], kind, spelling=spelling) == ["1.5", "2", "NA", None]
 
 
 @pytest.mark.parametrize(

@@ -1,25 +1,18 @@
-"""Says how a file spells numbers and gaps, reads numbers that are spelled so, and finds out how a column is spelled.
+"""Reads a table's numbers as its file spells them, and finds out how a column is spelled.
 
 Reading is strict: a comma between thousands must stand before three digits, so that 1,5 is never taken for 15.
 """
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import pandas as pd
 from pandas.api import types
 
+from chainzrule.service.runtime.spelling import SPACE, Spelling, number_of
 from chainzrule.training.data.errors import DataError
 
-SPACE = "space"  # between thousands: a plain, a no-break or a narrow space
-THOUSANDS = (",", ".", "'", SPACE)
-# What pandas takes for a gap, besides an empty cell.
-USUAL_MARKS = (
-    *("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA"),
-    *("NULL", "NaN", "None", "n/a", "nan", "null"),
-)
 MARKS = frozenset(
     ("?", "??", "-", "--", "---", "—", ".", "..", "*", "#", "n.a.", "n.a", "n/a.", "na", "nd", "n.d.", "k.a.", "none")
 ) | frozenset(("unknown", "missing", "not available", "not applicable", "nil", "null", "(null)", "undefined", "tbd"))
@@ -27,36 +20,8 @@ MOST_MARKS = 3  # other words that a column of numbers may have, for them to be 
 _CENSORED = re.compile(r"[<>≤≥]=?\s*\d[\d.,]*")  # below or above what could be measured
 _CURRENCY = re.compile(r"[$€£¥]|[A-Z]{3}")
 LONGEST_UNIT = 8  # characters
-CODE = re.compile(r"0\d+", re.ASCII)
 _BOOLEANS = {text: word == "true" for word in ("true", "false") for text in (word, word.title(), word.upper())}
-_BETWEEN = {SPACE: "[ \u00a0\u202f]", "'": "['\u2019]"}  # what may stand between thousands, as a pattern
 _CORE = re.compile(r"([^\d+-.,]*)([+-]?[\d.,][\d.,'\u2019 \u00a0\u202f]*?(?:[eE][+-]?\d+)?)(\D*)")
-
-
-@dataclass(frozen=True)
-class Spelling:
-    """Holds how a file spells what it holds.
-
-    Attributes:
-        encoding: of a text file; None is UTF-8, with or without a byte order mark.
-        decimal: what stands before the decimals.
-        thousands: what stands between thousands, one of `THOUSANDS`; None where nothing does.
-        na: further marks of a gap.
-        not_na: usual marks of a gap that are none here, such as NA for Namibia.
-        units: by column, the unit or currency that its numbers are written with.
-    """
-
-    encoding: str | None = None
-    decimal: str = "."
-    thousands: str | None = None
-    na: tuple[str, ...] = ()
-    not_na: tuple[str, ...] = ()
-    units: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def plain(self) -> bool:
-        """Returns whether numbers are spelled as they are in programs."""
-        return self.decimal == "." and self.thousands is None
 
 
 def respelled(frame: pd.DataFrame, spelling: Spelling) -> pd.DataFrame:
@@ -94,30 +59,6 @@ def _numbers(texts: "pd.Series[str]", spelling: Spelling, unit: str | None) -> t
     """Returns the numbers that texts spell, and the first text that spells none."""
     found = [number_of(text, spelling, unit) for text in texts]
     return found, next((text for text, number in zip(texts, found, strict=True) if number is None), None)
-
-
-def number_of(text: str, spelling: Spelling, unit: str | None = None) -> float | None:
-    """Returns the number that a text spells, with its unit before or behind it where it has one; else None.
-
-    Digits with a leading zero are a code, such as 01234.
-    """
-    text = text.strip()
-    if CODE.fullmatch(text):
-        return None
-    if unit:
-        text = text.removesuffix(unit).removeprefix(unit).strip()
-        if text[:1] in ("+", "-") and text[1:].startswith(unit):
-            text = text[0] + text[1:].removeprefix(unit)
-    point = re.escape(spelling.decimal)
-    if spelling.thousands is None:
-        whole = r"\d+"
-    else:
-        mark = _BETWEEN.get(spelling.thousands, re.escape(spelling.thousands))
-        whole = rf"(?:\d{{1,3}}(?:{mark}\d{{3}})+|\d+)"
-    found = re.fullmatch(rf"([+-]?)({whole}|)(?:{point}(\d*))?([eE][+-]?\d+)?", text, re.ASCII)
-    if found is None or not (found[2] or found[3]):
-        return None
-    return float(f"{found[1]}{re.sub(r'[^0-9]', '', found[2]) or 0}.{found[3] or 0}{found[4] or ''}")
 
 
 def flags_for(name: str, texts: Sequence[str]) -> tuple[str, ...]:

@@ -17,8 +17,9 @@ import pandas as pd
 import pyarrow
 from pandas.api import types
 
+from chainzrule.service.runtime.spelling import CODE, Spelling
 from chainzrule.training.data.errors import DataError
-from chainzrule.training.data.spelling import CODE, USUAL_MARKS, Spelling, respelled
+from chainzrule.training.data.spelling import respelled
 
 SEPARATORS = ",;\t|"
 CSV_SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
@@ -116,8 +117,7 @@ def _read(path: Path, spelling: Spelling) -> tuple[pd.DataFrame, list[str]]:
 
 def _gaps(spelling: Spelling) -> dict[str, Any]:
     """Returns pandas' arguments for the marks of a gap."""
-    marks = [*(mark for mark in ("", *USUAL_MARKS) if mark not in spelling.not_na), *spelling.na]
-    return {"keep_default_na": False, "na_values": marks}
+    return {"keep_default_na": False, "na_values": sorted(spelling.gaps | {""} - {*spelling.not_na})}
 
 
 def _read_csv(path: Path, spelling: Spelling) -> tuple[pd.DataFrame, list[str]]:

@@ -13,6 +13,7 @@ from chainzrule.service.artifact.interface import Task
 from chainzrule.training.columns import Columns
 from chainzrule.training.config import Config, FitConfig
 from chainzrule.training.data.dataset import Dataset, Rows
+from chainzrule.training.data.split import folds
 from chainzrule.training.data.weights import moments
 from chainzrule.training.fitting.baseline import relu_network
 from chainzrule.training.fitting.checkpoint import Checkpoint
@@ -160,10 +161,18 @@ class Recipe:
         return float(-np.sum(shares * np.log(shares)) / np.log(labels))
 
     def _split(self, rows: Rows, share: float) -> tuple[Indices, Indices]:
-        """Returns the rows to fit to, and those that early stopping watches: of every label its share, and one."""
+        """Returns the rows to fit to, and those that early stopping watches: of every label its share, and one.
+
+        Of rows with groups, whole groups are watched.
+        """
         order = np.random.default_rng(self._config.seed).permutation(len(rows))
         labels = rows.y[order].astype(np.int64) if self._link.has_labels else np.zeros(len(rows), np.int64)
         watched = np.zeros(len(rows), np.bool_)
+        if share and rows.groups is not None and len(np.unique(rows.groups)) > 1:
+            held = folds(rows.y, max(2, round(1 / share)), self._config.seed, self._link.has_labels, rows.groups)[0]
+            watched = np.isin(order, held)
+            watched &= np.isin(labels, labels[~watched])  # what no other row shows is for learning
+            return order[~watched], order[watched]
         for label in np.unique(labels) if share else ():
             places = np.flatnonzero(labels == label)
             if len(places) > 1:  # the only row of a label is for learning

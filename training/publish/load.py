@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from chainzrule.service.runtime.spelling import Spelling
 from chainzrule.training.columns import with_bends
 from chainzrule.training.data.bundled import bundled_dataset
 from chainzrule.training.data.config import DataConfig
@@ -11,7 +12,6 @@ from chainzrule.training.data.dataset import Dataset
 from chainzrule.training.data.download import cache_folder
 from chainzrule.training.data.errors import DataError, Problem, all_of
 from chainzrule.training.data.mnist import load_mnist
-from chainzrule.training.data.spelling import Spelling
 from chainzrule.training.data.table import table_dataset
 from chainzrule.training.data.tablefile import read_noted
 from chainzrule.training.errors import ConfigError

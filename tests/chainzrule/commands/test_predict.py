@@ -139,6 +139,18 @@ async def test_categories_and_gaps_are_read_as_the_service_reads_them(home: Path
     assert from_csv(Path("rows.predictions.csv"), ";") == expected
 
 
+@pytest.mark.anyio
+async def test_a_table_is_read_as_it_is_written(home: Path) -> None:
+    MIXED.publish(home / "models")
+    text = "site;age;dose;colour\nnorth;?;1,5 mg;red\nsouth;4;0,25;?\n"
+    Path("rows.csv").write_text(text, encoding="utf-16")
+    flags = ["--decimal", ",", "--unit", "dose=mg", "--na", "?", "--encoding", "utf-16"]
+    assert main(["predict", "rows.csv", *flags]) == 0
+    expected = await posted(home / "models", instances=[[None, "red", 1.5, "north"], [4, None, 0.25, "south"]])
+    assert from_csv(Path("rows.predictions.csv"), ";") == expected
+    assert Path("rows.predictions.csv").read_text().splitlines()[1].startswith("north;?;1,5 mg;red;")
+
+
 def test_what_it_came_to_is_said(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     CLASSIFIER.publish(home / "models")
     Path("rows.csv").write_text("height,weight\n" + "1,-1\n" * 3 + "500,-1\nx,2\n")

@@ -71,8 +71,8 @@ def test_the_share_that_was_read_rises_to_all(tmp_path: Path) -> None:
         (b"", "the file is empty"),
         (b"\n1,2\n", "the file is empty, or its first line is"),
         ("a,b,a\n1,2,3\n", "the header names column 'a' more than once"),
-        ("a,ü\n".encode("latin-1"), "not UTF-8 text; save it in that encoding"),
-        ("a,b\n1,ü\n".encode("latin-1"), "not UTF-8 text; save it in that encoding"),
+        ("a,ü\n".encode("latin-1"), "not UTF-8 text; name its encoding"),
+        ("a,b\n1,ü\n".encode("latin-1"), "not UTF-8 text; name its encoding"),
         ('a,b\n1,"' + "x" * 200_000, "cannot be read"),  # a quotation mark that is never closed
     ],
 )
@@ -80,6 +80,24 @@ def test_what_cannot_be_read_is_refused(content: str | bytes, message: str, tmp_
     with pytest.raises(TableError, match=message) as refused, table(tmp_path, content) as found:
         list(found.chunks(10))
     assert str(refused.value).startswith(str(tmp_path / "rows.csv"))
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_another_encoding_is_read_where_it_is_named(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_bytes("a,ü\n1,ß\n".encode(encoding))
+    with CsvTable(tmp_path / "rows.csv", encoding) as found:
+        [chunk] = found.chunks(10)
+    assert (found.names, chunk.column("ü")) == (("a", "ü"), ["ß"])
+
+
+@pytest.mark.parametrize(("encoding", "said"), [
+    ("klingon", "--encoding klingon: no known encoding"), ("ascii", "not ascii text; name another"),
+    ("utf-16", "not utf-16 text; name another"),
+])  # fmt: skip
+def test_an_encoding_that_is_not_the_files_is_refused(encoding: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_bytes("a,ü\n1,ß\n".encode("latin-1"))
+    with pytest.raises(TableError, match=said), CsvTable(tmp_path / "rows.csv", encoding):
+        pass
 
 
 @pytest.mark.parametrize("content", [TEXT.encode(), gzip.compress(TEXT.encode(), mtime=0)[:-9]])

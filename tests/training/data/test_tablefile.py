@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
+from chainzrule.service.runtime.spelling import Spelling
 from chainzrule.training.data.errors import DataError
-from chainzrule.training.data.spelling import Spelling
 from chainzrule.training.data.tablefile import read_noted, read_table
 
 TEXT = "age,town,bought\n31,Köln,yes\n,Graz,no\n"

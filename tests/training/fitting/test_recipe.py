@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -133,6 +134,18 @@ def test_the_rows_that_early_stopping_watches_have_every_label(positives: int, w
     assert len(held) == pytest.approx(60, abs=1)
     assert sorted([*kept, *held]) == list(range(400))
     assert len(recipe(data)._split(data.train, 0.0)[1]) == 0
+
+
+def test_early_stopping_watches_whole_groups() -> None:
+    data = unbalanced(400, 60)
+    patients = np.arange(len(data.train)) // 4
+    grouped = replace(data, train=replace(data.train, groups=patients))
+    kept, held = recipe(grouped)._split(grouped.train, 0.15)
+    assert not set(patients[kept]) & set(patients[held])
+    assert len(held) == pytest.approx(0.15 * len(patients), rel=0.5)
+    assert sorted([*kept, *held]) == list(range(len(patients)))
+    alone = replace(data, train=replace(data.train, groups=np.zeros(len(data.train), np.int64)))
+    assert len(recipe(alone)._split(alone.train, 0.15)[1]) == len(recipe(data)._split(data.train, 0.15)[1])
 
 
 def test_columns_that_are_left_out_have_no_influence_and_the_others_have_theirs() -> None:

@@ -65,13 +65,15 @@ def test_the_official_files_become_an_artifact(text_data: Path, small: Path, tmp
 
 @pytest.mark.slow
 def test_the_committed_configuration_goes_to_an_artifact(text_data: Path, tmp_path: Path) -> None:
+    reviews = text_data / "yelp-full" / "train.csv"
+    reviews.write_bytes(8 * reviews.read_bytes())  # 500 are one batch of the configuration, and so ten steps in all
     given = ["--reviews", str(text_data / "yelp-full"), "--vectors", str(text_data / "vectors.txt")]
     models = tmp_path / "models"
     config = str(CONFIGS / "yelp-full.toml")
     assert main(["fit", config, *given, "--models", str(models), "--runs", str(tmp_path / "runs")]) == 0
     card = read_artifact(models / "yelp-full" / "1").card
     assert card.provenance.parameters > 2.5e6
-    assert card.quality["quadratic_kappa"] > 0.3
+    assert card.quality["quadratic_kappa"] > 0.7
 
 
 def test_the_committed_configuration_has_3_2_million_parameters_and_the_penalty_on() -> None:
