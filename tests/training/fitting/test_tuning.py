@@ -23,7 +23,7 @@ from chainzrule.training.fitting.tuning import (
 )
 
 CONFIG = make_config({"name": "t", "data": {"source": "table", "path": "t.csv", "target": "y"}}, "test")
-QUICK = CONFIG.model_copy(update={"fit": CONFIG.fit.model_copy(update={"epochs": 8})})
+QUICK = CONFIG.model_copy(update={"fit": CONFIG.fit.model_copy(update={"epochs": 2})})
 
 
 def dataset(rows: int = 120, columns: int = 3) -> Dataset:
@@ -83,7 +83,7 @@ def test_parts_are_five_folds_of_few_rows_and_one_of_many() -> None:
 
 
 def test_what_is_tuned_is_the_best_of_what_was_tried() -> None:
-    data = dataset()
+    data = dataset(rows=60)
     columns = Columns.of(data.features, None)
     found = tuned(QUICK, lambda config: recipe(data, config), data.train, columns)
     parts = parts_of(data.train, columns, QUICK.seed, labels=False)
