@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pandas as pd
 
+from chainzrule.training.adopt.convert import histtrees
 from chainzrule.training.adopt.convert.boosters import lightgbm_thresholds
 from chainzrule.training.adopt.convert.converted import Converted, Floats
 from chainzrule.training.adopt.convert.decisions import decision_values, leave_second
@@ -37,6 +38,12 @@ def from_scikit(
     given = frame if hasattr(model, "feature_names_in_") else frame.to_numpy()
     raw = decisions and hasattr(model, "classes_") and not hasattr(model, "predict_proba")
     answers, labels = decision_values(model, given) if raw else _answers(model, given, which)
+    boosted = getattr(model, "best_estimator_", model)
+    if histtrees.reads_categories(boosted):
+        written, levels = histtrees.with_categories(boosted, frame)
+        scores = written.graph.output[0].type.tensor_type.shape.dim[1].dim_value
+        yield Converted(written, answers[:, -scores:], labels, levels=levels)
+        return
     model, transformer = inner_model(model)
     _register(model)
     thresholds = [split for part in _parts(model) for split in _thresholds(part)]
