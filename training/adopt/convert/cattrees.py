@@ -82,7 +82,8 @@ def _described(model: Any, frame: pd.DataFrame, places: Sequence[int]) -> dict[s
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.json"
-        model.save_model(str(path), format="json", pool=catboost.Pool(frame, cat_features=list(places)))
+        pool = catboost.Pool(frame, cat_features=list(places)) if places else None  # it hashes the levels
+        model.save_model(str(path), format="json", pool=pool)
         found: dict[str, Any] = json.loads(path.read_text())
     return found
 

@@ -13,6 +13,7 @@ from chainzrule.training.adopt.convert.boosters import lightgbm_thresholds
 from chainzrule.training.adopt.convert.converted import Converted, Floats
 from chainzrule.training.adopt.convert.decisions import decision_values, leave_second
 from chainzrule.training.adopt.convert.habits import as_skl2onnx_knows, zeros_as_gaps
+from chainzrule.training.adopt.convert.joined import ends_in_catboost, joined
 from chainzrule.training.adopt.convert.naming import label_names
 from chainzrule.training.adopt.convert.thresholds import lowered, round_down
 from chainzrule.training.adopt.convert.transformed import inner_model, with_way_back
@@ -41,8 +42,7 @@ def from_scikit(
     boosted = getattr(model, "best_estimator_", model)
     if histtrees.reads_categories(boosted):
         written, levels = histtrees.with_categories(boosted, frame)
-        scores = written.graph.output[0].type.tensor_type.shape.dim[1].dim_value
-        yield Converted(written, answers[:, -scores:], labels, levels=levels)
+        yield Converted(written, answers, labels, levels=levels)
         return
     model, transformer = inner_model(model)
     _register(model)
@@ -78,6 +78,8 @@ def from_scikit(
 def _convert(model: Any, types: Types, raw: bool) -> onnx.ModelProto:
     from skl2onnx import convert_sklearn
 
+    if ends_in_catboost(model):
+        return joined(model, lambda steps: _convert(steps, types, raw=False))
     last = model.steps[-1][1] if hasattr(model, "steps") else model
     options = {id(last): {"raw_scores": True}} if raw else None
     with as_skl2onnx_knows(list(_parts(model))):
