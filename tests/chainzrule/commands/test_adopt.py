@@ -55,6 +55,16 @@ def test_a_model_is_published_and_what_came_of_it_is_printed(capsys: pytest.Capt
         assert part in card
 
 
+def test_one_of_several_targets_is_chosen_by_its_number(capsys: pytest.CaptureFixture[str]) -> None:
+    weights = np.array([[0, 1], [0, 1], [0, 1]], np.float32)
+    graph = model("s = Sin (x) y = MatMul (s, W)", "float[batch,3] x", "float[batch,2] y", {"W": weights})
+    Path("model.onnx").write_bytes(graph.SerializeToString())
+    assert main(ARGUMENTS) == 2
+    assert "--which N serves the N-th alone" in capsys.readouterr().err
+    assert main([*ARGUMENTS, "--which", "2", "--expected", "expected.csv"]) == 0
+    assert read_artifact(Path("out/waves/1")).card.quality["rmse"] == pytest.approx(0.01, rel=1e-3)
+
+
 def test_what_is_published_can_be_signed() -> None:
     key = PrivateKey.new()
     Path("key").write_bytes(key.pem)
