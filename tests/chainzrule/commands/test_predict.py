@@ -50,7 +50,7 @@ def nested(row: dict[str, Any]) -> dict[str, Any]:
             answer[name] = value
         elif name.startswith("probabilities."):
             answer.setdefault("probabilities", {})[name.removeprefix("probabilities.")] = value
-        elif name in (*MEASURES, "verdict", "reasons", "runner_up", "out_of_range"):
+        elif name in (*MEASURES, "method", "verdict", "reasons", "runner_up", "out_of_range"):
             stability[name] = value
     rank, features = row["novelty.percentile"], row["novelty.features"]
     answer["novelty"] = None if rank is None else {"percentile": rank, "features": features}
