@@ -31,7 +31,8 @@ set (or interval.low and interval.high), verdict, reasons, method, volatility, p
 flip_probability, runner_up, gradient_norm and out_of_range, as POST /predict answers them. CSV has several labels,
 reasons or features in one cell, with semicolons between, and an empty cell where the answer is null. Empty cells and
 NA, NaN, null and the like are gaps, which the model fills where its training saw some. --decimal, --thousands, --unit,
---na, --not-na and --encoding say how the table is written, as they do for fit; what is written is in UTF-8, with points before decimals.
+--na, --not-na and --encoding say how the table is written, as they do for fit; what is written is in UTF-8, with
+points before decimals.
 
 A row that cannot be predicted (text for a number, an unknown level, a gap that the model cannot fill) is named by its
 line. Unless --skip-bad-rows leaves such rows out, nothing is written then.
