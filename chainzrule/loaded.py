@@ -22,9 +22,8 @@ from chainzrule.service.runtime.selfcheck import load as open_model
 from chainzrule.service.serving.question import MAX_NOISE_SCALE
 from chainzrule.service.serving.runs import Runs, inputs_of, standard_of
 from chainzrule.service.stability.conformal import DEFAULT_CONFIDENCE
-from chainzrule.service.stability.montecarlo import Tally
 from chainzrule.service.stability.predictions import Measured
-from chainzrule.service.stability.redrawn import DRAWS, redrawn, seed_of
+from chainzrule.service.stability.redrawn import count_rows, redrawn
 from chainzrule.service.stability.verdict import Thresholds
 
 BATCH_ROWS = 1024  # the most rows of one run, including the further rows of a model that is probed
@@ -125,13 +124,9 @@ class LoadedModel:
         """Returns a batch with those rows drawn that the closed form does not measure."""
         if batch.unsound is None:
             return batch
-        rows, tallies = np.flatnonzero(batch.unsound), []
-        for row in rows:
-            features = batch.inputs.features[row]
-            noisy = self._rows.errors.draw(np.random.default_rng(seed_of(features)), features, noise_scale, DRAWS)
-            moved = self._model.score(noisy)
-            tallies.append(Tally(batch.link, batch.scores[row].astype(np.float64)))
-            tallies[-1].add(np.where(np.isfinite(moved).all(axis=1, keepdims=True), moved, 0.0))
+        rows = np.flatnonzero(batch.unsound)
+        features, scores = batch.inputs.features[rows], batch.scores[rows]
+        tallies = count_rows(batch.link, self._model.score, self._rows.errors, features, scores, noise_scale)
         return redrawn(batch, slice(0, len(batch)), rows, tallies)
 
 

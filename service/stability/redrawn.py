@@ -1,7 +1,7 @@
 """Puts measures that were counted from draws in place of those in closed form, for rows where these do not hold."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +10,15 @@ from chainzrule.service.stability.batch import Batch
 from chainzrule.service.stability.link import Link
 from chainzrule.service.stability.measures import Diagnosis, take
 from chainzrule.service.stability.montecarlo import Tally
+from chainzrule.service.stability.noise import Noise
 from chainzrule.service.stability.outputs import Inputs, Outputs
 from chainzrule.service.stability.predictions import Measured
 
 DRAWS = 1000  # of a row: flip probabilities are within 0.016 of the truth two times in three, volatilities within 3%
 
 Indices = NDArray[np.int64]
+Matrix = NDArray[np.float32]
+Scores = Callable[[Matrix], NDArray[np.floating]]
 Mask = NDArray[np.bool_]
 
 
@@ -25,6 +28,21 @@ def seed_of(row: NDArray[np.float32]) -> int:
     Were it one for all rows, their errors would all be on the same side.
     """
     return zlib.crc32(row.tobytes())
+
+
+def count_rows(
+    link: Link, score: Scores, noise: Noise, features: Matrix, scores: NDArray[np.floating], noise_scale: float
+) -> list[Tally]:
+    """Returns the draws of rows, (rows, D), whose scores without noise are (rows, S).
+
+    Draws with a score that is not finite count as such without any.
+    """
+    tallies = []
+    for row, own in zip(features, scores.astype(np.float64), strict=True):
+        moved = score(noise.draw(np.random.default_rng(seed_of(row)), row, noise_scale, DRAWS))
+        tallies.append(Tally(link, own))
+        tallies[-1].add(np.where(np.isfinite(moved).all(axis=1, keepdims=True), moved, 0.0).astype(np.float32))
+    return tallies
 
 
 def redrawn(batch: Measured, part: slice, rows: Indices, tallies: Sequence[Tally], of_card: bool = True) -> Batch:
@@ -46,7 +64,7 @@ def redrawn(batch: Measured, part: slice, rows: Indices, tallies: Sequence[Tally
     features, noise_scale, observe, confidence = batch.inputs
     link, found = batch.link, take(batch.diagnosis, np.arange(part.start, part.stop))  # copied, to be written over
     for row, tally in zip(rows.tolist(), tallies, strict=True):
-        _enter(link, found, row, tally, float(noise_scale[part][row]), of_card)
+        enter(link, found, row, tally, float(noise_scale[part][row]), of_card)
     return Batch(
         batch.standard,
         Inputs(features[part], noise_scale[part], observe[part] & unsound, confidence[part]),
@@ -64,7 +82,7 @@ def redrawn(batch: Measured, part: slice, rows: Indices, tallies: Sequence[Tally
     )
 
 
-def _enter(link: Link, found: Diagnosis, row: int, tally: Tally, noise_scale: float, of_card: bool) -> None:
+def enter(link: Link, found: Diagnosis, row: int, tally: Tally, noise_scale: float = 1.0, of_card: bool = True) -> None:
     """Writes one row's counted measures over those in closed form; a count gives no distance."""
     found.volatility[row] = tally.volatility().value
     found.flip_distance[row] = np.inf

@@ -14,6 +14,7 @@ from chainzrule.service.stability.reference import make_reference
 from chainzrule.training.columns import Columns, synthetic_rows
 from chainzrule.training.measure.calibration import compared
 from chainzrule.training.measure.quality import of_answers
+from chainzrule.training.measure.served import as_served
 from chainzrule.training.measure.simulation import DRAWS, NOISE_SCALES, choose_rows, simulate
 
 CALIBRATED_ROWS = 200
@@ -46,7 +47,9 @@ def gather_evidence(
     scores = model.score(x).astype(np.float64)
     outside = np.asarray(model.rows.ranges.outside(x).any(axis=1))
     quality = of_answers(model.link, y, scores)
-    measured = _measured(model, x)
+    measured, truth = _measured(model, x), _calibration(model, x, seed)
+    if model.interface.draws is None:
+        measured = as_served(model.link, model.score, model.rows.errors, truth, x, scores, measured)
     return Evidence(
         reference=make_reference(model.link, measured, outside, out_of_fold=False),
         conformity=make_conformity(
@@ -55,7 +58,7 @@ def gather_evidence(
         answers=make_answers(model.link, scores),
         novelty=None if surprise is None else make_novelty(surprise, out_of_fold=True),
         quality=quality,
-        calibration=_calibration(model, x, seed),
+        calibration=truth,
         golden=_golden(model, seed),
         provenance=provenance,
         adoption=adoption,

@@ -12,7 +12,7 @@ from chainzrule.service.artifact.evidence import Answers, Conformity, Reference
 from chainzrule.service.stability.answers import make_answers
 from chainzrule.service.stability.conformal import make_conformity
 from chainzrule.service.stability.link import Link, link_of
-from chainzrule.service.stability.measures import diagnose
+from chainzrule.service.stability.measures import Diagnosis, diagnose
 from chainzrule.service.stability.reference import make_reference
 from chainzrule.training.data.dataset import Rows
 from chainzrule.training.errors import DivergenceError
@@ -135,11 +135,16 @@ def input_gradient(model: FittedModel, rows: Rows) -> Floats:
     return np.concatenate(norms) * model.target.std
 
 
-def reference(link: Link, outputs: Outputs, y: NDArray[np.generic], out_of_fold: bool) -> Reference:
-    """Returns the card's stability reference of a model's outputs on held-out rows whose true answers are `y`."""
+def measured(link: Link, outputs: Outputs) -> Diagnosis:
+    """Returns the measures of outputs in closed form, at one noise sigma."""
     assert outputs.covariance is not None
-    ones = np.ones(len(outputs.scores))
-    diagnosis = diagnose(link, outputs.scores, outputs.covariance, ones, outputs.mean_shift)
+    return diagnose(link, outputs.scores, outputs.covariance, np.ones(len(outputs.scores)), outputs.mean_shift)
+
+
+def reference(
+    link: Link, diagnosis: Diagnosis, outputs: Outputs, y: NDArray[np.generic], out_of_fold: bool
+) -> Reference:
+    """Returns the card's stability reference of held-out rows: their measures, outputs and true answers `y`."""
     found = make_reference(link, diagnosis, outputs.out_of_range, out_of_fold, outputs.layer_norms)
     return found.model_copy(update={"uninformative": uninformative(link, y, outputs.scores)})
 

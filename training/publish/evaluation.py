@@ -6,15 +6,27 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.artifact.evidence import Baseline
+from chainzrule.service.artifact.evidence import Baseline, Calibration
 from chainzrule.service.stability.link import link_of
+from chainzrule.service.stability.measures import Diagnosis, take
+from chainzrule.service.stability.measures import join as join_measures
 from chainzrule.training.columns import Columns
 from chainzrule.training.data.dataset import Dataset, Rows
 from chainzrule.training.data.split import FEWEST_ROWS, FOLDS, folds
 from chainzrule.training.fitting.rivals import RIVALS, fit_rival
-from chainzrule.training.measure.outputs import Outputs, join, predict, predict_baseline, simulation
+from chainzrule.training.measure.calibration import calibration
+from chainzrule.training.measure.outputs import (
+    Outputs,
+    join,
+    measured,
+    network_scores,
+    predict,
+    predict_baseline,
+    simulation,
+)
 from chainzrule.training.measure.quality import of_answers, quality
-from chainzrule.training.measure.simulation import MAX_ROWS, Simulation
+from chainzrule.training.measure.served import as_served
+from chainzrule.training.measure.simulation import MAX_ROWS
 from chainzrule.training.nn.fitted import FittedModel
 from chainzrule.training.nn.folded import fold
 from chainzrule.training.novelty.activations import network_of
@@ -28,13 +40,17 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Holds figures on rows that the models were not fitted to, whose true answers are `y`."""
+    """Holds figures on rows that the models were not fitted to, whose true answers are `y`.
+
+    The measures are as the service gives them; there are none of a baseline, nor is there a calibration.
+    """
 
     quality: dict[str, float]
     outputs: Outputs
     y: NDArray[np.generic]
     parameters: int
-    simulations: tuple[Simulation, ...] = ()
+    calibration: Calibration | None = None
+    measured: Diagnosis | None = None
     surprise: Floats | None = None
 
 
@@ -86,8 +102,22 @@ class Judging:
             novelty = self.novelty(model, *self.others(number))
             if novelty is not None:
                 surprises.append(novelty.score(rows.x))
+        truth = calibration(self._link, simulations, self._seed)
+        found = [
+            as_served(
+                self._link,
+                network_scores(model),
+                self._columns.drawn,
+                truth,
+                rows.x,
+                part.scores,
+                measured(self._link, part),
+            )
+            for model, rows, part in zip(models, self.judged(), parts, strict=True)
+        ]
         surprise = np.concatenate(surprises) if surprises else None
-        return self._evaluation(models, parts, tuple(simulations), surprise)
+        every = take(join_measures(found), np.argsort(self._order()))
+        return self._evaluation(models, parts, truth, every, surprise)
 
     def baseline(self, models: Sequence[FittedModel]) -> Evaluation:
         """Returns the figures of any network, of which there is one for each fold or one for the test."""
@@ -136,9 +166,10 @@ class Judging:
         self,
         models: Sequence[FittedModel],
         parts: Sequence[Outputs],
-        simulations: tuple[Simulation, ...] = (),
+        truth: Calibration | None = None,
+        measured: Diagnosis | None = None,
         surprise: Floats | None = None,
     ) -> Evaluation:
         outputs = join(parts, self._order())
         figures = quality(self._link, self.y, outputs.scores, outputs.input_gradient)
-        return Evaluation(figures, outputs, self.y, models[-1].network.parameter_count, simulations, surprise)
+        return Evaluation(figures, outputs, self.y, models[-1].network.parameter_count, truth, measured, surprise)

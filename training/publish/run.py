@@ -27,7 +27,6 @@ from chainzrule.training.export.onnx import OPSET, export_graphs
 from chainzrule.training.export.verify import Verification, verify
 from chainzrule.training.fitting.recipe import Recipe
 from chainzrule.training.fitting.tuning import Budget, Tried, candidates, choose, parts_of, telling_rows, tries
-from chainzrule.training.measure.calibration import calibration
 from chainzrule.training.measure.outputs import answers, conformity, reference
 from chainzrule.training.measure.quality import beyond_chance, losses
 from chainzrule.training.nn.fitted import FittedModel
@@ -216,10 +215,12 @@ class Run:
         """Returns the function that makes the card of a version number."""
         config, dataset = self.config, self.dataset
         files: dict[Role, GraphFile] = {role: describe_graph(content, OPSET) for role, content in graphs.items()}
-        stability: Reference = reference(self._link, held_out.outputs, held_out.y, out_of_fold=dataset.test is None)
+        assert held_out.measured is not None
+        stability: Reference = reference(
+            self._link, held_out.measured, held_out.outputs, held_out.y, out_of_fold=dataset.test is None
+        )
         given = answers(self._link, held_out.outputs)
         errors = conformity(self._link, held_out.outputs, held_out.y, out_of_fold=dataset.test is None)
-        truth = calibration(self._link, held_out.simulations, config.seed)
         unlike = None if held_out.surprise is None else make_novelty(held_out.surprise, dataset.test is None)
         expected = golden(model, config.seed, graphs.get("bounds"), novelty)
         shown = examples(dataset, self._examples, config.seed) or None
@@ -255,7 +256,7 @@ class Run:
                 conformity=errors,
                 novelty=unlike,
                 answers=given,
-                calibration=truth,
+                calibration=held_out.calibration,
                 quality=held_out.quality,
                 baselines=baselines,
                 golden=expected,

@@ -16,6 +16,7 @@ from chainzrule.training.measure.outputs import (
     conformity,
     input_gradient,
     join,
+    measured,
     network_scores,
     predict,
     predict_baseline,
@@ -61,7 +62,8 @@ def test_a_regressions_input_gradient_is_in_the_targets_unit(regressor: Exported
 
 def test_the_reference_describes_what_the_service_would_measure(classified: Predicted) -> None:
     model, given, outputs = classified
-    found = reference(link_of("classification", 3), outputs, given.y, out_of_fold=False)
+    link = link_of("classification", 3)
+    found = reference(link, measured(link, outputs), outputs, given.y, out_of_fold=False)
     norm = np.sqrt(np.trace(model.covariance(torch.from_numpy(given.x)).numpy(), axis1=1, axis2=2))
     assert found.rows == 300
     assert found.gradient_norm.mean == pytest.approx(norm.mean(), rel=1e-4)
@@ -92,7 +94,8 @@ def test_conformity_is_of_the_truth_of_the_same_rows(classified: Predicted, regr
 
 def test_a_regressions_volatility_is_its_gradient_norm(regressor: Exported) -> None:
     held = rows(regressor[0])
-    found = reference(link_of("regression", 1), predict(regressor[0], held), held.y, out_of_fold=True)
+    link, outputs = link_of("regression", 1), predict(regressor[0], held)
+    found = reference(link, measured(link, outputs), outputs, held.y, out_of_fold=True)
     assert found.volatility == found.gradient_norm
     assert found.flip_probability is None
     assert found.out_of_fold
@@ -102,7 +105,8 @@ def test_a_model_that_never_moves_has_a_tail_ratio_of_one(classified: Predicted)
     _, given, outputs = classified
     assert outputs.covariance is not None
     still = replace(outputs, covariance=0 * outputs.covariance, input_gradient=np.zeros(300))
-    assert reference(link_of("classification", 3), still, given.y, out_of_fold=False).gradient_tail_ratio == 1
+    link = link_of("classification", 3)
+    assert reference(link, measured(link, still), still, given.y, out_of_fold=False).gradient_tail_ratio == 1
     figures = quality(link_of("classification", 3), given.y, still.scores, still.input_gradient)
     assert figures["input_gradient_norm_tail_ratio"] == 1
 
