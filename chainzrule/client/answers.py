@@ -10,7 +10,7 @@ class Stability:
     """Says how stable a prediction is; what the task does not have is None.
 
     Attributes:
-        verdict: `stable`, `elevated`, `unstable` or `not_computed`.
+        verdict: `stable`, `elevated`, `unstable`, `not_measurable` or `not_computed`.
         reasons: why it is not stable.
         volatility: the standard deviation of the output under the declared noise.
         percentile: of the volatility among held-out rows.
@@ -19,6 +19,7 @@ class Stability:
         flip_distance: the number of noise sigmas to the nearest decision boundary.
         runner_up: the label that it would be instead.
         out_of_range: the features outside the range seen in training.
+        method: how this row was measured.
     """
 
     verdict: str
@@ -30,6 +31,7 @@ class Stability:
     flip_distance: float | None = None
     runner_up: str | None = None
     out_of_range: Sequence[str] = ()
+    method: str | None = None
 
 
 @dataclass(frozen=True)

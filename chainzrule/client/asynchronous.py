@@ -72,6 +72,7 @@ class AsyncClient:
         version: str | None = None,
         *,
         noise_scale: float | None = None,
+        noise: Mapping[str, Any] | None = None,
         confidence: float | None = None,
         observe: bool | None = None,
         measure: bool | None = None,
@@ -84,6 +85,7 @@ class AsyncClient:
             model: the model; None for the service's default.
             version: its version; None for the newest that is ready.
             noise_scale: the multiple of the declared noise at which to measure.
+            noise: the noise to measure at in place of the declared one, as the service's documentation has it.
             confidence: with which sets and intervals are to hold the truth.
             observe: whether the rows count in the service's metrics.
             measure: whether stability is wanted even where it takes further runs of the model.
@@ -97,6 +99,7 @@ class AsyncClient:
                 model=model,
                 version=version,
                 noise_scale=noise_scale,
+                noise=noise,
                 confidence=confidence,
                 observe=observe,
                 measure=measure,
@@ -110,6 +113,7 @@ class AsyncClient:
         version: str | None = None,
         *,
         noise_scale: float | None = None,
+        noise: Mapping[str, Any] | None = None,
         confidence: float | None = None,
         top: int | None = None,
         include: Sequence[str] | None = None,
@@ -123,6 +127,7 @@ class AsyncClient:
             model: the model; None for the service's default.
             version: its version; None for the newest that is ready.
             noise_scale: the multiple of the declared noise at which to measure.
+            noise: the noise to measure at in place of the declared one, as the service's documentation has it.
             confidence: with which sets and intervals are to hold the truth.
             top: how many features to list; None for all.
             include: what else is wanted: `jacobian`, `layers`.
@@ -139,6 +144,7 @@ class AsyncClient:
                 model=model,
                 version=version,
                 noise_scale=noise_scale,
+                noise=noise,
                 confidence=confidence,
                 top=top,
                 include=include,
