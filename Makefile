@@ -26,7 +26,7 @@ PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve compare bench bench-grpc bench-peers bench-training bench-calibration bench-certify bench-novelty bench-tables bench-saliency bench-coverage bench-reviews test coverage test-slow test-chaos test-clients test-deploy test-lowest test-mutants test-package test-ui screenshots check format format-check lint types train constraints protos sbom
+.PHONY: help serve compare bench bench-grpc bench-peers bench-training bench-calibration bench-certify bench-novelty bench-tables bench-saliency bench-attributions bench-counterfactuals bench-coverage bench-reviews test coverage test-slow test-chaos test-clients test-deploy test-lowest test-mutants test-package test-ui screenshots check format format-check lint types train constraints protos sbom
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -123,6 +123,23 @@ bench-training: $(VENV)/.dev ## time training steps with and without derivative 
 
 bench-saliency: $(VENV)/.dev .venv-saliency/.installed ## time full Jacobians beside Captum's Saliency on the same network
 	PYTHONPATH=.venv-saliency $(BIN)/python -m benchmarks.saliency $(ARGS)
+
+.venv-attributions/.installed: benchmarks/attributions/captum.txt | $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .venv-attributions -r $<
+	@touch $@
+
+bench-attributions: $(VENV)/.dev .venv-attributions/.installed ## time integrated gradients beside Captum's, and see how well both add up
+	PYTHONPATH=.venv-attributions $(BIN)/python -m benchmarks.attributions $(ARGS)
+
+# DiCE has an environment of its own, because it needs an older pandas.
+.venv-counterfactuals/.installed: benchmarks/counterfactuals/dice.txt | $(BIN)/python
+	$(PYTHON) -m venv --clear .venv-counterfactuals
+	.venv-counterfactuals/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	.venv-counterfactuals/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/counterfactuals/alone.txt
+	@touch $@
+
+bench-counterfactuals: $(VENV)/.dev .venv-counterfactuals/.installed ## how near, valid and quick counterfactuals are, beside DiCE's
+	$(BIN)/python -m benchmarks.counterfactuals --dice .venv-counterfactuals/bin/python $(ARGS)
 
 # MAPIE is no dependency of the product either.
 .venv-coverage/.installed: benchmarks/coverage/mapie.txt | $(VENV)/.dev

@@ -1,15 +1,20 @@
 """Writes explanations as JSON. This is the only place where they are written."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from chainzrule.service.api.answers import Row, prediction_rows, region_labels
 from chainzrule.service.api.bodies.steps import Steps
 from chainzrule.service.api.decisions import described, withheld
 from chainzrule.service.policy.policy import Decision
+from chainzrule.service.serving.attributions import Attributions
 from chainzrule.service.serving.certify import Certificates
+from chainzrule.service.serving.counterfactual import Counterfactuals
 from chainzrule.service.serving.draws import Counted
 from chainzrule.service.serving.explain import Explanation
 from chainzrule.service.serving.question import Question
@@ -33,6 +38,10 @@ def explanation_body(
         rows.append(orjson.Fragment(orjson.dumps(explained.row(row, order), option=orjson.OPT_SERIALIZE_NUMPY)))
         yield
     return orjson.dumps(explained.content(rows))
+
+
+_ATTRIBUTED = {"classification": "lead", "ordinal": "position", "regression": "value"}
+_PREDICTED = ("label", "value", "probabilities")
 
 
 class _Explained:
@@ -99,6 +108,10 @@ class _Explained:
             answer["monte_carlo"] = _counted(self._counted[row], self._question)
         if self._certificates is not None:
             answer["certificate"] = None if is_withheld else self._certificates[row]
+        if explanation.attributions is not None:
+            answer["attributions"] = None if is_withheld else self._attributions(explanation.attributions, row)
+        if explanation.counterfactuals is not None:
+            answer["counterfactual"] = None if is_withheld else self._counterfactual(explanation.counterfactuals, row)
         if decision is not None:
             answer["decision"] = described(decision)
         if "jacobian" in include:
@@ -111,6 +124,56 @@ class _Explained:
                     percentile(norm, layer) for norm, layer in zip(norms.tolist(), reference, strict=True)
                 ]
         return answer
+
+    def _attributions(self, found: Attributions, row: int) -> Row:
+        names, parts = self._encoder.names, found.features[row]
+        order = np.argsort(-np.abs(parts), kind="stable")
+        listed = order[: self._question.top]
+        over, labels = int(found.over[row]), self._card.labels
+        return {
+            "of": _ATTRIBUTED[self._card.task],
+            "over": labels[over] if self._card.task == "classification" else None,
+            "value": found.value[row].item(),
+            "baseline_value": found.baseline_value[row].item(),
+            "gap": found.gap[row].item(),
+            "nodes": found.nodes[row].item(),
+            "features": [
+                {
+                    "feature": names[position],
+                    "value": self._value(names[position], self._explanation.features[row]),
+                    "baseline": self._value(names[position], found.baseline[row]),
+                    "attribution": parts[position].item(),
+                }
+                for position in listed
+            ],
+            "rest": parts[order[len(listed) :]].sum().item(),
+        }
+
+    def _counterfactual(self, found: Counterfactuals, row: int) -> Row:
+        one, share = found.found[row], found.share
+        answer: Row = {"distance": one.distance, "certified": one.certified, "reason": one.reason, "changes": []}
+        if one.point is None:
+            return {**answer, "prediction": None}
+        before, unit = self._explanation.features[row], self._encoder.noise * self._question.noise_scale
+        for name in dict.fromkeys(
+            self._encoder.column_features[column] for column in np.flatnonzero(one.point != before)
+        ):
+            old, new = self._value(name, before), self._value(name, one.point)
+            is_level = isinstance(new, str) or old is None or new is None
+            sigmas = None if is_level else (new - old) / unit[self._encoder.start[name]]
+            answer["changes"].append({"feature": name, "value": old, "to": new, "sigmas": sigmas})
+        answer["changes"].sort(key=lambda change: -math.inf if change["sigmas"] is None else -abs(change["sigmas"]))
+        predicted = prediction_rows(share.result, self._card.labels)[share.start + row]
+        return {**answer, "prediction": {name: predicted[name] for name in _PREDICTED if name in predicted}}
+
+    def _value(self, name: str, features: NDArray[np.float32]) -> Any:
+        """Returns a feature's value in an encoded row; None where it is a gap, or parts of several levels."""
+        start = self._encoder.start[name]
+        if name not in self._explanation.switches:
+            return None if np.isnan(features[start]) else features[start].item()
+        levels = self._encoder.levels(name)
+        whole = features[start : start + len(levels)].max() == 1.0
+        return self._encoder.level(name, features) if whole else None
 
     def _entry(self, row: int, name: str) -> Row:
         encoder, explanation = self._encoder, self._explanation
@@ -155,6 +218,8 @@ def _certificates(
         parts["label_is_certain"] = conclusions.certain.tolist()
     if found.largest is not None:
         parts["largest"] = found.largest
+    if found.flips is not None:
+        parts["flip_probability_bound"] = found.flips
     if conclusions.probabilities is not None:
         parts["probabilities"] = _named(labels, conclusions.probabilities)
     if conclusions.value is not None:

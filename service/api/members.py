@@ -6,6 +6,7 @@ from typing import Any
 from chainzrule.service.errors import InvalidInput
 from chainzrule.service.serving.question import MAX_NOISE_SCALE
 
+_MAX_FLOAT32 = 3.4028234e38
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -51,6 +52,11 @@ def read_top(value: Any) -> int | None:
     if value is not None and (type(value) is not int or value < 1):
         raise InvalidInput("must be a whole number of at least 1", "top")
     return value
+
+
+def is_float32(value: Any) -> bool:
+    """Returns whether a value is a number that a 32-bit float can hold."""
+    return type(value) in (int, float) and abs(value) <= _MAX_FLOAT32
 
 
 def _whole(value: Any) -> Any:

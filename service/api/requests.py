@@ -8,7 +8,9 @@ import numpy as np
 
 from chainzrule.service.api import misplaced
 from chainzrule.service.api.bodies.extent import too_many_rows
+from chainzrule.service.api.change import read_change
 from chainzrule.service.api.members import (
+    is_float32,
     parse_number,
     read_confidence,
     read_flag,
@@ -25,10 +27,9 @@ from chainzrule.service.stability.conformal import DEFAULT_CONFIDENCE
 PREDICT_MEMBERS = ("instances", "model", "version", "noise_scale", "noise", "confidence", "observe", "measure")
 SENSITIVITY_MEMBERS = (
     *("instances", "model", "version", "noise_scale", "noise", "confidence", "top", "include", "method", "draws"),
-    *("seed", "radius", "box"),
+    *("seed", "radius", "box", "baseline", "counterfactual"),
 )
 _PLAIN_MEMBERS = frozenset(("instances", "model", "version"))
-_MAX_FLOAT32 = 3.4028234e38
 
 
 def read_request(
@@ -71,6 +72,8 @@ def read_request(
         seed=read_whole(document.get("seed", 0), "seed", 0, MAX_SEED),
         radius=_radius(document),
         box=_box(document),
+        baseline=_baseline(document, include),
+        counterfactual=read_change(document.get("counterfactual")),
     )
 
 
@@ -93,12 +96,14 @@ def _noise(document: Mapping[str, Any]) -> AskedNoise | None:
         raise InvalidInput(
             "must be an object of features and their standard deviations, or of features and a covariance", "noise"
         )
-    if any(document.get(member) is not None for member in ("radius", "box")):
-        raise InvalidInput("goes without a radius or a box, which are in sigmas of the card's noise", "noise")
+    if any(document.get(member) is not None for member in ("radius", "box", "counterfactual")):
+        raise InvalidInput(
+            "goes without a radius, a box or a counterfactual, which are in sigmas of the card's noise", "noise"
+        )
     if type(noise.get("features")) is list:
         return _covariance(noise)
     for name, sd in noise.items():
-        if not _is_float32(sd) or sd < 0:
+        if not is_float32(sd) or sd < 0:
             raise InvalidInput("must be a standard deviation of at least 0, in the feature's unit", f"noise.{name}")
     return {name: float(sd) for name, sd in noise.items()}
 
@@ -109,7 +114,7 @@ def _covariance(noise: Mapping[str, Any]) -> AskedCovariance:
         raise InvalidInput("with a list of features takes a covariance and nothing else", "noise")
     if not features or not all(type(name) is str for name in features):
         raise InvalidInput("must be a list of one or more features", "noise.features")
-    if type(rows) is not list or not all(type(row) is list and all(map(_is_float32, row)) for row in rows):
+    if type(rows) is not list or not all(type(row) is list and all(map(is_float32, row)) for row in rows):
         raise InvalidInput("must be a list of rows, each a list of numbers", "noise.covariance")
     return AskedCovariance(features, rows)
 
@@ -148,11 +153,19 @@ def _box(document: Mapping[str, Any]) -> dict[str, float | list[float]] | None:
         raise InvalidInput("must be an object of features and how far each may move", "box")
     for name, reach in box.items():
         ends = reach if type(reach) is list else [0.0, reach]
-        if len(ends) != 2 or not all(_is_float32(end) for end in ends) or not ends[0] <= ends[1]:
+        if len(ends) != 2 or not all(is_float32(end) for end in ends) or not ends[0] <= ends[1]:
             place = "box" if type(name) is not str else f"box.{name}"
             raise InvalidInput("must be a distance of at least 0 to both sides, or a list [least, largest]", place)
     return box
 
 
-def _is_float32(value: Any) -> bool:
-    return type(value) in (int, float) and abs(value) <= _MAX_FLOAT32
+def _baseline(document: Mapping[str, Any], include: list[str]) -> list[Any] | dict[str, Any] | None:
+    """Returns the row that attributions start from, as it was sent."""
+    row: list[Any] | dict[str, Any] | None = document.get("baseline")
+    if row is None:
+        return None
+    if "attributions" not in include:
+        raise InvalidInput('goes with "include": ["attributions"] only', "baseline")
+    if type(row) not in (list, dict):
+        raise InvalidInput("must be a row, as a list or an object", "baseline")
+    return row

@@ -12,7 +12,12 @@ from chainzrule.service.runtime.bounds import Bounds, Boxes
 from chainzrule.service.runtime.rows import RowEncoder
 from chainzrule.service.serving.question import MAX_RADIUS, Question
 from chainzrule.service.serving.version import BOX_VALUES, ServedModel
-from chainzrule.service.stability.certificate import Conclusions, conclude, label_is_certain
+from chainzrule.service.stability.certificate import (
+    Conclusions,
+    conclude,
+    label_is_certain,
+    leaving_probability,
+)
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -28,11 +33,14 @@ class Certificates(NamedTuple):
         conclusions: what follows from the bounds.
         largest: the largest proved size of each box in which the label cannot change, in the question's unit; None for
             a row whose box is a single point. The whole list is None for a model without labels.
+        flips: the chance that normal noise takes a row out of its largest box, which no flip probability can exceed;
+            None where that says nothing. The whole list is None for a model without labels.
     """
 
     bounds: Bounds
     conclusions: Conclusions
     largest: list[float | None] | None
+    flips: list[float | None] | None
 
 
 def check_certificates(served: ServedModel, wanted: Question, maximum: int) -> None:
@@ -89,6 +97,7 @@ async def certify(
     above: Floats,
     first_order: Floats,
     unit: float,
+    noise: Floats | None,
     deadline: float,
 ) -> Certificates:
     """Returns what is guaranteed of each row.
@@ -101,11 +110,13 @@ async def certify(
         above: (rows, D) how far the box reaches above the row, in raw units.
         first_order: (rows,) the factor by which the box can be scaled until the label changes, to first order.
         unit: the size in the answer that stands for the factor 1.
+        noise: (D,) one sigma of the noise of each column; None where its law is not normal, or it is not of one size.
         deadline: when the request's time runs out, by the event loop's clock.
     """
     link = served.model.link
     bounds: list[Bounds] = []
     largest: list[float | None] = []
+    flips: list[float | None] = []
     size = max(1, BOX_VALUES // served.card.width)
     for start in range(0, len(features), size):
         part = slice(start, start + size)
@@ -114,8 +125,19 @@ async def certify(
         if link.has_labels:
             found = await chunk.largest(np.minimum(2.0 * first_order[part], MAX_RADIUS / unit))
             largest += [None if factor is None else unit * factor for factor in found]
+            stretched = np.array([factor or 0.0 for factor in found])[:, None]
+            flips += _flips(stretched * below[part], stretched * above[part], noise)
     whole = Bounds(*(np.concatenate(parts) for parts in zip(*bounds, strict=True)))
-    return Certificates(whole, conclude(link, label, *whole), largest if link.has_labels else None)
+    if not link.has_labels:
+        return Certificates(whole, conclude(link, label, *whole), None, None)
+    return Certificates(whole, conclude(link, label, *whole), largest, flips)
+
+
+def _flips(below: Floats, above: Floats, noise: Floats | None) -> list[float | None]:
+    """Returns the chance, or more, that noise leaves each box, where that says anything."""
+    if noise is None:
+        return [None] * len(below)
+    return [chance if chance < 1.0 else None for chance in leaving_probability(below, above, noise).tolist()]
 
 
 class _Chunk:

@@ -9,10 +9,17 @@ from chainzrule.service.artifact.features import CategoricalFeature
 from chainzrule.service.errors import NonFiniteOutput, TooLarge
 from chainzrule.service.runtime.rows import RowEncoder
 from chainzrule.service.serving.asked import asked_noise
+from chainzrule.service.serving.attributions import Attributions, attribute, check_attributions, encode_baseline
 from chainzrule.service.serving.certify import Certificates, certify, check_certificates, reach
+from chainzrule.service.serving.counterfactual import (
+    Counterfactuals,
+    check_counterfactuals,
+    find_counterfactuals,
+)
 from chainzrule.service.serving.deadline import seconds_until
 from chainzrule.service.serving.draws import Counted, check_draws, counted, sample
 from chainzrule.service.serving.engine import Share
+from chainzrule.service.serving.plan import make_plan
 from chainzrule.service.serving.predict import check_measuring, require_finite, require_finite_derivatives
 from chainzrule.service.serving.question import Allowance, Question
 from chainzrule.service.serving.redraw import redraw
@@ -47,6 +54,8 @@ class Explanation:
         violations: each row's violated constraints; None where the card declares none.
         counted: each row's Monte-Carlo estimates; None where they were not asked for.
         certificates: what is guaranteed of the rows; None where it was not asked for.
+        attributions: what each feature contributes; None where it was not asked for.
+        counterfactuals: the smallest changes that change the answers; None where they were not asked for.
     """
 
     share: Share[Measured]
@@ -58,6 +67,8 @@ class Explanation:
     violations: list[list[Declared]] | None
     counted: list[Counted] | None
     certificates: Certificates | None
+    attributions: Attributions | None = None
+    counterfactuals: Counterfactuals | None = None
 
     def order(self, encoder: RowEncoder, maximum: int | None) -> list[list[int]]:
         """Returns each row's features, at most `maximum`, sorted by |effect| or by the largest switch of a category."""
@@ -84,6 +95,12 @@ async def explain(served: ServedModel, question: Question, allowance: Allowance,
     certified = question.radius is not None or question.box is not None
     if certified:
         check_certificates(served, question, allowance.certificates)
+    if "attributions" in question.include:
+        check_attributions(served, len(question.instances), allowance, seconds_until(deadline))
+    plan = None
+    if question.counterfactual is not None:
+        check_counterfactuals(served, len(question.instances), allowance)
+        plan = make_plan(served, question.counterfactual, question.noise_scale)
     features = served.model.rows.encode(question.instances)
     check_measuring(served, len(features), allowance, deadline)
     noise = None if question.noise is None else asked_noise(question.noise, served.model.rows)
@@ -105,8 +122,8 @@ async def explain(served: ServedModel, question: Question, allowance: Allowance,
         if isinstance(feature, CategoricalFeature)
     }
     violations = served.violations(jacobian) if served.constraints.declared else None
+    scores = share.result.scores[part]
     if question.draws:
-        scores = share.result.scores[part]
         drawn = noise or served.model.rows.errors
         tallies = await sample(
             served,
@@ -119,6 +136,12 @@ async def explain(served: ServedModel, question: Question, allowance: Allowance,
             deadline,
         )
         estimates = [counted(tally, served.model.link.has_labels) for tally in tallies]
+    attributions, counterfactuals = None, None
+    if "attributions" in question.include:
+        attributions = await _attribute(served, question, features, share, allowance, deadline)
+    if plan is not None:
+        own = scores.astype(np.float64)
+        counterfactuals = await find_counterfactuals(served, plan, features, own, allowance, deadline)
     return Explanation(
         share,
         features,
@@ -129,6 +152,8 @@ async def explain(served: ServedModel, question: Question, allowance: Allowance,
         violations,
         estimates,
         await _certify(served, question, features, share, jacobian, deadline) if certified else None,
+        attributions,
+        counterfactuals,
     )
 
 
@@ -141,6 +166,26 @@ def _sensitivity(
     # Draws give the slopes of the reported output itself, so no gradient of the link is needed.
     slope = batch.slope[part]
     return sensitivity(np.ones((len(slope), 1)), slope[:, None], noise, scales)
+
+
+async def _attribute(
+    served: ServedModel,
+    question: Question,
+    features: Matrix,
+    share: Share[Measured],
+    allowance: Allowance,
+    deadline: float,
+) -> Attributions:
+    part, result = slice(share.start, share.stop), share.result
+    return await attribute(
+        served,
+        features,
+        encode_baseline(served, question.baseline, features),
+        result.scores[part].astype(np.float64),
+        result.label[part],
+        allowance,
+        deadline,
+    )
 
 
 async def _certify(
@@ -157,7 +202,9 @@ async def _certify(
     scores = share.result.scores[part]
     nearest = flip_factor(served.model.link, scores, jacobian, label, np.maximum(below, above))
     unit = 1.0 if question.radius is None else question.radius
-    return await certify(served, features, label, below, above, nearest, unit, deadline)
+    errors = served.model.rows.errors
+    noise = question.noise_scale * errors.sd if errors.is_normal and not errors.bounded_off(features).any() else None
+    return await certify(served, features, label, below, above, nearest, unit, noise, deadline)
 
 
 def _check_size(served: ServedModel, question: Question) -> None:

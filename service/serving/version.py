@@ -43,6 +43,7 @@ class ServedModel:
         constraints: the effects that its card declares.
         statistics: the sums of its requests and runs so far.
         loaded_at: the Unix time at which it became ready.
+        nodes: the number of nodes with which attributions add up; None until somebody has asked for some.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class ServedModel:
         self.constraints = Constraints(card)
         self.statistics = Statistics()
         self.loaded_at = time.time()
+        self.nodes: int | None = None
         self._metrics = metrics
         self._unstable_share = unstable_share
         self._novel_share = novel_share

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainzrule.service.stability.link import Classification, Link, Ordinal, sigmoid
+from chainzrule.service.stability.normal import tail
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -61,6 +62,21 @@ def label_is_certain(link: Link, label: Indices, lower: Floats, upper: Floats, m
     if isinstance(link, Classification):
         return np.asarray(((margin_lower > 0) | (scores == label[:, None])).all(axis=1))
     return np.asarray(np.where(scores < label[:, None], lower > 0, upper <= 0).all(axis=1))
+
+
+def leaving_probability(below: Floats, above: Floats, noise: Floats) -> Floats:
+    """Returns (rows,) the chance, or more, that normal noise takes an input out of its box; at most 1.
+
+    It is the sum of the chances of all columns, so it holds however their noise is correlated.
+
+    Args:
+        below: (rows, D) how far each box reaches below the row.
+        above: (rows, D) how far it reaches above.
+        noise: (D,) one sigma of the noise of each column; columns without noise never leave.
+    """
+    noisy = noise > 0
+    chance = tail(below[:, noisy] / noise[noisy]) + tail(above[:, noisy] / noise[noisy])
+    return np.asarray(np.minimum(chance.sum(axis=1), 1.0))
 
 
 def flip_factor(

@@ -109,6 +109,12 @@ class Noise:
         beyond = (rows - reach < self.least) | (rows + reach > self.most)
         return np.asarray((beyond & (self.sd > 0)).any(axis=1))
 
+    def bounded_off(self, rows: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Returns which rows, (rows, D), lie beyond a bound, to which their noise would move them."""
+        if self.least is None or self.most is None:
+            return np.zeros(len(rows), np.bool_)
+        return np.asarray(((rows < self.least) | (rows > self.most)).any(axis=1))
+
     def root(self) -> Floats:
         """Returns the (D, m) root F of the noise's covariance F F^T, over the columns that move."""
         full = np.diag(self.sd)

@@ -7,7 +7,14 @@ from pydantic.config import JsonDict
 
 from chainzrule.service.api.schemas.schema import Schema
 from chainzrule.service.serving.asked import LARGEST
-from chainzrule.service.serving.question import DEFAULT_DRAWS, MAX_NOISE_SCALE, MAX_RADIUS, MAX_SEED
+from chainzrule.service.serving.question import (
+    DEFAULT_DRAWS,
+    MAX_NOISE_SCALE,
+    MAX_RADIUS,
+    MAX_SEED,
+    MOST_NAMES,
+    Direction,
+)
 from chainzrule.service.stability.conformal import DEFAULT_CONFIDENCE
 
 
@@ -60,16 +67,52 @@ _ONE_OF_RADIUS_AND_BOX: JsonDict = {
 _NOISE_WITHOUT_A_BOX: JsonDict = {
     "anyOf": [
         {"properties": {"noise": {"type": "null"}}},
-        {"properties": {"radius": {"type": "null"}, "box": {"type": "null"}}},
+        {"properties": {name: {"type": "null"} for name in ("radius", "box", "counterfactual")}},
     ]
 }
+
+
+_BASELINE_NEEDS_ATTRIBUTIONS: JsonDict = {
+    "anyOf": [
+        {"required": ["include"], "properties": {"include": {"contains": {"const": "attributions"}}}},
+        {"properties": {"baseline": {"type": "null"}}},
+    ]
+}
+_ONE_OF_AT_LEAST_AND_AT_MOST: JsonDict = {
+    "anyOf": [{"properties": {"at_least": {"type": "null"}}}, {"properties": {"at_most": {"type": "null"}}}]
+}
+
+
+class Change(Schema):
+    """How an answer is to change, and how its row may."""
+
+    model_config = ConfigDict(json_schema_extra={"allOf": [_ONE_OF_AT_LEAST_AND_AT_MOST]})
+
+    label: str | None = Field(default=None, description="the label to reach; any other than the row's, unless given")
+    at_least: float | None = Field(default=None, description="regression: the number to reach from below")
+    at_most: float | None = Field(default=None, description="regression: the number to reach from above")
+    frozen: list[str] = Field(default=[], max_length=MOST_NAMES, description="features that stay as they are")
+    monotone: dict[str, Direction] = Field(
+        default={}, max_length=MOST_NAMES, description="features that may move in one direction only"
+    )
+    integer: list[str] = Field(
+        default=[], max_length=MOST_NAMES, description="features that may move to whole numbers only"
+    )
+    sparse: bool = Field(default=False, description="true changes few features rather than all of them a little")
 
 
 class SensitivityQuestion(Schema):
     """`POST /sensitivity`."""
 
     model_config = ConfigDict(
-        json_schema_extra={"allOf": [_DRAWS_NEED_THEIR_METHOD, _ONE_OF_RADIUS_AND_BOX, _NOISE_WITHOUT_A_BOX]}
+        json_schema_extra={
+            "allOf": [
+                _DRAWS_NEED_THEIR_METHOD,
+                _ONE_OF_RADIUS_AND_BOX,
+                _NOISE_WITHOUT_A_BOX,
+                _BASELINE_NEEDS_ATTRIBUTIONS,
+            ]
+        }
     )
 
     instances: list[Row] = Field(min_length=1)
@@ -79,7 +122,7 @@ class SensitivityQuestion(Schema):
     noise: Noise = None
     confidence: float = Field(default=DEFAULT_CONFIDENCE, gt=0, lt=1)
     top: int | None = Field(default=None, ge=1, description="list only the strongest features")
-    include: list[Literal["jacobian", "layers"]] = Field(default=[])
+    include: list[Literal["jacobian", "layers", "attributions"]] = Field(default=[])
     method: Literal["analytic", "monte_carlo"] = Field(default="analytic", description="monte_carlo also draws noise")
     draws: int = Field(default=DEFAULT_DRAWS, ge=2, le=2**31, description="monte_carlo: draws of the noise a row")
     seed: int = Field(default=0, ge=0, le=MAX_SEED, description="monte_carlo: of the draws")
@@ -90,4 +133,10 @@ class SensitivityQuestion(Schema):
         default=None,
         min_length=1,
         description="certify a box: by feature a distance to both sides, or the ends; all other features stay",
+    )
+    baseline: Row | None = Field(
+        default=None, description="attributions: the row that they start from; the features' means unless given"
+    )
+    counterfactual: Change | None = Field(
+        default=None, description="seek the smallest change of each row that changes its answer so"
     )

@@ -69,12 +69,82 @@ class Certificate(Schema):
         description="the largest box found in which the label provably cannot change: its radius, or, for a box, the "
         "factor by which it may be stretched about the row; null where no feature may move",
     )
+    flip_probability_bound: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="chance, or more, that normal noise, however correlated, leaves the largest box: the label flips no"
+        " more often; null where that says nothing",
+    )
     scores: dict[str, Range] = Field(description="least and largest scores")
     probabilities: dict[str, Range] | None = None
     value: Range | None = None
     labels: list[str] | None = Field(default=None, description="ordinal: the levels that can be reached")
     set: LabelSet = Field(default=None, description="the row's set, wherever in the box its inputs truly are")
     interval: Interval = Field(default=None, description="the row's interval, wherever in the box its inputs truly are")
+
+
+class Attribution(Schema):
+    """What one feature contributes."""
+
+    feature: str
+    value: float | str | None = Field(description="of the row; null where it has a gap")
+    baseline: float | str | None = Field(description="where the path begins; null: in equal parts at all levels, a gap")
+    attribution: float = Field(description="of the difference between value and baseline_value")
+
+
+class Attributions(Schema):
+    """What each feature contributes to the answer, by integrated gradients from a baseline."""
+
+    of: Literal["lead", "position", "value"] = Field(
+        description="what is attributed: the lead of the label's score over another label's, which is the logarithm of "
+        "how many times as likely it is; ordinal: the position on the scale that thresholds divide into levels, but "
+        "for a constant; regression: the value"
+    )
+    over: str | None = Field(description="the label that the lead is over, which is the next likely one; else null")
+    value: float = Field(description="at the row")
+    baseline_value: float = Field(description="at the baseline")
+    gap: float = Field(ge=0, description="by how much the contributions miss the difference of the two")
+    nodes: int = Field(
+        ge=1, description="the number of points between baseline and row at which the gradient was taken"
+    )
+    features: list[Attribution] = Field(description="strongest first")
+    rest: float = Field(description="sum of the contributions that `top` leaves out")
+
+
+class ChangedFeature(Schema):
+    """One feature that the counterfactual changes."""
+
+    feature: str
+    value: float | str | None = Field(description="of the row")
+    to: float | str
+    sigmas: float | None = Field(description="the change in noise sigmas; null for a level")
+
+
+class Changed(Schema):
+    """What the model answers to the changed row."""
+
+    label: str | None = None
+    value: float | None = None
+    probabilities: dict[str, float] | None = None
+
+
+class Counterfactual(Schema):
+    """The smallest change found that changes the answer as asked."""
+
+    distance: float | None = Field(
+        ge=0, description="how many noise sigmas the feature that moves most moves; null where no change was found"
+    )
+    certified: float | None = Field(
+        ge=0,
+        description="within so many sigmas, and at the row's own levels, there provably is none; null where the model "
+        "version has no bounds graph",
+    )
+    reason: Literal["none_found", "impossible"] | None = Field(
+        description="why there is none; impossible: there provably is none within the ranges"
+    )
+    changes: list[ChangedFeature] = Field(description="furthest first, levels before numbers")
+    prediction: Changed | None = Field(description="what the model answers to the changed row")
 
 
 class Explained(Schema):
@@ -94,6 +164,8 @@ class Explained(Schema):
     )
     monte_carlo: MonteCarlo | None = Field(default=None, description="by method monte_carlo")
     certificate: Certificate | None = Field(default=None, description="with radius or box")
+    attributions: Attributions | None = Field(default=None, description="on request")
+    counterfactual: Counterfactual | None = Field(default=None, description="on request")
 
 
 class ExplainedClassified(Explained, Classified):

@@ -104,6 +104,11 @@ CASES = [
             ("include", [MARK], "include"),
             ("include", [["layers"]], "include"),
             ("include", None, "include"),
+            ("baseline", [1.0, 2.0], "baseline"),
+            ("counterfactual", MARK, "counterfactual"),
+            ("counterfactual", {"sparse": MARK}, "counterfactual.sparse"),
+            ("counterfactual", {"frozen": [NAME]}, "counterfactual.frozen"),
+            ("counterfactual", {"at_least": 1}, "counterfactual"),
             ("observe", False, "body"),
             ("noise_scale", 0, "noise_scale"),
             ("confidence", 1, "confidence"),
@@ -259,6 +264,8 @@ def test_what_is_said_is_asked() -> None:
         ({"method": "analytic", "seed": 1, "draws": 1}, "draws", "goes with"),
         *(({"radius": radius}, "radius", "above 0") for radius in (0, -1, 1001, True, "1", [])),
         ({"radius": 1, "box": {"height": 1}}, "radius", "give one of both"),
+        ({"noise": {"height": 1}, "counterfactual": {}}, "noise", "goes without"),
+        ({"noise": {"height": 1}, "radius": 1}, "noise", "goes without"),
         *(({"box": box}, "box", "object of features") for box in ({}, [], "all", 1)),
         *(
             ({"box": {"weight": 1, "height": reach}}, "box.height", "least, largest")

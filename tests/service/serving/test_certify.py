@@ -10,12 +10,26 @@ import numpy as np
 import pytest
 
 from chainzrule.service.api.schemas.sensitivities import SensitivityAnswer
+from chainzrule.service.artifact.noise import NoiseModel
 from chainzrule.service.runtime.bounds import Bounds, Boxes
 from chainzrule.service.runtime.rows import RowEncoder
 from chainzrule.service.serving import certify as certifying
-from chainzrule.service.serving.question import Question
+from chainzrule.service.serving.explain import explain
+from chainzrule.service.serving.question import Allowance, Question
 from chainzrule.service.serving.version import ServedModel
-from tests.artifacts import BINARY, CLASSIFIER, CUBIC, IMAGE, MIXED, ORDINAL, REGRESSION, SILENT, Toy, tensor
+from tests.artifacts import (
+    BINARY,
+    CLASSIFIER,
+    CUBIC,
+    IMAGE,
+    MIXED,
+    ORDINAL,
+    REGRESSION,
+    SILENT,
+    Toy,
+    normal_tail,
+    tensor,
+)
 from tests.service.conftest import serve
 from tests.service.serving.bounded import bounded
 from tests.service.serving.conftest import Load
@@ -88,6 +102,43 @@ async def test_the_largest_radius_of_a_straight_model_is_where_its_label_changes
         # Twice the noise, half the sigmas.
         (doubled,) = await ask(client, toy, instances=[row.tolist()], radius=0.5, noise_scale=2.0)
         assert doubled["certificate"]["largest"] == pytest.approx(certificate["largest"] / 2, rel=3e-3, abs=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1.0, 4.0])
+async def test_labels_flip_no_more_often_than_is_proved(client: httpx.AsyncClient, scale: float) -> None:
+    rows, noise, stated = CLASSIFIER.rows(6), scale * CLASSIFIER.columns[2], 0
+    answers = await ask(client, CLASSIFIER, instances=rows.tolist(), radius=1.0, noise_scale=scale)
+    for row, answer in zip(rows, answers, strict=True):
+        bound, largest = answer["certificate"]["flip_probability_bound"], answer["certificate"]["largest"]
+        drawn = row + noise * np.random.default_rng(3).normal(size=(20_000, len(row)))
+        flips = (CLASSIFIER.scores(drawn).argmax(axis=1) != CLASSIFIER.scores(row[None]).argmax()).mean()
+        if bound is None:
+            assert 4 * normal_tail(largest) >= 1.0
+            continue
+        stated += 1
+        assert bound == pytest.approx(4 * normal_tail(largest), rel=1e-9)  # of two features, each with two sides
+        assert flips <= bound + 0.005
+        assert answer["stability"]["flip_probability"] <= bound
+    assert stated >= 2
+
+
+async def test_noise_of_another_law_bounds_no_flips(load: Load) -> None:
+    row, deadline = CLASSIFIER.rows(1).tolist(), asyncio.get_running_loop().time() + 30
+    allowance = Allowance(draws=10**5, measured_share=0.0, certificates=8, batch_rows=1024)
+    for law, normal in ((NoiseModel(), True), (NoiseModel(law="uniform"), False)):
+        toy = replace(CLASSIFIER, changes={"noise": law})
+        found = await explain(await load(bounded(toy)), Question(row, radius=1.0), allowance, deadline)
+        assert found.certificates is not None
+        assert found.certificates.flips is not None
+        assert (found.certificates.flips[0] is not None) == normal
+
+
+async def test_a_box_that_leaves_noisy_features_out_bounds_no_flips(client: httpx.AsyncClient) -> None:
+    row = CLASSIFIER.rows(1).tolist()
+    (answer,) = await ask(client, CLASSIFIER, instances=row, box={CLASSIFIER.features[0].name: 0.1})
+    assert answer["certificate"]["flip_probability_bound"] is None
+    (answer,) = await ask(client, REGRESSION, instances=REGRESSION.rows(1).tolist(), radius=1.0)
+    assert "flip_probability_bound" not in answer["certificate"]
 
 
 async def test_a_box_moves_the_features_it_names_and_no_other(client: httpx.AsyncClient) -> None:
@@ -200,7 +251,7 @@ async def test_rows_are_bounded_as_many_at_a_time_as_memory_allows(load: Load, m
         monkeypatch.setattr(certifying, "BOX_VALUES", values)
         sizes.clear()
         found = await certifying.certify(
-            served, rows.astype(np.float32), label, reach, reach, np.full(5, 3.0), 1.0, deadline
+            served, rows.astype(np.float32), label, reach, reach, np.full(5, 3.0), 1.0, CLASSIFIER.columns[2], deadline
         )
         assert sizes == [part for part in parts for _ in range(1 + certifying.BISECTIONS)]
         whole = whole or found

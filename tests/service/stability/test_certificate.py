@@ -10,6 +10,7 @@ from chainzrule.service.stability.certificate import (
     expected_level_bounds,
     flip_factor,
     label_is_certain,
+    leaving_probability,
     level_probability_bounds,
     probability_bounds,
     reachable_levels,
@@ -133,3 +134,23 @@ def test_the_widest_score_says_how_far_a_level_can_come_to_its_peak() -> None:
     """The graph rounds each score's bounds by itself, so that one range may be wider than the other."""
     _, most = level_probability_bounds(np.array([[0.0, -2.0]]), np.array([[0.5, -0.5]]))
     assert most[0, 1] == pytest.approx(logistic(np.array(1.0)) - logistic(np.array(-1.0)) + ROUNDING, abs=1e-12)
+
+
+def test_noise_leaves_a_box_no_more_often_than_is_said_however_correlated() -> None:
+    noise = np.array([0.5, 2.0, 0.0, 1.0])
+    below, above = np.array([[1.0, 5.0, 0.0, 2.5]]), np.array([[1.5, 4.0, 0.0, 3.0]])
+    (stated,) = leaving_probability(below, above, noise)
+    seen = []
+    for correlation in (0.0, 0.9, -0.3):
+        law = np.full((3, 3), correlation) + (1 - correlation) * np.eye(3)
+        moved = RANDOM.multivariate_normal(np.zeros(3), law, 100_000) * noise[noise > 0]
+        seen.append(((moved < -below[:, noise > 0]) | (moved > above[:, noise > 0])).any(axis=1).mean())
+    assert max(seen) <= stated + 0.002
+    assert seen[0] == pytest.approx(stated, abs=0.005)  # small chances hardly overlap
+
+
+def test_noise_always_leaves_a_box_that_is_a_point() -> None:
+    assert leaving_probability(np.zeros((1, 2)), np.zeros((1, 2)), np.array([1.0, 0.0])).tolist() == [1.0]
+    assert leaving_probability(np.zeros((1, 2)), np.zeros((1, 2)), np.zeros(2)).tolist() == [0.0]
+    wide = leaving_probability(np.full((1, 1), 9.0), np.full((1, 1), 9.0), np.ones(1))
+    assert wide[0] == pytest.approx(2.2571768e-19, rel=1e-6)

@@ -57,6 +57,9 @@ def test_bounds_are_kept_and_known_where_noise_reaches_them() -> None:
     assert noise.reaches_bound(rows, scale).tolist() == [True, False, True]
     assert noise.reaches_bound(rows, scale * 10).tolist() == [True, True, True]
     assert not of().reaches_bound(rows, scale).any()
+    beyond = np.array([[5.0, 0, 0], [-1e9, 0, 0]], np.float32)
+    assert noise.bounded_off(beyond).tolist() == [False, True]
+    assert not of().bounded_off(beyond).any()
 
 
 @pytest.mark.parametrize(("law", "kurtosis"), [("uniform", 1.8), ("t", 9.0)])

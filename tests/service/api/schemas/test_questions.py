@@ -25,6 +25,13 @@ SENSITIVITY: list[dict[str, Any]] = [
     {**ROW, "method": "monte_carlo", "draws": 2, "seed": 2**32 - 1},
     {**ROW, "method": "analytic", "radius": None, "box": None},
     {**ROW, "method": "monte_carlo", "draws": 3.0, "seed": 0.0, "top": 1.0},
+    {**ROW, "include": ["attributions", "layers"], "baseline": [0.0, 1.0]},
+    {**ROW, "include": ["attributions"], "baseline": {"height": 0.0, "weight": 1.0}},
+    {**ROW, "include": [], "baseline": None, "counterfactual": None},
+    {**ROW, "counterfactual": {}},
+    {**ROW, "counterfactual": {"label": "yes", "frozen": ["height"], "integer": ["weight"], "sparse": True}},
+    {**ROW, "counterfactual": {"label": None, "at_least": None, "at_most": None, "monotone": {"height": "decrease"}}},
+    {**ROW, "model": "amount", "counterfactual": {"at_least": 1}},
 ]
 WRONG: list[dict[str, Any]] = [
     {},
@@ -54,6 +61,11 @@ WRONG_SENSITIVITY: list[dict[str, Any]] = [
     *({**ROW, "method": "monte_carlo", "seed": seed} for seed in (-1, 2**32)),
     *({**ROW, "radius": radius} for radius in (0, -1, 1001)),
     *({**ROW, "box": box} for box in ({}, {"height": -1}, {"height": [1]}, [])),
+    *({**ROW, "include": ["attributions"], "baseline": baseline} for baseline in (1, "mean", True)),
+    *({**ROW, "counterfactual": change} for change in ([], True, {"s3cret": 1}, {"at_least": "much"})),
+    *({**ROW, "counterfactual": {"frozen": names}} for names in ("height", [1], None)),
+    *({**ROW, "counterfactual": {"monotone": ways}} for ways in (["height"], {"height": "up"}, None)),
+    {**ROW, "counterfactual": {"sparse": None}},
 ]
 
 

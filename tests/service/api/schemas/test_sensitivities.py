@@ -16,15 +16,20 @@ ASKED: list[dict[str, Any]] = [
     {"include": ["jacobian", "layers"], "noise_scale": 2},
     {"method": "monte_carlo", "draws": 16},
     {"top": 1},
+    {"include": ["attributions"]},
+    {"counterfactual": {}},
+    {"counterfactual": {"sparse": True}, "top": 1, "include": ["attributions"]},
 ]
 
 
-@pytest.mark.parametrize("asked", ASKED, ids=["plain", "included", "drawn", "top"])
+@pytest.mark.parametrize("asked", ASKED, ids=["plain", "included", "drawn", "top", "attributed", "changed", "few"])
 @pytest.mark.parametrize("toy", ALL, ids=lambda toy: toy.name)
 async def test_nothing_is_lost_and_nothing_made_of_something_else(
     client: httpx.AsyncClient, toy: Toy, asked: dict[str, Any]
 ) -> None:
     rows = [[3.5, "red", 1.0, "north"]] if toy is MIXED else toy.rows(2).tolist()
+    if "counterfactual" in asked and toy.task == "regression":
+        asked = {**asked, "counterfactual": {**asked["counterfactual"], "at_least": 1.0}}
     response = await client.post("/sensitivity", json={"instances": rows, "model": toy.name, **asked})
     assert response.status_code == 200, response.text
     found = SensitivityAnswer.model_validate_json(response.content)

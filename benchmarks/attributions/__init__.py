@@ -1,0 +1,1 @@
+"""Compares integrated gradients with Captum's, by how well they add up and how long they take."""
