@@ -70,7 +70,7 @@ def main() -> int:
     answers = []
     for row in task["rows"]:
         asked = pd.DataFrame([row], columns=names)
-        begin = time.perf_counter()
+        begin = time.process_time()
         try:
             found = (
                 explainer.generate_counterfactuals(
@@ -82,7 +82,7 @@ def main() -> int:
         except Exception as error:  # its own way to say that it has found none
             print(type(error).__name__, file=sys.stderr)
             found = None
-        seconds = time.perf_counter() - begin
+        seconds = time.process_time() - begin
         rows = [] if found is None else found[names].astype(object).to_numpy().tolist()
         answers.append({"seconds": seconds, "rows": rows})
     Path(sys.argv[2]).write_text(json.dumps(answers, default=float))

@@ -7,7 +7,8 @@ def table(results: list[dict[str, Any]]) -> str:
     """Returns the Markdown table of results by model and way."""
     lines = [
         "Distances are in noise sigmas of the feature that moves furthest. Of DiCE's several answers to a row the",
-        "nearest valid one is taken; valid is what the service itself answers as asked. Medians over the rows.",
+        "nearest valid one is taken; valid is what the service itself answers as asked. Medians over the rows. Times",
+        "are milliseconds of processor time a row, which neighbours on a machine change least.",
         "",
         "| model | rows | way | found | valid | distance | over ours | found over certified (p90) | features | ms |",
         "|---|---|---|---|---|---|---|---|---|---|",
