@@ -126,6 +126,17 @@ def stability() -> Json:
             unit="percentunit",
         ),
         lines(
+            "Close calls",
+            "Share of the predictions whose label is right with less than the chance that the settings ask for; 0 for "
+            "cards that do not tell.",
+            Query(
+                f"sum by (version) (rate(chainzrule_close_calls_total{{{ONE}}}[$__rate_interval])) "
+                f"/ sum by (version) (rate(chainzrule_predictions_total{{{ONE}}}[$__rate_interval]))",
+                f"close, {VERSION}",
+            ),
+            unit="percentunit",
+        ),
+        lines(
             "Flip risk",
             "Share of the predictions whose label the noise changes with a chance of a hundredth or more.",
             recorded("flip_risk:ratio10m", "at risk,"),

@@ -16,7 +16,7 @@ from chainzrule.service.stability.predictions import Listed, Measured
 from chainzrule.service.stability.reference import percentiles
 from chainzrule.service.stability.soundness import Unsound
 from chainzrule.service.stability.standard import Member, Standard
-from chainzrule.service.stability.verdict import NOT_MEASURABLE, VERDICTS, Beside, Judged, Verdicts, judge
+from chainzrule.service.stability.verdict import CLOSE_CALL, NOT_MEASURABLE, VERDICTS, Beside, Judged, Verdicts, judge
 
 Indices = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -150,6 +150,7 @@ class Batch(Measured):
             int(np.count_nonzero(outside)),
             novel,
             int(np.count_nonzero(novel)),
+            int(np.count_nonzero(self.verdicts.having(CLOSE_CALL)[chosen])),
             None if self.probabilities is None else self.probabilities[np.arange(len(self)), self.label][chosen],
             {**dict(zip(VERDICTS, np.bincount(level, minlength=len(VERDICTS)).tolist(), strict=True)), **_lost(lost)},
             self._ranges.counted(self.outside[chosen]) if outside.any() else {},

@@ -14,6 +14,7 @@ class Observed(NamedTuple):
         outside_rows: how many rows have such a feature.
         novel: whether a row is novel.
         novel_rows: how many rows are.
+        close_rows: how many rows are close calls.
         probability: that of the label; None where there are no labels.
         verdicts: how many rows have each verdict.
         out_of_range: how many rows lie outside the range of each feature; features without any such row are left out.
@@ -26,6 +27,7 @@ class Observed(NamedTuple):
     outside_rows: int
     novel: Any
     novel_rows: int
+    close_rows: int
     probability: Any
     verdicts: dict[str, int]
     out_of_range: dict[str, int]

@@ -23,6 +23,7 @@ from chainzrule.service.stability.soundness import UNSOUND, Unsound
 
 VERDICTS = ("stable", "elevated", "unstable", "not_measurable")
 NOT_MEASURABLE = VERDICTS.index("not_measurable")  # stands for rows to which the closed form does not apply
+CLOSE_CALL = "close_call"  # the reason of labels that are seldom enough right
 NOT_COMPUTED = "not_computed"  # stands for the verdict on rows whose stability was not measured
 
 # A verdict on a row, or `NOT_COMPUTED`, and the reasons for it.
@@ -101,7 +102,7 @@ def rules_of(
     if novelty is not None:
         beside.append(Rule("novel", "novelty", gt, novel_above(novelty, thresholds.novel_percentile)))
     if conformity is not None and conformity.temperature is not None:
-        beside.append(Rule("close_call", "chance_right", lt, thresholds.close_call_probability))
+        beside.append(Rule(CLOSE_CALL, "chance_right", lt, thresholds.close_call_probability))
     if reference.uninformative:  # a constant is as steady as can be, so every row is caught
         beside.append(Rule("uninformative", "volatility", ge, 0.0))
     if not link.has_labels:
@@ -122,7 +123,7 @@ def rules_of(
 
 
 REASONS = (
-    *("flip_probability", "volatility", "out_of_range", "novel", "close_call", "uninformative"),
+    *("flip_probability", "volatility", "out_of_range", "novel", CLOSE_CALL, "uninformative"),
     *UNSOUND,
 )
 
@@ -151,6 +152,13 @@ class Verdicts(NamedTuple):
                 if level[row] and rule.fact in BESIDE
             ]
         return [rule.reason for rule, level in zip(self.rules, self.levels, strict=True) if level[row]]
+
+    def having(self, reason: str) -> NDArray[np.bool_]:
+        """Returns the (rows,) mask of the rows whose verdict has this reason."""
+        for rule, level in zip(self.rules, self.levels, strict=True):
+            if rule.reason == reason:
+                return np.asarray(level > 0)
+        return np.zeros(len(self.level), np.bool_)
 
     def judged(self, part: slice) -> Iterable[Judged]:
         """Returns the verdict on each of the rows `part`, and the reasons for it."""

@@ -103,6 +103,10 @@ class Metrics:
         self.novel = self._version_counter(
             "novel_rows_total", "Observed rows that are less like the training rows than nearly all held-out rows were."
         )
+        self.close_calls = self._version_counter(
+            "close_calls_total",
+            "Observed rows whose label is right with less than the chance that the settings ask for.",
+        )
         self.decisions = self._version_counter(
             "decisions_total", "Observed rows of models with a policy, by what it decided.", "action"
         )

@@ -38,6 +38,7 @@ class VersionMetrics:
         self._nonfinite = metrics.nonfinite.labels(*labels)
         self._outside = metrics.outside.labels(*labels)
         self._novel = metrics.novel.labels(*labels)
+        self._close_calls = metrics.close_calls.labels(*labels)
         self._inference_seconds = metrics.inference_seconds.labels(*labels)
         self._batch_rows = metrics.batch_rows.labels(*labels)
         self._removed = False
@@ -68,6 +69,8 @@ class VersionMetrics:
             self._outside.inc(observed.outside_rows)
         if observed.novel_rows:
             self._novel.inc(observed.novel_rows)
+        if observed.close_rows:
+            self._close_calls.inc(observed.close_rows)
         if not self._removed:  # looking up labels would create the series again
             for feature, rows in observed.out_of_range.items():
                 self._metrics.out_of_range.labels(*self._labels, feature).inc(rows)

@@ -15,7 +15,7 @@ import { pictureInput } from "./picture.js";
 import { withheld } from "./words.js";
 
 const PATIENCE = 1000; // milliseconds after which a newer input no longer waits for an older one's answer
-const NOISE = 3;
+const NOISE = 1; // the card's, of which the answer speaks
 const PARTS = ["input", "age", "answer", "summary", "effects", "experiment", "live", "calls", "card"];
 
 let list = [], session = null, opening = 0;
@@ -107,10 +107,12 @@ function begin(model, link, lost) {
     if (unread.length) {
       wanted = null;
       asking?.abort();
+      effects?.outdated();
       answer.outdated(`Refused: ${unread.join(" and ")} ${unread.length === 1 ? "is not a number" : "are not numbers"}.`);
       return;
     }
     answer.outdated();
+    effects?.outdated();
     wanted = { row, done };
     if (!asking) { loop(); return; }
     const slow = asking;

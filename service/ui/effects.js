@@ -136,7 +136,10 @@ export function effectsView(node, card, target, onProblem) {
   }
 
   return {
+    /** Grey it from when its input is changed until the next explanation. */
+    outdated() { node.classList.add("earlier"); },
     explain(row, prediction) {
+      node.classList.remove("earlier");
       latest = { row, prediction };
       if (!prediction.sensitivities.some((one) => one.feature === chosen)) {
         chosen = (prediction.sensitivities.find((one) => one.effect !== null) ?? prediction.sensitivities[0]).feature;

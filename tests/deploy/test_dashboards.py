@@ -43,6 +43,7 @@ VOLATILITY_FAMILY = {
     "chainzrule_out_of_range_features_total",
     "chainzrule_out_of_range_rows_total",
     "chainzrule_novel_rows_total",
+    "chainzrule_close_calls_total",
     "chainzrule_nonfinite_outputs_total",
     "chainzrule_constraint_violations_total",
     "chainzrule_reference_prediction_volatility",

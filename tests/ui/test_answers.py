@@ -47,6 +47,14 @@ def test_noisy_copies_flip_as_often_as_was_stated(open_page: Open, drawing: str)
     assert f"{flips} of 2000" in said
 
 
+def test_the_slider_begins_at_the_noise_of_which_the_answer_speaks(open_page: Open, shipped_server: str) -> None:
+    page = open_page("#model=breast-cancer")
+    stated = float(counted(page)["stated"])
+    assert page.locator("#noise").input_value() == "1"
+    answer = httpx.post(f"{shipped_server}/predict", json=body(page)).json()["predictions"][0]
+    assert answer["stability"]["flip_probability"] == pytest.approx(stated, rel=1e-6)
+
+
 def test_noisy_copies_of_a_value_spread_as_was_stated(open_page: Open) -> None:
     page = open_page("#model=diabetes")
     found = counted(page)

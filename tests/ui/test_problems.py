@@ -18,22 +18,25 @@ pytestmark = pytest.mark.ui
 
 
 GREY = "getComputedStyle(document.querySelector('.headline')).color"
+EFFECTS_GREY = "getComputedStyle(document.querySelector('#tornado .name')).color"
 
 
 def test_a_changed_input_greys_the_old_answer_out_until_the_new_one_is_there(open_page: Open) -> None:
     page = open_page("#model=diabetes")
     settle(page)
     full = page.evaluate(GREY)
+    assert page.evaluate(EFFECTS_GREY) == full
     held: list[Any] = []
     page.route("**/predict", lambda route: held.append(route), times=1)
     page.locator('[data-feature="bmi"]').first.fill("321")
     assert page.evaluate(GREY) != full
+    assert page.evaluate(EFFECTS_GREY) == page.evaluate(GREY)
     assert page.locator("#keep").get_attribute("aria-disabled") == "true"
     page.wait_for_selector("#age:not(:empty)")
     assert page.locator("#age").inner_text() == "Waiting for the answer. What stands here belongs to an earlier input."
     held[0].continue_()
     settle(page)
-    assert page.evaluate(GREY) == full
+    assert page.evaluate(GREY) == page.evaluate(EFFECTS_GREY) == full
     assert page.locator("#age").inner_text() == ""
     assert body(page)["instances"][0][2] == 321
 
@@ -49,7 +52,7 @@ def test_a_refused_input_greys_the_old_answer_out_and_says_so_beside_it(open_pag
     settle(page)
     assert page.locator("#age").inner_text() == f"{said} What stands here belongs to an earlier input."
     assert page.locator(".spoken").text_content() == page.locator("#age").inner_text()
-    assert page.evaluate(GREY) != full
+    assert page.evaluate(GREY) == page.evaluate(EFFECTS_GREY) != full
     assert headline(page) == answer
     page.locator('[data-feature="bp"]').first.fill("100")  # the row as it stands is still refused
     settle(page)

@@ -20,7 +20,7 @@ from chainzrule.service.stability.observed import Observed
 from chainzrule.service.stability.outputs import Inputs, Outputs
 from chainzrule.service.stability.predictions import Listed, Measured
 from chainzrule.service.stability.standard import Standard
-from chainzrule.service.stability.verdict import VERDICTS, Beside, Judged
+from chainzrule.service.stability.verdict import CLOSE_CALL, VERDICTS, Beside, Judged
 
 
 class LonePrediction(Measured):
@@ -119,6 +119,7 @@ class LonePrediction(Measured):
             int(self._is_outside),
             self._is_novel,
             int(self._is_novel),
+            int(self._verdict.level > 0 and CLOSE_CALL in self._verdict.reasons()),
             None if self.probabilities is None else self.probabilities[0, self._measures.label].item(),
             {VERDICTS[self._verdict.level]: 1},
             self._ranges.counted(self.outside) if self._is_outside else {},

@@ -1,6 +1,7 @@
 """Measured batches: what one row is does not touch the others, and views of a batch say the same of it."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from chainzrule.service.stability.observed import Observed
 from chainzrule.service.stability.reference import percentiles
 from chainzrule.service.stability.verdict import VERDICTS
 from tests.answers import assert_same
-from tests.artifacts import ALL, CUBIC, FAMILIAR, MIXED, Toy
+from tests.artifacts import ALL, CLASSIFIER, CUBIC, FAMILIAR, MIXED, Toy
 from tests.runs import runs_of
 
 
@@ -109,6 +110,17 @@ def test_novel_rows_are_counted_and_are_not_stable() -> None:
     reasons = [row["stability"]["reasons"] for row in prediction_rows(found, FAMILIAR.names)]
     assert ["novel" in given for given in reasons] == [False, True, False]
     assert found.level[1] > 0
+
+
+def test_close_calls_are_counted() -> None:
+    known = CLASSIFIER.card().conformity
+    assert known is not None
+    close = replace(CLASSIFIER, changes={"conformity": known.model_copy(update={"temperature": 0.0625})})
+    found = runs_of(close).predict(inputs_of(close.rows(12).astype(np.float32), 1.0, True))
+    reasons = [row["stability"]["reasons"] for row in prediction_rows(found, close.names)]
+    count = sum("close_call" in given for given in reasons)
+    assert 0 < count < 12
+    assert observed(found.observed()).close_rows == count
 
 
 def test_a_novelty_that_is_not_finite_is_no_answer() -> None:

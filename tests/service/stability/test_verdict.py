@@ -132,6 +132,16 @@ def test_no_answer_is_close_where_the_card_has_no_temperature() -> None:
     assert [rule.reason for rule in rules] == ["flip_probability", "volatility", "out_of_range"]
 
 
+def test_the_rows_that_have_a_reason_are_told() -> None:
+    rules = rules_of(link("classification"), HUNDRED, Thresholds(), None, TEMPERED)
+    none, first, others = np.array([0, 0, 0]), np.array([1, 0, 0]), np.array([0, 1, 1])
+    assert [rule.reason for rule in rules] == ["flip_probability", "volatility", "out_of_range", "close_call"]
+    found = Verdicts(np.ones(3, np.int64), rules, (none, none, first, others))
+    assert found.having("out_of_range").tolist() == [True, False, False]
+    assert found.having("close_call").tolist() == [False, True, True]
+    assert found.having("novel").tolist() == [False, False, False]
+
+
 def test_all_reasons_are_said_and_the_worst_decides() -> None:
     every = ["flip_probability", "volatility", "out_of_range", "novel", "close_call"]
     assert verdict(flip=0.5, volatility=100.0, outside=True, novelty=1e9, right=0.1) == ("unstable", every)

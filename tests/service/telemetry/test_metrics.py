@@ -35,6 +35,7 @@ EXPECTED = {
     "out_of_range_features": ("counter", {"model", "version", "feature"}),
     "out_of_range_rows": ("counter", {"model", "version"}),
     "novel_rows": ("counter", {"model", "version"}),
+    "close_calls": ("counter", {"model", "version"}),
     "reference_prediction_volatility": ("gauge", {"model", "version", "percentile"}),
     "reference_gradient_tail_ratio": ("gauge", {"model", "version"}),
     "reference_out_of_range_ratio": ("gauge", {"model", "version"}),

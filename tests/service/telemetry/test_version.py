@@ -1,5 +1,7 @@
 """What is counted for one version: a lone row as a batch's rows, and nothing once the version is gone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -105,6 +107,21 @@ def test_novel_rows_are_counted(count: int) -> None:
     counted.counts.count_rows(observed(FAMILIAR, FAMILIAR.rows(count)))
     assert counted.value("novel_rows_total") == count
     assert counted.value("out_of_range_rows_total") == 0
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_close_calls_are_counted(count: int) -> None:
+    known = CLASSIFIER.card().conformity
+    assert known is not None
+    never, always = (
+        replace(CLASSIFIER, changes={"conformity": known.model_copy(update={"temperature": heat})})
+        for heat in (1e-6, 1e6)
+    )
+    counted = Counted(CLASSIFIER)
+    counted.counts.count_rows(observed(never, CLASSIFIER.rows(count)))
+    assert counted.value("close_calls_total") == 0
+    counted.counts.count_rows(observed(always, CLASSIFIER.rows(count)))
+    assert counted.value("close_calls_total") == count
 
 
 def test_a_run_is_counted_with_its_rows_and_its_time() -> None:

@@ -79,6 +79,9 @@ def test_it_is_as_close_as_in_a_batch(toy: Toy) -> None:
             assert ours[6][:2] == theirs[6][:2]
             assert ("close_call" in ours[6][1]) == (right < 0.9)
             assert ours[6][0] >= int(right < 0.9)
+            told = alone.observed()
+            assert told is not None
+            assert told.close_rows == int(right < 0.9)
             seen.add(right < 0.9)
     assert seen == {False, True}
 
