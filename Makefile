@@ -70,7 +70,8 @@ train: $(VENV)/.dev ## train every config in training/configs and publish it as 
 	@set -e; for config in training/configs/*.toml; do \
 	  echo "== $$config"; \
 	  set --; \
-	  if grep -q '^source *= *"mnist"' "$$config"; then set -- --examples 10; fi; \
+	  if grep -qE '^source *= *"(breast-cancer|diabetes)"' "$$config"; then set -- --examples 6; fi; \
+	  if grep -q '^source *= *"mnist"' "$$config"; then set -- --examples 14; fi; \
 	  if [ -n '$(MNIST)' ] && grep -q '^source *= *"mnist"' "$$config"; then set -- "$$@" --mnist '$(MNIST)'; fi; \
 	  if grep -q '^source *= *"yelp-full"' "$$config"; then \
 	    if [ -z '$(REVIEWS)' ] || [ -z '$(VECTORS)' ]; then echo "left out: give REVIEWS and VECTORS"; continue; fi; \

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from chainzrule.service.artifact.card import ModelName
 from chainzrule.training.data.config import DataConfig
+from chainzrule.training.descriptions import ColumnConfig
 from chainzrule.training.errors import ConfigError
 from chainzrule.training.nn.layers import MAX_DEGREE
 from chainzrule.training.noise.config import Declared, NoiseLawConfig
@@ -103,6 +104,11 @@ class Config(Section):
     )
     budget: float = Field(default=120.0, gt=0, description="seconds that may be spent on trying settings, roughly")
 
+    columns: dict[str, ColumnConfig] = Field(
+        default_factory=dict,
+        description="what people are told of a column, by name: its description, the unit of its numbers, "
+        "what its levels mean",
+    )
     constraints: dict[str, Literal["increasing", "decreasing"]] = Field(
         default_factory=dict,
         description="by column, what the value, or the second of two labels' probability, must do as the column rises: "
@@ -128,7 +134,8 @@ class Config(Section):
 
         The data's content has a hash of its own.
         """
-        left_out: dict[str, Any] = {"data": {"path", "vectors", "encoder"} | self.data.later, "budget": True}
+        left_out: dict[str, Any] = {"data": {"path", "vectors", "encoder"} | self.data.later}
+        left_out |= {"budget": True, "columns": True}
         # What such a configuration does not use leaves its hash as it was before there was such a thing.
         if not self.constraints:
             left_out["constraints"] = True

@@ -63,6 +63,9 @@ def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], i
     texts.add_argument("--encoder", type=Path, metavar="DIR", help="a sentence encoder's folder, in place of vectors")
     add_noise_flags(parser)
     parser.add_argument(
+        "--describe", action="append", default=[], metavar="COLUMN=TEXT", help="what a column is, for people"
+    )
+    parser.add_argument(
         "--examples", type=int, default=0, metavar="N", help="real rows to show in the card; none unless asked for"
     )
     parser.add_argument(
@@ -164,6 +167,7 @@ def _config(options: argparse.Namespace) -> Config:
     if options.budget is not None:
         values["budget"] = _seconds(options.budget)
     values |= noise_sections(options, values.get("noise", {}))
+    values["columns"] = _told(values.get("columns", {}), options.describe)
     return make_config(values, "the command line")
 
 
@@ -173,6 +177,17 @@ def _from_file(path: Path) -> dict[str, Any]:
 
 def _from_table(options: argparse.Namespace) -> dict[str, Any]:
     return {"name": options.name, "data": table_of(options)}
+
+
+def _told(columns: dict[str, Any], arguments: list[str]) -> dict[str, Any]:
+    """Returns what is told of columns, with the descriptions of the command line."""
+    told = {name: dict(content) for name, content in columns.items()}
+    for argument in arguments:
+        column, separator, text = argument.partition("=")
+        if not separator:
+            raise ConfigError(f"--describe {argument}: give it as COLUMN=TEXT")
+        told.setdefault(column, {})["description"] = text
+    return told
 
 
 def _seconds(argument: str) -> float:

@@ -1,7 +1,7 @@
 """Defines what a card says about a model's measurement and origin."""
 
 from itertools import pairwise
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -196,9 +196,15 @@ class Baseline(CardPart):
     quality: dict[str, float]
 
 
+ExampleKind = Literal["typical", "borderline", "novel"]
+
+
 class Example(CardPart):
     """A real row, in the card only where the trainer's user asked for it."""
 
+    kind: ExampleKind | None = Field(
+        default=None, description="why it was chosen: as usual, easily changed by noise, or unlike the others"
+    )
     label: Label | None = Field(default=None, description="what it really is; absent for a regression")
     features: tuple[float | Label, ...] = Field(description="as a caller sends them, in the card's order")
 

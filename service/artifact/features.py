@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from chainzrule.service.artifact.noise import NoiseSource
-from chainzrule.service.artifact.part import CardPart, Label
+from chainzrule.service.artifact.part import CardPart, Label, Text
 
 DateFormat = Literal["iso", "ymd", "dmy", "mdy"]
 DatePart = Literal["year", "month", "weekday", "hour"]
@@ -38,6 +38,7 @@ class NumericFeature(CardPart):
     kind: Literal["numeric"] = "numeric"
     name: Label
     unit: str | None = None
+    description: Text | None = Field(default=None, description="what it is, for people")
     mean: float
     std: float = Field(gt=0)
     low: float = Field(description="smallest value seen in training")
@@ -74,7 +75,9 @@ class CategoricalFeature(CardPart):
 
     kind: Literal["categorical"] = "categorical"
     name: Label
+    description: Text | None = Field(default=None, description="what it is, for people")
     levels: tuple[Label, ...] = Field(min_length=2)
+    meanings: dict[Label, Text] | None = Field(default=None, description="what levels stand for, for people")
     fill: Label | None = Field(default=None, description="the level that stands for a gap")
     other: Label | None = Field(
         default=None, description="the level that stands for one that is not listed; absent where such are refused"
@@ -99,6 +102,8 @@ class CategoricalFeature(CardPart):
                 raise ValueError(f"confusion must have {count} rows and columns, one for each level")
             if any(abs(sum(row) - 1.0) > 1e-6 for row in self.confusion):
                 raise ValueError("each row of confusion must add up to 1")
+        if not set(self.meanings or ()) <= set(self.levels):
+            raise ValueError("meanings are of levels that there are not")
         return self
 
 

@@ -122,6 +122,7 @@ function flipGauge(card, s) {
   };
   const inside = distance !== null && distance < right;
   const nowhere = card.draws && !still(s) ? `counted in ${card.draws.count} draws` : "no boundary in reach";
+  const beyond = distance === null ? nowhere : `“${short(s.runner_up)}” is ${num(distance, 3)} σ away →`;
   const becomes = `becomes “${short(s.runner_up)}”`;
   const atEdge = x(distance) > w - 60;
   const begins = x(distance) - becomes.length * (atEdge ? 8 : 4); // about where that text begins
@@ -135,8 +136,7 @@ function flipGauge(card, s) {
     inside ? [
       svg("line", { x1: x(distance), x2: x(distance), y1: 12, y2: base + 5, class: "boundary" }),
       svg("text", { x: Math.min(x(distance), w - 4), y: base + 20 + (begins < x(0) + 40 ? 14 : 0), "text-anchor": atEdge ? "end" : "middle", class: "strong" }, becomes),
-    ] : svg("text", { x: w - 8, y: base + 20, "text-anchor": "end", class: "strong" },
-      distance === null ? nowhere : `“${short(s.runner_up)}” is ${num(distance, 3)} σ away →`),
+    ] : svg("text", { x: w - 8, y: base + 20 + (w - 8 - 7 * beyond.length < x(0) + 40 ? 14 : 0), "text-anchor": "end", class: "strong" }, beyond),
     svg("text", { x: 8, y: 22, class: "big" }, flip),
     svg("text", { x: 8, y: 38 }, "flips"));
 }

@@ -1,6 +1,7 @@
 // The card, readable.
 
 import { el, num, percent, show } from "./dom.js";
+import { meaning } from "./form.js";
 import { assumed } from "./noise.js";
 
 const SOURCE = {
@@ -33,8 +34,8 @@ export function cardView(node, { card, provider, loaded_at }) {
           ["runs on", provider.replace("ExecutionProvider", "")], ["loaded", new Date(loaded_at * 1000).toLocaleString("en-GB")]]))),
     features.length ? el("details", {}, el("summary", {}, `All ${features.length} features`),
       el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Features" }, el("table", {},
-        el("thead", {}, el("tr", {}, ["Feature", "Unit", "Training range", "Noise (one step)"].map((name) => el("th", { scope: "col" }, name)))),
-        el("tbody", {}, features.map((f) => el("tr", {}, el("th", { scope: "row" }, f.name), el("td", {}, f.unit ?? "–"),
-          el("td", {}, f.kind === "categorical" ? f.levels.join(", ") : `${num(f.low)} to ${num(f.high)}`),
+        el("thead", {}, el("tr", {}, ["Feature", "Meaning", "Unit", "Training range", "Noise (one step)"].map((name) => el("th", { scope: "col" }, name)))),
+        el("tbody", {}, features.map((f) => el("tr", {}, el("th", { scope: "row" }, f.name), el("td", {}, f.description ?? "–"), el("td", {}, f.unit ?? "–"),
+          el("td", {}, f.kind === "categorical" ? f.levels.map((level) => meaning(f, level)).join(", ") : `${num(f.low)} to ${num(f.high)}`),
           el("td", {}, f.kind === "categorical" ? "none" : `${num(f.noise, 3)}${assumed(f) ? ", default, not measured" : ""}`))))))) : null);
 }

@@ -14,6 +14,28 @@ const rounded = (value, feature) => Number(value.toFixed(Math.min(12, places(fea
 /** Whether a feature may be left out. */
 export const gappy = (feature) => (feature.fill ?? null) !== null;
 
+/** A level with what it stands for, where the card says so. */
+export const meaning = (feature, level) => (feature.meanings?.[level] ? `${level}: ${feature.meanings[level]}` : level);
+
+const KINDS = { typical: "Typical", borderline: "Borderline", novel: "Unusual" };
+
+/** The card's examples, each with a name that no other one has: why it was chosen, and what it really is. */
+export function named(examples) {
+  const names = examples.map(({ kind, label }) => [KINDS[kind] ?? "Example", label].filter(Boolean).join(": "));
+  return examples.map((example, at) => {
+    const alike = names.filter((name) => name === names[at]).length;
+    const number = names.slice(0, at + 1).filter((name) => name === names[at]).length;
+    return [alike > 1 ? `${names[at]} ${number}` : names[at], example];
+  });
+}
+
+/** What the card says a feature is, read out with its field. */
+function about(feature, field, at) {
+  if (!feature.description) return null;
+  field.setAttribute("aria-describedby", [`about-${at}`, field.getAttribute("aria-describedby")].filter(Boolean).join(" "));
+  return el("span", { class: "about", id: `about-${at}` }, feature.description);
+}
+
 /** The input of a tabular model: `onInput(row, true)` after every change; `unread()` names what cannot be asked as it stands. */
 export function formInput(card, start, onInput) {
   const row = start ? [...start] : typicalRow(card);
@@ -25,10 +47,10 @@ export function formInput(card, start, onInput) {
     const levels = gappy(feature) ? [null, ...feature.levels] : feature.levels;
     const select = el("select", { id: `field-${at}`, "data-feature": feature.name,
       onchange: () => { row[at] = levels[select.selectedIndex]; told(); } },
-      levels.map((level) => el("option", {}, level ?? `left out: as ${feature.fill}`)));
+      levels.map((level) => el("option", {}, level === null ? `left out: as ${feature.fill}` : meaning(feature, level))));
     const set = (value) => { row[at] = value; select.selectedIndex = levels.indexOf(value); };
     set(row[at]);
-    return { node: el("div", { class: "field" }, el("label", { for: select.id }, feature.name), select), set };
+    return { node: el("div", { class: "field" }, el("label", { for: select.id }, feature.name), select, about(feature, select, at)), set };
   }
 
   function number(feature, at) {
@@ -70,7 +92,7 @@ export function formInput(card, start, onInput) {
     });
     const node = el("div", { class: "field" },
       el("label", { for: box.id }, feature.name, feature.unit ? el("span", { class: "unit" }, ` ${feature.unit}`) : null),
-      box, slider, note);
+      box, about(feature, box, at), slider, note);
     set(row[at]);
     return { node, set };
   }
@@ -78,11 +100,22 @@ export function formInput(card, start, onInput) {
   const put = (next) => { next.forEach((value, at) => fields[at].set(value)); told(); };
   const button = (text, features) => el("button", { type: "button", onclick: () => put(features) }, text);
   const many = fields.length > 12;
+  const found = el("p", { class: "muted", role: "status" });
+  const search = el("input", { type: "search", id: "find", placeholder: "Find a feature", "aria-label": "Find a feature", oninput: () => {
+    const wanted = search.value.trim().toLowerCase();
+    const hits = card.features.filter((feature, at) => {
+      const hit = `${feature.name} ${feature.description ?? ""}`.toLowerCase().includes(wanted);
+      fields[at].node.hidden = !hit;
+      return hit;
+    });
+    found.textContent = wanted ? `${hits.length} of ${fields.length} features` : "";
+  } });
   const node = el("div", { class: "form" },
     el("div", { class: "row examples", role: "group", "aria-label": "Rows to start from" },
       button("Average values", typicalRow(card)),
-      (card.examples ?? []).map((example, at) => button(`Example ${at + 1}${example.label ? `: ${example.label}` : ""}`, example.features))),
+      named(card.examples ?? []).map(([name, example]) => button(name, example.features))),
     el("p", { class: "muted legend" }, "The thick part of a slider is the range that the model was trained on."),
+    many ? el("div", { class: "row" }, search, found) : null,
     el("div", { class: many ? "fields many" : "fields", ...(many ? { tabindex: 0, role: "group", "aria-label": "Features" } : {}) },
       fields.map((field) => field.node)));
   return { node, row: () => [...row], unread: () => [...unread], redraw() {}, explain() {}, thumbnail: () => null };

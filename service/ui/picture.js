@@ -1,6 +1,7 @@
 // The input of an image model: a canvas to draw on, whose pixels are the row.
 
 import { colour, el } from "./dom.js";
+import { named } from "./form.js";
 
 const BRUSH = 0.045; // radius, as a share of the longer side: a pen as thick as the digits' own
 
@@ -205,7 +206,7 @@ export function thumbnail(row, card, size, label = null) {
 function examplesOf(card, put) {
   if (!card.examples?.length) return null;
   return el("div", { class: "examples", role: "group", "aria-label": "Examples to start from" },
-    card.examples.map((example) => el("button", { type: "button", class: "example", "aria-label": `Example: ${example.label}`,
+    named(card.examples).map(([name, example]) => el("button", { type: "button", class: "example", "aria-label": name, title: name,
       onclick: () => put(example.features) }, thumbnail(example.features, card, 30))));
 }
 

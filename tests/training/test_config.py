@@ -156,3 +156,13 @@ def test_straight_columns_and_unselected_ones_leave_the_hash_as_it_was() -> None
     chosen = make_config(TABLE | {"fit": {"select": True}}, "test")
     assert chosen.sha256 != make_config(TABLE | {"fit": {"select": False}}, "test").sha256
     assert make_config(TABLE | {"budget": 5}, "test").sha256 == make_config(TABLE, "test").sha256
+
+
+def test_what_people_are_told_of_columns_shapes_no_model() -> None:
+    told = make_config(
+        TABLE | {"columns": {"age": {"description": "at the first visit", "levels": {"1": "x"}}}}, "test"
+    )
+    assert told.columns["age"].description == "at the first visit"
+    assert told.sha256 == make_config(TABLE, "test").sha256
+    with pytest.raises(ConfigError, match=r"columns.age.meaning: is no known key"):
+        make_config(TABLE | {"columns": {"age": {"meaning": "x"}}}, "test")

@@ -41,7 +41,7 @@ def test_a_link_brings_everything_back(open_page: Open, model: str) -> None:
     ("#model=digits&x=%%%", "input does not fit this model; its first example stands here instead."),
     ("#model=digits&x=" + "A" * 5000, "input does not fit this model"),
     ("#model=digits&version=7", "There is no version “7” of digits here that is ready; this is version 1."),
-    ("#model=diabetes&x=[1,2]", "input does not fit this model; the average stands here instead."),
+    ("#model=diabetes&x=[1,2]", "input does not fit this model; its first example stands here instead."),
     ("#model=diabetes&x={", "input does not fit this model"),
     ('#model=diabetes&x=["a","1",1,1,1,1,1,1,1,1]', "input does not fit this model"),
     ("#model=diabetes&version=1&row", "The link holds what no link of this page does: “row”."),

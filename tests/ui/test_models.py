@@ -12,12 +12,12 @@ import httpx
 import numpy as np
 import pytest
 
-from chainzrule.service.artifact.features import Layout
+from chainzrule.service.artifact.features import CategoricalFeature, Layout
 from chainzrule.training.data.noise import default_noise
 from tests.artifacts import CLASSIFIER, IMAGE, MIXED, ORDINAL, REGRESSION, SILENT, Toy, numeric, probed
 from tests.processes import ROOT, service
 from tests.ui.conftest import Open, until
-from tests.ui.page import body, counted, headline, settle
+from tests.ui.page import body, counted, headline, settle, words
 
 pytestmark = pytest.mark.ui
 
@@ -34,6 +34,7 @@ WIDE_IMAGE = Toy(
     layout=Layout(height=64, width=64),
 )
 OTHERS = [probed(CLASSIFIER, "finite_difference"), probed(CLASSIFIER, "monte_carlo"), probed(REGRESSION, "monte_carlo")]
+DESCRIBED = "node => document.getElementById(node.getAttribute('aria-describedby').split(' ')[0]).textContent"
 MEETING = """() => [...document.querySelectorAll('#gauge text')].map((node) => node.getBoundingClientRect()).some(
     (a, k, all) => all.some((b, l) => l > k
         && a.left < b.right && b.left < a.right && a.top + 3 < b.bottom && b.top + 3 < a.bottom))"""
@@ -111,6 +112,68 @@ def test_a_value_can_be_left_out_where_the_card_says_what_stands_for_it(open_pag
         assert (headline(again), again.locator("#tally").inner_text()) == left_out
         page.close()
         again.close()
+
+
+def test_what_the_card_says_of_columns_and_levels_is_shown(open_page: Open, tmp_path: Path) -> None:
+    site = CategoricalFeature(
+        name="site", description="where it was measured", levels=("1", "2"), meanings={"2": "the other clinic"}
+    )
+    age = numeric("age").model_copy(update={"description": "at the first visit", "unit": "years"})
+    features = (age, numeric("dose"), site)
+    replace(CLASSIFIER, name="told", features=features).publish(tmp_path, check=lambda artifact: None)
+    with service(tmp_path) as (address, _):
+        page = open_page("", server=address)
+        settle(page)
+        assert "at the first visit" in page.locator("#input").inner_text()
+        assert page.locator("#field-0").evaluate(DESCRIBED) == "at the first visit"
+        assert page.locator("#field-2").evaluate(DESCRIBED) == "where it was measured"
+        assert page.locator("#field-2 option").all_inner_texts() == ["1", "2: the other clinic"]
+        page.select_option("#field-2", "2: the other clinic")
+        settle(page)
+        assert body(page)["instances"][0][2] == "2"
+        page.locator("#card summary").click()
+        assert page.locator("#card td:nth-of-type(1)").all_inner_texts() == [
+            "at the first visit",
+            "\u2013",
+            "where it was measured",
+        ]
+        assert "1, 2: the other clinic" in page.locator("#card").inner_text()
+        page.close()
+
+
+def test_features_are_found_by_name_and_by_what_they_are(open_page: Open) -> None:
+    page = open_page("#model=breast-cancer")
+    settle(page)
+    shown = page.locator(".field:visible label")
+    assert shown.count() == 30
+    page.locator("#find").fill("symm")
+    assert shown.all_inner_texts() == ["mean symmetry", "symmetry error", "worst symmetry"]
+    assert "3 of 30 features" in page.locator("#input").inner_text()
+    page.locator("#find").fill("coastline; standard")
+    assert shown.all_inner_texts() == []
+    page.locator("#find").fill("COASTLINE")
+    assert shown.count() == 3
+    page.locator("#find").fill("")
+    assert shown.count() == 30
+    assert open_page("#model=diabetes").locator("#find").count() == 0
+
+
+def test_examples_are_called_what_they_were_chosen_for(open_page: Open, shipped_server: str) -> None:
+    page = open_page("#model=breast-cancer")
+    settle(page)
+    examples = httpx.get(f"{shipped_server}/models/breast-cancer").json()["card"]["examples"]
+    assert body(page)["instances"] == [examples[0]["features"]]
+    names = page.locator(".examples button").all_inner_texts()
+    assert names[0] == "Average values"
+    assert [name.split(":")[0] for name in names[1:]] == ["Typical"] * 4 + ["Borderline", "Unusual"]
+    assert len(set(names)) == 7
+    page.locator(".examples button").nth(6).click()
+    settle(page)
+    assert body(page)["instances"] == [examples[5]["features"]]
+    assert words(page)[0] == "Unusual"
+    page.locator(".examples button").nth(5).click()
+    settle(page)
+    assert words(page) != ["Known", "Sure", "Steady"]
 
 
 def test_noise_that_nobody_measured_is_called_so(open_page: Open, tmp_path: Path) -> None:

@@ -115,8 +115,9 @@ class Judging:
             )
             for model, rows, part in zip(models, self.judged(), parts, strict=True)
         ]
-        surprise = np.concatenate(surprises) if surprises else None
-        every = take(join_measures(found), np.argsort(self._order()))
+        order = np.argsort(self._order())
+        surprise = np.concatenate(surprises)[order] if surprises else None
+        every = take(join_measures(found), order)
         return self._evaluation(models, parts, truth, every, surprise)
 
     def baseline(self, models: Sequence[FittedModel]) -> Evaluation:
@@ -153,9 +154,16 @@ class Judging:
         return fit_novelty(rows.x, label, columns, network, self._seed)
 
     @property
+    def rows(self) -> Rows:
+        """Returns all judged rows, in the order in which `Evaluation` has their figures."""
+        if self._dataset.test is not None:
+            return self._dataset.test
+        return self._dataset.train.take(np.sort(self._order()))
+
+    @property
     def y(self) -> NDArray[np.generic]:
-        """Returns the true answers of all judged rows, in the order in which `Evaluation` has them."""
-        return np.concatenate([rows.y for rows in self.judged()])[np.argsort(self._order())]
+        """Returns their true answers."""
+        return self.rows.y
 
     def _order(self) -> Indices:
         if self._dataset.test is not None:

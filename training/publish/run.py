@@ -22,6 +22,7 @@ from chainzrule.training.columns import Columns, with_constraints
 from chainzrule.training.config import Config
 from chainzrule.training.data.dataset import Dataset
 from chainzrule.training.data.noise import check_float32_spacing
+from chainzrule.training.descriptions import described
 from chainzrule.training.errors import ConfigError
 from chainzrule.training.export.onnx import OPSET, export_graphs
 from chainzrule.training.export.verify import Verification, verify
@@ -34,7 +35,7 @@ from chainzrule.training.noise.declared import noise_model, straightened, with_n
 from chainzrule.training.novelty.graph import with_novelty
 from chainzrule.training.novelty.novelty import Novelty
 from chainzrule.training.publish.evaluation import Evaluation, Judging
-from chainzrule.training.publish.examples import examples
+from chainzrule.training.publish.examples import Candidates, examples
 from chainzrule.training.publish.golden import golden, has_bounds
 from chainzrule.training.publish.reserve import reserved
 
@@ -89,10 +90,10 @@ class Run:
             examples: how many real rows the card is to show.
 
         Raises:
-            ConfigError: the configuration's noise or constraints do not fit the features.
+            ConfigError: the configuration's columns, noise or constraints do not fit the features.
             DataError: float32 is too coarse for a column at its noise.
         """
-        noisy = with_noise(dataset.features, config.noise, config.noise_law.measured)
+        noisy = with_noise(described(dataset.features, config.columns), config.noise, config.noise_law.measured)
         if config.noise_law.groups and dataset.layout is not None:
             raise ConfigError("noise_law.groups are of a table's columns; an image has none")
         self._noise_model = noise_model(config.noise_law, noisy, dataset.train.x)
@@ -223,7 +224,8 @@ class Run:
         errors = conformity(self._link, held_out.outputs, held_out.y, out_of_fold=dataset.test is None)
         unlike = None if held_out.surprise is None else make_novelty(held_out.surprise, dataset.test is None)
         expected = golden(model, config.seed, graphs.get("bounds"), novelty)
-        shown = examples(dataset, self._examples, config.seed) or None
+        known = Candidates.of(self._link, self._judging.rows, held_out.outputs, held_out.surprise)
+        shown = examples(dataset, known, self._examples, config.seed) or None
         provenance = Provenance(
             config_sha256=config.sha256,
             data_sha256=dataset.fingerprint,

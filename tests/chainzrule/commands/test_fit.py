@@ -50,11 +50,13 @@ def error_of(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_a_csv_becomes_an_artifact(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = ["--noise", "age=0.5", "--noise", "weight=1.5", "--budget", "1s"]  # in which some settings are tried
+    given += ["--describe", "age=age = years since birth"]
     assert main(["fit", "--csv", str(table), *ARGUMENTS, *given, "--models", "out", "--seed", "7"]) == 0
     card = read_artifact(Path("out/patients/1")).card
     assert [feature.name for feature in card.features] == ["age", "dose", "colour", "smoker", "weight"]
     by_name = {feature.name: feature for feature in card.features}
     assert by_name["age"].noise == 0.5  # type: ignore[union-attr]
+    assert by_name["age"].description == "age = years since birth"
     assert by_name["dose"].fill is not None
     assert by_name["colour"].levels == ("blue", "green", "red")  # type: ignore[union-attr]
     assert by_name["smoker"].noise == 0  # type: ignore[union-attr]
@@ -258,6 +260,8 @@ def test_imports_are_interrupted_quietly(tmp_path: Path) -> None:
         (["fit", "--csv", "patients.csv", "--target", "outcom", "--name", "m"], "did you mean outcome?"),
         (["fit", "--csv", "patients.csv", *ARGUMENTS, "--noise", "age"], "--noise age: give it as COLUMN=VALUE"),
         (["fit", "--csv", "patients.csv", *ARGUMENTS, "--noise", "agee=1"], "'agee', which is no numeric feature"),
+        (["fit", "--csv", "patients.csv", *ARGUMENTS, "--describe", "age"], "--describe age: give it as COLUMN=TEXT"),
+        (["fit", "--csv", "patients.csv", *ARGUMENTS, "--describe", "agee=x"], "columns.agee: there is no such column"),
         (["fit", "--csv", "patients.csv", *ARGUMENTS, "--mnist", "x"], "--mnist goes with a configuration"),
         (["fit", "--csv", "patients.csv", *ARGUMENTS, "--models", "patients.csv"], "choose another with --models"),
     ],
