@@ -1,12 +1,11 @@
 // What the model says about the input, and how much that wobbles.
 
+import { bell, bellOf } from "./bell.js";
 import { beside, chance, el, num, show, svg } from "./dom.js";
 import { summaryLine, trustView } from "./trust.js";
 import { because, comparison, flips, headline, still, trust, unitOf } from "./words.js";
 
 const QUIET = 100; // milliseconds from an answer until its colours come back, so that they do not flicker while something is dragged
-
-const bell = (x) => Math.exp((-x * x) / 2);
 
 /**
  * The answer's part of the page. `show` takes every answer, `explain` what it hangs on. `outdated` greys it from when
@@ -19,6 +18,7 @@ export function answerView({ node, age, line }, card, keepsake) {
   const spoken = el("p", { class: "spoken", role: "status" });
   const why = el("p", { class: "why", id: "why" });
   const figure = el("div", { class: "gauge" });
+  const rain = el("div", { class: "rain row" });
   const figures = el("dl", { class: "figures" });
   const chances = el("div", { class: "chances" });
   const pair = el("div", { class: "beside", hidden: true, id: "comparison" });
@@ -45,7 +45,7 @@ export function answerView({ node, age, line }, card, keepsake) {
       el("button", { type: "button", class: "quiet", onclick: () => { kept = null; compare(); keep.focus(); } }, "Forget it"));
   }
 
-  show(node, spoken, el("div", {}, el("p", { class: "eyebrow" }, card.target), head), three.node, verdict, why, figure, chances, figures, el("div", { class: "row" }, keep), pair);
+  show(node, spoken, el("div", {}, el("p", { class: "eyebrow" }, card.target), head), three.node, verdict, why, figure, rain, chances, figures, el("div", { class: "row" }, keep), pair);
 
   function outdated(why = "") {
     clearTimeout(returning);
@@ -61,7 +61,7 @@ export function answerView({ node, age, line }, card, keepsake) {
   show(age);
   show(line);
   return {
-    outdated,
+    outdated, rain,
     current() {
       age.textContent = "";
       clearTimeout(returning);
@@ -110,10 +110,7 @@ function facts(card, prediction) {
 function flipGauge(card, s) {
   const distance = s.flip_distance;
   const flip = flips(card, s.flip_probability);
-  const reach = 4, right = distance === null ? 6 : Math.min(Math.max(distance + 1.2, 4.4), 7);
-  const [w, h, base] = [360, 128, 92];
-  const x = (t) => 12 + ((t + reach) / (right + reach)) * (w - 24);
-  const y = (t) => base - 70 * bell(t);
+  const { w, h, base, right, reach, x, y } = bellOf(distance);
   const outline = (from, to) => {
     const points = [];
     for (let t = from; t < to; t += 0.05) points.push(`${x(t).toFixed(1)},${y(t).toFixed(1)}`);

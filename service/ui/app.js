@@ -11,12 +11,14 @@ import { experimentView } from "./experiment.js";
 import { formInput } from "./form.js";
 import { readLink, rowOf, writeLink } from "./link.js";
 import { liveView } from "./live.js";
+import { mapView } from "./map.js";
 import { pictureInput } from "./picture.js";
+import { rainView } from "./rain.js";
 import { withheld } from "./words.js";
 
 const PATIENCE = 1000; // milliseconds after which a newer input no longer waits for an older one's answer
 const NOISE = 1; // the card's, of which the answer speaks
-const PARTS = ["input", "age", "answer", "summary", "effects", "experiment", "live", "calls", "card"];
+const PARTS = ["input", "age", "answer", "summary", "effects", "map", "experiment", "live", "calls", "card"];
 
 let list = [], session = null, opening = 0;
 let again = start; // what "Try again" does; where something is gone, it starts anew
@@ -76,18 +78,23 @@ function begin(model, link, lost) {
   const { card } = model;
   const target = { model: card.name, version: card.version };
   const linked = rowOf(link.x, card);
-  const first = linked ?? card.examples?.[0]?.features ?? null;
+  const doubtful = link.welcome && card.layout ? card.examples?.find(({ kind }) => kind === "borderline") : null; // there is something to see
+  const first = linked ?? (doubtful ?? card.examples?.[0])?.features ?? null;
   let noise = link.noise > 0 && link.noise <= 100 ? Number(link.noise) : NOISE, observe = false, wanted = null, asking = null, since = 0;
 
   const input = (card.layout ? pictureInput : formInput)(card, first, (row, done) => ask(row, done));
   show($("input"), input.node);
   const answer = answerView({ node: $("answer"), age: $("age"), line: $("summary") }, card, input.thumbnail);
   $("effects-panel").hidden = Boolean(card.layout);
+  const rain = card.task === "classification" && card.method === "analytic" ? rainView(answer.rain, card, { eager: Boolean(doubtful) }) : null;
   const effects = card.layout ? null : effectsView($("effects"), card, target, complain);
+  show($("map"));
+  const map = card.layout ? null : mapView($("map"), card, target, { onMove: input.move, onProblem: complain });
   const write = () => writeLink({ ...target, card, row: input.row(), noise });
   const remember = settled(() => session === mine && write(), 200);
   const experiment = experimentView($("experiment"), card, target, noise, {
     onNoise(scale) { noise = scale; remember(); }, onProblem: complain,
+    onCopies(made) { rain?.copies(made); },
   });
   noise = Number($("noise").value); // as far as the slider goes
   admit([...lost,
@@ -113,6 +120,8 @@ function begin(model, link, lost) {
     }
     answer.outdated();
     effects?.outdated();
+    map?.outdated(row);
+    rain?.wait();
     wanted = { row, done };
     if (!asking) { loop(); return; }
     const slow = asking;
@@ -149,6 +158,8 @@ function begin(model, link, lost) {
         answer.explain(explained);
         input.explain(explained.sensitivities);
         effects?.explain(row, explained);
+        map?.explain(row, explained);
+        rain?.explain(explained);
         if (observe) live.refresh();
       } catch (error) {
         if (session !== mine) return;
@@ -163,7 +174,7 @@ function begin(model, link, lost) {
     asking = null;
   }
 
-  const mine = { input, ask, live, abort: () => asking?.abort(), redraw() { input.redraw(); experiment.redraw(); } };
+  const mine = { input, ask, live, abort: () => asking?.abort(), redraw() { input.redraw(); map?.redraw(); experiment.redraw(); } };
   session = mine;
   again = () => ask(input.row(), true);
   again();
@@ -228,7 +239,7 @@ async function start() {
     const picked = named ?? ready.find(({ name }) => name === "digits") ?? ready.find((model) => model.default) ?? ready[0];
     const newest = fillVersions(picked.name);
     const version = picked.versions.some((one) => one.version === link.version && isReady(one)) ? link.version : newest;
-    await open(picked.name, version, named ? link : {}, lostOf(link, named, picked, version));
+    await open(picked.name, version, named ? link : { welcome: link.empty }, lostOf(link, named, picked, version));
   } catch (error) {
     complain(error);
   }

@@ -34,7 +34,7 @@ function noisy(row, card, scale, uniform) {
   });
 }
 
-export function experimentView(node, card, target, noise, { onNoise, onProblem }) {
+export function experimentView(node, card, target, noise, { onNoise, onCopies, onProblem }) {
   const regression = card.task === "regression";
   const many = Math.min(COPIES, Math.max(1, Math.floor(8e6 / BYTES / card.features.length)));
   const thing = card.layout ? "picture" : "row";
@@ -90,6 +90,7 @@ export function experimentView(node, card, target, noise, { onNoise, onProblem }
         api.predict(target, drawn),
       ]);
       if (mine !== turn) return;
+      if (copies.length === 0) onCopies({ row, drawn, answers, scale });
       base = said;
       copies.push(...answers);
       tell();

@@ -98,6 +98,7 @@ export function formInput(card, start, onInput) {
   }
 
   const put = (next) => { next.forEach((value, at) => fields[at].set(value)); told(); };
+  const move = (places) => { places.forEach(([at, value]) => fields[at].set(value)); told(); };
   const button = (text, features) => el("button", { type: "button", onclick: () => put(features) }, text);
   const many = fields.length > 12;
   const found = el("p", { class: "muted", role: "status" });
@@ -118,5 +119,5 @@ export function formInput(card, start, onInput) {
     many ? el("div", { class: "row" }, search, found) : null,
     el("div", { class: many ? "fields many" : "fields", ...(many ? { tabindex: 0, role: "group", "aria-label": "Features" } : {}) },
       fields.map((field) => field.node)));
-  return { node, row: () => [...row], unread: () => [...unread], redraw() {}, explain() {}, thumbnail: () => null };
+  return { node, row: () => [...row], unread: () => [...unread], move, redraw() {}, explain() {}, thumbnail: () => null };
 }
