@@ -9,6 +9,7 @@ const GRID = 25; // points each way, in one request
 const BEYOND = 0.1; // of the training range, on either side
 const STEP = 1 / 40; // of the map, by an arrow key
 const WIDEST = 560; // pixels
+const FINGER = 36; // pixels around the dot that a finger drags it from; elsewhere it scrolls the page
 const [LEFT, TOP, RIGHT, BOTTOM] = [62, 10, 14, 46];
 
 const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
@@ -52,6 +53,7 @@ export function mapView(node, card, target, { onMove, onProblem }) {
   const pick = (id, text) => el("label", {}, `${text} `, el("select", { id, onchange: choose }, numbers.map(({ name, at }) => el("option", { value: at }, name))));
   const across = pick("map-x", "Across"), up = pick("map-y", "Up");
   const key = el("ul", { class: "key" });
+  let dot = null; // where the row is, in pixels
   let plot = null; // its width and height in pixels, without the margins
   let axes = null, latest = null, grid = null, turn = 0, dragging = false;
 
@@ -133,6 +135,7 @@ export function mapView(node, card, target, { onMove, onProblem }) {
     }
     brush.stroke();
     const [x, y] = chosen.map((feature, k) => place(spans[k], valueOf(feature)));
+    dot = [px(x), py(y)];
     brush.strokeStyle = brush.fillStyle = colour("ink");
     for (const steps of [1, 2]) {
       const [rx, ry] = chosen.map((feature, k) => (steps * feature.noise) / (spans[k][1] - spans[k][0]));
@@ -191,8 +194,13 @@ export function mapView(node, card, target, { onMove, onProblem }) {
     const box = canvas.getBoundingClientRect();
     move([(event.clientX - box.left - LEFT) / plot.w, 1 - (event.clientY - box.top - TOP) / plot.h]);
   }
+  function near(event) {
+    const box = canvas.getBoundingClientRect();
+    return Math.hypot(event.clientX - box.left - dot[0], event.clientY - box.top - dot[1]) < FINGER;
+  }
+  canvas.addEventListener("touchstart", (event) => { if (grid && near(event.touches[0])) event.preventDefault(); }, { passive: false });
   canvas.addEventListener("pointerdown", (event) => {
-    if (!grid || !event.isPrimary || event.button !== 0) return;
+    if (!grid || !event.isPrimary || event.button !== 0 || (event.pointerType === "touch" && !near(event))) return;
     event.preventDefault();
     canvas.focus({ preventScroll: true });
     canvas.setPointerCapture(event.pointerId);

@@ -30,7 +30,9 @@ def test_noisy_copies_flip_as_often_as_was_stated(open_page: Open, drawing: str)
     if drawing in AMBIGUOUS:
         page.click("#clear")
         draw(page, AMBIGUOUS[drawing])
-        settle(page)
+    else:
+        page.get_by_role("button", name="Average values").click()
+    settle(page)
     for scale in range(1, 11):  # up to the first at which some copies in a hundred should flip
         page.locator("#noise").fill(str(scale))
         if float(counted(page)["stated"]) > 0.02:

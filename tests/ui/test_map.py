@@ -125,6 +125,46 @@ def test_what_is_dragged_is_asked_and_the_map_holds_meanwhile(open_page: Open, s
     assert len(drawn.asked) == count
 
 
+def test_a_finger_drags_the_dot_and_elsewhere_scrolls(open_page: Open) -> None:
+    page = open_page("#model=diabetes", width=360, height=780)
+    settle(page)
+    page.wait_for_selector("#map-canvas[aria-label]")
+    drawn, before = Map(page), body(page)["instances"]
+    axes = [int(page.locator(f"#map-{name}").input_value()) for name in "xy"]
+    page.evaluate("document.querySelector('#map-canvas').scrollIntoView({ block: 'center' })")
+    card = page.evaluate("fetch('models/diabetes').then((answer) => answer.json())")["card"]
+
+    def share(at: int) -> float:
+        low, high = card["features"][at]["low"], card["features"][at]["high"]
+        margin = 0.1 * (high - low)
+        return float((before[0][at] - low + margin) / (high - low + 2 * margin))
+
+    dot = drawn.place(*map(share, axes))
+    fingers = page.context.new_cdp_session(page)
+
+    def swipe(*points: tuple[float, float]) -> None:
+        box = page.locator("#map-canvas").bounding_box()
+        for number, (x, y) in enumerate(points):
+            touch = [{"x": box["x"] + x, "y": box["y"] + y}]
+            fingers.send(
+                "Input.dispatchTouchEvent", {"type": "touchMove" if number else "touchStart", "touchPoints": touch}
+            )
+        fingers.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        settle(page)
+
+    far = (dot[0] + (90 if dot[0] < 200 else -90), dot[1])
+    top = page.locator("#map-canvas").bounding_box()["y"]
+    swipe(far, (far[0], far[1] - 40), (far[0], far[1] - 80), (far[0], far[1] - 120))
+    assert page.locator("#map-canvas").bounding_box()["y"] < top - 20
+    assert body(page)["instances"] == before
+    page.evaluate("document.querySelector('#map-canvas').scrollIntoView({ block: 'center' })")
+    at = page.locator("#map-canvas").bounding_box()["y"]
+    swipe(dot, (dot[0] + 10, dot[1] - 20), (dot[0] + 20, dot[1] - 40))
+    moved = body(page)["instances"][0]
+    assert [value != was for value, was in zip(moved, before[0], strict=True)] == [n in axes for n in range(10)]
+    assert abs(page.locator("#map-canvas").bounding_box()["y"] - at) < 10  # the answer above may have grown a line
+
+
 def test_arrow_keys_move_the_input(open_page: Open) -> None:
     drawn = opened(open_page, 2, "diabetes")
     page, before = drawn.page, body(drawn.page)["instances"][0]
