@@ -178,7 +178,7 @@ def test_without_a_model_nothing_is_left_standing(open_page: Open) -> None:
     page.get_by_role("button", name="Try again").click()
     page.wait_for_selector("#sentence:not(:empty)")
     settle(page)
-    assert page.locator(".panel:visible").count() == 7
+    assert page.locator(".panel:visible").count() == 8
 
 
 def test_closed_metrics_leave_the_live_window(open_page: Open) -> None:
