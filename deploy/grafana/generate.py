@@ -7,7 +7,7 @@ from deploy.grafana.panels import Json, Panel, Query, dashboard, heatmap, lines,
 
 FOLDER = Path(__file__).parent / "dashboards"
 ONE = 'model="$model",version=~"$version"'
-PREDICTING = 'route=~"/predict|/sensitivity|/v2/.+/infer"'
+PREDICTING = 'route=~"/predict|/sensitivity|/v2/.+/infer|/v1/.+:.+|/inference.+Infer"'
 VERSION = "version {{version}}"
 
 MODEL_CHOICE = variable(

@@ -79,7 +79,7 @@ export function answerView({ node, age, line }, card, keepsake) {
       summaryLine(line, head.textContent, answers);
       show(verdict, "The API’s verdict: ", el("strong", { class: "verdict" }, s.verdict), `${because(prediction)}.`);
       if (done) spoken.textContent = [head.textContent, ...answers.flatMap(({ word, why: reason }) => [word, reason.replace(/\.$/, "")])].join(". ");
-      show(figure, card.task === "regression" ? valueGauge(card, prediction)
+      show(figure, s.verdict === "not_measurable" ? null : card.task === "regression" ? valueGauge(card, prediction)
         : card.task === "ordinal" ? ladder(card, prediction) : flipGauge(card, s));
       show(chances, prediction.probabilities ? bars(prediction) : null);
       show(figures, facts(card, prediction));
@@ -100,7 +100,7 @@ function facts(card, prediction) {
   const output = card.task === "classification" ? "of the label’s probability" : card.task === "ordinal" ? "of the expected level" : `of the value${unitOf(card)}`;
   return [
     card.task === "regression" ? null : fact("Flip probability", flips(card, s.flip_probability), "chance that noise changes the label"),
-    card.task === "regression" || card.draws ? null : fact("Flip distance", s.flip_distance === null ? "out of reach" : `${num(s.flip_distance, 3)} σ`, "noise steps to the nearest other label"),
+    card.task === "regression" || s.method === "monte_carlo" || s.method === null ? null : fact("Flip distance", s.flip_distance === null ? "out of reach" : `${num(s.flip_distance, 3)} σ`, "noise steps to the nearest other label"),
     fact("Volatility", `±${num(s.volatility, 3)}`, output),
     s.percentile === null ? null : fact("Wobbles more than", `${num(s.percentile, 3)} %`, "of the cases it was tested on"),
   ];
@@ -118,7 +118,8 @@ function flipGauge(card, s) {
     return `M${x(from).toFixed(1)},${base}L${points.join("L")}L${x(to).toFixed(1)},${base}Z`;
   };
   const inside = distance !== null && distance < right;
-  const nowhere = card.draws && !still(s) ? `counted in ${card.draws.count} draws` : "no boundary in reach";
+  const counted = card.draws ? `counted in ${card.draws.count} draws` : "counted from draws of the noise";
+  const nowhere = s.method === "monte_carlo" && !still(s) ? counted : "no boundary in reach";
   const beyond = distance === null ? nowhere : `“${short(s.runner_up)}” is ${num(distance, 3)} σ away →`;
   const becomes = `becomes “${short(s.runner_up)}”`;
   const atEdge = x(distance) > w - 60;

@@ -31,6 +31,7 @@ export const still = (s) => s.flip_distance === null && s.volatility === 0;
 /** One or two sentences on how much the answer wobbles. */
 export function verdictSentence(card, prediction) {
   const s = prediction.stability;
+  if (s.verdict === "not_measurable") return "So much noise moves it in ways that only counting can tell, and a request leaves no room to count.";
   if (card.task === "regression") {
     const beside = s.percentile === null ? "" : ` That is more than for ${Math.round(s.percentile)} of 100 cases the model was tested on.`;
     return `Measurement noise alone moves this by ±${num(s.volatility, 3)}${unitOf(card)}.${beside}`;
@@ -84,12 +85,12 @@ function sure(card, prediction) {
 /** The ends of an interval, to the digits that its length leaves any sense. */
 const ends = (interval) => interval.map((end) => beside(end, (interval[1] - interval[0]) / 20)).join(" to ");
 
-const STEADY = { stable: ["Steady", "good"], elevated: ["Less steady", "doubt"], unstable: ["Unsteady", "bad"] };
+const STEADY = { stable: ["Steady", "good"], elevated: ["Less steady", "doubt"], unstable: ["Unsteady", "bad"], not_measurable: ["Not measurable", "doubt"] };
 
 /** The verdict, but for what has other reasons than noise: those are the first answer's. */
 function steady(card, prediction) {
   const { verdict, reasons } = prediction.stability;
-  const moved = reasons.includes("flip_probability") || reasons.includes("volatility");
+  const moved = verdict === "not_measurable" || reasons.includes("flip_probability") || reasons.includes("volatility");
   const [word, level] = STEADY[moved ? verdict : "stable"];
   const size = !still(prediction.stability) && assumption(card);
   return { question: "Would it say so again?", word, level,
@@ -102,6 +103,9 @@ const REASONS = {
   out_of_range: "some values lie outside what the model has seen in training",
   novel: "the model knows next to nothing like this",
   close_call: "cases it was as unsure of were often answered wrongly",
+  curvature: "the answer bends within the noise",
+  calibration: "so much noise was found to move this model otherwise than its slopes say",
+  noise_law: "the noise is bounded here, or of another kind than the normal",
   uninformative: "on cases it was tested on, the model did no better than a guess that looks at nothing",
 };
 
@@ -112,6 +116,7 @@ export const because = ({ stability: { reasons } }) =>
 /** Of two rows' answers, which wobbles more and why. `names` are what to call them. */
 export function comparison(card, first, second, names) {
   const [a, b] = [first.stability, second.stability];
+  if (a.volatility === null || b.volatility === null) return "Nobody can say: the noise of one of them is not measurable.";
   if (card.task === "regression") {
     if (a.volatility === b.volatility) return "Both are equally stable.";
     const [more, less, at] = a.volatility >= b.volatility ? [a, b, 0] : [b, a, 1];
