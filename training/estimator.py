@@ -1,6 +1,5 @@
 """Defines what the three estimators share, from rows as scikit-learn has them to a model that the service serves."""
 
-import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,14 +25,15 @@ from chainzrule.training.data.features import describe, opened
 from chainzrule.training.data.fingerprint import fingerprint_arrays
 from chainzrule.training.data.inputs import as_frame, encode_columns, matrix_columns, rows_of, table_columns
 from chainzrule.training.data.noise import check_float32_spacing
-from chainzrule.training.data.scaled import scaling_of, steps_before
+from chainzrule.training.data.scaled import check_raw, scaling_of, steps_before
 from chainzrule.training.data.target import check_labels, check_quantity
 from chainzrule.training.data.weights import merge
 from chainzrule.training.fitting.recipe import Recipe
 from chainzrule.training.fitting.tuning import tuned
 from chainzrule.training.nn.fitted import FittedModel
 from chainzrule.training.nn.link import Link, link_of
-from chainzrule.training.noise.declared import with_noise
+from chainzrule.training.noise.config import NoiseLawConfig
+from chainzrule.training.noise.declared import declare
 from chainzrule.training.publish.run import Run
 
 CHUNK = 2**15  # rows predicted at a time, so that memory does not grow with them
@@ -70,13 +70,14 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
         patience: epochs without a better validation loss before stopping.
         categorical: names of columns to read as categories although they hold numbers.
         numeric: names of columns to read as numbers although they look like an id or hold booleans.
-        noise: by column, one standard deviation of its measurement noise in its own unit, for the stability that the
-            service answers; a tenth of the column's standard deviation where it is not given.
+        noise: by column, one standard deviation of its measurement noise in its own unit, or what else docs/noise.md
+            allows; a tenth of the column's standard deviation where it is not given.
+        noise_law: how that noise is distributed, as the section of a configuration: columns that move together.
         class_weight: by label, how often its rows count, or "balanced": as often as makes all labels equally common.
         bend: read columns of heavy tails on a logarithmic scale, which becomes part of the published graph.
         tune: choose `hidden`, `degree`, `strength`, `fisher` and `weight_decay` by folds of the rows, beginning with
-            those that are given, and fit to all rows; it takes some thirty times as long.
-        budget: seconds that this may take, roughly.
+            those that are given, and fit to all rows; it takes some thirty times as long, or `budget` seconds.
+        budget: those seconds, roughly.
         random_state: decides initialisation, shuffling and the validation rows.
 
     Attributes:
@@ -106,7 +107,8 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
         patience: int = 15,
         categorical: Collection[str] = (),
         numeric: Collection[str] = (),
-        noise: Mapping[str, float] | None = None,
+        noise: Mapping[str, Any] | None = None,
+        noise_law: Mapping[str, Any] | None = None,
         class_weight: Mapping[Any, float] | str | None = None,
         bend: bool = True,
         tune: bool = False,
@@ -128,6 +130,7 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
         self.categorical = categorical
         self.numeric = numeric
         self.noise = noise
+        self.noise_law = noise_law
         self.class_weight = class_weight
         self.bend = bend
         self.tune = tune
@@ -165,7 +168,8 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
         described: tuple[Feature, ...] = tuple(describe(column, first, weights=merged) for column in columns)
         x = encode_columns(columns, described)
         bent = with_bends(described, x[first], merged) if self.bend else described
-        features = with_noise(bent, dict(self.noise or {}))
+        law = NoiseLawConfig.model_validate(dict(self.noise_law or {}))
+        features, self._errors = declare(bent, x[first], dict(self.noise or {}), law)
         self._opened = tuple(
             opened(feature, column, first, merged) for feature, column in zip(features, columns, strict=True)
         )
@@ -175,7 +179,7 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self._config = self._configure(seed, len(first))
         self._dataset = Dataset(self._task, name, None, features, None, labels, rows, None, fingerprint="")
-        columns_ = Columns.of(features, None)
+        columns_ = Columns.of(features, None, self._errors)
         epochs = None
         recipe = Recipe(self._config, self._dataset, columns_)
         if self.tune:
@@ -208,18 +212,7 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
             TrainingError, ServiceError: the model cannot be exported as it is; says why.
         """
         check_is_fitted(self)
-        if self._before:
-            raise ValueError(
-                f"this estimator was fitted behind {', '.join(self._before)}, which the service would not know of; "
-                "publish the whole pipeline: chainzrule.publish(pipeline, models_dir, name)"
-            )
-        if self._scaling is not None:
-            warnings.warn(
-                f"the columns that this estimator was fitted to look {self._scaling}, and the service will take them "
-                "as they are; fit it to the raw columns, or put the scaler into a pipeline and publish that with "
-                "chainzrule.publish",
-                stacklevel=2,
-            )
+        check_raw(self._before, self._scaling)
         rows = self._dataset.train
         if self._link.has_labels:
             check_labels(self._dataset.target, self._task, self._dataset.labels, rows.y.astype(np.int64))
@@ -295,6 +288,7 @@ class ChainzRuleEstimator(BaseEstimator):  # type: ignore[misc]
             "dreg": {"strength": parameters["strength"], "fisher": parameters["fisher"]},
             "fit": {**{name: parameters[name] for name in FIT}, "validation": validation},
             "noise": dict(self.noise or {}),
+            "noise_law": dict(self.noise_law or {}),
             "budget": parameters["budget"],
         }
         config = make_config(content, "parameters")

@@ -90,6 +90,9 @@ def test_it_works_in_pipelines_and_searches() -> None:
     assert cross_val_score(regressor, *datasets.load_diabetes(return_X_y=True), cv=3).mean() > 0.35
 
 
+TOGETHER = {"groups": [{"columns": ["age", "dose"], "correlation": 0.5}]}
+
+
 @pytest.fixture(scope="module")
 def published(
     patients: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
@@ -98,7 +101,7 @@ def published(
     root = tmp_path_factory.mktemp("published")
     models = {}
     for name, estimator in zip(("outcome", "stay", "level"), ESTIMATORS, strict=True):
-        model, X, y = of_task(estimator, patients, noise={"age": 1.5})
+        model, X, y = of_task(estimator, patients, noise={"age": 1.5}, noise_law=TOGETHER)
         model.fit(X, y, sample_weight=np.arange(len(X)) % 3)
         models[name] = pickle.loads(pickle.dumps(model)) if name == "level" else model
         path = models[name].publish(root / "models", name)
@@ -142,6 +145,8 @@ def test_the_card_says_how_the_recipe_does_on_rows_held_out(
         assert card["reference"]["rows"] == card["provenance"]["training_rows"] == 133  # a third had no weight
         assert card["target"] == card["name"]
         assert card["features"][0]["noise"] == 1.5
+        [group] = card["noise"]["groups"]
+        assert group == {"features": ["age", "dose"], "correlation": [[1.0, 0.5], [0.5, 1.0]]}
         assert card["baselines"][0]["method"] == "relu"
     assert cards["outcome"]["quality"]["accuracy"] > cards["outcome"]["quality"]["majority_share"]
     assert cards["level"]["labels"] == LEVELS

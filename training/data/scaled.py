@@ -1,6 +1,7 @@
 """Notices columns that were scaled before an estimator saw them, which nobody who asks the service would do."""
 
 import sys
+import warnings
 from collections.abc import Sequence
 from types import FrameType
 from typing import cast
@@ -43,3 +44,23 @@ def scaling_of(columns: Sequence[Column]) -> str | None:
     if len(told) > 1 and all(np.allclose([values.min(), values.max()], [0, 1], atol=1e-9) for values in told):
         return "scaled to 0..1"
     return None
+
+
+def check_raw(before: Sequence[str], scaling: str | None) -> None:
+    """Warns where an estimator's columns look scaled, and refuses one that stood behind a pipeline's steps.
+
+    Raises:
+        ValueError: the service would not know of those steps.
+    """
+    if before:
+        raise ValueError(
+            f"this estimator was fitted behind {', '.join(before)}, which the service would not know of; "
+            "publish the whole pipeline: chainzrule.publish(pipeline, models_dir, name)"
+        )
+    if scaling is not None:
+        warnings.warn(
+            f"the columns that this estimator was fitted to look {scaling}, and the service will take them as they "
+            "are; fit it to the raw columns, or put the scaler into a pipeline and publish that with "
+            "chainzrule.publish",
+            stacklevel=3,
+        )

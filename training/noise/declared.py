@@ -15,6 +15,25 @@ from chainzrule.training.noise.config import ColumnNoise, Declared, GroupConfig,
 _DECLARED: TypeAdapter[dict[str, Declared]] = TypeAdapter(dict[str, Declared])
 
 
+def declare(
+    features: Sequence[Feature], x: NDArray[np.floating], noise: Mapping[str, Any], law: NoiseLawConfig
+) -> tuple[tuple[Feature, ...], NoiseModel | None]:
+    """Returns features with the noise that a user declares, and its law; None where that is independent and normal.
+
+    Args:
+        features: the card's, of a table.
+        x: (rows, D) the training rows, encoded.
+        noise: by feature, see `with_noise`.
+        law: how it is distributed.
+
+    Raises:
+        ConfigError: the noise does not fit the features.
+    """
+    noisy = with_noise(features, noise, law.measured)
+    model = noise_model(law, noisy, x)
+    return straightened(noisy, model), model
+
+
 def with_noise(
     features: Sequence[Feature], declared: Mapping[str, Any], measured: Sequence[str] = ()
 ) -> tuple[Feature, ...]:

@@ -138,7 +138,7 @@ def folded(steps: list[tuple[str, Any]]) -> ChainzRuleEstimator:
     found._scaling = None
     found.features_ = described
     found._opened = _opened(estimator, described, front)
-    found.model_ = replace(estimator.model_, columns=Columns.of(described, None))
+    found.model_ = replace(estimator.model_, columns=Columns.of(described, None, estimator._errors))
     found._dataset = replace(estimator._dataset, features=described, train=raw)
     declared = estimator._config.noise
     given = {now.name: now.noise for was, now in zip(seen, described, strict=True) if was.name in declared}
@@ -214,7 +214,7 @@ def _with_noise(estimator: ChainzRuleEstimator, noise: Mapping[str, float]) -> C
     found = copy.copy(estimator)
     found.features_ = with_noise(estimator.features_, noise)
     found._opened = with_noise(estimator._opened, noise)
-    found.model_ = replace(estimator.model_, columns=Columns.of(found.features_, None))
+    found.model_ = replace(estimator.model_, columns=Columns.of(found.features_, None, estimator._errors))
     found._dataset = replace(estimator._dataset, features=found.features_)
     found._config = estimator._config.model_copy(update={"noise": {**estimator._config.noise, **noise}})
     return found

@@ -31,7 +31,7 @@ from chainzrule.training.fitting.tuning import Budget, Tried, candidates, choose
 from chainzrule.training.measure.outputs import answers, conformity, reference
 from chainzrule.training.measure.quality import beyond_chance, losses
 from chainzrule.training.nn.fitted import FittedModel
-from chainzrule.training.noise.declared import noise_model, straightened, with_noise
+from chainzrule.training.noise.declared import declare
 from chainzrule.training.novelty.graph import with_novelty
 from chainzrule.training.novelty.novelty import Novelty
 from chainzrule.training.publish.evaluation import Evaluation, Judging
@@ -93,11 +93,11 @@ class Run:
             ConfigError: the configuration's columns, noise or constraints do not fit the features.
             DataError: float32 is too coarse for a column at its noise.
         """
-        noisy = with_noise(described(dataset.features, config.columns), config.noise, config.noise_law.measured)
         if config.noise_law.groups and dataset.layout is not None:
             raise ConfigError("noise_law.groups are of a table's columns; an image has none")
-        self._noise_model = noise_model(config.noise_law, noisy, dataset.train.x)
-        noisy = straightened(noisy, self._noise_model)
+        noisy, self._noise_model = declare(
+            described(dataset.features, config.columns), dataset.train.x, config.noise, config.noise_law
+        )
         if config.constraints and dataset.layout is not None:
             raise ConfigError("constraints are of a table's columns; an image has none")
         self._link = link_of(dataset.task, dataset.scores)
