@@ -13,12 +13,22 @@ from chainzrule.tables.table import TableError
 from tests.artifacts import CLASSIFIER, CUBIC, FAMILIAR, IMAGE, ORDINAL, REGRESSION, SILENT, Toy
 
 NOVELTY = ("novelty.percentile", "novelty.features")
-STABILITY = ("verdict", "reasons", "volatility", "percentile", "flip_distance", "flip_probability", "runner_up")
+STABILITY = (
+    "verdict",
+    "reasons",
+    "method",
+    "volatility",
+    "percentile",
+    "flip_distance",
+    "flip_probability",
+    "runner_up",
+)
 SET = ("set", *NOVELTY, *STABILITY)
 KINDS = {
     "label": "text",
     "verdict": "text",
     "runner_up": "text",
+    "method": "text",
     "reasons": "texts",
     "out_of_range": "texts",
     "set": "texts",
@@ -50,7 +60,17 @@ def run(folder: Path, toy: Toy, text: str, **options: Any) -> tuple[Tally, str]:
         ),
         (
             REGRESSION,
-            ["value", "interval.low", "interval.high", *NOVELTY, "verdict", "reasons", "volatility", "percentile"],
+            [
+                "value",
+                "interval.low",
+                "interval.high",
+                *NOVELTY,
+                "verdict",
+                "reasons",
+                "method",
+                "volatility",
+                "percentile",
+            ],
         ),
         (FAMILIAR, ["label", *(f"probabilities.{label}" for label in FAMILIAR.names), *SET]),
         # Whose flip distance is null in every answer.

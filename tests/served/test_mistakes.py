@@ -82,5 +82,5 @@ async def test_what_people_get_wrong_with_a_shipped_model_is_told_with_the_way_o
         assert "did you mean diabetes?" in await asked({"model": "diabets", "instances": [ROW]})
         assert "28 x 28 is one flat list" in await asked({"model": "digits", "instances": [image]})
         assert "28 x 28 is one flat list" in await asked({"model": "digits", "instances": image})
-        for path in ("/invocations", "/v1/models/diabetes:predict"):
+        for path in ("/invocations", "/predictions"):
             assert "POST /predict" in await asked({"instances": [ROW]}, path)

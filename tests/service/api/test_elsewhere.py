@@ -44,9 +44,9 @@ async def test_other_servers_paths_are_known(path: str, said: str) -> None:
 
 
 async def test_the_answer_to_a_path_that_is_not_there_says_where_to_go(client: httpx.AsyncClient) -> None:
-    response = await client.post("/v1/models/s3cret:predict", json=question())
+    response = await client.post("/predictions/s3cret", json=question())
     assert response.status_code == 404
-    assert "POST /predict" in response.json()["detail"]
+    assert "POST /v2/models/NAME/infer" in response.json()["detail"]
     assert "s3cret" not in response.text
     response = await client.post("/v2/models/s3cret/predict", json=question())
     assert response.status_code == 404

@@ -126,8 +126,11 @@ MAY: dict[str, list[tuple[str, str, object]]] = {
         ("HEAD", "/sensitivity?x=1,2", None),
         ("POST", "/v2/models/toy/infer", TENSOR),
         ("POST", "/v2/models/toy/versions/1/infer", TENSOR),
+        ("POST", "/v1/models/toy:predict", ROW),
+        ("POST", "/v1/models/toy:explain", ROW),
     ],
     "observe": [
+        ("GET", "/v1/models", None),
         ("GET", "/models", None),
         ("GET", "/models/toy", None),
         ("GET", "/models/toy/stability", None),
@@ -147,6 +150,9 @@ MAY: dict[str, list[tuple[str, str, object]]] = {
         ("GET", "/v2/models/toy/ready", None),
         ("GET", "/v2/models/toy/versions/1", None),
         ("GET", "/v2/models/toy/versions/1/ready", None),
+        ("GET", "/v2/models/toy/config", None),
+        ("GET", "/v2/models/toy/versions/1/config", None),
+        ("GET", "/v1/models/toy", None),
         ("GET", "/openapi.json", None),
     ],
 }
