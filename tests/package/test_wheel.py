@@ -120,7 +120,9 @@ def test_it_holds_all_of_the_code_and_what_the_page_needs(wheel: Path) -> None:
         ["git", "ls-files", *PARTS[:3]], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     files = [Path(line) for line in listed.splitlines() if not (ROOT / line).is_symlink()]
-    code = {path.as_posix() for path in files if path.suffix == ".py" or path.name == "py.typed" or "ui" in path.parts}
+    brought = {".py", ".binpb", ".proto"}
+    own = (path for path in files if path.suffix in brought or path.name == "py.typed" or "ui" in path.parts)
+    code = {path.as_posix() for path in own}
     expected = {name if name.startswith("chainzrule/") else f"chainzrule/{name}" for name in code}
     assert held == expected
 

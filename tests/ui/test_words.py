@@ -1,15 +1,17 @@
 """What the page says of an answer in words, by the thresholds of its service."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from chainzrule.service.artifact.noise import NoiseModel
 from tests.artifacts import CLASSIFIER
 from tests.processes import service
 from tests.ui.conftest import Open
-from tests.ui.page import body, settle
+from tests.ui.page import body, settle, words
 
 pytestmark = pytest.mark.ui
 
@@ -94,3 +96,23 @@ def test_three_answers_in_words(open_page: Open, row: dict[str, Any], words: tup
     assert tuple(one["word"] for one in found) == words
     assert why in " ".join(one["why"] for one in found)
     assert [one["level"] == "good" for one in found] == [one["word"] in ("Known", "Sure", "Steady") for one in found]
+
+
+def test_what_nobody_can_measure_is_not_called_steady(open_page: Open, tmp_path: Path) -> None:
+    heavy = replace(CLASSIFIER, changes={"noise": NoiseModel(law="t", degrees_of_freedom=3.0)})
+    heavy.publish(tmp_path, check=lambda artifact: None)
+    with service(tmp_path, "--max-draws", "0") as (address, _):
+        page = open_page("", server=address)
+        settle(page)
+        assert words(page)[2] == "Not measurable"
+        assert page.locator("#sentence").inner_text().startswith("So much noise moves it in ways")
+        verdict = page.get_by_text("s verdict:").inner_text()
+        assert "not_measurable, because the noise is bounded here, or of another kind than the normal" in verdict
+        assert page.locator("#gauge").count() == 0
+        page.close()
+    with service(tmp_path) as (address, _):
+        page = open_page("", server=address)
+        settle(page)
+        assert words(page)[2] != "Not measurable"
+        assert "counted from draws" in page.locator("#gauge").get_attribute("aria-label")
+        page.close()
