@@ -104,13 +104,13 @@ def _fit(options: argparse.Namespace) -> int:
     except DataError as error:
         _print_problems(error, options)
         return Exit.USAGE
-    for note in (*notes, *heavy_tails(dataset.features)):
+    checkpoints = options.runs / config.name
+    run = Run(config, dataset, checkpoints, options.resume, progress=True, examples=options.examples)
+    for note in (*notes, *heavy_tails(run.features)):
         print(f"note: {note}")
     if options.check:
         print(f"nothing stands in the way: {len(dataset.train):,} rows to train on, {len(dataset.features)} features")
         return Exit.FINE
-    checkpoints = options.runs / config.name
-    run = Run(config, dataset, checkpoints, options.resume, progress=True, examples=options.examples)
     try:
         report = run.publish(options.models, sign=sign)
     except KeyboardInterrupt:

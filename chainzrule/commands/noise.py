@@ -5,13 +5,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from chainzrule.exits import Exit
+from chainzrule.spellingflags import add_spelling_flags, spelling_of
+from chainzrule.tables.table import TableError
 from chainzrule.training.data.errors import DataError
 from chainzrule.training.data.tablefile import read_table
 from chainzrule.training.errors import ConfigError, TrainingError
 from chainzrule.training.noise.file import noise_text
 from chainzrule.training.noise.repeats import Repeats, config_of, measure
 
-REFUSALS = (TrainingError, DataError)
+REFUSALS = (TrainingError, DataError, TableError)
 
 EXAMPLES = """\
 examples:
@@ -39,6 +41,7 @@ def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], i
         metavar="COLUMN",
         help="the column that says which sample a row is of; may be repeated where it takes several",
     )
+    add_spelling_flags(parser)
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="write the noise file there; it is never overwritten"
     )
@@ -47,7 +50,7 @@ def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], i
 
 def run(options: argparse.Namespace) -> int:
     """Measures noise, prints what was found, and returns the exit code."""
-    found = measure(read_table(options.file), options.group)
+    found = measure(read_table(options.file, spelling_of(options)), options.group)
     summary = list(_summary(found))
     text = noise_text(config_of(found), remarks=summary)
     if options.output is None:
@@ -64,8 +67,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _summary(found: Repeats) -> Iterator[str]:
-    error = (2 * found.freedom) ** -0.5
-    yield f"measured with {found.freedom} degrees of freedom: standard deviations are right to about {error:.0%}"
+    least, most = min(found.freedom), max(found.freedom)
+    freedom = f"{least}" if least == most else f"{least} to {most}"
+    error = (2 * least) ** -0.5
+    yield f"measured with {freedom} degrees of freedom: standard deviations are right to about {error:.0%}"
     for group in found.groups:
         yield f"errors move together: {', '.join(group)}"
     for note in found.notes:

@@ -39,7 +39,8 @@ def predict_endpoint(context: Context) -> Endpoint:
                 return await predict_rows(other, question.part(rows), allowance, deadline)
 
             sent = question.instances.__getitem__
-            decided = await context.desk.decided(served, policy, share, sent, question.observe, answering)
+            observed = question.observe and question.noise is None
+            decided = await context.desk.decided(served, policy, share, sent, observed, answering)
             steps = decided_body(served, question, share, decided)
             return Answer(await write(request, steps, deadline) if len(share) > LARGE_ANSWER else run_steps(steps))
         if len(share) > LARGE_ANSWER:

@@ -64,6 +64,8 @@ class Policy:
             verdict: the verdict on it, or `NOT_COMPUTED`.
             reasons: the reasons for the verdict.
         """
+        if verdict == VERDICTS[NOT_MEASURABLE] and verdict not in self.rules:
+            verdict = "unstable"  # nobody can say that it is better
         if not reasons and verdict not in self.rules:
             return ANSWER
         causes = tuple(cause for cause in self.rules if cause == verdict or cause in reasons)

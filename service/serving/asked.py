@@ -49,10 +49,14 @@ def _covariance(asked: AskedCovariance, rows: RowEncoder) -> tuple[Indices, Floa
     if len(asked.covariance) != count or any(len(row) != count for row in asked.covariance):
         raise InvalidInput(f"must have {count} rows of {count} numbers, one for each of the features", place)
     matrix = np.array(asked.covariance, dtype=np.float64)
-    largest = float(np.abs(matrix).max())
-    if np.abs(matrix - matrix.T).max() > SLACK * largest:
+    if (np.diagonal(matrix) < 0).any():
+        raise InvalidInput("has a negative variance on the diagonal", place)
+    sd = np.sqrt(np.diagonal(matrix))
+    # Features have units of their own, so that only correlations can be compared with each other.
+    correlation = matrix / np.outer(sd, sd).clip(np.finfo(np.float64).tiny)
+    if np.abs(correlation - correlation.T).max() > SLACK:
         raise InvalidInput("must be symmetric", place)
-    if np.linalg.eigvalsh(matrix)[0] < -SLACK * largest:
+    if np.abs(matrix[sd == 0]).any() or np.linalg.eigvalsh(correlation)[0] < -SLACK:
         raise InvalidInput("has a negative eigenvalue, which no covariance has", place)
     return np.concatenate(columns), matrix
 

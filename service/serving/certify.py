@@ -59,7 +59,7 @@ def reach(wanted: Question, rows: RowEncoder, features: NDArray[np.float32]) -> 
         InvalidInput: the box names a feature that is unknown or categorical, or a row lies outside the box.
     """
     if wanted.radius is not None:
-        distance = np.broadcast_to(wanted.radius * wanted.noise_scale * rows.noise, features.shape)
+        distance = wanted.radius * wanted.noise_scale * rows.errors.sizes(features)
         return distance, distance
     assert wanted.box is not None
     return _box_reach(wanted.box, rows, features.astype(np.float64))

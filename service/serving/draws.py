@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from chainzrule.service.errors import NonFiniteOutput, TooLarge
 from chainzrule.service.serving.version import ServedModel
 from chainzrule.service.stability.montecarlo import Estimate, Tally
-from chainzrule.service.stability.noise import Noise
+from chainzrule.service.stability.noise import Noise, streams
 
 BATCH_VALUES = 2**18  # the number of values drawn at a time: it takes milliseconds, after which other requests may run
 BATCH_ROWS = 256
@@ -57,7 +57,7 @@ async def sample(
     size = max(1, min(BATCH_ROWS, BATCH_VALUES // served.card.width))
     tallies = []
     for row, own, seed in zip(features, scores.astype(np.float64), seeds, strict=True):
-        random, tally = np.random.default_rng(seed), Tally(link, own)
+        random, tally = streams(seed), Tally(link, own)
         while tally.draws < draws:
             noisy = await asyncio.to_thread(noise.draw, random, row, noise_scale, min(size, draws - tally.draws))
             moved = await served.sample(noisy, deadline)

@@ -160,12 +160,12 @@ async def explain(served: ServedModel, question: Question, allowance: Allowance,
 def _sensitivity(
     batch: Measured, part: slice, jacobian: NDArray[np.float32], noise: Noise, noise_scale: float
 ) -> Sensitivity:
-    scales = np.full(len(jacobian), noise_scale)
+    scales, rows = np.full(len(jacobian), noise_scale), batch.inputs.features[part]
     if batch.slope is None:
-        return sensitivity(batch.diagnosis.gradient[part], jacobian, noise, scales)
+        return sensitivity(batch.diagnosis.gradient[part], jacobian, noise, scales, rows)
     # Draws give the slopes of the reported output itself, so no gradient of the link is needed.
     slope = batch.slope[part]
-    return sensitivity(np.ones((len(slope), 1)), slope[:, None], noise, scales)
+    return sensitivity(np.ones((len(slope), 1)), slope[:, None], noise, scales, rows)
 
 
 async def _attribute(

@@ -68,6 +68,12 @@ def make_plan(served: ServedModel, change: Change, noise_scale: float) -> Plan:
         InvalidInput: it names features or a label that the model lacks, or asks what does not fit its task.
     """
     rows, card = served.model.rows, served.card
+    if rows.errors.share is not None:
+        raise InvalidInput(
+            "is measured in noise sigmas, which are no one size here: the noise of some features is a share of their "
+            "value",
+            "counterfactual",
+        )
     _check_names(rows, change)
     ranges, width = rows.ranges, card.width
     low, high = np.zeros(width), np.zeros(width)

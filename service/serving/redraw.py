@@ -1,5 +1,7 @@
 """Draws the rows whose measures do not hold in closed form, as far as a request's limits allow."""
 
+import asyncio
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,18 +46,28 @@ async def redraw(
     rows = np.arange(len(share)) if noise is not None or batch.unsound is None else np.flatnonzero(batch.unsound[part])
     most = _affordable(served, allowance, deadline)
     if noise is not None and len(rows) > most:
-        raise TooLarge(
-            f"with a noise of its own every row takes {DRAWS} draws; ask for at most {most} rows", "instances"
-        )
+        raise _too_many(most)
     rows = rows[:most]
-    seeds = [seed_of(row) for row in features[rows]]
-    scores, scale = batch.scores[part][rows], float(batch.inputs.noise_scale[share.start])
-    tallies = await sample(
-        served, features[rows], scores, noise or served.model.rows.errors, scale, DRAWS, seeds, deadline
-    )
+    scores, scale = batch.scores[part], float(batch.inputs.noise_scale[share.start])
+    loop, tallies = asyncio.get_running_loop(), []
+    stop = loop.time() + PATIENCE * seconds_until(deadline)
+    for row in rows.tolist():
+        if loop.time() >= stop:  # other requests may have taken the time
+            break
+        own, seeds = slice(row, row + 1), [seed_of(features[row])]
+        drawn = noise or served.model.rows.errors
+        tallies += await sample(served, features[own], scores[own], drawn, scale, DRAWS, seeds, deadline)
+    if noise is not None and len(tallies) < len(rows):
+        raise _too_many(len(tallies))
+    rows = rows[: len(tallies)]
     found = redrawn(batch, part, rows, tallies, of_card=noise is None)
     served.observe(found)
     return Share(found, 0, len(found), share.seconds)
+
+
+def _too_many(most: int) -> TooLarge:
+    what = f"ask for at most {most} rows" if most else "give it more time"
+    return TooLarge(f"with a noise of its own every row takes {DRAWS} draws; {what}", "instances")
 
 
 def _affordable(served: ServedModel, allowance: Allowance, deadline: float) -> int:

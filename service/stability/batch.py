@@ -130,30 +130,30 @@ class Batch(Measured):
 
     def observed(self) -> Observed | None:
         """Returns the finite rows that are to be observed; None where there are none."""
-        counted = self.inputs.observe & self.finite
-        lost = 0
+        counted = every = self.inputs.observe & self.finite
         if self.unsound is not None:
-            # Rows that may still be drawn are observed when that is decided.
-            lost = int(np.count_nonzero(counted & self.unsound)) if self._is_final else 0
-            counted &= ~self.unsound
-        rows = int(np.count_nonzero(counted))
+            counted = counted & ~self.unsound
+            if not self._is_final:  # rows that may still be drawn are observed when that is decided
+                every = counted
+        rows, lost = int(np.count_nonzero(counted)), int(np.count_nonzero(every & ~counted))
         if rows + lost == 0:
             return None
         chosen = slice(None) if rows == len(self) else counted  # a slice gives views, without copying
         level, outside = self.verdicts.level[chosen], self._is_outside[chosen]
-        novel = np.zeros(rows, np.bool_) if self.novelty is None else self.novelty.novel[chosen]
+        is_novel = np.zeros(len(self), np.bool_) if self.novelty is None else self.novelty.novel
+        is_outside = bool(self._is_outside[every].any())
         return Observed(
             rows,
             take(self._diagnosis, chosen),
             level,
             outside,
-            int(np.count_nonzero(outside)),
-            novel,
-            int(np.count_nonzero(novel)),
-            int(np.count_nonzero(self.verdicts.having(CLOSE_CALL)[chosen])),
+            int(np.count_nonzero(self._is_outside[every])),
+            is_novel[chosen],
+            int(np.count_nonzero(is_novel[every])),
+            int(np.count_nonzero(self.verdicts.having(CLOSE_CALL)[every])),
             None if self.probabilities is None else self.probabilities[np.arange(len(self)), self.label][chosen],
             {**dict(zip(VERDICTS, np.bincount(level, minlength=len(VERDICTS)).tolist(), strict=True)), **_lost(lost)},
-            self._ranges.counted(self.outside[chosen]) if outside.any() else {},
+            self._ranges.counted(self.outside[every]) if is_outside else {},
         )
 
 

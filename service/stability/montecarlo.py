@@ -27,14 +27,12 @@ class Tally:
     def __init__(self, link: Link, scores: Floats) -> None:
         """Starts from the row's scores without noise, (S,)."""
         self._link = link
-        self._own = scores
         self._label = link.label(scores[None])
         self._origin = float(link.deviation(scores[None], self._label)[0])
         self._away: list[Floats] = []  # the outputs' differences from the row's own output
         self.draws = 0
         self.flips = 0
         self._labels = np.zeros(len(scores) + 1, np.int64)  # how many draws have each label
-        self._moved, self._products = np.zeros(len(scores)), np.zeros((len(scores), len(scores)))
 
     def add(self, scores: NDArray[np.float32]) -> None:
         """Takes in draws, given their scores, (draws, S)."""
@@ -44,13 +42,6 @@ class Tally:
         label = self._link.label(s)
         self.flips += int(np.count_nonzero(label != self._label))
         self._labels += np.bincount(label, minlength=len(self._labels))
-        moved = s - self._own
-        self._moved += moved.sum(axis=0)
-        self._products += moved.T @ moved
-
-    def covariance(self) -> Floats:
-        """Returns the (S, S) covariance of the scores over the draws."""
-        return (self._products - np.outer(self._moved, self._moved) / self.draws) / (self.draws - 1)
 
     def runner_up(self, expected: int) -> int:
         """Returns the label that the draws have most often instead of the row's own; `expected` where none has."""

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,19 @@ Indices = NDArray[np.int64]
 Matrix = NDArray[np.float32]
 
 NEAR = 4.0  # a bound so many noise sigmas away is out of the noise's reach
+
+
+class Streams(NamedTuple):
+    """Holds generators of their own for values, tails and levels, so that draws are the same in pieces of any size."""
+
+    values: np.random.Generator
+    tails: np.random.Generator
+    levels: np.random.Generator
+
+
+def streams(seed: int) -> Streams:
+    """Returns the generators of a seed."""
+    return Streams(*(np.random.default_rng(key) for key in (seed, (seed, 1), (seed, 2))))
 
 
 @dataclass(frozen=True)
@@ -145,8 +159,8 @@ class Noise:
                 together.append(Together(group.columns[kept], root_of(rest)))
         return replace(self.with_sd(columns, sd), together=tuple(together))
 
-    def draw(self, random: np.random.Generator, row: NDArray[np.floating], scale: float, count: int) -> Matrix:
-        """Returns (count, D) a row with drawn noise, at a multiple of the noise."""
+    def draw(self, random: Streams, row: NDArray[np.floating], scale: float, count: int) -> Matrix:
+        """Returns (count, D) a row with drawn noise, at a multiple of it, the same in pieces of any size."""
         width = len(row)
         z = self._standard(random, count, width)
         for group in self.together:
@@ -155,7 +169,7 @@ class Noise:
         z += row.astype(np.float32)
         self.limit(z)
         for one in self.confusions:
-            z[:, one.block] = one.levels(row[None], np.array([scale]), random.random(count))[0]
+            z[:, one.block] = one.levels(row[None], np.array([scale]), random.levels.random(count))[0]
         return z
 
     def sizes(self, rows: NDArray[np.floating]) -> Floats:
@@ -169,14 +183,14 @@ class Noise:
         if self.least is not None and self.most is not None:
             np.clip(rows, self.least.astype(np.float32), self.most.astype(np.float32), out=rows)
 
-    def _standard(self, random: np.random.Generator, count: int, width: int) -> Matrix:
+    def _standard(self, random: Streams, count: int, width: int) -> Matrix:
         """Returns (count, D) draws of mean 0 and variance 1 of the law, before they are correlated."""
         if self.law == "uniform":
-            return (random.random((count, width), dtype=np.float32) * 2.0 - 1.0) * np.float32(math.sqrt(3.0))
-        z = random.standard_normal((count, width), dtype=np.float32)
+            return (random.values.random((count, width), dtype=np.float32) * 2.0 - 1.0) * np.float32(math.sqrt(3.0))
+        z = random.values.standard_normal((count, width), dtype=np.float32)
         if self.law == "t":
             freedom = self.degrees_of_freedom
-            tails = np.sqrt((freedom - 2.0) / random.chisquare(freedom, (count, width)))
+            tails = np.sqrt((freedom - 2.0) / random.tails.chisquare(freedom, (count, width)))
             for group in self.together:  # errors that move together have their large ones together
                 tails[:, group.columns] = tails[:, group.columns[:1]]
             z *= tails.astype(np.float32)

@@ -10,7 +10,7 @@ from chainzrule.service.stability.batch import Batch
 from chainzrule.service.stability.link import Link
 from chainzrule.service.stability.measures import Diagnosis, take
 from chainzrule.service.stability.montecarlo import Tally
-from chainzrule.service.stability.noise import Noise
+from chainzrule.service.stability.noise import Noise, streams
 from chainzrule.service.stability.outputs import Inputs, Outputs
 from chainzrule.service.stability.predictions import Measured
 
@@ -39,7 +39,7 @@ def count_rows(
     """
     tallies = []
     for row, own in zip(features, scores.astype(np.float64), strict=True):
-        moved = score(noise.draw(np.random.default_rng(seed_of(row)), row, noise_scale, DRAWS))
+        moved = score(noise.draw(streams(seed_of(row)), row, noise_scale, DRAWS))
         tallies.append(Tally(link, own))
         tallies[-1].add(np.where(np.isfinite(moved).all(axis=1, keepdims=True), moved, 0.0).astype(np.float32))
     return tallies
@@ -64,7 +64,7 @@ def redrawn(batch: Measured, part: slice, rows: Indices, tallies: Sequence[Tally
     features, noise_scale, observe, confidence = batch.inputs
     link, found = batch.link, take(batch.diagnosis, np.arange(part.start, part.stop))  # copied, to be written over
     for row, tally in zip(rows.tolist(), tallies, strict=True):
-        enter(link, found, row, tally, float(noise_scale[part][row]), of_card)
+        enter(link, found, row, tally)
     return Batch(
         batch.standard,
         Inputs(features[part], noise_scale[part], observe[part] & unsound, confidence[part]),
@@ -82,12 +82,14 @@ def redrawn(batch: Measured, part: slice, rows: Indices, tallies: Sequence[Tally
     )
 
 
-def enter(link: Link, found: Diagnosis, row: int, tally: Tally, noise_scale: float = 1.0, of_card: bool = True) -> None:
-    """Writes one row's counted measures over those in closed form; a count gives no distance."""
+def enter(link: Link, found: Diagnosis, row: int, tally: Tally) -> None:
+    """Writes one row's counted measures over those in closed form.
+
+    A count gives no distance. The gradient's norm stays: it is a derivative, under the card's noise, and intervals hang
+    on it.
+    """
     found.volatility[row] = tally.volatility().value
     found.flip_distance[row] = np.inf
     if link.has_labels:
         found.flip_probability[row] = tally.flip_probability().value
         found.runner_up[row] = tally.runner_up(int(found.runner_up[row]))
-    if not of_card:  # the card's own is exact
-        found.gradient_norm[row] = np.sqrt(max(float(tally.covariance().trace()), 0.0)) / noise_scale

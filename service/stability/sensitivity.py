@@ -26,7 +26,9 @@ class Sensitivity(NamedTuple):
     share: Floats
 
 
-def sensitivity(gradient: Floats, jacobian: NDArray[np.floating], noise: Noise, noise_scale: Floats) -> Sensitivity:
+def sensitivity(
+    gradient: Floats, jacobian: NDArray[np.floating], noise: Noise, noise_scale: Floats, rows: NDArray[np.floating]
+) -> Sensitivity:
     """Returns the sensitivities, from the output's gradient and the scores' Jacobian by the chain rule.
 
     Args:
@@ -34,9 +36,10 @@ def sensitivity(gradient: Floats, jacobian: NDArray[np.floating], noise: Noise, 
         jacobian: (rows, S, D) derivative of the scores with respect to the inputs.
         noise: what one noise sigma is.
         noise_scale: (rows,) multiples of that noise.
+        rows: (rows, D) the inputs, of which noise may be a share.
     """
     chained = np.einsum("ns,nsd->nd", gradient, jacobian.astype(np.float64))
-    effect = chained * noise.sd * noise_scale[:, None]
+    effect = chained * noise.sizes(rows) * noise_scale[:, None]
     moved = effect.copy()
     for group in noise.together:
         moved[:, group.columns] = effect[:, group.columns] @ (group.root @ group.root.T)

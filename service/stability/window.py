@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from chainzrule.service.artifact.evidence import Reference
 from chainzrule.service.stability.reference import tail_ratio
-from chainzrule.service.stability.verdict import VERDICTS
+from chainzrule.service.stability.verdict import NOT_MEASURABLE, VERDICTS
 
 Floats = NDArray[np.float64]
 
@@ -102,14 +102,15 @@ class Window:
     def summary(self) -> WindowSummary:
         """Returns a summary of the window as it is now."""
         filled = slice(0, self.samples)
-        counts = np.bincount(self._level[filled], minlength=len(VERDICTS)).tolist()
+        measured = VERDICTS[:NOT_MEASURABLE]  # what is not measurable is not in the window
+        counts = np.bincount(self._level[filled], minlength=len(measured)).tolist()
         quantiles = np.quantile(self._volatility[filled], (0.5, 0.9, 0.99)).tolist() if self.samples else ()
         return WindowSummary(
             samples=self.samples,
             gradient_tail_ratio=self.gradient_tail_ratio(),
             volatility_reference_ratio=self.volatility_reference_ratio(),
             volatility_quantiles=dict(zip(("p50", "p90", "p99"), quantiles, strict=False)),
-            verdicts=dict(zip(VERDICTS, counts, strict=True)),
+            verdicts=dict(zip(measured, counts, strict=True)),
             out_of_range_rate=float(self._outside[filled].mean()) if self.samples else None,
             novel_rate=float(self._novel[filled].mean()) if self.samples else None,
         )

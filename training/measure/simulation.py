@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainzrule.service.stability.link import Link
-from chainzrule.service.stability.noise import Noise
+from chainzrule.service.stability.noise import Noise, streams
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -92,6 +92,4 @@ def _drawn(
         return
     seeds = random.integers(2**32, size=len(x))
     for scale in noise_scales:
-        yield np.stack(
-            [noise.draw(np.random.default_rng(seed), row, scale, draws) for seed, row in zip(seeds, x, strict=True)]
-        )
+        yield np.stack([noise.draw(streams(int(seed)), row, scale, draws) for seed, row in zip(seeds, x, strict=True)])

@@ -24,7 +24,7 @@ class ColumnNoise(Section):
     )
 
 
-Declared = float | Share | ColumnNoise
+Declared = Annotated[float, Field(strict=True)] | Share | ColumnNoise
 
 
 class GroupConfig(Section):

@@ -29,6 +29,11 @@ def declare(
     Raises:
         ConfigError: the noise does not fit the features.
     """
+    known = [feature.name for feature in features]
+    if strange := [name for name in law.measured if name not in known]:
+        raise ConfigError(
+            f"noise_law.measured names '{strange[0]}', which is no feature; features are: {', '.join(known)}"
+        )
     noisy = with_noise(features, noise, law.measured)
     model = noise_model(law, noisy, x)
     return straightened(noisy, model), model

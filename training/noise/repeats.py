@@ -14,6 +14,7 @@ from chainzrule.training.errors import ConfigError
 Floats = NDArray[np.float64]
 
 FEWEST = 10  # degrees of freedom below which nothing is said: a standard deviation would be off by a quarter
+ROUNDING = 1e-13  # differences below this share of a column's size are rounding
 LEVEL = 0.01  # the chance, over all columns or pairs, that something is found where there is nothing
 
 
@@ -24,7 +25,7 @@ class Repeats:
     Attributes:
         columns: those that could be judged.
         sd: (n,) standard deviation of their noise within samples.
-        freedom: how many degrees of freedom that rests on; its relative error is 1 / sqrt(2 x freedom).
+        freedom: (n) how many degrees of freedom each rests on; its relative error is 1 / sqrt(2 x freedom).
         correlation: (n, n) of their noise, in each group shrunk towards 0 as far as its own error asks for.
         groups: columns whose noise moves together beyond chance.
         unjudged: the columns that could not be judged, each with the reason.
@@ -33,7 +34,7 @@ class Repeats:
 
     columns: tuple[str, ...]
     sd: Floats
-    freedom: int
+    freedom: tuple[int, ...]
     correlation: Floats
     groups: tuple[tuple[str, ...], ...]
     unjudged: dict[str, str]
@@ -59,27 +60,21 @@ def measure(frame: pd.DataFrame, sample: Sequence[str]) -> Repeats:
     if not values:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in unjudged.items())
         raise ConfigError(f"no column can be judged ({reasons or 'there is none'})")
-    whole = ~np.isnan(np.column_stack(list(values.values()))).any(axis=1)
-    residual, freedom = _within(np.column_stack(list(values.values()))[whole], number[whole])
-    if freedom < FEWEST:
-        raise ConfigError(
-            f"the repeats leave {freedom} degrees of freedom, at least {FEWEST} are needed: measure more samples twice "
-            "or more, or fill the gaps"
-        )
-    covariance = residual.T @ residual / freedom
-    sd = np.sqrt(np.diagonal(covariance))
-    raw = covariance / np.outer(sd, sd)
-    names, together = tuple(values), list(_together(raw, freedom))
+    names, columns = tuple(values), list(values.values())
+    alone = [_alone(column, number) for column in columns]
+    raw, shared = _correlations(columns, number)
+    together = list(_together(raw, shared))
     for at in together:
-        raw[np.ix_(at, at)] = _shrunk(raw[np.ix_(at, at)], freedom)
+        block = np.ix_(at, at)
+        raw[block] = _possible(_shrunk(raw[block], int(shared[block].min())))
     return Repeats(
         columns=names,
-        sd=sd,
-        freedom=freedom,
+        sd=np.array([sd for sd, _ in alone]),
+        freedom=tuple(freedom for _, freedom in alone),
         correlation=raw,
         groups=tuple(tuple(names[at] for at in group) for group in together),
         unjudged=unjudged,
-        notes=tuple(_notes(names, np.column_stack(list(values.values()))[whole], residual, number[whole])),
+        notes=tuple(note for name, column in values.items() for note in _notes(name, column, number, len(names))),
     )
 
 
@@ -128,12 +123,71 @@ def _reason(column: Floats, number: NDArray[np.int64]) -> str | None:
     known = ~np.isnan(column)
     if np.isinf(column[known]).any():
         return "has an infinite value"
-    residual, freedom = _within(column[known, None], number[known])
+    freedom = int(known.sum()) - len(np.unique(number[known]))
     if freedom < FEWEST:
         return f"leaves {freedom} degrees of freedom, at least {FEWEST} are needed"
-    if not residual.any():
+    if _counts_repeats(column[known], number[known]):
+        return "numbers the repeats"
+    sd, _ = _alone(column, number)
+    if sd == 0.0:
         return "never differs within a sample: it is no repeated measurement, or it is rounded too coarsely"
+    if not float(np.finfo(np.float32).tiny) <= sd <= float(np.finfo(np.float32).max):
+        return "has noise of a size that no 32-bit float has; change its unit"
     return None
+
+
+def _counts_repeats(column: Floats, number: NDArray[np.int64]) -> bool:
+    """Returns whether a column only counts a sample's measurements, by the same whole numbers in every sample."""
+    if (column != np.round(column)).any():
+        return False
+    counts = [np.sort(column[number == one]) for one in np.unique(number)]
+    longest = max(counts, key=len)
+    return bool((np.diff(longest) == 1.0).all()) and all(np.array_equal(one, longest[: len(one)]) for one in counts)
+
+
+def _alone(column: Floats, number: NDArray[np.int64]) -> tuple[float, int]:
+    """Returns the standard deviation of one column's noise, and its degrees of freedom, from the rows that have it."""
+    known = ~np.isnan(column)
+    size = float(np.abs(column[known]).max()) or 1.0
+    residual, freedom = _within(_scaled(column[known])[:, None], number[known])
+    sd = float(np.sqrt(np.square(residual).sum() / freedom))
+    return (0.0 if sd < ROUNDING else sd * size), freedom
+
+
+def _scaled(values: Floats) -> Floats:
+    """Returns values, (rows,), over the largest of them: squares of very large or small ones would leave the floats."""
+    return values / (float(np.abs(values).max()) or 1.0)
+
+
+def _correlations(columns: Sequence[Floats], number: NDArray[np.int64]) -> tuple[Floats, NDArray[np.int64]]:
+    """Returns the correlation of each pair of columns and its degrees of freedom, from the rows that have both."""
+    count = len(columns)
+    raw, shared = np.eye(count), np.zeros((count, count), np.int64)
+    for one in range(count):
+        for other in range(one):
+            known = ~np.isnan(columns[one]) & ~np.isnan(columns[other])
+            if known.sum() < 2:
+                continue
+            pair = np.column_stack(
+                [columns[at][known] / (np.abs(columns[at][known]).max() or 1.0) for at in (one, other)]
+            )
+            residual, freedom = _within(pair, number[known])
+            size = np.sqrt(np.square(residual).sum(axis=0))
+            if freedom >= FEWEST and (size > ROUNDING * np.sqrt(freedom)).all():
+                raw[one, other] = raw[other, one] = float(residual[:, 0] @ residual[:, 1]) / float(size[0] * size[1])
+                shared[one, other] = shared[other, one] = freedom
+    np.fill_diagonal(shared, shared.max())
+    return raw, shared
+
+
+def _possible(correlation: Floats) -> Floats:
+    """Returns the correlation without negative eigenvalues, which pairs measured in different rows can give."""
+    sizes, directions = np.linalg.eigh(correlation)
+    found = (directions * np.maximum(sizes, 0.0)) @ directions.T
+    unit = np.sqrt(np.diagonal(found))
+    found = np.clip(found / np.outer(unit, unit), -1.0, 1.0)
+    np.fill_diagonal(found, 1.0)
+    return np.asarray((found + found.T) / 2.0)
 
 
 def _within(values: Floats, number: NDArray[np.int64]) -> tuple[Floats, int]:
@@ -157,14 +211,14 @@ def _shrunk(raw: Floats, freedom: int) -> Floats:
     return np.clip((found + found.T) / 2.0, -1.0, 1.0)
 
 
-def _together(raw: Floats, freedom: int) -> Iterator[list[int]]:
+def _together(raw: Floats, freedom: NDArray[np.int64]) -> Iterator[list[int]]:
     """Yields the places of columns that are correlated beyond chance, directly or by way of others."""
     count = len(raw)
-    if count < 2 or freedom < 4:
+    if count < 2:
         return
     level = LEVEL / (count * (count - 1) / 2)
-    limit = float(np.tanh(stats.norm.isf(level / 2) / np.sqrt(freedom - 2)))
-    linked = np.abs(raw) > limit
+    limit = np.tanh(stats.norm.isf(level / 2) / np.sqrt(np.maximum(freedom - 2, 1)))
+    linked = (np.abs(raw) > limit) & (freedom >= FEWEST)
     left = set(range(count))
     while left:
         found, edge = set(), {min(left)}
@@ -176,24 +230,25 @@ def _together(raw: Floats, freedom: int) -> Iterator[list[int]]:
             yield sorted(found)
 
 
-def _notes(names: Sequence[str], values: Floats, residual: Floats, number: NDArray[np.int64]) -> Iterator[str]:
-    _, place, count = np.unique(number, return_inverse=True, return_counts=True)
+def _notes(name: str, column: Floats, number: NDArray[np.int64], columns: int) -> Iterator[str]:
+    known = ~np.isnan(column)
+    values = _scaled(column[known])
+    _, place, count = np.unique(number[known], return_inverse=True, return_counts=True)
+    residual = _within(values[:, None], number[known])[0][:, 0]
     # A distance from the mean of n repeats is too small by sqrt((n - 1) / n).
     several = count[place] > 1
-    full = residual / np.sqrt((count - 1.0) / count)[place][:, None].clip(1e-9)
-    for at, name in enumerate(names):
-        seen = full[several, at]
-        excess = float(stats.kurtosis(seen, bias=False)) if len(seen) > 8 else 0.0
-        if len(seen) > 20 and stats.kurtosistest(seen).pvalue < LEVEL / len(names) and excess > 0:
-            yield (
-                f"'{name}' has heavier tails than normal noise (excess kurtosis {excess:.1f}); declare "
-                f'law = "t" with degrees_of_freedom = {max(3, round(4 + 6 / excess))} in noise_law'
-            )
-        mean = np.bincount(place, values[:, at]) / count
-        size = np.sqrt(np.bincount(place, np.square(residual[:, at])) / np.maximum(count - 1, 1))
-        told = (count > 1) & (mean != 0)
-        if told.sum() >= 10:
-            rise = stats.spearmanr(np.abs(mean[told]), size[told])
-            if rise.pvalue < LEVEL / len(names) and rise.statistic > 0:
-                share = float(np.sqrt(np.mean(np.square(size[told] / mean[told]))))
-                yield f"'{name}' has noise that grows with the value; declare a share instead, such as {share:.1%}"
+    seen = residual[several] / np.sqrt((count - 1.0) / count)[place][several]
+    excess = float(stats.kurtosis(seen, bias=False))
+    if len(seen) > 20 and stats.kurtosistest(seen).pvalue < LEVEL / columns and excess > 0:
+        yield (
+            f"'{name}' has heavier tails than normal noise (excess kurtosis {excess:.1f}); declare "
+            f'law = "t" with degrees_of_freedom = {max(3, round(4 + 6 / excess))} in noise_law'
+        )
+    mean = np.bincount(place, values) / count
+    spread = np.sqrt(np.bincount(place, np.square(residual)) / np.maximum(count - 1, 1))
+    told = (count > 1) & (mean != 0)
+    if told.sum() >= 10 and np.ptp(np.abs(mean[told])) > 0 and np.ptp(spread[told]) > 0:
+        rise = stats.spearmanr(np.abs(mean[told]), spread[told])
+        if rise.pvalue < LEVEL / columns and rise.statistic > 0:
+            share = float(np.sqrt(np.mean(np.square(spread[told] / mean[told]))))
+            yield f"'{name}' has noise that grows with the value; declare a share instead, such as {share:.1%}"

@@ -53,3 +53,11 @@ def test_it_writes_a_file_once(repeats: Path, capsys: pytest.CaptureFixture[str]
 def test_a_column_that_is_not_there_is_named(repeats: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["noise", str(repeats), "--group", "sample"]) == Exit.USAGE
     assert "--group sample: the file has no such column; it has cell, radius" in capsys.readouterr().err
+
+
+def test_a_table_is_read_as_it_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [f"{sample};{sample + step / 10:.1f}".replace(".", ",") for sample in range(20) for step in (0, 3)]
+    (tmp_path / "repeats.csv").write_text("id;a\n" + "\n".join(lines))
+    assert main(["noise", str(tmp_path / "repeats.csv"), "--group", "id", "--decimal", ","]) == Exit.FINE
+    assert '"a" = 0.212132' in capsys.readouterr().out
+    assert main(["noise", str(tmp_path / "repeats.csv"), "--group", "id", "--decimal", ";"]) == Exit.USAGE

@@ -109,7 +109,7 @@ async def test_the_default_model_answers_where_none_is_named(caller: Caller) -> 
 async def test_what_is_wrong_is_refused(caller: Caller, change: dict[str, Any], code: str, word: str) -> None:
     with refused(code, word) as caught:
         await caller.ask("ModelInfer", **{**raw("toy", [[1, 2]]), **change})
-    assert "x-request-id" in dict(caught.value.trailing_metadata())
+    assert "x-request-id" in dict(iter(caught.value.trailing_metadata()))
 
 
 async def test_more_rows_than_the_limit_are_refused(caller: Caller) -> None:

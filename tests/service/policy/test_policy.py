@@ -40,6 +40,13 @@ def test_what_was_not_measured_can_be_a_cause_of_its_own() -> None:
     assert Policy({"not_computed": Rule("reject")}).decide("not_computed", []) == Decision("reject", ("not_computed",))
 
 
+def test_what_nobody_can_measure_is_no_better_than_unstable() -> None:
+    assert Policy({"unstable": Rule("abstain")}).decide("not_measurable", ["noise_law"]).action == "abstain"
+    own = Policy({"unstable": Rule("abstain"), "not_measurable": Rule("annotate")})
+    assert own.decide("not_measurable", ["noise_law"]).action == "annotate"
+    assert Policy({"novel": Rule("abstain")}).decide("not_measurable", ["noise_law"]).action == "answer"
+
+
 @pytest.mark.parametrize(("action", "withholds"), [(action, action in ACTIONS[3:]) for action in ACTIONS])
 def test_the_strictest_actions_withhold_the_answer(action: str, withholds: bool) -> None:
     assert Decision(action).withholds == withholds

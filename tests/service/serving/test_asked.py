@@ -41,6 +41,10 @@ def test_a_covariance_is_of_the_features_in_their_order() -> None:
         (AskedCovariance(["height", "weight"], [[1.0, 0.0]]), "noise.covariance", "2 rows of 2"),
         (AskedCovariance(["height", "weight"], [[1.0, 0.1], [0.0, 1.0]]), "noise.covariance", "symmetric"),
         (AskedCovariance(["height", "weight"], [[1.0, 2.0], [2.0, 1.0]]), "noise.covariance", "negative eigenvalue"),
+        (AskedCovariance(["height", "weight"], [[1e6, 2.0], [2.0, 1e-6]]), "noise.covariance", "negative eigenvalue"),
+        (AskedCovariance(["height", "weight"], [[1e6, 1e-3], [-1e-4, 1e-6]]), "noise.covariance", "symmetric"),
+        (AskedCovariance(["height", "weight"], [[-1.0, 0.0], [0.0, 1.0]]), "noise.covariance", "negative variance"),
+        (AskedCovariance(["height", "weight"], [[0.0, 0.1], [0.1, 1.0]]), "noise.covariance", "negative eigenvalue"),
         (AskedCovariance(["height"] * 513, [[1.0]]), "noise.features", "512"),
     ],
 )

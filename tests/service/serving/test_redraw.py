@@ -16,7 +16,7 @@ from chainzrule.service.serving.runs import inputs_of
 from chainzrule.service.serving.version import ServedModel
 from chainzrule.service.stability.predictions import Measured
 from chainzrule.service.stability.redrawn import DRAWS
-from tests.artifacts import CLASSIFIER, Toy
+from tests.artifacts import CLASSIFIER, REGRESSION, Toy
 from tests.service.serving.conftest import Load, entered
 
 pytestmark = pytest.mark.anyio
@@ -67,6 +67,33 @@ async def test_a_noise_of_its_own_is_refused_for_more_rows_than_may_be_drawn(loa
     served = await load(CLASSIFIER)
     with pytest.raises(TooLarge, match="at most 2 rows"):
         await ask(served, CLASSIFIER, 3, draws=2 * DRAWS, noise={"height": 1.0})
+    with pytest.raises(TooLarge, match="more time"):
+        await ask(served, CLASSIFIER, 3, draws=DRAWS - 1, noise={"height": 1.0})
+
+
+async def test_draws_end_when_their_share_of_the_time_is_over(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    served = await load(HEAVY)
+    sample = served.sample
+
+    async def slow(features: np.ndarray, deadline: float) -> np.ndarray:
+        await asyncio.sleep(0.1)
+        return await sample(features, deadline)
+
+    monkeypatch.setattr(served, "sample", slow)
+    features, loop = HEAVY.rows(20).astype(np.float32), asyncio.get_running_loop()
+    share = await served.predict(inputs_of(features, 1.0, True), loop.time() + 30)
+    found = await redraw(served, features, share, Allowance(10**6, 0.1, 32, 256), loop.time() + 2)
+    assert found.result.unsound is not None
+    assert 1 <= (~found.result.unsound).sum() < 20
+
+
+async def test_intervals_are_those_of_the_card_whatever_the_noise(load: Load) -> None:
+    served = await load(REGRESSION)
+    usual = await ask(served, REGRESSION, 4, observe=False)
+    still = await ask(served, REGRESSION, 4, noise={feature.name: 0.0 for feature in REGRESSION.features})
+    assert usual.intervals is not None
+    assert still.intervals is not None
+    np.testing.assert_array_equal(np.stack(still.intervals), np.stack(usual.intervals))
 
 
 async def test_nothing_is_drawn_where_the_closed_form_holds(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:

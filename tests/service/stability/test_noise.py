@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from chainzrule.service.artifact.noise import NoiseGroup, NoiseModel
-from chainzrule.service.stability.noise import Noise, noise_of, root_of
+from chainzrule.service.stability.noise import Noise, noise_of, root_of, streams
 from tests.artifacts import categorical, numeric
 
 DRAWS = 40_000
@@ -15,7 +15,7 @@ ROW = np.array([5.0, -2.0, 1.0], np.float32)
 
 
 def drawn(noise: Noise, row: np.ndarray = ROW, scale: float = 1.0) -> np.ndarray:
-    return noise.draw(np.random.default_rng(0), row, scale, DRAWS).astype(np.float64)
+    return noise.draw(streams(0), row, scale, DRAWS).astype(np.float64)
 
 
 def of(model: NoiseModel | None = None, **facts: Any) -> Noise:
@@ -130,3 +130,14 @@ def test_roots_drop_what_rounding_made_negative() -> None:
     root = root_of(matrix)
     np.testing.assert_allclose(root @ root.T, matrix, atol=1e-9)
     assert math.isfinite(root.sum())
+
+
+@pytest.mark.parametrize("law", ["normal", "t", "uniform"])
+def test_draws_are_the_same_in_pieces_of_any_size(law: Any) -> None:
+    colour = categorical("colour", "red", "green").model_copy(update={"confusion": ((0.7, 0.3), (0.4, 0.6))})
+    model = NoiseModel(law=law, degrees_of_freedom=3.0 if law == "t" else None)
+    noise = noise_of([numeric("a", noise_share=0.1), colour, numeric("b")], model)
+    row = np.array([1.0, 0.0, 1.0, -2.0], np.float32)
+    whole, random = noise.draw(streams(5), row, 1.5, 1000), streams(5)
+    pieces = np.concatenate([noise.draw(random, row, 1.5, count) for count in (1, 255, 256, 488)])
+    np.testing.assert_array_equal(pieces, whole)

@@ -39,7 +39,7 @@ def test_an_empty_window_says_so() -> None:
     assert summary.volatility_quantiles == {}
     assert summary.out_of_range_rate is None
     assert summary.novel_rate is None
-    assert summary.verdicts == {"stable": 0, "elevated": 0, "unstable": 0, "not_measurable": 0}
+    assert summary.verdicts == {"stable": 0, "elevated": 0, "unstable": 0}
 
 
 def test_the_oldest_rows_make_room() -> None:
@@ -48,11 +48,11 @@ def test_the_oldest_rows_make_room() -> None:
     add(window, [1.0, 2.0, 3.0])
     assert window.samples == 4
     assert window.volatility_reference_ratio() == pytest.approx((100 + 1 + 2 + 3) / 4 / 2)
-    assert window.summary().verdicts == {"stable": 3, "elevated": 0, "unstable": 1, "not_measurable": 0}
+    assert window.summary().verdicts == {"stable": 3, "elevated": 0, "unstable": 1}
     assert window.summary().out_of_range_rate == window.summary().novel_rate == 0.25
     add(window, [4.0])
     assert window.volatility_reference_ratio() == pytest.approx((1 + 2 + 3 + 4) / 4 / 2)
-    assert window.summary().verdicts == {"stable": 4, "elevated": 0, "unstable": 0, "not_measurable": 0}
+    assert window.summary().verdicts == {"stable": 4, "elevated": 0, "unstable": 0}
     assert window.summary().out_of_range_rate == window.summary().novel_rate == 0.0
     add(window, [5.0], novel=True)
     assert (window.summary().out_of_range_rate, window.summary().novel_rate) == (0.0, 0.25)

@@ -20,6 +20,7 @@ def test_noise_is_a_number_a_share_or_a_table() -> None:
     "sections",
     [
         {"noise": {"a": "five"}},
+        {"noise": {"a": True}},
         {"noise": {"a": {"sd": -1}}},
         {"noise": {"a": {"sigma": 1}}},
         {"noise_law": {"law": "t"}},

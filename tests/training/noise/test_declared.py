@@ -10,7 +10,7 @@ from chainzrule.service.artifact.noise import NoiseModel
 from chainzrule.training.columns import Columns
 from chainzrule.training.errors import ConfigError
 from chainzrule.training.noise.config import NoiseLawConfig
-from chainzrule.training.noise.declared import noise_model, straightened, with_noise
+from chainzrule.training.noise.declared import declare, noise_model, straightened, with_noise
 
 
 def by_name(features: tuple[Feature, ...], name: str) -> Any:
@@ -53,6 +53,12 @@ def test_noise_that_fits_no_feature_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         with_noise(features, noise)
+
+
+def test_what_is_said_to_be_measured_must_be_there(features: tuple[Feature, ...]) -> None:
+    law = NoiseLawConfig(measured=("age", "height"))
+    with pytest.raises(ConfigError, match="'height', which is no feature; features are: age"):
+        declare(features, np.zeros((2, 7)), {}, law)
 
 
 def model_of(features: tuple[Feature, ...], x: np.ndarray | None = None, **law: Any) -> NoiseModel | None:

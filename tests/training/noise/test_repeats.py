@@ -23,7 +23,7 @@ def test_the_covariances_error_is_that_of_the_theory() -> None:
     """Over 200 experiments of 30 samples measured 3 times: 60 degrees of freedom, so 1 / sqrt(120) = 9.1%."""
     found = [measure(table(seed), ["sample"]) for seed in range(200)]
     errors = np.array([one.sd for one in found]) / SD - 1.0
-    assert {one.freedom for one in found} == {60}
+    assert {one.freedom for one in found} == {(60, 60, 60)}
     assert np.abs(errors.mean(axis=0)).max() < 0.02
     np.testing.assert_allclose(errors.std(axis=0), 120**-0.5, rtol=0.2)
     correlation = np.array([one.correlation[0, 1] for one in found])
@@ -85,3 +85,35 @@ def test_what_says_nothing_is_refused() -> None:
         measure(table(0, samples=30, times=1), ["sample"])
     with pytest.raises(ConfigError, match="at least 10"):
         measure(table(0, samples=9, times=2), ["sample"])
+
+
+def test_each_column_is_judged_by_the_rows_that_have_it() -> None:
+    frame = table(5, samples=40)
+    frame.loc[frame["sample"] % 2 == 0, "a"] = np.nan
+    frame.loc[frame["sample"] % 2 == 1, "b"] = np.nan
+    found = measure(frame, ["sample"])
+    assert found.freedom == (40, 40, 80)
+    np.testing.assert_allclose(found.sd, SD, rtol=0.35)
+    assert found.groups == ()  # no row has both
+
+
+def test_what_only_numbers_the_repeats_is_no_measurement() -> None:
+    frame = table(6)
+    numbered = frame.assign(run=frame.groupby("sample").cumcount() + 1)
+    assert measure(numbered, ["sample"]).unjudged == {"run": "numbers the repeats"}
+
+
+@pytest.mark.parametrize("size", [1e-20, 1e20])
+def test_the_size_of_a_column_does_not_matter(size: float) -> None:
+    frame = table(7)
+    found = measure(frame.assign(a=frame["a"] * size), ["sample"])
+    np.testing.assert_allclose(found.sd, measure(frame, ["sample"]).sd * [size, 1.0, 1.0])
+    assert found.groups == (("a", "b"),)
+
+
+def test_what_no_float_holds_is_not_judged(recwarn: pytest.WarningsRecorder) -> None:
+    frame = table(8)
+    found = measure(frame.assign(a=frame["a"] * 1e200, b=frame["b"] * 1e-200), ["sample"])
+    assert found.columns == ("c",)
+    assert all("32-bit float" in reason for reason in found.unjudged.values())
+    assert not recwarn.list
