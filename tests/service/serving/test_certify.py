@@ -28,6 +28,7 @@ from tests.artifacts import (
     SILENT,
     Toy,
     normal_tail,
+    numeric,
     tensor,
 )
 from tests.service.conftest import serve
@@ -269,3 +270,11 @@ def test_a_box_holds_its_ends_as_given_and_as_rows_are_rounded(ends: tuple[float
     assert low == pytest.approx(min(ends[0], float(np.float32(ends[0]))), rel=1e-12)
     assert high == pytest.approx(max(ends[1], float(np.float32(ends[1]))), rel=1e-12)
     assert (below[0, 1], above[0, 1]) == (0.5, 0.5)
+
+
+def test_a_radius_is_in_sigmas_of_the_row_where_noise_is_a_share_of_its_value() -> None:
+    toy = replace(CLASSIFIER, features=(numeric("height", noise_share=0.1), CLASSIFIER.features[1]))
+    rows = np.array([[10.0, 1.0], [0.0, 1.0]], np.float32)
+    below, above = certifying.reach(Question(rows.tolist(), radius=2.0), RowEncoder(toy.card()), rows)
+    np.testing.assert_allclose(below, [[2.0 * (0.2 + 1.0), 0.1], [0.4, 0.1]])
+    np.testing.assert_array_equal(above, below)

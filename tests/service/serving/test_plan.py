@@ -95,3 +95,11 @@ async def test_what_does_not_fit_the_model_is_refused(
 async def test_zero_is_a_number_to_reach(load: Load) -> None:
     plan = make_plan(await load(REGRESSION), Change(at_most=0.0), 1.0)
     assert (plan.goal.limit, plan.goal.rises) == (0.0, False)
+
+
+async def test_no_smallest_change_is_looked_for_where_sigmas_have_no_one_size(load: Load) -> None:
+    features = (numeric("height", noise_share=0.1), CLASSIFIER.features[1])
+    served = await load(replace(CLASSIFIER, name="share", features=features))
+    with pytest.raises(InvalidInput, match="a share of their value") as refused:
+        make_plan(served, Change(), 1.0)
+    assert refused.value.place == "counterfactual"
