@@ -70,8 +70,15 @@ def ready() -> "Question[bool]":
 def _about_rows(path: str, kind: type[Row], rows: Any, members: Mapping[str, Any]) -> "Question[Answers[Row]]":
     listed, index = rows_of(rows), index_of(rows)
     given = {name: value for name, value in members.items() if value is not None}
-    body = json.dumps({"instances": listed, **given}, allow_nan=False, separators=(",", ":")).encode()
-    return Question("POST", path, lambda reply: read_answers(kind, reply.document(), index), body, JSON)
+    body = json.dumps({"instances": listed, **given}, allow_nan=False, separators=(",", ":"), default=_plain)
+    return Question("POST", path, lambda reply: read_answers(kind, reply.document(), index), body.encode(), JSON)
+
+
+def _plain(value: Any) -> Any:
+    """Returns numpy's numbers and arrays as JSON has them, such as those of a covariance."""
+    if not hasattr(value, "tolist"):
+        raise TypeError(f"a {type(value).__name__} cannot be sent")
+    return value.tolist()
 
 
 def _read_models(reply: Reply) -> Sequence[Mapping[str, Any]]:

@@ -28,3 +28,13 @@ def test_answers_are_read() -> None:
 def test_numbers_that_json_lacks_are_refused() -> None:
     with pytest.raises(ValueError, match="JSON"):
         questions.predictions([[1]], noise_scale=float("inf"))
+
+
+def test_numpys_numbers_and_covariances_are_sent_as_json_has_them() -> None:
+    numpy = pytest.importorskip("numpy")
+    noise = {"features": ["a", "b"], "covariance": numpy.eye(2)}
+    asked = json.loads(questions.predictions([[1, 2]], noise=noise, noise_scale=numpy.float32(0.5)).body or b"")
+    assert asked["noise"] == {"features": ["a", "b"], "covariance": [[1.0, 0.0], [0.0, 1.0]]}
+    assert asked["noise_scale"] == 0.5
+    with pytest.raises(TypeError, match="a set cannot be sent"):
+        questions.predictions([[1, 2]], noise={1})
