@@ -66,7 +66,10 @@ class Batch(Measured):
         soundness = self.standard.soundness
         if soundness is None or self._drawn.all():
             return {}
-        found = soundness.unsound(self.inputs.features, self.inputs.noise_scale, self._diagnosis.curvature)
+        measures = self._diagnosis
+        found = soundness.unsound(
+            self.inputs.features, self.inputs.noise_scale, measures.curvature, measures.flip_distance
+        )
         return {cause: left for cause, rows in found.items() if (left := rows & ~self._drawn & self.finite).any()}
 
     @property

@@ -25,6 +25,10 @@ UNSOUND = ("curvature", "calibration", "noise_law")
 # Where the second-order shift of a lead exceeds this share of its standard deviation, the volatility in closed form is
 # mostly off by more than 15%; below it, hardly ever (docs/noise.md).
 CURVED = 0.1
+# A lead that is so far away that even the bent noise does not reach it keeps its label for certain, and a volatility of
+# next to nothing, which may then be off by more; from this share on it is off by too much.
+STRONGLY_CURVED = 0.3
+FAR = 4.5  # standard deviations, which noise exceeds three times in a million
 
 # The card's draws are few, so that its 5th and 95th percentile of volatility over the draws' spread lie near 0.92 and
 # 1.1 even where the measures are right.
@@ -54,13 +58,24 @@ class Soundness:
         self._bounded = noise.least is not None
         self.scale = np.inf if calibration is None or counted else trusted_scale(calibration)
 
-    def unsound(self, features: NDArray[np.floating], noise_scale: Floats, curvature: Floats) -> Unsound:
-        """Returns why some rows, (rows, D), have no measures in closed form: by cause, which rows, (rows,)."""
+    def unsound(
+        self, features: NDArray[np.floating], noise_scale: Floats, curvature: Floats, distance: Floats
+    ) -> Unsound:
+        """Returns why some rows, (rows, D), have no measures in closed form: by cause, which rows, (rows,).
+
+        Args:
+            features: the encoded rows.
+            noise_scale: (rows,) multiples of the noise.
+            curvature: (rows,) the second-order shift of each row's lead, in its standard deviations.
+            distance: (rows,) that lead, in the same.
+        """
         found: dict[str, Mask] = {}
         if self._counted:
             return found
         if (curved := curvature > CURVED).any():
-            found["curvature"] = curved
+            curved[curved] = (curvature[curved] > STRONGLY_CURVED) | (bent(distance[curved], curvature[curved]) < FAR)
+            if curved.any():
+                found["curvature"] = curved
         if (beyond := noise_scale > self.scale).any():
             found["calibration"] = beyond
         if not self._normal:
@@ -69,11 +84,23 @@ class Soundness:
             found["noise_law"] = near
         return found
 
-    def unsound_row(self, features: NDArray[np.floating], noise_scale: float, curvature: float) -> tuple[str, ...]:
+    def unsound_row(
+        self, features: NDArray[np.floating], noise_scale: float, curvature: float, distance: float
+    ) -> tuple[str, ...]:
         """Returns the same for one row, (1, D), whose other values are plain numbers."""
         if curvature <= CURVED and noise_scale <= self.scale and self._normal and not self._bounded:
             return ()
-        return tuple(self.unsound(features, np.array([noise_scale]), np.array([curvature])))
+        numbers = (np.array([number]) for number in (noise_scale, curvature, distance))
+        return tuple(self.unsound(features, *numbers))
+
+
+def bent(distance: Floats, curvature: Floats) -> Floats:
+    """Returns how many standard deviations of noise z reach a lead that bends towards it: z + curvature z^2 = distance.
+
+    All of the bend is taken to lie in the one direction that matters, and to work against the label, which is the worst
+    that the shift of the mean can stand for. `curvature` is above 0.
+    """
+    return np.asarray((np.sqrt(1.0 + 4.0 * curvature * distance) - 1.0) / (2.0 * curvature))
 
 
 def trusted_scale(calibration: Calibration) -> float:

@@ -35,7 +35,7 @@ def as_served(
         scores: (rows, S) their scores.
         found: their measures in closed form.
     """
-    unsound = Soundness(noise, calibration).unsound(x, np.ones(len(x)), found.curvature)
+    unsound = Soundness(noise, calibration).unsound(x, np.ones(len(x)), found.curvature, found.flip_distance)
     if not unsound:
         return found
     rows = np.flatnonzero(np.logical_or.reduce(list(unsound.values())))

@@ -48,7 +48,9 @@ class LonePrediction(Measured):
         right = None if T is None else chance_right(standard.link, s, label, T)
         unsound: tuple[str, ...] = ()
         if standard.soundness is not None and self.all_finite:
-            unsound = standard.soundness.unsound_row(inputs.features, self._scale, self._measures.curvature)
+            unsound = standard.soundness.unsound_row(
+                inputs.features, self._scale, self._measures.curvature, self._measures.flip_distance
+            )
         self.unsound = np.ones(1, np.bool_) if unsound else None
         self._verdict = judge_row(standard.rules, self._measures, Beside(self._is_outside, novelty, right), unsound)
 
