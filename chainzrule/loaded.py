@@ -127,7 +127,8 @@ class LoadedModel:
         rows = np.flatnonzero(batch.unsound)
         features, scores = batch.inputs.features[rows], batch.scores[rows]
         tallies = count_rows(batch.link, self._model.score, self._rows.errors, features, scores, noise_scale)
-        return redrawn(batch, slice(0, len(batch)), rows, tallies)
+        drawn = {int(rows[place]): tally for place, tally in tallies.items()}
+        return redrawn(batch, slice(0, len(batch)), drawn)
 
 
 def load(path: str | os.PathLike[str], name: str | None = None, version: str | int | None = None) -> LoadedModel:

@@ -62,7 +62,9 @@ async def sample(
             noisy = await asyncio.to_thread(noise.draw, random, row, noise_scale, min(size, draws - tally.draws))
             moved = await served.sample(noisy, deadline)
             if not np.isfinite(moved).all():
-                raise NonFiniteOutput("the model's answer to a draw is not finite; lower noise_scale", "instances")
+                raise NonFiniteOutput(
+                    "the model's answer to a draw is not finite; lower noise_scale or the noise", "instances"
+                )
             tally.add(moved)
         tallies.append(tally)
     return tallies

@@ -5,12 +5,13 @@ import asyncio
 import numpy as np
 from numpy.typing import NDArray
 
-from chainzrule.service.errors import TooLarge
+from chainzrule.service.errors import NonFiniteOutput, TooLarge
 from chainzrule.service.serving.deadline import seconds_until
 from chainzrule.service.serving.draws import sample
 from chainzrule.service.serving.engine import Share
 from chainzrule.service.serving.question import Allowance
 from chainzrule.service.serving.version import ServedModel
+from chainzrule.service.stability.montecarlo import Tally
 from chainzrule.service.stability.noise import Noise
 from chainzrule.service.stability.predictions import Measured
 from chainzrule.service.stability.redrawn import DRAWS, redrawn, seed_of
@@ -38,7 +39,7 @@ async def redraw(
 
     Raises:
         TooLarge: the request has a noise of its own, and more rows than may be drawn.
-        NonFiniteOutput: the model's answer to a draw is not finite.
+        NonFiniteOutput: the model's answer to a draw of the request's own noise is not finite.
     """
     batch, part = share.result, slice(share.start, share.stop)
     if noise is None and (batch.unsound is None or not batch.unsound[part].any()):
@@ -49,18 +50,22 @@ async def redraw(
         raise _too_many(most)
     rows = rows[:most]
     scores, scale = batch.scores[part], float(batch.inputs.noise_scale[share.start])
-    loop, tallies = asyncio.get_running_loop(), []
+    loop, tallies = asyncio.get_running_loop(), dict[int, Tally]()
     stop = loop.time() + PATIENCE * seconds_until(deadline)
     for row in rows.tolist():
         if loop.time() >= stop:  # other requests may have taken the time
             break
         own, seeds = slice(row, row + 1), [seed_of(features[row])]
         drawn = noise or served.model.rows.errors
-        tallies += await sample(served, features[own], scores[own], drawn, scale, DRAWS, seeds, deadline)
+        try:
+            [tallies[row]] = await sample(served, features[own], scores[own], drawn, scale, DRAWS, seeds, deadline)
+        except NonFiniteOutput:
+            if noise is not None:
+                raise
+            # Nobody asked for draws: the answer itself is finite, and its stability is not measurable.
     if noise is not None and len(tallies) < len(rows):
         raise _too_many(len(tallies))
-    rows = rows[: len(tallies)]
-    found = redrawn(batch, part, rows, tallies, of_card=noise is None)
+    found = redrawn(batch, part, tallies, of_card=noise is None)
     served.observe(found)
     return Share(found, 0, len(found), share.seconds)
 

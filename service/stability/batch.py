@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainzrule.service.artifact.interface import Method
-from chainzrule.service.stability.measures import Diagnosis, diagnose, take, without
+from chainzrule.service.stability.measures import Diagnosis, diagnose, take
 from chainzrule.service.stability.observed import Observed
 from chainzrule.service.stability.outputs import Inputs, Outputs
 from chainzrule.service.stability.predictions import Listed, Measured
@@ -59,7 +59,6 @@ class Batch(Measured):
         self.verdicts: Verdicts = judge(standard.rules, self._diagnosis, beside, unsound)
         if unsound:
             self.unsound = np.logical_or.reduce(list(unsound.values()))
-            self._diagnosis = without(self._diagnosis, self.unsound)
 
     def _unsound(self) -> Unsound:
         """Returns why some rows are not measurable: by cause, which rows, (rows,)."""
@@ -73,8 +72,8 @@ class Batch(Measured):
         return {cause: left for cause, rows in found.items() if (left := rows & ~self._drawn & self.finite).any()}
 
     @property
-    def diagnosis(self) -> Diagnosis:
-        """Returns the measures as arrays over the rows."""
+    def measures(self) -> Diagnosis:
+        """Returns the measures as arrays over the rows, also those of unsound rows."""
         return self._diagnosis
 
     @property

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from chainzrule.service.artifact.interface import Method
 from chainzrule.service.stability.certificate import Conclusions, Ends
 from chainzrule.service.stability.conformal import ListedRegion, intervals, label_sets, listed_ends, members
-from chainzrule.service.stability.measures import Diagnosis
+from chainzrule.service.stability.measures import Diagnosis, without
 from chainzrule.service.stability.novelty import ListedNovelty, Novelties
 from chainzrule.service.stability.observed import Observed
 from chainzrule.service.stability.outputs import Inputs, Outputs
@@ -180,8 +180,13 @@ class Measured(Predictions):
 
     @property
     @abstractmethod
+    def measures(self) -> Diagnosis:
+        """Returns the measures as arrays over the rows, also those of unsound rows, where they do not hold."""
+
+    @cached_property
     def diagnosis(self) -> Diagnosis:
         """Returns the measures as arrays over the rows; those of unsound rows are NaN."""
+        return self.measures if self.unsound is None else without(self.measures, self.unsound)
 
     @property
     @abstractmethod
@@ -191,12 +196,12 @@ class Measured(Predictions):
     @property
     def label(self) -> Indices:
         """Returns the (rows,) index of the label."""
-        return self.diagnosis.label
+        return self.measures.label
 
     @property
     def value(self) -> Floats:
         """Returns the (rows,) reported output."""
-        return self.diagnosis.value
+        return self.measures.value
 
     def _spread(self) -> Floats:
-        return self.diagnosis.gradient_norm
+        return self.measures.gradient_norm

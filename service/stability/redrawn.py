@@ -1,7 +1,7 @@
 """Puts measures that were counted from draws in place of those in closed form, for rows where these do not hold."""
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,6 @@ from chainzrule.service.stability.predictions import Measured
 
 DRAWS = 1000  # of a row: flip probabilities are within 0.016 of the truth two times in three, volatilities within 3%
 
-Indices = NDArray[np.int64]
 Matrix = NDArray[np.float32]
 Scores = Callable[[Matrix], NDArray[np.floating]]
 Mask = NDArray[np.bool_]
@@ -32,20 +31,27 @@ def seed_of(row: NDArray[np.float32]) -> int:
 
 def count_rows(
     link: Link, score: Scores, noise: Noise, features: Matrix, scores: NDArray[np.floating], noise_scale: float
-) -> list[Tally]:
-    """Returns the draws of rows, (rows, D), whose scores without noise are (rows, S).
+) -> dict[int, Tally]:
+    """Returns the draws of rows by their places; a row of which a draw's score is not finite has none.
 
-    Draws with a score that is not finite count as such without any.
+    Args:
+        link: what the scores mean.
+        score: gives the scores of rows.
+        noise: what is drawn.
+        features: (rows, D) the encoded rows.
+        scores: (rows, S) their scores without noise.
+        noise_scale: the multiple of the noise.
     """
-    tallies = []
-    for row, own in zip(features, scores.astype(np.float64), strict=True):
+    tallies = {}
+    for place, (row, own) in enumerate(zip(features, scores.astype(np.float64), strict=True)):
         moved = score(noise.draw(streams(seed_of(row)), row, noise_scale, DRAWS))
-        tallies.append(Tally(link, own))
-        tallies[-1].add(np.where(np.isfinite(moved).all(axis=1, keepdims=True), moved, 0.0).astype(np.float32))
+        if np.isfinite(moved).all():
+            tallies[place] = Tally(link, own)
+            tallies[place].add(moved.astype(np.float32))
     return tallies
 
 
-def redrawn(batch: Measured, part: slice, rows: Indices, tallies: Sequence[Tally], of_card: bool = True) -> Batch:
+def redrawn(batch: Measured, part: slice, tallies: Mapping[int, Tally], of_card: bool = True) -> Batch:
     """Returns the rows `part` of a batch as a batch of their own, some of them with counted measures.
 
     Rows that were measured in closed form are observed already, so that only the others still are.
@@ -53,17 +59,16 @@ def redrawn(batch: Measured, part: slice, rows: Indices, tallies: Sequence[Tally
     Args:
         batch: the rows as they were measured first.
         part: which of them.
-        rows: the rows that were drawn, as places in the part.
-        tallies: their draws.
+        tallies: the draws of those that were drawn, by their places in the part.
         of_card: whether the draws were those of the card's own noise.
     """
     count = part.stop - part.start
     drawn: Mask = np.zeros(count, np.bool_)
-    drawn[rows] = True
+    drawn[list(tallies)] = True
     unsound: Mask = np.zeros(count, np.bool_) if batch.unsound is None else batch.unsound[part]
     features, noise_scale, observe, confidence = batch.inputs
-    link, found = batch.link, take(batch.diagnosis, np.arange(part.start, part.stop))  # copied, to be written over
-    for row, tally in zip(rows.tolist(), tallies, strict=True):
+    link, found = batch.link, take(batch.measures, np.arange(part.start, part.stop))  # copied, to be written over
+    for row, tally in tallies.items():
         enter(link, found, row, tally)
     return Batch(
         batch.standard,

@@ -6,7 +6,6 @@ at such a noise scale, and a law of the noise that the closed form does not know
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,7 +105,7 @@ def bent(distance: Floats, curvature: Floats) -> Floats:
 def trusted_scale(calibration: Calibration) -> float:
     """Returns the largest noise scale up to which the card's measures were true; 0 where they never were."""
     trusted = 0.0
-    for level in sorted(calibration.noise_scales, key=_scale):
+    for level in sorted(calibration.noise_scales, key=lambda level: level.noise_scale):
         if not is_true(level):
             return trusted
         trusted = level.noise_scale
@@ -123,7 +122,3 @@ def is_true(level: NoiseCalibration) -> bool:
         low <= ratio and (not high or ratio <= high)
         for ratio, (low, high) in zip(level.volatility_ratio, VOLATILITY, strict=True)
     )
-
-
-def _scale(level: Any) -> float:
-    return float(level.noise_scale)

@@ -42,6 +42,6 @@ def as_served(
     rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).astype(np.int64)]
     counted = take(found, np.arange(len(x)))
     tallies = count_rows(link, score, noise, x[rows], scores[rows], 1.0)
-    for row, tally in zip(rows.tolist(), tallies, strict=True):
-        enter(link, counted, row, tally)
+    for place, tally in tallies.items():
+        enter(link, counted, int(rows[place]), tally)
     return counted

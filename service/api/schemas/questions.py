@@ -26,7 +26,7 @@ class NoiseCovariance(Schema):
 
 
 Noise = Annotated[
-    NoiseCovariance | dict[str, Annotated[float, Field(ge=0)]] | None,
+    NoiseCovariance | Annotated[dict[str, Annotated[float, Field(ge=0)]], Field(min_length=1)] | None,
     Field(
         description="in place of the card's noise: by feature one standard deviation in its unit, or features and "
         "their covariance. Features that are not named keep theirs. Every row is then measured by draws, not observed"

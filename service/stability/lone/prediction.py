@@ -14,7 +14,7 @@ from chainzrule.service.stability.lone.measures import diagnose_row
 from chainzrule.service.stability.lone.reference import percentile
 from chainzrule.service.stability.lone.temperature import chance_right
 from chainzrule.service.stability.lone.verdict import judge_row
-from chainzrule.service.stability.measures import Diagnosis, without
+from chainzrule.service.stability.measures import Diagnosis
 from chainzrule.service.stability.novelty import ListedNovelty
 from chainzrule.service.stability.observed import Observed
 from chainzrule.service.stability.outputs import Inputs, Outputs
@@ -55,10 +55,9 @@ class LonePrediction(Measured):
         self._verdict = judge_row(standard.rules, self._measures, Beside(self._is_outside, novelty, right), unsound)
 
     @cached_property
-    def diagnosis(self) -> Diagnosis:
-        """Returns the measures as arrays over the one row; they are NaN where it is unsound."""
-        found = Diagnosis(*(np.array([value]) for value in self._measures))
-        return found if self.unsound is None else without(found, self.unsound)
+    def measures(self) -> Diagnosis:
+        """Returns the measures as arrays over the one row, also where it is unsound."""
+        return Diagnosis(*(np.array([value]) for value in self._measures))
 
     @property
     def level(self) -> NDArray[np.int64]:
